@@ -1,0 +1,50 @@
+# The whole front door. `make` alone shows this list.
+.DEFAULT_GOAL := help
+.PHONY: help setup run up down test chaos bench lint format proto lock
+
+help: ## Show the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+
+setup: ## Install everything into .venv and .connectra (what run and test begin with)
+	@python3 deploy/local/bootstrap.py
+
+run: setup ## Start the whole suite, import a sample, show a search; stays up until Ctrl-C
+	@exec .venv/bin/connectra run
+
+up: setup ## Start the whole suite in the background
+	@.venv/bin/connectra up --detach
+
+down: ## Stop it
+	@.venv/bin/connectra down
+
+test: setup ## Run all tests against real parts
+	@.venv/bin/pytest $(ARGS)
+
+chaos: setup ## Run the long tests of faults and kills as well
+	@.venv/bin/pytest -m long $(ARGS)
+
+bench: setup ## Measure against the raw engines doing the same work; prints ratios, writes JSON
+	@.venv/bin/python -m tests.bench $(ARGS)
+
+lint: setup ## ruff, mypy, buf lint, drift of generated code, import rules
+	@.venv/bin/ruff check
+	@.venv/bin/ruff format --check
+	@.venv/bin/mypy
+	@.venv/bin/python proto/generate.py --check
+	@.venv/bin/python gateway/openapi/document.py --check
+	@.venv/bin/buf lint
+	@.venv/bin/lint-imports
+
+format: setup ## Format the code and the contracts
+	@.venv/bin/ruff check --fix --exit-zero --quiet
+	@.venv/bin/ruff format
+	@.venv/bin/buf format -w proto
+
+proto: setup ## Regenerate what is made from the contracts: code, OpenAPI, docs/rest.md
+	@.venv/bin/python proto/generate.py
+	@.venv/bin/python gateway/openapi/document.py
+
+OURS := client common contracts gateway jobs local query write
+lock: setup ## Write requirements.txt anew from the pyproject.toml files
+	@.venv/bin/uv pip compile pyproject.toml --group dev --group build --universal --python-version 3.11 --quiet \
+	  --generate-hashes --no-header --no-annotate $(OURS:%=--no-emit-package connectra-%) --output-file requirements.txt
