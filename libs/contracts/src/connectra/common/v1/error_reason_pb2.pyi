@@ -1,0 +1,64 @@
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from typing import ClassVar as _ClassVar
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ERROR_REASON_UNSPECIFIED: _ClassVar[ErrorReason]
+    ERROR_REASON_VALIDATION_ERROR: _ClassVar[ErrorReason]
+    ERROR_REASON_BAD_REQUEST: _ClassVar[ErrorReason]
+    ERROR_REASON_UNAUTHORIZED: _ClassVar[ErrorReason]
+    ERROR_REASON_FORBIDDEN: _ClassVar[ErrorReason]
+    ERROR_REASON_NOT_FOUND: _ClassVar[ErrorReason]
+    ERROR_REASON_CONFLICT: _ClassVar[ErrorReason]
+    ERROR_REASON_RATE_LIMIT_EXCEEDED: _ClassVar[ErrorReason]
+    ERROR_REASON_INTERNAL_ERROR: _ClassVar[ErrorReason]
+    ERROR_REASON_ELASTICSEARCH_ERROR: _ClassVar[ErrorReason]
+    ERROR_REASON_DATABASE_ERROR: _ClassVar[ErrorReason]
+    ERROR_REASON_STORAGE_ERROR: _ClassVar[ErrorReason]
+    ERROR_REASON_DEADLINE_EXCEEDED: _ClassVar[ErrorReason]
+    ERROR_REASON_NOT_IMPLEMENTED: _ClassVar[ErrorReason]
+    ERROR_REASON_UNAVAILABLE: _ClassVar[ErrorReason]
+    ERROR_REASON_PAGE_SIZE_EXCEEDED: _ClassVar[ErrorReason]
+    ERROR_REASON_PAGE_OUT_OF_RANGE: _ClassVar[ErrorReason]
+    ERROR_REASON_EMPTY_PAYLOAD: _ClassVar[ErrorReason]
+    ERROR_REASON_BATCH_TOO_LARGE: _ClassVar[ErrorReason]
+    ERROR_REASON_UNSUPPORTED_SERVICE: _ClassVar[ErrorReason]
+    ERROR_REASON_MISSING_JOB_TYPE: _ClassVar[ErrorReason]
+    ERROR_REASON_MISSING_JOB_DATA: _ClassVar[ErrorReason]
+    ERROR_REASON_INVALID_JOB_TYPE: _ClassVar[ErrorReason]
+    ERROR_REASON_INVALID_RETRY_COUNT: _ClassVar[ErrorReason]
+    ERROR_REASON_MISSING_SELECT_COLUMNS: _ClassVar[ErrorReason]
+    ERROR_REASON_UNKNOWN_SERVICE: _ClassVar[ErrorReason]
+    ERROR_REASON_INVALID_LIMIT: _ClassVar[ErrorReason]
+    ERROR_REASON_LIMIT_TOO_HIGH: _ClassVar[ErrorReason]
+ERROR_REASON_UNSPECIFIED: ErrorReason
+ERROR_REASON_VALIDATION_ERROR: ErrorReason
+ERROR_REASON_BAD_REQUEST: ErrorReason
+ERROR_REASON_UNAUTHORIZED: ErrorReason
+ERROR_REASON_FORBIDDEN: ErrorReason
+ERROR_REASON_NOT_FOUND: ErrorReason
+ERROR_REASON_CONFLICT: ErrorReason
+ERROR_REASON_RATE_LIMIT_EXCEEDED: ErrorReason
+ERROR_REASON_INTERNAL_ERROR: ErrorReason
+ERROR_REASON_ELASTICSEARCH_ERROR: ErrorReason
+ERROR_REASON_DATABASE_ERROR: ErrorReason
+ERROR_REASON_STORAGE_ERROR: ErrorReason
+ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason
+ERROR_REASON_NOT_IMPLEMENTED: ErrorReason
+ERROR_REASON_UNAVAILABLE: ErrorReason
+ERROR_REASON_PAGE_SIZE_EXCEEDED: ErrorReason
+ERROR_REASON_PAGE_OUT_OF_RANGE: ErrorReason
+ERROR_REASON_EMPTY_PAYLOAD: ErrorReason
+ERROR_REASON_BATCH_TOO_LARGE: ErrorReason
+ERROR_REASON_UNSUPPORTED_SERVICE: ErrorReason
+ERROR_REASON_MISSING_JOB_TYPE: ErrorReason
+ERROR_REASON_MISSING_JOB_DATA: ErrorReason
+ERROR_REASON_INVALID_JOB_TYPE: ErrorReason
+ERROR_REASON_INVALID_RETRY_COUNT: ErrorReason
+ERROR_REASON_MISSING_SELECT_COLUMNS: ErrorReason
+ERROR_REASON_UNKNOWN_SERVICE: ErrorReason
+ERROR_REASON_INVALID_LIMIT: ErrorReason
+ERROR_REASON_LIMIT_TOO_HIGH: ErrorReason

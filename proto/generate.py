@@ -1,0 +1,69 @@
+"""Generates the code of libs/contracts and libs/client from the contracts; `--check` only says whether the committed code is up to date.
+
+Run it by `make proto` from the project's root. Everything it needs is installed; no schema registry is asked.
+"""
+
+import filecmp
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from importlib.resources import files
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+GENERATED = ("libs/contracts/src/connectra", "libs/client/src/connectra_client/proto")
+IMPORTED = ("annotations.proto", "http.proto", "httpbody.proto")
+
+
+def copy_imports() -> None:
+    """Puts google/api where buf.yaml expects it."""
+    target = ROOT / ".connectra/proto-deps/google/api"
+    target.mkdir(parents=True, exist_ok=True)
+    for name in IMPORTED:
+        shutil.copyfile(str(files("google.api") / name), target / name)
+
+
+def generate(output: Path) -> None:
+    """Writes all generated packages below `output`."""
+    tools = ROOT / ".venv/bin"
+    # The betterproto2 plugin formats what it makes and looks for ruff on the PATH.
+    env = {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}
+    command: list[str | Path] = [tools / "buf", "generate", "--path", "proto/connectra", "-o", output]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)  # the plugins talk a lot
+    if done.returncode:
+        sys.exit(f"{done.stderr}buf could not generate the code; its reason stands above")
+    for package in GENERATED:
+        for folder in (output / package, *(output / package).rglob("*/")):
+            if folder.name != "__pycache__":
+                (folder / "__init__.py").touch()
+    (output / GENERATED[0] / "py.typed").touch()
+
+
+def differing(left: Path, right: Path) -> list[str]:
+    """Paths below `left` and `right` whose files are not the same."""
+    names = {
+        str(p.relative_to(side)) for side in (left, right) for p in side.rglob("*.py*") if "__pycache__" not in p.parts
+    }
+    return [name for name in sorted(names) if not _same(left / name, right / name)]
+
+
+def _same(left: Path, right: Path) -> bool:
+    return left.exists() and right.exists() and filecmp.cmp(left, right, shallow=False)
+
+
+def main() -> None:
+    copy_imports()
+    if sys.argv[1:] != ["--check"]:
+        generate(ROOT)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        generate(Path(folder))
+        stale = [f"{p}/{name}" for p in GENERATED for name in differing(ROOT / p, Path(folder) / p)]
+    if stale:
+        sys.exit("generated code is not up to date, run `make proto`:\n  " + "\n  ".join(stale))
+
+
+if __name__ == "__main__":
+    main()
