@@ -1,0 +1,85 @@
+"""Connections to PostgreSQL: SQLAlchemy Core over asyncpg."""
+
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+import orjson
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from connectra_common.settings import PostgresSettings
+
+CONNECT_TIMEOUT_SECONDS = 5
+POOL_TIMEOUT_SECONDS = 5
+
+
+def connect_options(settings: PostgresSettings, process: str) -> dict[str, Any]:
+    """Options of `asyncpg.connect` that every connection of a process has."""
+    return {
+        "ssl": ssl.create_default_context() if settings.ssl else False,
+        "timeout": CONNECT_TIMEOUT_SECONDS,
+        "server_settings": {"application_name": f"connectra-{process}", "jit": "off", "TimeZone": "UTC"},
+    }
+
+
+def create_engine(settings: PostgresSettings, process: str) -> AsyncEngine:
+    """A pool of at most `pool_size` connections, made when first needed."""
+    return create_async_engine(
+        settings.dsn("postgresql+asyncpg"),
+        pool_size=settings.pool_size,
+        max_overflow=0,
+        pool_timeout=POOL_TIMEOUT_SECONDS,
+        pool_recycle=1800,
+        echo=settings.debug,
+        hide_parameters=not settings.debug,
+        json_serializer=lambda value: orjson.dumps(value).decode(),
+        json_deserializer=orjson.loads,
+        connect_args=connect_options(settings, process),
+    )
+
+
+async def ping(engine: AsyncEngine) -> None:
+    """Raises when the database does not answer."""
+    async with engine.connect() as connection:
+        await connection.execute(text("SELECT 1"))
+
+
+async def driver(connection: AsyncConnection) -> asyncpg.Connection:
+    """The asyncpg connection below, for what SQLAlchemy has no words for: COPY, and bulk statements on hot paths."""
+    raw = await connection.get_raw_connection()
+    return raw.driver_connection
+
+
+@asynccontextmanager
+async def transaction(engine: AsyncEngine) -> AsyncIterator[asyncpg.Connection]:
+    """A transaction on the driver's own connection, for COPY and bulk statements; commits when the block ends well.
+
+    The pool does not know of it, so a call that is cancelled in the middle of a rollback could give a connection back with the
+    transaction still open: what is not certainly clean is thrown away.
+    """
+    async with engine.connect() as connection:
+        raw = await driver(connection)
+        try:
+            async with raw.transaction():
+                yield raw
+        except BaseException as error:
+            if not isinstance(error, Exception) or raw.is_closed() or raw.is_in_transaction():
+                raw.terminate()
+                await connection.invalidate()
+            raise
+
+
+@asynccontextmanager
+async def listener(
+    settings: PostgresSettings, process: str, channel: str, wake: Any
+) -> AsyncIterator[asyncpg.Connection]:
+    """A connection of its own that calls `wake()` for each NOTIFY on the channel."""
+    connection = await asyncpg.connect(settings.dsn(), **connect_options(settings, process))
+    try:
+        await connection.add_listener(channel, lambda *_: wake())
+        yield connection
+    finally:
+        await connection.close()

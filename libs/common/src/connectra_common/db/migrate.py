@@ -1,0 +1,58 @@
+"""Brings the schema up to date."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from connectra_common.db import locks
+
+
+@asynccontextmanager
+async def locked(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """A transaction that only one process at a time can be in: migrations, and what belongs with them, never run twice at once."""
+    async with engine.begin() as connection:
+        await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": locks.MIGRATE})
+        yield connection
+
+
+async def upgrade(connection: AsyncConnection) -> tuple[str | None, str]:
+    """Applies what is missing, in the connection's transaction. Returns the revisions before and after."""
+    return await connection.run_sync(_upgrade)
+
+
+def head() -> str:
+    """The revision this code is written for."""
+    revision = ScriptDirectory.from_config(_config()).get_current_head()
+    assert revision is not None
+    return revision
+
+
+async def current(engine: AsyncEngine) -> str | None:
+    """The revision the database is at."""
+    async with engine.connect() as connection:
+        return await connection.run_sync(_current)
+
+
+def _upgrade(connection: Connection) -> tuple[str | None, str]:
+    before = _current(connection)
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+    return before, head()
+
+
+def _current(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return config

@@ -1,0 +1,279 @@
+"""SQLAlchemy's view of the tables. Their truth is the migrations; a test holds that the two agree."""
+
+from typing import Any
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    Sequence,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.types import TypeEngine
+
+from connectra_common.records.fields import COMPANY, CONTACT, Entity, Type
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "uq": "%(table_name)s_%(column_0_name)s_key",
+        "fk": "%(table_name)s_%(column_0_name)s_fkey",
+        "ck": "%(table_name)s_%(constraint_name)s_check",
+    }
+)
+
+row_version_seq = Sequence("row_version_seq", metadata=metadata, data_type=BigInteger)
+outbox_seq = Sequence("outbox_seq", metadata=metadata, data_type=BigInteger)
+
+_TYPES: dict[Type, TypeEngine[Any]] = {
+    Type.INTEGER: BigInteger(),
+    Type.TEXT: Text(),
+    Type.LIST: ARRAY(Text()),
+    Type.TIME: DateTime(timezone=True),
+}
+_NOW = text("now()")
+
+
+def _uuid(**more: object) -> Column[str]:
+    # Ordered by bytes, as Elasticsearch orders keywords: both stores can be walked in one key order.
+    return Column("uuid", Text(collation="C"), nullable=False, **more)  # type: ignore[arg-type]
+
+
+def _records(entity: Entity, *indexes: Index) -> Table:
+    columns: list[Column] = []  # type: ignore[type-arg]
+    for field in entity.fields:
+        if field.name == "id":
+            columns.append(Column("id", BigInteger(), Identity(always=False), primary_key=True))
+        elif field.name == "uuid":
+            columns.append(_uuid(unique=True))
+        elif field.name in ("created_at", "updated_at"):
+            columns.append(Column(field.name, _TYPES[field.type], nullable=False, server_default=_NOW))
+        elif field.name == "company_id":
+            columns.append(Column("company_id", Text(collation="C")))  # compared with companies.uuid
+        else:
+            columns.append(Column(field.name, _TYPES[field.type]))
+    columns.append(Column("row_version", BigInteger(), nullable=False, server_default=row_version_seq.next_value()))
+    return Table(entity.table, metadata, *columns, *indexes)
+
+
+def _values(table: str, name: str, number: bool = False) -> Index:
+    # Values of a direct filter, live records only; text by bytes (COLLATE "C" in the migration).
+    live = f"{name} IS NOT NULL" if number else f"{name} <> '' AND octet_length({name}) <= 1000"
+    return Index(f"{table}_{name}_values_idx", name, postgresql_where=text(f"deleted_at IS NULL AND {live}"))
+
+
+companies = _records(
+    COMPANY,
+    Index("companies_normalized_domain_idx", "normalized_domain"),
+    *(_values("companies", f.name, f.type is Type.INTEGER) for f in COMPANY.direct_filters),
+)
+contacts = _records(
+    CONTACT,
+    Index("contacts_email_idx", "email"),
+    Index("contacts_company_id_idx", "company_id"),
+    # Where the extension pg_trgm is to be had.
+    *(
+        Index(f"contacts_{n}_trigrams_idx", n, postgresql_using="gin", postgresql_where=text("deleted_at IS NULL"))
+        for n in ("email", "mobile_phone")
+    ),
+    *(_values("contacts", f.name) for f in CONTACT.direct_filters),
+)
+
+RECORDS = {"company": companies, "contact": contacts}
+
+filters = Table(
+    "filters",
+    metadata,
+    Column("id", BigInteger, Identity(always=False), primary_key=True),
+    Column("key", Text, nullable=False),
+    Column("service", Text, nullable=False),
+    Column("filter_type", Text, nullable=False),
+    Column("display_name", Text, nullable=False),
+    Column("direct_derived", Boolean, nullable=False, server_default=text("false")),
+    Column("active", Boolean, nullable=False, server_default=text("true")),
+    Column("deleted_at", DateTime(timezone=True)),
+    UniqueConstraint("service", "key", name="filters_service_key_key"),
+)
+
+filters_data = Table(
+    "filters_data",
+    metadata,
+    Column("id", BigInteger, Identity(always=False), primary_key=True),
+    _uuid(unique=True),
+    Column("filter_key", Text, nullable=False),
+    Column("service", Text, nullable=False),
+    Column("display_value", Text, nullable=False),
+    Column("value", Text),
+    Column("deleted_at", DateTime(timezone=True)),
+    Index(
+        "filters_data_display_idx",
+        "service",
+        "filter_key",
+        "display_value",
+        "value",
+        postgresql_where=text(
+            "deleted_at IS NULL AND octet_length(display_value) <= 1000 AND octet_length(value) <= 1000"
+        ),
+    ),
+    Index(
+        "filters_data_trigrams_idx",
+        "display_value",
+        postgresql_using="gin",
+        postgresql_where=text("deleted_at IS NULL"),
+    ),
+)
+
+# What the index has not heard of yet. One row a dirty record, however often it changed.
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("entity", Text, primary_key=True),
+    Column("uuid", Text(collation="C"), primary_key=True),
+    # Consistency tokens: everything up to a token is in the index when no row with a smaller or equal one is left.
+    Column("first_seq", BigInteger, nullable=False, server_default=outbox_seq.next_value()),
+    Column("generation", BigInteger, nullable=False, server_default=text("1")),
+    # A company whose copied fields changed: its contacts are to be marked too.
+    Column("fan_out", Boolean, nullable=False, server_default=text("false")),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("claimed_until", DateTime(timezone=True)),
+    Column("marked_at", DateTime(timezone=True), nullable=False, server_default=_NOW),
+    # Tells a row from one of the same key that was there before.
+    Column("row_id", BigInteger, Identity(always=True), nullable=False),
+    # The row of `indexers` that works on it until `claimed_until`.
+    Column("claimed_by", Integer),
+    # How far the walk over a company's contacts has come, and the mark it began with; of a contact, the last mark by such a walk.
+    Column("fan_out_after", Text(collation="C"), nullable=False, server_default=text("''")),
+    Column("fan_out_generation", BigInteger, nullable=False, server_default=text("1")),
+    Index("outbox_first_seq_idx", "first_seq"),
+)
+
+# Living indexer processes; one whose advisory lock is free has died.
+indexers = Table(
+    "indexers",
+    metadata,
+    Column("id", Integer, Identity(always=True), primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("started_at", DateTime(timezone=True), nullable=False, server_default=_NOW),
+)
+
+# The rebuild of an entity's index that is under way, or the last one that was.
+index_builds = Table(
+    "index_builds",
+    metadata,
+    Column("entity", Text, primary_key=True),
+    Column("phase", Text, nullable=False),
+    Column("index_name", Text, nullable=False),
+    # What the alias named before; there to go back to.
+    Column("previous", Text),
+    Column("after_uuid", Text(collation="C"), nullable=False, server_default=text("''")),
+    Column("documents_done", BigInteger, nullable=False, server_default=text("0")),
+    Column("documents_total", BigInteger, nullable=False, server_default=text("0")),
+    # Records changed since the rebuild began have greater versions.
+    Column("first_version", BigInteger, nullable=False),
+    Column("started_at", DateTime(timezone=True), nullable=False, server_default=_NOW),
+    Column("updated_at", DateTime(timezone=True), nullable=False, server_default=_NOW),
+    CheckConstraint("phase IN ('building', 'comparing', 'done')", name="phase"),
+)
+
+# Documents that Elasticsearch refuses for good.
+dead_letters = Table(
+    "dead_letters",
+    metadata,
+    Column("entity", Text, primary_key=True),
+    Column("uuid", Text(collation="C"), primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=_NOW),
+)
+
+JOB_STATES = ("open", "in_queue", "processing", "completed", "failed", "retry_in_queued", "retrying")
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", BigInteger, Identity(always=False), primary_key=True),
+    _uuid(unique=True),
+    Column("job_type", Text, nullable=False),
+    Column("data", JSONB, nullable=False, server_default=text("'{}'")),
+    Column("status", Text, nullable=False, server_default=text("'open'")),
+    Column("job_response", JSONB, nullable=False, server_default=text("'{}'")),
+    Column("retry_count", BigInteger, nullable=False, server_default=text("0")),
+    Column("retry_interval", BigInteger, nullable=False, server_default=text("30")),
+    Column("run_after", DateTime(timezone=True)),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=_NOW),
+    Column("updated_at", DateTime(timezone=True), nullable=False, server_default=_NOW),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("lease_owner", Text),
+    Column("lease_token", BigInteger, nullable=False, server_default=text("0")),
+    Column("lease_until", DateTime(timezone=True)),
+    Column("progress", JSONB, nullable=False, server_default=text("'{}'")),
+    Column("cancel_requested", Boolean, nullable=False, server_default=text("false")),
+    CheckConstraint("retry_count >= 0", name="retry_count"),
+    CheckConstraint(
+        "(lease_until IS NOT NULL) = (status IN ('in_queue', 'processing', 'retry_in_queued', 'retrying'))",
+        name="lease",
+    ),
+    Index("jobs_status_run_after_idx", "status", "run_after"),
+    Index("jobs_created_at_idx", "created_at"),
+)
+
+# Which state may follow which; a trigger on `jobs` refuses everything else.
+job_transitions = Table(
+    "job_transitions",
+    metadata,
+    Column("from_status", Text, primary_key=True),
+    Column("to_status", Text, primary_key=True),
+)
+
+job_attempts = Table(
+    "job_attempts",
+    metadata,
+    Column("job_uuid", Text(collation="C"), ForeignKey("jobs.uuid", ondelete="CASCADE"), primary_key=True),
+    Column("attempt", Integer, primary_key=True),
+    Column("worker", Text, nullable=False),
+    Column("started_at", DateTime(timezone=True), nullable=False, server_default=_NOW),
+    Column("ended_at", DateTime(timezone=True)),
+    Column("outcome", Text),
+    Column("error", Text),
+)
+
+# Ledger of imports: a batch that stands here is in the tables, one that does not is not.
+import_batches = Table(
+    "import_batches",
+    metadata,
+    Column("job_uuid", Text(collation="C"), primary_key=True),
+    Column("batch_number", BigInteger, primary_key=True),
+    Column("byte_start", BigInteger, nullable=False),
+    Column("byte_end", BigInteger, nullable=False),
+    Column("next_line", BigInteger, nullable=False),
+    # ImportCounts and rejected rows, as answered.
+    Column("counts", JSONB, nullable=False),
+    Column("rejected", JSONB, nullable=False, server_default=text("'[]'")),
+    Column("consistency_token", BigInteger, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=_NOW),
+)
+
+# Answers of writes that carried an Idempotency-Key.
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("client", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("request_hash", Text, nullable=False),
+    Column("http_status", SmallInteger, nullable=False),
+    Column("response", JSONB, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=_NOW),
+    Index("idempotency_keys_created_at_idx", "created_at"),
+)

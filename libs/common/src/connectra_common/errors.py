@@ -1,0 +1,270 @@
+"""Errors of the domain, and the one mapper from everything else to them.
+
+A service raises one of these classes; the error interceptor turns it into a google.rpc.Status (typed door) or the JSON envelope (REST
+door). What a driver says never reaches a client: it is logged under the request id.
+"""
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+import elastic_transport
+import elasticsearch
+import sqlalchemy.exc
+from botocore.exceptions import BotoCoreError, ClientError
+from connectra.common.v1.error_reason_pb2 import ErrorReason
+from google.protobuf import any_pb2
+from google.rpc import error_details_pb2, status_pb2
+from grpc import StatusCode
+
+DOMAIN = "connectra"
+# The JSON envelope travels in a trailer; Envoy takes up to 8 KiB safely.
+MAX_ENVELOPE_BYTES = 6_000
+MAX_MESSAGE_CHARS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class FieldViolation:
+    """What is wrong with one field and what would be allowed."""
+
+    field: str
+    message: str
+
+
+class ConnectraError(Exception):
+    """An error a client may see.
+
+    Args:
+        message: for people; ends up as `error` and `message` of the envelope.
+        reason: name of an `ErrorReason`; the class's own when absent.
+        fields: all violations, not the first.
+        details: more members of the envelope's `details`, and of ErrorInfo's metadata.
+    """
+
+    grpc_code = StatusCode.INTERNAL
+    http_status = 500
+    # Coarse documented code of the envelope; the fine one is `reason`.
+    error_code = "INTERNAL_ERROR"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        reason: str | None = None,
+        fields: Sequence[FieldViolation] = (),
+        details: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.reason = reason or self.error_code
+        self.fields = tuple(fields)
+        self.details = dict(details or {})
+        ErrorReason.Value(f"ERROR_REASON_{self.reason}")  # a reason that the contract does not have is a defect
+
+
+class ValidationFailed(ConnectraError):
+    """One or more fields are wrong."""
+
+    grpc_code = StatusCode.INVALID_ARGUMENT
+    http_status = 400
+    error_code = "VALIDATION_ERROR"
+
+    @classmethod
+    def of(cls, fields: Sequence[FieldViolation]) -> "ValidationFailed":
+        """All violations in one error; the message is the first, with the number of the others."""
+        more = f" (and {len(fields) - 1} more)" if len(fields) > 1 else ""
+        return cls(f"{fields[0].message}{more}", fields=fields)
+
+
+class BadRequest(ConnectraError):
+    """The request cannot be read at all."""
+
+    grpc_code = StatusCode.INVALID_ARGUMENT
+    http_status = 400
+    error_code = "BAD_REQUEST"
+
+
+class NotFound(ConnectraError):
+    """No such thing."""
+
+    grpc_code = StatusCode.NOT_FOUND
+    http_status = 404
+    error_code = "NOT_FOUND"
+
+
+class Conflict(ConnectraError):
+    """It exists already."""
+
+    grpc_code = StatusCode.ALREADY_EXISTS
+    http_status = 409
+    error_code = "CONFLICT"
+
+
+class VersionConflict(ConnectraError):
+    """It has changed since it was read."""
+
+    grpc_code = StatusCode.ABORTED
+    http_status = 412
+    error_code = "CONFLICT"
+
+
+class WrongState(ConnectraError):
+    """It exists, but is not in a state that allows this."""
+
+    grpc_code = StatusCode.FAILED_PRECONDITION
+    http_status = 409
+    error_code = "CONFLICT"
+
+
+class NotImplementedYet(ConnectraError):
+    """Declared in the contract, not there yet."""
+
+    grpc_code = StatusCode.UNIMPLEMENTED
+    http_status = 501
+    error_code = "NOT_IMPLEMENTED"
+
+
+class Unavailable(ConnectraError):
+    """A dependency is away; the same request may succeed later."""
+
+    grpc_code = StatusCode.UNAVAILABLE
+    http_status = 503
+    error_code = "UNAVAILABLE"
+
+
+class DeadlineExceeded(ConnectraError):
+    """The answer was not there in time."""
+
+    grpc_code = StatusCode.DEADLINE_EXCEEDED
+    http_status = 504
+    error_code = "DEADLINE_EXCEEDED"
+
+
+class InternalError(ConnectraError):
+    """A defect of ours."""
+
+
+class SearchError(ConnectraError):
+    """Elasticsearch refused what we sent."""
+
+    error_code = "ELASTICSEARCH_ERROR"
+
+
+class DatabaseError(ConnectraError):
+    """PostgreSQL refused what we sent."""
+
+    error_code = "DATABASE_ERROR"
+
+
+class StorageError(ConnectraError):
+    """The object store refused what we sent."""
+
+    error_code = "STORAGE_ERROR"
+
+
+def from_exception(error: BaseException) -> ConnectraError:
+    """The client's view of any exception; drivers' texts stay behind."""
+    match error:
+        case ConnectraError():
+            return error
+        case NotImplementedError():  # what the generated servicers raise for methods that are not there
+            return NotImplementedYet("this method is not available yet")
+        case elasticsearch.ApiError() if error.status_code in (429, 502, 503, 504):
+            return Unavailable("the search engine is overloaded; try again", reason="ELASTICSEARCH_ERROR")
+        case elastic_transport.ConnectionTimeout():
+            return DeadlineExceeded("the search took too long")
+        case elastic_transport.TransportError():
+            return Unavailable("the search engine cannot be reached; try again", reason="ELASTICSEARCH_ERROR")
+        case elasticsearch.ApiError():
+            return SearchError("ERR_ELASTICSEARCH_FAILURE: the search engine refused the query")
+        case sqlalchemy.exc.DBAPIError():
+            return _from_database(error.orig.__cause__ if error.orig else None)
+        case sqlalchemy.exc.TimeoutError():
+            return Unavailable("the database is busy; try again", reason="DATABASE_ERROR")
+        case asyncpg.PostgresError() | asyncpg.InterfaceError() | asyncpg.InternalClientError():
+            return _from_database(error)
+        case ClientError() | BotoCoreError():
+            return _from_storage(error)
+        case TimeoutError() | asyncio.TimeoutError():
+            return DeadlineExceeded("the request took too long")
+        case ConnectionError() | OSError():
+            return Unavailable("a dependency cannot be reached; try again")
+    return InternalError("an unexpected error occurred")
+
+
+def _from_database(error: BaseException | None) -> ConnectraError:
+    if isinstance(error, asyncpg.QueryCanceledError):
+        return DeadlineExceeded("the database took too long")
+    away = (
+        asyncpg.PostgresConnectionError,
+        asyncpg.OperatorInterventionError,
+        asyncpg.InsufficientResourcesError,
+        asyncpg.InterfaceError,
+        asyncpg.InternalClientError,  # what a connection says that is cut off between two statements
+        OSError,
+    )
+    if error is None or isinstance(error, away):
+        return Unavailable("the database cannot be reached; try again", reason="DATABASE_ERROR")
+    if isinstance(error, asyncpg.TransactionRollbackError):
+        return Unavailable("the database had to undo the change; try again", reason="DATABASE_ERROR")
+    return DatabaseError("the database refused the statement")
+
+
+def _from_storage(error: Exception) -> ConnectraError:
+    code = error.response.get("Error", {}).get("Code", "") if isinstance(error, ClientError) else ""
+    if code in ("404", "NoSuchKey", "NoSuchBucket"):
+        return NotFound("no such object in the object store")
+    if code and not code.startswith("5") and code not in ("SlowDown", "InternalError", "ServiceUnavailable"):
+        return StorageError(f"the object store refused the request ({code})")
+    return Unavailable("the object store cannot be reached; try again", reason="STORAGE_ERROR")
+
+
+def envelope(error: ConnectraError) -> bytes:
+    """The JSON error body, ASCII, below 6,000 bytes; of many violations the first ones."""
+    details: dict[str, Any] = dict(error.details)
+    if error.reason != error.error_code:
+        details["reason"] = error.reason
+    shown = [{"field": f.field, "message": f.message} for f in error.fields]
+    while shown:
+        text = _body(error, {**details, "fields": shown, **_omitted(len(error.fields) - len(shown))})
+        if len(text) <= MAX_ENVELOPE_BYTES:
+            return text
+        shown = shown[: len(shown) // 2]
+    text = _body(error, {**details, **_omitted(len(error.fields))})
+    return text if len(text) <= MAX_ENVELOPE_BYTES else _body(error, {})
+
+
+def _omitted(fields: int) -> dict[str, int]:
+    return {"fields_omitted": fields} if fields else {}
+
+
+def _body(error: ConnectraError, details: Mapping[str, Any]) -> bytes:
+    message = error.message[:MAX_MESSAGE_CHARS]
+    body = {"success": False, "error": message, "error_code": error.error_code, "message": message, "details": details}
+    return _ascii(body)
+
+
+def _ascii(body: object) -> bytes:
+    # A trailer is ASCII, which orjson cannot be told; errors are rare enough for the slower encoder.
+    return json.dumps(body, separators=(",", ":")).encode()
+
+
+def rich_status(error: ConnectraError) -> status_pb2.Status:
+    """google.rpc.Status with ErrorInfo and, for violations, BadRequest."""
+    code, _ = error.grpc_code.value
+    metadata = {key: str(value) for key, value in error.details.items() if not isinstance(value, (dict, list))}
+    details: list[Any] = [error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=metadata)]
+    if error.fields:
+        violations = [
+            error_details_pb2.BadRequest.FieldViolation(field=f.field, description=f.message) for f in error.fields[:50]
+        ]
+        details.append(error_details_pb2.BadRequest(field_violations=violations))
+    status = status_pb2.Status(code=code, message=error.message[:MAX_MESSAGE_CHARS])
+    for detail in details:
+        packed = any_pb2.Any()
+        packed.Pack(detail)
+        status.details.append(packed)
+    return status

@@ -1,0 +1,41 @@
+"""Structured logs on standard output: one JSON object a line, with the request's id and client on every line of a request."""
+
+import logging
+import sys
+
+import structlog
+
+from connectra_common.settings import AppSettings
+
+
+def configure(app: AppSettings, process: str) -> None:
+    """Sets up structlog and, through it, the standard library's loggers. Call once, first thing."""
+    shared: list[structlog.types.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    last: structlog.types.Processor = (
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        if app.log_format == "console"
+        else structlog.processors.JSONRenderer()
+    )
+    if app.log_format == "json":
+        # As text: the structured form holds local variables, and with them records and secrets.
+        shared.append(structlog.processors.format_exc_info)
+    structlog.configure(
+        processors=[*shared, last],
+        wrapper_class=structlog.make_filtering_bound_logger(app.log_level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[_drop_meta, last]))
+    logging.basicConfig(handlers=[handler], level=max(logging.WARNING, getattr(logging, app.log_level)), force=True)
+    structlog.contextvars.bind_contextvars(process=process, env=app.env)
+
+
+def _drop_meta(_: object, __: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
+    event.pop("_record", None)
+    event.pop("_from_structlog", None)
+    return event

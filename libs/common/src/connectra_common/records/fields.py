@@ -1,0 +1,229 @@
+"""The field catalogue: the single source of columns, JSON records, index mapping, CSV columns, filters and documentation.
+
+Adding a field here and a migration for its column is all it takes (CONTRIBUTING.md).
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+
+
+class Type(StrEnum):
+    """What a field holds, in PostgreSQL, in JSON and on the wire."""
+
+    INTEGER = "integer"
+    TEXT = "text"
+    LIST = "list"  # of text
+    TIME = "time"
+
+
+class Index(StrEnum):
+    """How Elasticsearch knows a field; decides which clauses of VQL may name it."""
+
+    NONE = "none"
+    UUID = "uuid"  # keyword, exactly as stored; also the tie-breaker of every order
+    KEYWORD = "keyword"  # whole value, whatever its case
+    TEXT = "text"  # words, substrings, and the whole value for sorting
+    LONG = "long"
+    DATE = "date"
+
+
+class CsvRule(StrEnum):
+    """What an import does with a cell, after the cleaning that all cells get (`records/cleaning.py`)."""
+
+    AS_IS = "as_is"
+    LOWER = "lower"
+    LIST = "list"
+    INTEGER = "integer"
+    PHONE = "phone"
+    DOMAIN = "domain"  # the part of an e-mail address behind the @
+
+
+@dataclass(frozen=True, slots=True)
+class FilterDefinition:
+    """A filter users are offered; `id` and `stored` as documented."""
+
+    id: int
+    label: str
+    stored: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One column of a record."""
+
+    name: str
+    type: Type = Type.TEXT
+    index: Index = Index.NONE
+    # A keyword that text clauses may search too, through the sub-field `.text`.
+    also_text: bool = False
+    csv_column: str | None = None
+    csv_rule: CsvRule = CsvRule.AS_IS
+    # Copied into the documents of a company's contacts, as `company_<name>`.
+    copied: bool = False
+    # Given by the server; ignored in requests.
+    read_only: bool = False
+    filter: FilterDefinition | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Entity:
+    """Companies or contacts; there are just these two, compared by identity."""
+
+    name: str
+    table: str
+    alias: str
+    fields: tuple[Field, ...]
+    # The second match of an upsert without uuid.
+    match_column: str
+
+    @cached_property
+    def by_name(self) -> dict[str, Field]:
+        """Fields by name, in table order."""
+        return {field.name: field for field in self.fields}
+
+    @property
+    def title(self) -> str:
+        """Name as a message begins with it."""
+        return self.name.capitalize()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names in table order."""
+        return tuple(field.name for field in self.fields)
+
+    @property
+    def writable(self) -> tuple[Field, ...]:
+        """Fields a client may give, uuid included."""
+        return tuple(field for field in self.fields if not field.read_only)
+
+    @property
+    def data_fields(self) -> tuple[Field, ...]:
+        """Fields a client may change."""
+        return tuple(field for field in self.writable if field.name != "uuid")
+
+    @cached_property
+    def stored_filters(self) -> tuple[Field, ...]:
+        """Fields whose values are kept in filters_data for users to choose from; of companies also `uuid`, which shows the name."""
+        return tuple(field for field in self.fields if field.filter and field.filter.stored)
+
+    @cached_property
+    def direct_filters(self) -> tuple[Field, ...]:
+        """Fields whose values are read from the records themselves for users to choose from."""
+        return tuple(field for field in self.fields if field.filter and not field.filter.stored)
+
+
+def _text(name: str, label: str | None = None, id: int = 0, stored: bool = False, **more: object) -> Field:
+    return Field(name, index=Index.TEXT, filter=_filter(id, label, stored), **more)  # type: ignore[arg-type]
+
+
+def _keyword(name: str, label: str | None = None, id: int = 0, stored: bool = True, **more: object) -> Field:
+    return Field(name, index=Index.KEYWORD, filter=_filter(id, label, stored), **more)  # type: ignore[arg-type]
+
+
+def _list(name: str, label: str, id: int, csv_column: str | None = None, copied: bool = False) -> Field:
+    return _keyword(
+        name, label, id, type=Type.LIST, csv_rule=CsvRule.LIST, csv_column=csv_column or name, copied=copied
+    )
+
+
+def _number(name: str, label: str | None = None, id: int = 0, **more: object) -> Field:
+    more = {"csv_column": name, "csv_rule": CsvRule.INTEGER, **more}
+    return Field(name, Type.INTEGER, Index.LONG, filter=_filter(id, label, False), **more)  # type: ignore[arg-type]
+
+
+def _place(name: str, label: str, id: int, column: str, copied: bool, stored: bool = True) -> Field:
+    return _keyword(name, label, id, stored, also_text=True, csv_column=column, csv_rule=CsvRule.LOWER, copied=copied)
+
+
+def _phone(
+    name: str, label: str | None = None, id: int = 0, index: Index = Index.NONE, column: str | None = None
+) -> Field:
+    return Field(name, index=index, csv_column=column or name, csv_rule=CsvRule.PHONE, filter=_filter(id, label, False))
+
+
+def _filter(id: int, label: str | None, stored: bool) -> FilterDefinition | None:
+    return FilterDefinition(id, label, stored) if label else None
+
+
+_ID = Field("id", Type.INTEGER, Index.LONG, read_only=True)
+_TIMES = (
+    Field("created_at", Type.TIME, Index.DATE, read_only=True),
+    Field("updated_at", Type.TIME, Index.DATE, read_only=True),
+    Field("deleted_at", Type.TIME, read_only=True),
+)
+
+COMPANY = Entity(
+    name="company",
+    table="companies",
+    alias="companies_index",
+    match_column="normalized_domain",
+    fields=(
+        _ID,
+        Field("uuid", index=Index.UUID, filter=FilterDefinition(1, "Name", True)),
+        _text("name", csv_column="company", copied=True),
+        _number("employees_count", "Employees Count", 2, csv_column="employees", copied=True),
+        _list("industries", "Industries", 3, csv_column="industry", copied=True),
+        _list("keywords", "Keywords", 4, csv_column="keywords", copied=True),
+        _text("address", "Address", 5, csv_column="company_address", copied=True),
+        _number("annual_revenue", "Annual Revenue", 6, copied=True),
+        _number("total_funding", "Total Funding", 7, copied=True),
+        _list("technologies", "Technologies", 8, csv_column="technologies", copied=True),
+        _place("city", "City", 9, "company_city", copied=True),
+        _place("state", "State", 10, "company_state", copied=True),
+        _place("country", "Country", 11, "company_country", copied=True),
+        _place("linkedin_url", "LinkedIn URL", 12, "company_linkedin_url", copied=True, stored=False),
+        _text("website", "Website", 13, csv_column="website", copied=True),
+        _text("normalized_domain", "Normalized Domain", 14, csv_column="email", csv_rule=CsvRule.DOMAIN, copied=True),
+        Field("facebook_url", csv_column="facebook_url"),
+        Field("twitter_url", csv_column="twitter_url"),
+        Field("company_name_for_emails", csv_column="company_name_for_emails"),
+        _phone("phone_number", column="company_phone"),
+        _keyword("latest_funding", csv_column="latest_funding"),
+        _number("latest_funding_amount"),
+        Field("last_raised_at", csv_column="last_raised_at"),
+        *_TIMES,
+    ),
+)
+
+CONTACT = Entity(
+    name="contact",
+    table="contacts",
+    alias="contacts_index",
+    match_column="email",
+    fields=(
+        _ID,
+        Field("uuid", index=Index.UUID),
+        _text("first_name", "First Name", 15, csv_column="first_name", csv_rule=CsvRule.LOWER),
+        _text("last_name", "Last Name", 16, csv_column="last_name", csv_rule=CsvRule.LOWER),
+        _keyword("company_id", "Company ID", 17, stored=False),
+        _keyword("email", "Email", 18, stored=False, csv_column="email", csv_rule=CsvRule.LOWER),
+        _text("title", "Title", 19, stored=True, csv_column="title"),
+        _list("departments", "Departments", 20, csv_column="departments"),
+        _phone("mobile_phone", "Mobile Phone", 21, Index.KEYWORD),
+        _keyword("email_status", "Email Status", 22, csv_column="email_status", csv_rule=CsvRule.LOWER),
+        _keyword("seniority", "Seniority", 23, csv_column="seniority", csv_rule=CsvRule.LOWER),
+        _place("city", "City", 24, "city", copied=False),
+        _place("state", "State", 25, "state", copied=False),
+        _place("country", "Country", 26, "country", copied=False),
+        _place("linkedin_url", "LinkedIn URL", 27, "person_linkedin_url", copied=False, stored=False),
+        Field("facebook_url", csv_column="facebook_url"),
+        Field("twitter_url", csv_column="twitter_url"),
+        Field("website"),
+        _phone("work_direct_phone"),
+        _phone("home_phone"),
+        _phone("other_phone"),
+        _keyword("stage", csv_column="stage", csv_rule=CsvRule.LOWER),
+        *_TIMES,
+    ),
+)
+
+ENTITIES = {entity.name: entity for entity in (COMPANY, CONTACT)}
+# What the path segment `service` may be.
+SERVICES = {"company": COMPANY, "companies": COMPANY, "contact": CONTACT, "contacts": CONTACT}
+COPIED = tuple(field for field in COMPANY.fields if field.copied)
+
+
+def csv_columns() -> frozenset[str]:
+    """Every CSV column an import knows."""
+    return frozenset(f.csv_column for e in ENTITIES.values() for f in e.fields if f.csv_column)

@@ -1,0 +1,47 @@
+"""Identities of records: UUID5 over cleaned, lower-cased names and profile URLs, so that API and CSV give a person one uuid.
+
+The parts are joined without a separator, as they always were: existing ids stay.
+"""
+
+import re
+from hashlib import sha1
+from uuid import NAMESPACE_URL
+
+from connectra_common.records.cleaning import clean, lower
+
+UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+
+def is_uuid(text: str) -> bool:
+    """Lower-case hexadecimal, 8-4-4-4-12."""
+    return UUID.fullmatch(text) is not None
+
+
+def company_uuid(name: str | None, linkedin_url: str | None) -> str:
+    """uuid of a company; name or profile URL must say something."""
+    return _uuid5(name, linkedin_url)
+
+
+def contact_uuid(first_name: str | None, last_name: str | None, linkedin_url: str | None, email: str | None) -> str:
+    """uuid of a contact; without profile URL the e-mail address takes its place, so that namesakes stay apart."""
+    return _uuid5(first_name, last_name, linkedin_url or email)
+
+
+def filter_value_uuid(key: str, service: str, value: str) -> str:
+    """uuid of a row of filters_data."""
+    return uuid5(f"{key}{service}{value}")
+
+
+def uuid5(name: str) -> str:
+    """RFC 4122, version 5, in the URL namespace; as the standard library's, at a fifth of the cost: an import makes three a row."""
+    text = sha1(_NAMESPACE + name.encode(), usedforsecurity=False).hexdigest()
+    return f"{text[:8]}-{text[8:12]}-5{text[13:16]}-{_VARIANT[text[16]]}{text[17:20]}-{text[20:32]}"
+
+
+_NAMESPACE = NAMESPACE_URL.bytes
+# The two upper bits of the digit are 10.
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+
+
+def _uuid5(*parts: str | None) -> str:
+    return uuid5("".join([lower(clean(part)) for part in parts if part]))

@@ -1,0 +1,90 @@
+"""Reading requests: pydantic models whose every violation becomes a `FieldViolation`, and unknown keys a warning or a refusal."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+from connectra_common.errors import FieldViolation, ValidationFailed
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class Request(BaseModel):
+    """A whole request. Types are strict (`"3"` is no number); unknown keys are ignored, but see `unknown_keys`."""
+
+    model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
+
+
+class Part(BaseModel):
+    """A part in which an unknown key would change what is asked: it is refused."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown(cls, data: Any) -> Any:
+        if isinstance(data, dict):
+            unknown = [hint(key, keys(cls)) for key in data if key not in keys(cls)]
+            if unknown:
+                raise ValueError("; ".join(unknown))
+        return data
+
+
+def read(model: type[M], data: object) -> M:
+    """The request as a model.
+
+    Raises:
+        ValidationFailed: with all violations.
+    """
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise ValidationFailed.of(violations(error)) from None
+
+
+def violations(error: ValidationError, prefix: str = "") -> list[FieldViolation]:
+    """A pydantic error as violations, e.g. field `where.text_matches.must[0].text_value`."""
+    found = []
+    for item in error.errors(include_url=False):
+        field = path(item["loc"], prefix)
+        text = item["msg"].removeprefix("Value error, ")
+        text = text[0].lower() + text[1:]
+        message = f"{field}: {text}" if field else text
+        found.append(FieldViolation(field, message))
+    return found
+
+
+def path(location: Iterable[str | int], prefix: str = "") -> str:
+    """`("a", 0, "b")` as `a[0].b`."""
+    text = prefix
+    for part in location:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
+def keys(model: type[BaseModel]) -> list[str]:
+    """The JSON keys a model knows."""
+    names: list[str] = []
+    for name, field in model.model_fields.items():
+        alias = field.validation_alias
+        names += (
+            [alias or name]
+            if alias is None or isinstance(alias, str)
+            else [str(c) for c in getattr(alias, "choices", ())]
+        )
+    return names
+
+
+def hint(name: str, known: Sequence[str]) -> str:
+    """`unknown field 'nmae'; did you mean 'name'?`, or what is allowed when nothing is near."""
+    close = get_close_matches(name, known, n=1)
+    return f"unknown field {name!r}; " + (f"did you mean {close[0]!r}?" if close else f"allowed: {', '.join(known)}")
+
+
+def unknown_keys(data: object, known: Sequence[str], prefix: str = "") -> list[dict[str, str]]:
+    """A warning for each key that is ignored."""
+    if not isinstance(data, Mapping):
+        return []
+    return [{"field": path((key,), prefix), "message": hint(key, known)} for key in data if key not in known]

@@ -1,0 +1,97 @@
+"""Indices behind their aliases: `companies_index` is an alias of `companies_index-v1-<time>`, so that a new one can take its place.
+
+While a new one is being built it has the alias `companies_index-building`: writers only ever name aliases, so that a write can never
+make an index.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+from elasticsearch import AsyncElasticsearch, BadRequestError
+
+from connectra_common.records.fields import ENTITIES, Entity
+from connectra_common.search.mappings import VERSION, index_body
+from connectra_common.settings import ElasticsearchSettings
+
+log = structlog.get_logger()
+
+# How long Elasticsearch knows the version of what was deleted. Nothing older than this may ever be sent.
+GC_DELETES = "15m"
+
+
+async def ensure(client: AsyncElasticsearch, settings: ElasticsearchSettings) -> list[str]:
+    """Creates the index of each entity whose alias is missing, and tells those that are there of new fields; the caller sees to it that
+    no two do so at once (`db.migrate.locked`).
+
+    Returns the names of the created indices.
+    """
+    created = []
+    for entity in ENTITIES.values():
+        if name := await current(client, entity):
+            await _extend(client, settings, entity, name)
+            continue
+        name = await create(client, settings, entity)
+        await client.indices.put_alias(index=name, name=entity.alias)
+        created.append(name)
+    return created
+
+
+async def current(client: AsyncElasticsearch, entity: Entity) -> str | None:
+    """Name of the index behind an entity's alias."""
+    return await behind(client, entity.alias)
+
+
+async def behind(client: AsyncElasticsearch, alias: str) -> str | None:
+    """Name of the index behind an alias."""
+    found = await client.options(ignore_status=404).indices.get_alias(name=alias)
+    names = [name for name in found.body if name not in ("error", "status")]
+    return names[0] if names else None
+
+
+def new_name(entity: Entity) -> str:
+    """Name of an index made now; later ones sort behind earlier ones."""
+    return f"{entity.alias}-v{VERSION}-{datetime.now(UTC):%Y%m%d%H%M%S%f}"
+
+
+async def create(client: AsyncElasticsearch, settings: ElasticsearchSettings, entity: Entity, shards: int = 0) -> str:
+    """Creates an index without an alias; 0 shards is as many as configured. Returns its name."""
+    name = new_name(entity)
+    try:
+        await client.indices.create(index=name, **_body(settings, entity, shards, "best_compression"))
+        await _probe(client, name)
+    except (BadRequestError, _CodecMissing):
+        # best_compression needs a native library that a bare machine may lack, which shows only at the first flush.
+        log.warning("best_compression is not available; using the default codec", index=name)
+        await client.options(ignore_status=404).indices.delete(index=name)
+        await client.indices.create(index=name, **_body(settings, entity, shards, "default"))
+    return name
+
+
+def _body(settings: ElasticsearchSettings, entity: Entity, shards: int, codec: str) -> dict[str, Any]:
+    body = index_body(entity, settings, codec)
+    body["settings"]["index"] |= {"gc_deletes": GC_DELETES, **({"number_of_shards": shards} if shards else {})}
+    return body
+
+
+async def _extend(client: AsyncElasticsearch, settings: ElasticsearchSettings, entity: Entity, name: str) -> None:
+    await client.indices.put_settings(index=name, settings={"index": {"gc_deletes": GC_DELETES}})
+    try:
+        await client.indices.put_mapping(index=name, **index_body(entity, settings)["mappings"])
+    except BadRequestError as error:
+        # Fields can be added to an index, not changed.
+        log.warning("the index needs a rebuild: connectra index reindex", index=name, reason=error.message)
+
+
+class _CodecMissing(Exception):
+    pass
+
+
+async def _probe(client: AsyncElasticsearch, name: str) -> None:
+    """Writes and removes one document with a flush between."""
+    try:
+        await client.index(index=name, id="probe", document={"uuid": "probe"}, refresh=True)
+        await client.indices.flush(index=name)
+        await client.delete(index=name, id="probe", refresh=True)
+    except Exception as error:
+        raise _CodecMissing from error

@@ -1,0 +1,132 @@
+"""What every call goes through, in one fixed order: request id → metrics → errors → deadline.
+
+Errors stand outside the deadline, since a deadline that passes is an error too. Each is an async context manager around the handler,
+so that unary and streaming calls are treated alike.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+from uuid import uuid4
+
+import grpc
+import structlog
+from grpc_status import rpc_status
+from prometheus_client import Counter, Histogram
+
+from connectra_common import errors
+from connectra_common.server.metadata import Context
+
+log = structlog.get_logger()
+
+CALLS = Counter("grpc_server_handled_total", "Calls by method and code.", ["method", "code"])
+SECONDS = Histogram(
+    "grpc_server_handling_seconds",
+    "Time a call took.",
+    ["method"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+)
+
+Around = Callable[[str, Context, bool], AbstractAsyncContextManager[None]]
+
+
+class AroundInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
+    """Runs `around(method, context, streams)` around every handler."""
+
+    def __init__(self, around: Around) -> None:
+        self._around = around
+        self._wrapped: dict[str, Any] = {}
+
+    async def intercept_service(self, continuation: Any, call: grpc.HandlerCallDetails) -> Any:
+        """Wraps the handler of one method; it is the same for every call."""
+        if call.method in self._wrapped:
+            return self._wrapped[call.method]
+        handler = await continuation(call)
+        if handler is None:
+            return None
+        method, around = call.method, self._around
+
+        async def unary(request: Any, context: Context) -> Any:
+            async with around(method, context, False):
+                return await behaviour(request, context)
+
+        async def stream(request: Any, context: Context) -> AsyncIterator[Any]:
+            async with around(method, context, True):
+                async for reply in behaviour(request, context):
+                    yield reply
+
+        for kind in ("unary_unary", "unary_stream", "stream_unary", "stream_stream"):
+            if behaviour := getattr(handler, kind):
+                make = getattr(grpc, f"{kind}_rpc_method_handler")
+                self._wrapped[call.method] = make(
+                    stream if kind.endswith("_stream") else unary,
+                    handler.request_deserializer,
+                    handler.response_serializer,
+                )
+                return self._wrapped[call.method]
+        return handler
+
+
+@asynccontextmanager
+async def request_id(method: str, context: Context, streams: bool) -> AsyncIterator[None]:
+    """Binds the caller's request id, or a new one, and the client's name to every log line of the call."""
+    metadata = dict(context.invocation_metadata() or ())
+    with structlog.contextvars.bound_contextvars(
+        request_id=metadata.get("x-request-id") or str(uuid4()), client=metadata.get("x-client-id")
+    ):
+        yield
+
+
+@asynccontextmanager
+async def metrics(method: str, context: Context, streams: bool) -> AsyncIterator[None]:
+    """Counts and times the call."""
+    began = time.perf_counter()
+    try:
+        yield
+    finally:
+        code = context.code() or grpc.StatusCode.OK
+        CALLS.labels(method, code.name if isinstance(code, grpc.StatusCode) else str(code)).inc()
+        SECONDS.labels(method).observe(time.perf_counter() - began)
+
+
+@asynccontextmanager
+async def map_errors(method: str, context: Context, streams: bool) -> AsyncIterator[None]:
+    """Turns any exception into the error its door speaks: JSON envelope or google.rpc.Status."""
+    try:
+        yield
+    except grpc.aio.AbortError:
+        raise
+    except Exception as cause:
+        error = errors.from_exception(cause)
+        if isinstance(error, errors.InternalError):
+            log.error("call failed", method=method, exc_info=cause)
+        elif error is not cause and not isinstance(error, errors.NotImplementedYet):
+            log.warning("call failed", method=method, reason=error.reason, cause=repr(cause))
+        message = error.message[: errors.MAX_MESSAGE_CHARS]
+        if "RestService/" in method:
+            trailer: tuple[tuple[str, str | bytes], ...] = (
+                ("x-error-json", errors.envelope(error)),
+                ("x-error-http", str(error.http_status)),
+            )
+        else:
+            trailer = rpc_status.to_status(errors.rich_status(error)).trailing_metadata
+        await context.abort(error.grpc_code, message, trailer)
+
+
+def deadline(default_seconds: float) -> Around:
+    """Ends a call when its deadline passes; a unary call that brings none has `default_seconds`."""
+
+    @asynccontextmanager
+    async def around(method: str, context: Context, streams: bool) -> AsyncIterator[None]:
+        remaining = context.time_remaining()
+        async with asyncio.timeout(remaining if remaining is not None or streams else default_seconds):
+            yield
+
+    return around
+
+
+def stack(default_deadline_seconds: float) -> list[grpc.aio.ServerInterceptor]:
+    """The interceptors, outermost first."""
+    return [AroundInterceptor(a) for a in (request_id, metrics, map_errors, deadline(default_deadline_seconds))]

@@ -1,0 +1,137 @@
+"""The frame of every process: settings checked, logs, gRPC server with health and reflection, background work, graceful drain.
+
+Health has two names (grpc.health.v1): `liveness` serves as long as the process runs, `readiness` (and the empty name) only while
+everything in `checks` answers.
+"""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+import psutil
+import structlog
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from prometheus_client import start_http_server
+
+from connectra_common.server.interceptors import stack
+from connectra_common.settings import AppSettings, ServerSettings
+
+log = structlog.get_logger()
+
+Check = Callable[[], Awaitable[object]]
+Background = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
+
+CHECK_INTERVAL_SECONDS = 1.0
+CHECK_TIMEOUT_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Process:
+    """What a process consists of.
+
+    Args:
+        services: (servicer, function that adds it to a server, full name for reflection).
+        checks: what readiness follows; a check that raises or takes over two seconds means not ready.
+        background: loops that run until the event is set, then have `drain_seconds` to hand back what they hold.
+    """
+
+    services: Sequence[tuple[Any, Callable[[Any, Any], None], str]] = ()
+    checks: Mapping[str, Check] = field(default_factory=dict)
+    background: Sequence[Background] = ()
+
+
+async def run(process: Process, app: AppSettings, server: ServerSettings) -> None:
+    """Serves until SIGTERM or SIGINT, then drains: not ready, no new calls, running ones may end."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+
+    size = server.max_message_mib * 1024 * 1024
+    grpc_server = grpc.aio.server(
+        interceptors=stack(server.default_deadline_seconds),
+        options=[
+            ("grpc.max_receive_message_length", size),
+            ("grpc.max_send_message_length", size),
+            ("grpc.so_reuseport", 0),  # a second process on the port is a mistake, not load sharing
+        ],
+    )
+    servicer = health.aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, grpc_server)
+    for implementation, add, _ in process.services:
+        add(implementation, grpc_server)
+    names = [name for *_, name in process.services]
+    reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], grpc_server)
+    grpc_server.add_insecure_port(server.listen)
+    await servicer.set("liveness", health_pb2.HealthCheckResponse.SERVING)
+    for name in ("", "readiness", *names):
+        await servicer.set(name, health_pb2.HealthCheckResponse.NOT_SERVING)
+    await grpc_server.start()
+    if server.metrics_listen:
+        host, _, port = server.metrics_listen.rpartition(":")
+        start_http_server(int(port), host.strip("[]"))
+    log.info("listening", address=server.listen, services=names)
+
+    watchers = [
+        asyncio.create_task(_follow(process.checks, servicer, ("", "readiness", *names))),
+        asyncio.create_task(_log_memory(app.memory_log_interval_seconds)),
+    ]
+    loops = [asyncio.create_task(start(stopping)) for start in process.background]
+    ended = asyncio.create_task(stopping.wait())
+    await asyncio.wait([ended, *loops], return_when=asyncio.FIRST_COMPLETED)
+
+    log.info("draining")
+    stopping.set()
+    for task in watchers:
+        task.cancel()
+    await servicer.enter_graceful_shutdown()
+    await asyncio.gather(grpc_server.stop(server.drain_seconds), _finish(loops, server.drain_seconds))
+    log.info("stopped")
+    for task in loops:
+        if task.done() and not task.cancelled() and (error := task.exception()):
+            raise error  # a loop must not end by itself: the exit code says so
+
+
+async def _finish(loops: list[asyncio.Task[None]], seconds: float) -> None:
+    if loops:
+        _, late = await asyncio.wait(loops, timeout=seconds)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*loops, return_exceptions=True)
+
+
+async def _follow(checks: Mapping[str, Check], servicer: health.aio.HealthServicer, names: Sequence[str]) -> None:
+    """Keeps readiness equal to what the checks say."""
+    down: set[str] | None = None
+    while True:
+        results = await asyncio.gather(*(passes(check) for check in checks.values()))
+        now = {name for name, ok in zip(checks, results, strict=True) if not ok}
+        if now != down:
+            status = health_pb2.HealthCheckResponse.NOT_SERVING if now else health_pb2.HealthCheckResponse.SERVING
+            for name in names:
+                await servicer.set(name, status)
+            log.info("readiness", ready=not now, down=sorted(now))
+            down = now
+        await asyncio.sleep(CHECK_INTERVAL_SECONDS)
+
+
+async def passes(check: Check) -> bool:
+    """Whether a dependency answers within two seconds."""
+    try:
+        async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):
+            await check()
+    except Exception as error:  # noqa: BLE001 - whatever it is, the dependency is not usable
+        log.debug("check failed", error=repr(error))
+        return False
+    return True
+
+
+async def _log_memory(interval_seconds: int) -> None:
+    me = psutil.Process()
+    while interval_seconds:
+        await asyncio.sleep(interval_seconds)
+        log.info("memory", rss_mib=round(me.memory_info().rss / 2**20, 1))

@@ -1,0 +1,83 @@
+"""The REST door: JSON bodies in and out as google.api.HttpBody."""
+
+import json
+from typing import Any
+
+import grpc
+import orjson
+from google.api.httpbody_pb2 import HttpBody
+
+from connectra_common.errors import BadRequest
+
+JSON = "application/json; charset=utf-8"
+
+
+def read_json(body: HttpBody, *, required: bool = False) -> Any:
+    """The body's JSON value; an empty body is `{}` unless `required`.
+
+    Raises:
+        BadRequest: not JSON (with the position), a key twice in one object, NaN or Infinity, or empty when required.
+    """
+    try:
+        text = body.data.decode()
+        if not text.strip():
+            if required:
+                raise BadRequest("the request body is empty; a JSON document is required")
+            return {}
+        # Not the fastest parser: the one that shows every key to us, of which another would silently keep the last.
+        return json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
+    except UnicodeDecodeError as error:
+        raise BadRequest(f"the request body is not UTF-8: byte {error.start}", details={"byte": error.start}) from None
+    except json.JSONDecodeError as error:
+        raise BadRequest(
+            f"the request body is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}",
+            details={"line": error.lineno, "column": error.colno},
+        ) from None
+    except RecursionError:
+        raise BadRequest("the request body is nested too deeply") from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise BadRequest(
+            f"the request body has the key {twice[:100]!r} twice in one object", details={"key": twice[:100]}
+        )
+    return found
+
+
+def _no_constant(name: str) -> Any:
+    raise BadRequest(f"the request body has {name}, which is not JSON")
+
+
+def read_object(body: HttpBody, *, required: bool = False) -> dict[str, Any]:
+    """As `read_json`, and the value is an object.
+
+    Raises:
+        BadRequest: also when it is something else.
+    """
+    value = read_json(body, required=required)
+    if not isinstance(value, dict):
+        raise BadRequest("the request body must be a JSON object")
+    return value
+
+
+def reply(value: object) -> HttpBody:
+    """A JSON answer."""
+    return HttpBody(content_type=JSON, data=orjson.dumps(value))
+
+
+def reply_raw(data: bytes) -> HttpBody:
+    """A JSON answer that is text already."""
+    return HttpBody(content_type=JSON, data=data)
+
+
+async def send_headers(context: grpc.aio.ServicerContext, *, status: int | None = None, **headers: str) -> None:
+    """Response headers and, when not 200, the HTTP status. Call it last: an error after it could not change the status any more."""
+    metadata = [(name.replace("_", "-"), value) for name, value in headers.items()]
+    if status:
+        metadata.append(("x-http-code", str(status)))
+    if metadata:
+        await context.send_initial_metadata(metadata)

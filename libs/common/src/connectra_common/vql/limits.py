@@ -1,0 +1,29 @@
+"""What a query may ask for. A refusal names the limit."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """No query within these can hurt the cluster."""
+
+    page_size: int = 100
+    default_page_size: int = 25
+    pages: int = 10
+    # Rows that can be reached by page or offset; deeper goes by cursor.
+    window: int = 1_000
+    clauses: int = 200
+    terms: int = 1_000
+    depth: int = 8
+    text_chars: int = 1_000
+    value_chars: int = 1_000
+    # Trigrams: shorter words have none.
+    substring_chars: int = 3
+    sort_keys: int = 5
+    facets: int = 10
+    facet_size: int = 100
+    default_facet_size: int = 10
+    facet_ranges: int = 50
+
+
+LIMITS = Limits()

@@ -1,0 +1,228 @@
+"""Tree × field catalogue → everything that is wrong with it."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
+
+from connectra_common.errors import FieldViolation, ValidationFailed
+from connectra_common.records.fields import COMPANY, Entity, Field, Index
+from connectra_common.requests import hint
+from connectra_common.search.mappings import indexed_fields
+from connectra_common.vql.ast import And, Bounds, Exists, Leaf, Node, Not, Or, Query, Scalar, Terms, Text
+from connectra_common.vql.limits import LIMITS
+from connectra_common.vql.model import Vql
+from connectra_common.vql.parse import parse
+from connectra_common.vql.render import leaves as leaves_of
+
+# Of columns of a contact's company in an export.
+COMPANY_PREFIX = "company."
+
+MISSING_SELECT_COLUMNS = (
+    "ERR_MISSING_SELECT_COLUMNS: 'select_columns' is required for export operations; "
+    "specify at least one column to include in the output"
+)
+
+
+def checked(entity: Entity, request: Vql) -> Query:
+    """The tree of a request in which nothing is wrong.
+
+    Raises:
+        ValidationFailed: with every violation.
+    """
+    query = parse(entity, request)
+    if found := validate(query):
+        raise ValidationFailed.of(found)
+    return query
+
+
+def checked_export(entity: Entity, request: Vql) -> Query:
+    """As `checked`, for an export: columns are required; order and paging do not matter, so they are not looked at.
+
+    Of contacts, columns of their company may be among the columns, as `company.name`.
+
+    Raises:
+        ValidationFailed: with every violation, or without columns.
+    """
+    if not request.select_columns:
+        raise ValidationFailed(MISSING_SELECT_COLUMNS, reason="MISSING_SELECT_COLUMNS")
+    ignored = ("limit", "page", "offset", "cursor", "order_by", "company_config")
+    query = parse(entity, request.model_copy(update=dict.fromkeys(ignored)))
+    if found := [*validate(replace(query, columns=())), *_unknown_export_columns(entity, query.columns)]:
+        raise ValidationFailed.of(found)
+    return query
+
+
+def _unknown_export_columns(entity: Entity, columns: tuple[str, ...]) -> Iterator[FieldViolation]:
+    known = export_columns(entity)
+    for i, name in enumerate(columns):
+        if name not in known:
+            yield _violation(f"select_columns[{i}]", hint(name, known))
+
+
+def export_columns(entity: Entity) -> list[str]:
+    """What an export may have as columns."""
+    companies = () if entity is COMPANY else COMPANY.columns
+    return [*entity.columns, *(f"{COMPANY_PREFIX}{name}" for name in companies)]
+
+
+def validate(query: Query) -> list[FieldViolation]:
+    """All violations, in the order of the request."""
+    fields = indexed_fields(query.entity)
+    leaves = leaves_of(query.root)
+    found: list[FieldViolation] = []
+    if len(leaves) > LIMITS.clauses:
+        found.append(_violation("where", f"{len(leaves)} conditions; at most {LIMITS.clauses} are allowed"))
+    if _depth(query.root) - 1 > LIMITS.depth:
+        found.append(_violation("filters", f"nested deeper than {LIMITS.depth} levels"))
+    for leaf in leaves[: LIMITS.clauses]:
+        field = fields.get(leaf.field)
+        if field is None:
+            found.append(_violation(leaf.path, hint(leaf.field, sorted(fields))))
+        else:
+            found += [_violation(leaf.path, message) for message in _leaf(leaf, field)]
+    found += _order(query, fields)
+    found += _facets(query, fields)
+    if query.highlight and not any(isinstance(leaf, Text) for leaf in leaves):
+        found.append(_violation("highlight", "there is no text condition whose matches could be shown"))
+    found += unknown_columns(query.entity, query.columns, "select_columns")
+    if query.company_columns:
+        found += unknown_columns(COMPANY, query.company_columns, "company_config.select_columns")
+    return found
+
+
+def unknown_columns(entity: Entity, columns: tuple[str, ...], path: str) -> list[FieldViolation]:
+    """A violation for each column the entity does not have."""
+    return [
+        _violation(f"{path}[{i}]", hint(name, entity.columns))
+        for i, name in enumerate(columns)
+        if name not in entity.by_name
+    ]
+
+
+def _violation(path: str, message: str) -> FieldViolation:
+    return FieldViolation(path, f"{path}: {message}")
+
+
+def _depth(node: Node) -> int:
+    match node:
+        case And(nodes) | Or(nodes):
+            return 1 + max(map(_depth, nodes), default=0)
+        case Not(child):
+            return 1 + _depth(child)
+    return 0
+
+
+def _leaf(leaf: Leaf, field: Field) -> Iterator[str]:
+    match leaf:
+        case Text():
+            yield from _text(leaf, field)
+        case Terms():
+            yield from _terms(leaf, field)
+        case Bounds():
+            yield from _bounds(leaf, field)
+        case Exists():
+            pass
+
+
+def _text(leaf: Text, field: Field) -> Iterator[str]:
+    if field.index is not Index.TEXT and not field.also_text:
+        yield f"{leaf.field} is not a text field; use {_clause(field)}"
+        return
+    words = leaf.value.split()
+    if not words:
+        yield "the text is empty"
+    elif len(leaf.value) > LIMITS.text_chars:
+        yield f"the text has {len(leaf.value)} characters; at most {LIMITS.text_chars} are allowed"
+    if leaf.search_type == "substring":
+        if field.index is not Index.TEXT:
+            yield f"{leaf.field} cannot be searched by substring; use exact or shuffle"
+        parts = words if leaf.operator == "or" else [leaf.value.strip()]
+        short = [part for part in parts if len(part) < LIMITS.substring_chars]
+        if short and words:
+            yield f"{short[0]!r} is too short for a substring; at least {LIMITS.substring_chars} characters are needed"
+
+
+def _terms(leaf: Terms, field: Field) -> Iterator[str]:
+    if not leaf.values:
+        yield "the list is empty; give at least one value"
+    elif len(leaf.values) > LIMITS.terms:
+        yield f"{len(leaf.values)} values; at most {LIMITS.terms} are allowed"
+    for value in leaf.values[: LIMITS.terms]:
+        if problem := _bad_value(value, field):
+            yield problem
+            return
+
+
+def _bounds(leaf: Bounds, field: Field) -> Iterator[str]:
+    if field.index not in (Index.LONG, Index.DATE):
+        yield f"{leaf.field} is neither a number nor a date; use {_clause(field)}"
+        return
+    given = {name: value for name in ("gte", "gt", "lte", "lt") if (value := getattr(leaf, name)) is not None}
+    if not given:
+        yield "give at least one of gte, gt, lte, lt"
+    for name, value in given.items():
+        if problem := _bad_value(value, field):
+            yield f"{name}: {problem}"
+
+
+def _bad_value(value: Scalar, field: Field) -> str | None:
+    if field.index is Index.LONG:
+        if isinstance(value, str):
+            value = value.strip()
+            if not value.lstrip("+-").replace(".", "", 1).isdecimal():
+                return f"{_shown(value)} is not a number"
+            value = float(value)
+        if isinstance(value, bool):
+            return f"{_shown(value)} is not a number"
+        if not -(2**63) <= value < 2**63:
+            return f"{_shown(value)} is beyond 64 bits"
+    elif field.index is Index.DATE:
+        if not isinstance(value, str) or not is_date(value):
+            return f"{_shown(value)} is not a date; write 2024-01-15 or 2024-01-15T08:00:00Z"
+    elif isinstance(value, str) and len(value) > LIMITS.value_chars:
+        return f"a value has {len(value)} characters; at most {LIMITS.value_chars} are allowed"
+    return None
+
+
+def is_date(text: str) -> bool:
+    """`2024-01-15`, or with a time as RFC 3339 has it."""
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return len(text) >= len("2024-01-15") and text[4] == "-"
+
+
+def _order(query: Query, fields: dict[str, Field]) -> Iterator[FieldViolation]:
+    if len(query.sort) > LIMITS.sort_keys:
+        yield _violation("order_by", f"{len(query.sort)} keys; at most {LIMITS.sort_keys} are allowed")
+    for i, key in enumerate(query.sort):
+        if key.field not in fields:
+            yield _violation(f"order_by[{i}].order_by", hint(key.field, sorted(fields)))
+    if query.cursor is not None and query.skip:
+        yield _violation("cursor", "goes on behind a row, so it cannot be given together with page or offset")
+
+
+def _facets(query: Query, fields: dict[str, Field]) -> Iterator[FieldViolation]:
+    if len(query.facets) > LIMITS.facets:
+        yield _violation("facets", f"{len(query.facets)} facets; at most {LIMITS.facets} are allowed")
+    for i, facet in enumerate(query.facets[: LIMITS.facets]):
+        path, field = f"facets[{i}]", fields.get(facet.field)
+        if field is None:
+            yield _violation(f"{path}.field", hint(facet.field, sorted(fields)))
+            continue
+        if not 1 <= facet.size <= LIMITS.facet_size:
+            yield _violation(f"{path}.size", f"{facet.size}; 1 to {LIMITS.facet_size} are allowed")
+        if len(facet.ranges) > LIMITS.facet_ranges:
+            yield _violation(f"{path}.ranges", f"{len(facet.ranges)} ranges; at most {LIMITS.facet_ranges} are allowed")
+        for bounds in facet.ranges[: LIMITS.facet_ranges]:
+            yield from (_violation(bounds.path, message) for message in _bounds(bounds, field))
+
+
+def _clause(field: Field) -> str:
+    return "range_query" if field.index in (Index.LONG, Index.DATE) else "keyword_match"
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:60] + "…"
