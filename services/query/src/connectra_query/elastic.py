@@ -1,0 +1,171 @@
+"""Tree → Elasticsearch request. Structured DSL only; what a user wrote is always a value, never syntax."""
+
+from contextlib import suppress
+from typing import Any
+
+from connectra_common.records.fields import Field, Index
+from connectra_common.search.mappings import indexed_fields, sort_field
+from connectra_common.vql.ast import And, Bounds, Exists, Node, Not, Or, Query, Scalar, Terms, Text
+from connectra_common.vql.validate import is_date
+
+Json = dict[str, Any]
+
+
+def search_body(query: Query) -> Json:
+    """One page: only sort values come back, the last of which is the uuid.
+
+    Hits carry no stored field: reading one would cost more than the search.
+    """
+    scored = _by_relevance(query)
+    body: Json = {
+        "query": compile_query(query, scored=scored),
+        "size": query.size,
+        "sort": sort_keys(query),
+        "_source": False,
+        "stored_fields": "_none_",
+        "track_total_hits": query.track_total,
+    }
+    if query.cursor is not None:
+        body["search_after"] = list(query.cursor)
+    elif query.skip:
+        body["from"] = query.skip
+    return body
+
+
+def count_body(query: Query) -> Json:
+    """The number of matches alone, exactly."""
+    return {"query": compile_query(query), "size": 0, "track_total_hits": True}
+
+
+def walk_body(query: Query, pit: str, after: list[Any] | None, size: int, keep_alive: str) -> Json:
+    """The next page of a walk over everything, in the query's order."""
+    body = search_body(query) | {"size": size, "pit": {"id": pit, "keep_alive": keep_alive}, "track_total_hits": False}
+    return {**body, "search_after": after} if after else body
+
+
+def compile_query(query: Query, *, scored: bool = False) -> Json:
+    """The conditions as one bool query, scored only where the order needs it."""
+    fields = indexed_fields(query.entity)
+    parts: dict[str, list[Json]] = {"must": [], "filter": [], "must_not": []}
+    for node in query.root.nodes:
+        if isinstance(node, Not):
+            parts["must_not"].append(compile_node(node.node, fields))
+        else:
+            parts["must" if scored and _has_text(node) else "filter"].append(compile_node(node, fields))
+    parts = {name: clauses for name, clauses in parts.items() if clauses}
+    return {"bool": parts} if parts else {"match_all": {}}
+
+
+def sort_keys(query: Query) -> list[Json]:
+    """The order, `uuid` last as the tie-breaker: relevance when there is a text clause and no order is asked, else newest first."""
+    fields = indexed_fields(query.entity)
+    if query.sort:
+        keys = [
+            {sort_field(s.field, fields[s.field]): {"order": "desc" if s.descending else "asc"}} for s in query.sort
+        ]
+    elif _by_relevance(query):
+        keys = [{"_score": {"order": "desc"}}]
+    else:
+        keys = [{"created_at": {"order": "desc"}}]
+    return [key for key in keys if "uuid" not in key] + [
+        {"uuid": {"order": next((k["uuid"]["order"] for k in keys if "uuid" in k), "asc")}}
+    ]
+
+
+def read_cursor(query: Query) -> tuple[Scalar | None, ...] | None:
+    """The cursor's values in the types Elasticsearch compares: clients hold them as text.
+
+    Raises:
+        ValueError: it does not fit the order.
+    """
+    if query.cursor is None:
+        return None
+    fields, keys = indexed_fields(query.entity), [next(iter(key)) for key in sort_keys(query)]
+    if len(query.cursor) != len(keys):
+        raise ValueError(f"has {len(query.cursor)} values; this order gives {len(keys)}")
+    return tuple(_cursor_value(value, name, fields) for value, name in zip(query.cursor, keys, strict=True))
+
+
+def _cursor_value(value: Scalar | None, name: str, fields: dict[str, Field]) -> Scalar | None:
+    index = Index.LONG if name == "_score" else fields[name.removesuffix(".keyword")].index
+    if index not in (Index.LONG, Index.DATE):
+        return None if value is None else str(value)
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        if value.lstrip("-").isdecimal():
+            return int(value)
+        if index is Index.DATE and is_date(value):
+            return value
+        with suppress(ValueError):
+            return float(value)
+    raise ValueError(f"{value!r} is no value of {name}"[:100])
+
+
+def _by_relevance(query: Query) -> bool:
+    return not query.sort and any(_has_text(node) for node in query.root.nodes)
+
+
+def _has_text(node: Node) -> bool:
+    match node:
+        case Text():
+            return True
+        case And(nodes) | Or(nodes):
+            return any(map(_has_text, nodes))
+    return False  # what is excluded does not score
+
+
+def compile_node(node: Node, fields: dict[str, Field]) -> Json:
+    """One condition or group of them, unscored."""
+    match node:
+        case And(nodes):
+            return {"bool": {"filter": [compile_node(n, fields) for n in nodes]}} if nodes else {"match_all": {}}
+        case Or(nodes):
+            return (
+                {"bool": {"should": [compile_node(n, fields) for n in nodes], "minimum_should_match": 1}}
+                if nodes
+                else {"match_none": {}}
+            )
+        case Not(child):
+            return {"bool": {"must_not": [compile_node(child, fields)]}}
+        case Text():
+            return _text(node, fields[node.field])
+        case Terms():
+            return _terms(node, fields[node.field])
+        case Bounds():
+            return _bounds(node)
+        case Exists():
+            return {"exists": {"field": node.field}}
+
+
+def text_field(node: Text, field: Field) -> str:
+    """What of a field a text condition searches."""
+    if node.search_type == "substring":
+        return f"{node.field}.ngram"
+    return node.field if field.index is Index.TEXT else f"{node.field}.text"
+
+
+def _text(node: Text, field: Field) -> Json:
+    name = text_field(node, field)
+    if node.search_type == "exact":
+        return {"match_phrase": {name: {"query": node.value, "slop": node.slop}}}
+    if node.search_type == "shuffle":
+        match: Json = {"query": node.value, "operator": node.operator}
+        if node.fuzzy:
+            match["fuzziness"] = "AUTO"
+        return {"match": {name: match}}
+    # Every trigram has a position of its own, so a phrase of them is the substring.
+    parts = node.value.split() if node.operator == "or" else [node.value.strip()]
+    phrases: list[Json] = [{"match_phrase": {name: part}} for part in parts]
+    return phrases[0] if len(phrases) == 1 else {"bool": {"should": phrases, "minimum_should_match": 1}}
+
+
+def _terms(node: Terms, field: Field) -> Json:
+    name = sort_field(node.field, field)
+    values = [v if isinstance(v, str) or field.index in (Index.LONG, Index.DATE) else str(v) for v in node.values]
+    return {"term": {name: values[0]}} if len(values) == 1 else {"terms": {name: values}}
+
+
+def _bounds(node: Bounds) -> Json:
+    given = {name: value for name in ("gte", "gt", "lte", "lt") if (value := getattr(node, name)) is not None}
+    return {"range": {node.field: given}}

@@ -1,0 +1,150 @@
+"""Exports: every record a query finds, once, as a file in pieces."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from connectra.common.v1 import export_pb2
+from connectra_common.errors import Unavailable
+from connectra_common.vql.ast import Query
+from elasticsearch import ApiError, AsyncElasticsearch, NotFoundError, TransportError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from connectra_query import elastic
+from connectra_query.export.repository import Chunk, ExportRepository, Format, Layout
+
+PAGE_ROWS = 5_000
+# So large a page is aimed at: with long records it has fewer rows. It travels in messages of at most MESSAGE_BYTES.
+PAGE_BYTES = 4 * 1024 * 1024
+MESSAGE_BYTES = 1024 * 1024
+FIRST_ROWS, FEWEST_ROWS = 1_000, 20
+PIT_KEEP_ALIVE = "5m"
+# Pages that are made before anybody takes them.
+PAGES_AHEAD = 2
+
+
+def layout_of(format: int, keep_formulas: bool) -> Layout:
+    """The layout a typed request asks for; CSV unless it names another one."""
+    return Layout(Format.NDJSON if format == export_pb2.EXPORT_FORMAT_NDJSON else Format.CSV, keep_formulas)
+
+
+async def export(
+    engine: AsyncEngine, search: AsyncElasticsearch, query: Query, layout: Layout
+) -> AsyncGenerator[Chunk]:
+    """The file in pieces, header first. The next pages are made while one is taken.
+
+    Without conditions the database alone is asked, in one snapshot. Else the set of records is that of the index at the moment of
+    the call, each as it stands when its page is read.
+
+    Raises:
+        Unavailable: an engine is away, or lost the view that the export walks through; it can be asked for again from its beginning.
+    """
+    if layout.format is Format.CSV:
+        yield Chunk(",".join(query.columns).encode() + b"\n", 0)
+    repository = ExportRepository(engine, query, layout)
+    pages = _matching(repository, search, query) if query.root.nodes else _everything(repository)
+    async with aclosing(_ahead(pages)) as chunks:
+        async for chunk in chunks:
+            for start in range(0, len(chunk.data), MESSAGE_BYTES):
+                end = start + MESSAGE_BYTES
+                yield Chunk(chunk.data[start:end], chunk.rows if end >= len(chunk.data) else 0)
+
+
+class _Pace:
+    """How many rows the next page has, by the size of those of the last one."""
+
+    def __init__(self) -> None:
+        self.rows = FIRST_ROWS
+
+    def after(self, chunk: Chunk) -> None:
+        if chunk.rows:
+            fitting = PAGE_BYTES * chunk.rows // len(chunk.data)
+            self.rows = max(FEWEST_ROWS, min(fitting, PAGE_ROWS))
+
+
+async def _everything(repository: ExportRepository) -> AsyncGenerator[Chunk]:
+    async with repository.snapshot() as connection:
+        await repository.begin(connection)
+        after, pace = 0, _Pace()
+        while (until := await repository.page_end(connection, after, pace.rows)) is not None:
+            chunk = await repository.page(connection, after, until)
+            pace.after(chunk)
+            yield chunk
+            after = until
+
+
+async def _matching(repository: ExportRepository, search: AsyncElasticsearch, query: Query) -> AsyncGenerator[Chunk]:
+    pace = _Pace()
+    async with aclosing(_uuids(search, query)) as pages:
+        following = asyncio.ensure_future(anext(pages, None))
+        try:
+            while uuids := await following:
+                # The index is asked for the next page while the database writes this one.
+                following = asyncio.ensure_future(anext(pages, None))
+                while uuids:
+                    chunk = await repository.some(uuids[: pace.rows])
+                    uuids = uuids[pace.rows :]
+                    pace.after(chunk)
+                    yield chunk
+        finally:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+
+
+async def _uuids(search: AsyncElasticsearch, query: Query) -> AsyncGenerator[list[str]]:
+    """uuids of all matches as of one moment, a page at a time, ordered."""
+    pit = (await search.open_point_in_time(index=query.entity.alias, keep_alive=PIT_KEEP_ALIVE))["id"]
+    try:
+        conditions, after = elastic.compile_query(query), None
+        while True:
+            answer = await search.search(
+                query=conditions,
+                pit={"id": pit, "keep_alive": PIT_KEEP_ALIVE},
+                size=PAGE_ROWS,
+                sort=[{"uuid": "asc"}],
+                search_after=after,
+                source=False,
+                stored_fields="_none_",
+                track_total_hits=False,
+                # A shard that is away must not make the file shorter.
+                allow_partial_search_results=False,
+                filter_path="pit_id,hits.hits.sort",
+            )
+            pit, hits = answer["pit_id"], answer.get("hits", {}).get("hits", [])
+            if hits:
+                after = hits[-1]["sort"]
+                yield [hit["sort"][0] for hit in hits]
+            if len(hits) < PAGE_ROWS:
+                return
+    except NotFoundError:
+        # It was restarted, and its points in time are gone.
+        message = "the search engine lost the view of the export; ask for it again"
+        raise Unavailable(message, reason="ELASTICSEARCH_ERROR") from None
+    finally:
+        with contextlib.suppress(ApiError, TransportError):  # it ends by itself
+            await search.options(ignore_status=404).close_point_in_time(id=pit)
+
+
+async def _ahead(pages: AsyncGenerator[Chunk]) -> AsyncGenerator[Chunk]:
+    """The same pages, the next of them being made while one is taken."""
+    queue: asyncio.Queue[Chunk | Exception | None] = asyncio.Queue(PAGES_AHEAD)
+
+    async def make() -> None:
+        try:
+            async with aclosing(pages):
+                async for page in pages:
+                    await queue.put(page)
+            await queue.put(None)
+        except Exception as error:  # noqa: BLE001 - raised where the pages are taken
+            await queue.put(error)
+
+    task = asyncio.create_task(make())
+    try:
+        while (page := await queue.get()) is not None:
+            if isinstance(page, Exception):
+                raise page
+            yield page
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

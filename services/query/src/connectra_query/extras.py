@@ -1,0 +1,91 @@
+"""What a list may carry beside its rows: facets, explanation, matches in the texts. Requests and their answers, pure."""
+
+from typing import Any
+
+from connectra_common.records.fields import Field, Index
+from connectra_common.search.mappings import indexed_fields, sort_field
+from connectra_common.vql.ast import Facet, Query, Text
+from connectra_common.vql.render import leaves, render, render_node
+
+from connectra_query.elastic import Json, compile_node, text_field
+
+_TAGS = {"pre_tags": ["<em>"], "post_tags": ["</em>"]}
+
+
+def facet_requests(query: Query) -> Json:
+    """Aggregations, named by position."""
+    fields = indexed_fields(query.entity)
+    return {str(i): _facet(facet, fields[facet.field]) for i, facet in enumerate(query.facets)}
+
+
+def facet_results(query: Query, answer: Json) -> list[Json]:
+    """`[{"field", "values": [{"value", "count"}] or "ranges": [{"gte"?, "lt"?, "count"}], "other", "exact"}]`."""
+    found = answer.get("aggregations", {})
+    return [_result(facet, found[str(i)]) for i, facet in enumerate(query.facets)]
+
+
+def highlight_request(query: Query) -> Json:
+    """Whole texts, as HTML, with what matched between <em> and </em>."""
+    fields = indexed_fields(query.entity)
+    names: Json = {text_field(leaf, fields[leaf.field]): {} for leaf in _texts(query)}
+    return {"fields": names, "number_of_fragments": 0, "encoder": "html", **_TAGS}
+
+
+def highlight_result(hit: Json) -> dict[str, list[str]]:
+    """Texts by field; a field matched in several ways has one for each."""
+    found: dict[str, list[str]] = {}
+    for name, fragments in hit.get("highlight", {}).items():
+        found.setdefault(name.removesuffix(".ngram").removesuffix(".text"), []).extend(fragments)
+    return found
+
+
+def clause_request(query: Query) -> Json:
+    """How many records each condition matches by itself."""
+    fields = indexed_fields(query.entity)
+    clauses = {str(i): compile_node(leaf, fields) for i, leaf in enumerate(leaves(query.root))}
+    body: Json = {"query": {"match_all": {}}, "size": 0, "track_total_hits": False}
+    return {**body, "aggs": {"clauses": {"filters": {"filters": clauses}}}} if clauses else body
+
+
+def explanation(query: Query, request: Json, answer: Json) -> Json:
+    """`{"query", "elasticsearch", "clauses": [{"path", "condition", "hits"}]}`."""
+    counts = answer.get("aggregations", {}).get("clauses", {}).get("buckets", {})
+    clauses = [
+        {"path": leaf.path, "condition": render_node(leaf), "hits": counts[str(i)]["doc_count"]}
+        for i, leaf in enumerate(leaves(query.root))
+    ]
+    return {"query": render(query), "elasticsearch": request, "clauses": clauses}
+
+
+def _texts(query: Query) -> list[Text]:
+    return [leaf for leaf in leaves(query.root) if isinstance(leaf, Text)]
+
+
+def _facet(facet: Facet, field: Field) -> Json:
+    name = sort_field(facet.field, field)
+    if facet.ranges:
+        kind = "date_range" if field.index is Index.DATE else "range"
+        bounds = [{"key": str(i), **_bounds(r.gte, r.lt)} for i, r in enumerate(facet.ranges)]
+        return {kind: {"field": name, "keyed": True, "ranges": bounds}}
+    # Each shard gives more than is shown, so that the sum is exact more often.
+    return {"terms": {"field": name, "size": facet.size, "shard_size": facet.size * 3 + 50}}
+
+
+def _bounds(gte: Any, lt: Any) -> Json:
+    return {name: value for name, value in (("from", gte), ("to", lt)) if value is not None}
+
+
+def _result(facet: Facet, found: Json) -> Json:
+    if facet.ranges:
+        counts = [
+            {"gte": r.gte, "lt": r.lt, "count": found["buckets"][str(i)]["doc_count"]}
+            for i, r in enumerate(facet.ranges)
+        ]
+        return {"field": facet.field, "ranges": counts, "exact": True}
+    values = [{"value": b.get("key_as_string", b["key"]), "count": b["doc_count"]} for b in found["buckets"]]
+    return {
+        "field": facet.field,
+        "values": values,
+        "other": found["sum_other_doc_count"],
+        "exact": found["doc_count_error_upper_bound"] == 0,
+    }

@@ -1,0 +1,1 @@
+"""Filters that users are offered, and the values each can take."""

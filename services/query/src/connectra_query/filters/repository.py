@@ -1,0 +1,176 @@
+"""All SQL of filters and their values.
+
+Direct values are read from the records through one partial index a column (migration 0002), each value once, in byte order, numbers by
+size. A column with few values is skipped through, one index search a value; one with many is walked. Both stop at the end of the page.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import asyncpg
+from connectra_common.db.engine import transaction
+from connectra_common.records.fields import Entity, Field, Type
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+# Longer values are not offered: they would not fit into an index entry.
+MAX_VALUE_BYTES = 1_000
+# Rows a value from which on a search of the index for each value beats reading every entry.
+SKIP_FROM_ROWS_PER_VALUE = 25
+SHAPE_SECONDS = 60.0
+ANCHOR_EVERY = 1_000
+
+Value = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """A row of `filters`."""
+
+    id: int
+    key: str
+    service: str
+    filter_type: str
+    display_name: str
+    direct_derived: bool
+    active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column whose values are read directly, and what the planner knows of it."""
+
+    entity: Entity
+    field: Field
+    skip: bool
+    # Whether a trigram index serves searches.
+    trigrams: bool
+
+
+class FilterRepository:
+    """Reads filters and values; every read ends by itself after `seconds`."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._shapes: dict[tuple[str, str], tuple[float, Column]] = {}
+
+    async def filters(self, service: str, seconds: float) -> list[Filter]:
+        """The active filters of a service, by id."""
+        async with transaction(self._engine) as connection:
+            await _limit(connection, seconds)
+            rows = await connection.fetch(_FILTERS, service)
+        return [Filter(**row) for row in rows]
+
+    async def stored(self, service: str, key: str, search: str, skip: int, limit: int, seconds: float) -> list[Value]:
+        """(value, display_value) of a stored filter by display value."""
+        sql = _stored(bool(search))
+        async with transaction(self._engine) as connection:
+            await _limit(connection, seconds)
+            rows = await connection.fetch(sql, service, key, skip, limit, *([_pattern(search)] if search else []))
+        return [(row[0], row[1]) for row in rows]
+
+    async def direct(
+        self, column: Column, search: str, after: str | int | None, skip: int, limit: int, seconds: float
+    ) -> list[str | int]:
+        """Values behind `after`, in order."""
+        sql = f"{_values(column, search, after)} OFFSET {int(skip)} LIMIT {int(limit)}"
+        async with transaction(self._engine) as connection:
+            await _limit(connection, seconds)
+            return [row[0] for row in await connection.fetch(sql, *_arguments(search, after))]
+
+    async def anchors(self, column: Column, search: str, seconds: float) -> list[str | int]:
+        """Every 1,000th value, in order: one walk over all of them."""
+        sql = f"""
+            SELECT v FROM (SELECT v, row_number() OVER () AS n FROM ({_values(column, search, None)}) AS one) AS numbered
+            WHERE n % {ANCHOR_EVERY} = 0"""
+        async with transaction(self._engine) as connection:
+            await _limit(connection, seconds)
+            return [row[0] for row in await connection.fetch(sql, *_arguments(search, None))]
+
+    async def column(self, entity: Entity, field: Field, seconds: float) -> Column:
+        """How to read a column; looked up once a minute."""
+        known = self._shapes.get((entity.name, field.name))
+        if known is None or known[0] < time.monotonic():
+            async with transaction(self._engine) as connection:
+                await _limit(connection, seconds)
+                rows_per_value, trigrams = await connection.fetchrow(_SHAPE, entity.table, field.name)
+            column = Column(entity, field, rows_per_value >= SKIP_FROM_ROWS_PER_VALUE, trigrams)
+            known = self._shapes[entity.name, field.name] = (time.monotonic() + SHAPE_SECONDS, column)
+        return known[1]
+
+
+_FILTERS = """
+    SELECT id, key, service, filter_type, display_name, direct_derived, active
+    FROM filters WHERE service = $1 AND active AND deleted_at IS NULL ORDER BY id"""
+
+# Rows a distinct value, by the planner's statistics, and whether there is a trigram index.
+_SHAPE = """
+    SELECT coalesce(
+               (SELECT CASE WHEN n_distinct > 0 THEN greatest(c.reltuples, 1) / n_distinct ELSE -1 / nullif(n_distinct, 0) END
+                FROM pg_stats s WHERE s.schemaname = n.nspname AND s.tablename = c.relname AND s.attname = $2), 1)::float8,
+           EXISTS (SELECT FROM pg_indexes i WHERE i.schemaname = n.nspname AND i.tablename = c.relname
+                   AND i.indexdef LIKE '%(' || $2 || ' gin_trgm_ops)%')
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass($1)"""
+
+
+async def _limit(connection: asyncpg.Connection, seconds: float) -> None:
+    # A search is planned for its own text: a plan for any text would not know whether the trigram index is worth it.
+    await connection.execute(
+        f"SET LOCAL statement_timeout = {max(1, int(seconds * 1000))}; SET LOCAL plan_cache_mode = force_custom_plan; "
+        "SET LOCAL max_parallel_workers_per_gather = 0"
+    )
+
+
+def _stored(search: bool) -> str:
+    return f"""
+        SELECT value, display_value FROM filters_data
+        WHERE service = $1 AND filter_key = $2 AND deleted_at IS NULL
+          AND octet_length(display_value) <= {MAX_VALUE_BYTES} AND octet_length(value) <= {MAX_VALUE_BYTES}
+          {"AND display_value ILIKE $5" if search else ""}
+        ORDER BY display_value COLLATE "C", value COLLATE "C" OFFSET $3 LIMIT $4"""
+
+
+def _values(column: Column, search: str, after: str | int | None) -> str:
+    """Ordered values as `v`; $1 is the value to go on behind, the next parameter the pattern."""
+    table, name = column.entity.table, column.field.name
+    number = column.field.type is Type.INTEGER
+    key = name if number else f'{name} COLLATE "C"'
+    live = f"deleted_at IS NULL AND {name} IS NOT NULL"
+    if not number:
+        live = f"deleted_at IS NULL AND {name} <> '' AND octet_length({name}) <= {MAX_VALUE_BYTES}"
+    behind = f"AND {key} > $1" if after is not None else ""
+    match = _match(column, search, "v", 1 if after is None else 2)
+    if column.skip:
+        return f"""
+            WITH RECURSIVE k (v) AS (
+                (SELECT {name} FROM {table} WHERE {live} {behind} ORDER BY {key} LIMIT 1)
+                UNION ALL
+                SELECT (SELECT {name} FROM {table} WHERE {live} AND {key} > k.v ORDER BY {key} LIMIT 1)
+                FROM k WHERE k.v IS NOT NULL)
+            SELECT v FROM k WHERE v IS NOT NULL {match}"""
+    if search and column.trigrams:
+        inside = _match(column, search, name, 1 if after is None else 2)
+        return f"SELECT DISTINCT {key} AS v FROM {table} WHERE {live} {behind} {inside} ORDER BY v"
+    # OFFSET 0 keeps the match outside: once a value, not once a row.
+    walk = f"SELECT DISTINCT {key} AS v FROM {table} WHERE {live} {behind} ORDER BY v OFFSET 0"
+    return f"SELECT v FROM ({walk}) AS each WHERE true {match}" if search else walk.removesuffix(" OFFSET 0")
+
+
+def _match(column: Column, search: str, value: str, parameter: int) -> str:
+    if not search:
+        return ""
+    if column.field.type is Type.INTEGER:
+        return f"AND CAST({value} AS text) LIKE ${parameter}"
+    # Case is folded by the database's own rules; for plain ASCII the cheaper ones are enough, but an index has only the former.
+    collation = ' COLLATE "C"' if search.isascii() and not column.trigrams else ' COLLATE "default"'
+    return f"AND {value}{collation} ILIKE ${parameter}"
+
+
+def _arguments(search: str, after: str | int | None) -> Sequence[object]:
+    return [*([after] if after is not None else []), *([_pattern(search)] if search else [])]
+
+
+def _pattern(search: str) -> str:
+    """A LIKE pattern that takes the text literally."""
+    escaped = search.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"%{escaped}%"

@@ -1,0 +1,69 @@
+"""`connectra-query`: the query service."""
+
+import asyncio
+from dataclasses import dataclass
+
+from connectra.query.v1.query_rest_pb2_grpc import add_QueryRestServiceServicer_to_server
+from connectra.query.v1.query_service_pb2_grpc import add_QueryServiceServicer_to_server
+from connectra_common import logging
+from connectra_common.db.engine import create_engine, ping
+from connectra_common.search.client import create_client
+from connectra_common.server.process import Process, run
+from connectra_common.settings import (
+    AppSettings,
+    ElasticsearchSettings,
+    PostgresSettings,
+    S3Settings,
+    ServerSettings,
+    load,
+)
+from connectra_common.storage import s3
+
+from connectra_query.rest import QueryRestServicer
+from connectra_query.service import QueryService
+from connectra_query.servicer import QueryServicer
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that the process reads."""
+
+    app: AppSettings
+    server: ServerSettings
+    postgres: PostgresSettings
+    elasticsearch: ElasticsearchSettings
+    s3: S3Settings
+
+
+async def serve(settings: Settings) -> None:
+    """Runs until told to stop."""
+    engine = create_engine(settings.postgres, "query")
+    search = create_client(settings.elasticsearch)
+    async with s3.client(settings.s3) as storage:
+        service = QueryService(engine, search, lambda: s3.ping(storage, settings.s3))
+        try:
+            await run(
+                Process(
+                    services=[
+                        (QueryServicer(service), add_QueryServiceServicer_to_server, "connectra.query.v1.QueryService"),
+                        (
+                            QueryRestServicer(service),
+                            add_QueryRestServiceServicer_to_server,
+                            "connectra.query.v1.QueryRestService",
+                        ),
+                    ],
+                    checks={"postgres": lambda: ping(engine), "elasticsearch": search.info},
+                ),
+                settings.app,
+                settings.server,
+            )
+        finally:
+            await search.close()
+            await engine.dispose()
+
+
+def main() -> None:
+    """Entry point."""
+    settings = load(Settings)
+    logging.configure(settings.app, "query")
+    asyncio.run(serve(settings))

@@ -1,0 +1,117 @@
+"""The REST door: JSON as documented. Methods that are not here answer 501."""
+
+from dataclasses import asdict
+from typing import Any
+
+from connectra.query.v1 import query_rest_pb2 as pb
+from connectra.query.v1 import query_rest_pb2_grpc as pb_grpc
+from connectra_common.records.fields import COMPANY, CONTACT, Entity
+from connectra_common.requests import keys, read, unknown_keys
+from connectra_common.server.metadata import Context
+from connectra_common.server.rest import read_object, reply, reply_raw, send_headers
+from connectra_common.vql.model import Vql
+from google.api.httpbody_pb2 import HttpBody
+from pydantic import BaseModel
+
+from connectra_query.calls import Call
+from connectra_query.filters.service import FilterValuesRequest
+from connectra_query.service import Page, QueryService
+
+
+class QueryRestServicer(pb_grpc.QueryRestServiceServicer):
+    """See proto/connectra/query/v1/query_rest.proto."""
+
+    def __init__(self, service: QueryService) -> None:
+        self._service = service
+
+    async def GetHealth(self, request: pb.GetHealthRequest, context: Context) -> HttpBody:
+        return reply({"status": "ok"})
+
+    async def GetDependencyHealth(self, request: pb.GetDependencyHealthRequest, context: Context) -> HttpBody:
+        checks = await self._service.health()
+        ok = {check.name: check.ok for check in checks}
+        if not ok["postgres"]:
+            await send_headers(context, status=503)
+        return reply(
+            {
+                "status": "ok" if all(ok.values()) else "degraded",
+                "checks": {c.name: {"status": "ok" if c.ok else "down", "latency_ms": c.latency_ms} for c in checks},
+            }
+        )
+
+    async def ListCompanies(self, request: pb.ListCompaniesRestRequest, context: Context) -> HttpBody:
+        return await self._list(COMPANY, request, context)
+
+    async def ListContacts(self, request: pb.ListContactsRestRequest, context: Context) -> HttpBody:
+        return await self._list(CONTACT, request, context)
+
+    async def CountCompanies(self, request: pb.CountCompaniesRestRequest, context: Context) -> HttpBody:
+        return await self._count(COMPANY, request, context)
+
+    async def CountContacts(self, request: pb.CountContactsRestRequest, context: Context) -> HttpBody:
+        return await self._count(CONTACT, request, context)
+
+    async def GetCompany(self, request: pb.GetCompanyRestRequest, context: Context) -> HttpBody:
+        return await self._get(COMPANY, request, context)
+
+    async def GetContact(self, request: pb.GetContactRestRequest, context: Context) -> HttpBody:
+        return await self._get(CONTACT, request, context)
+
+    async def ListCompanyFilters(self, request: pb.ListCompanyFiltersRestRequest, context: Context) -> HttpBody:
+        return await self._filters(COMPANY.name, context)
+
+    async def ListContactFilters(self, request: pb.ListContactFiltersRestRequest, context: Context) -> HttpBody:
+        return await self._filters(CONTACT.name, context)
+
+    async def ListFilters(self, request: pb.ListFiltersRestRequest, context: Context) -> HttpBody:
+        return await self._filters(request.service, context)
+
+    async def ListCompanyFilterValues(
+        self, request: pb.ListCompanyFilterValuesRestRequest, context: Context
+    ) -> HttpBody:
+        return await self._filter_values(COMPANY.name, request, context)
+
+    async def ListContactFilterValues(
+        self, request: pb.ListContactFilterValuesRestRequest, context: Context
+    ) -> HttpBody:
+        return await self._filter_values(CONTACT.name, request, context)
+
+    async def ListFilterValues(self, request: pb.ListFilterValuesRestRequest, context: Context) -> HttpBody:
+        return await self._filter_values(request.service, request, context)
+
+    async def _filters(self, service: str, context: Context) -> HttpBody:
+        filters = await self._service.filters(service, Call.of(context))
+        return reply({"data": [{**asdict(f), "deleted_at": None} for f in filters], "success": True})
+
+    async def _filter_values(self, service: str, request: Any, context: Context) -> HttpBody:
+        document = read_object(request.body)
+        values = await self._service.filter_values(service, read(FilterValuesRequest, document), Call.of(context))
+        data = reply([{"value": value, "display_value": shown} for value, shown in values]).data
+        # The path says which service; clients send it in the body too.
+        return reply_raw(b'{"data":' + data + _warnings(document, FilterValuesRequest, "service") + b',"success":true}')
+
+    async def _list(self, entity: Entity, request: Any, context: Context) -> HttpBody:
+        document = read_object(request.body)
+        page = await self._service.page(entity, read(Vql, document), Call.of(context))
+        return reply_raw(b'{"data":' + page.rows + _beside(page) + _warnings(document, Vql) + b',"success":true}')
+
+    async def _count(self, entity: Entity, request: Any, context: Context) -> HttpBody:
+        document = read_object(request.body)
+        count = await self._service.count(entity, read(Vql, document), Call.of(context))
+        return reply_raw(b'{"count":%d' % count + _warnings(document, Vql) + b',"success":true}')
+
+    async def _get(self, entity: Entity, request: Any, context: Context) -> HttpBody:
+        columns = [name.strip() for name in request.select_columns.split(",") if name.strip()]
+        row, version = await self._service.get(entity, request.uuid, columns)
+        await send_headers(context, etag=f'"{version}"')
+        return reply_raw(b'{"data":' + row + b',"success":true}')
+
+
+def _beside(page: Page) -> bytes:
+    parts = {"total": page.total, "facets": page.facets, "explain": page.explanation}
+    return b"".join(b',"%s":' % name.encode() + reply(part).data for name, part in parts.items() if part is not None)
+
+
+def _warnings(document: dict[str, Any], model: type[BaseModel], *more: str) -> bytes:
+    found = unknown_keys(document, [*keys(model), *more])
+    return b',"warnings":' + reply(found).data if found else b""

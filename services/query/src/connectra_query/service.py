@@ -1,0 +1,237 @@
+"""What the query service does, once, for both doors."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+
+import orjson
+from connectra_common.db.engine import ping
+from connectra_common.errors import FieldViolation, NotFound, Unavailable, ValidationFailed
+from connectra_common.records import ids
+from connectra_common.records.fields import Entity
+from connectra_common.server.process import passes
+from connectra_common.vql.ast import Query
+from connectra_common.vql.model import Vql
+from connectra_common.vql.validate import checked, checked_export, unknown_columns
+from elasticsearch import AsyncElasticsearch
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from connectra_query import elastic, extras
+from connectra_query.calls import Call
+from connectra_query.export.repository import Chunk, Layout
+from connectra_query.export.stream import export
+from connectra_query.filters.repository import Filter, Value
+from connectra_query.filters.service import FilterService, FilterValuesRequest
+from connectra_query.repository import Repository
+from connectra_query.search import PIT_KEEP_ALIVE, Search
+
+# A query waits so long for the write whose token it brings.
+CONSISTENCY_WAIT_SECONDS = 5.0
+CONSISTENCY_POLL_SECONDS = 0.02
+# A read that the database alone answers.
+MOST_SECONDS = 30.0
+MAX_BATCH_UUIDS = 1_000
+# Rows a message of a stream.
+WALK_PAGE_ROWS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """`rows` is a JSON array; the others are there when they were asked for."""
+
+    rows: bytes
+    total: elastic.Json | None = None
+    facets: list[elastic.Json] | None = None
+    explanation: elastic.Json | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """One dependency."""
+
+    name: str
+    ok: bool
+    latency_ms: float
+
+
+class QueryService:
+    """Reads over PostgreSQL and Elasticsearch."""
+
+    def __init__(
+        self, engine: AsyncEngine, search: AsyncElasticsearch, storage_check: Callable[[], Awaitable[object]]
+    ) -> None:
+        self._engine = engine
+        self._repository = Repository(engine)
+        self._search = search
+        self._index = Search(search)
+        self._filters = FilterService(engine)
+        self._checks: dict[str, Callable[[], Awaitable[object]]] = {
+            "postgres": lambda: ping(engine),
+            "elasticsearch": search.info,
+            "s3": storage_check,
+        }
+
+    async def page(self, entity: Entity, request: Vql, call: Call) -> Page:
+        """One page of records, and beside it what the request asks for: total, facets, explanation.
+
+        Raises:
+            ValidationFailed: with every violation.
+            Unavailable: an engine is away, or the write of the token is not searchable in time.
+            DeadlineExceeded: not within the call's time.
+        """
+        query = compile_request(entity, request)
+        await self._wait_for(entity, call)
+        body = elastic.search_body(query)
+        if query.facets:
+            body["aggs"] = extras.facet_requests(query)
+        if query.highlight:
+            body["highlight"] = extras.highlight_request(query)
+            del body["stored_fields"]  # the texts are shown from the stored document
+        answer = await self._index.search(entity.alias, body, call)
+        explanation = None
+        if query.explain:
+            counted = await self._index.search(entity.alias, extras.clause_request(query), call)
+            explanation = extras.explanation(query, body, counted)
+        return Page(
+            rows=await self._rows(query, answer),
+            total=answer["hits"]["total"] if query.track_total else None,
+            facets=extras.facet_results(query, answer) if query.facets else None,
+            explanation=explanation,
+        )
+
+    async def count(self, entity: Entity, request: Vql, call: Call) -> int:
+        """Number of records that match. Raises as `page`."""
+        query = compile_request(entity, request)
+        await self._wait_for(entity, call)
+        answer = await self._index.search(entity.alias, elastic.count_body(query), call)
+        return int(answer["hits"]["total"]["value"])
+
+    async def walk(self, entity: Entity, request: Vql, call: Call) -> AsyncGenerator[bytes]:
+        """Every record that matches, as of one moment, in the asked order: JSON arrays of rows. Raises as `page`."""
+        ignored = ("limit", "page", "offset", "cursor", "facets")
+        no_extras = dict.fromkeys(("explain", "highlight", "track_total"), False)
+        query = checked(entity, request.model_copy(update={**dict.fromkeys(ignored), **no_extras}))
+        await self._wait_for(entity, call)
+        async with self._index.snapshot(entity.alias) as pit:
+            after = None
+            while True:
+                body = elastic.walk_body(query, pit, after, WALK_PAGE_ROWS, PIT_KEEP_ALIVE)
+                answer = await self._index.search(None, body, call)
+                pit, hits = answer["pit_id"], answer.get("hits", {}).get("hits", [])
+                if hits:
+                    after = hits[-1]["sort"]
+                    yield await self._rows(query, answer)
+                if len(hits) < WALK_PAGE_ROWS:
+                    return
+
+    async def _rows(self, query: Query, answer: elastic.Json) -> bytes:
+        hits = answer.get("hits", {}).get("hits", [])
+        if not hits:
+            return b"[]"
+        # The uuid is the last key of the order, behind which a walk has one more of the engine's own; clients hold cursors as text.
+        last = len(elastic.sort_keys(query)) - 1
+        uuids = [hit["sort"][last] for hit in hits]
+        cursors = [
+            orjson.dumps([None if v is None else str(v) for v in hit["sort"][: last + 1]]).decode() for hit in hits
+        ]
+        highlights = None
+        if query.highlight:
+            highlights = [orjson.dumps(extras.highlight_result(hit)).decode() for hit in hits]
+        return await self._repository.page(
+            query.entity, uuids, cursors, query.columns, query.company_columns, highlights
+        )
+
+    async def get(self, entity: Entity, uuid: str, columns: Sequence[str]) -> tuple[bytes, int]:
+        """JSON of one record and its row_version, always fresh.
+
+        Raises:
+            ValidationFailed: not a uuid, or unknown columns.
+            NotFound: none, or deleted.
+        """
+        if not ids.is_uuid(uuid):
+            raise ValidationFailed.of([FieldViolation("uuid", f"invalid UUID format: {uuid}")])
+        if wrong := unknown_columns(entity, tuple(columns), "select_columns"):
+            raise ValidationFailed.of(wrong)
+        row = await self._repository.get(entity, uuid, tuple(columns))
+        if row is None:
+            raise NotFound(f"{entity.title} with identifier 'specified UUID' not found", details={"uuid": uuid})
+        return row
+
+    async def batch_get(self, entity: Entity, uuids: Sequence[str], columns: Sequence[str]) -> tuple[bytes, list[str]]:
+        """JSON array of the records with these uuids, in their order, always fresh; and the uuids that have none.
+
+        Raises:
+            ValidationFailed: too many, not uuids, or unknown columns.
+        """
+        wrong = [
+            FieldViolation(f"uuids[{i}]", f"uuids[{i}]: invalid UUID format: {uuid[:100]}")
+            for i, uuid in enumerate(uuids[:MAX_BATCH_UUIDS])
+            if not ids.is_uuid(uuid)
+        ]
+        if len(uuids) > MAX_BATCH_UUIDS:
+            wrong.append(FieldViolation("uuids", f"uuids: {len(uuids)} uuids; at most {MAX_BATCH_UUIDS} are allowed"))
+        if wrong := wrong + unknown_columns(entity, tuple(columns), "select_columns"):
+            raise ValidationFailed.of(wrong)
+        rows, found = await self._repository.many(entity, uuids, tuple(columns))
+        return rows, [uuid for uuid in uuids if uuid not in found]
+
+    async def filters(self, service: str, call: Call) -> list[Filter]:
+        """The filters of a service; see `FilterService.filters`."""
+        return await self._filters.filters(service, call.seconds(MOST_SECONDS))
+
+    async def filter_values(self, service: str, request: FilterValuesRequest, call: Call) -> list[Value]:
+        """One page of a filter's values; see `FilterService.values`."""
+        fresh = call.token is not None
+        return await self._filters.values(service, request, seconds=call.seconds(MOST_SECONDS), fresh=fresh)
+
+    async def export(self, entity: Entity, request: Vql, layout: Layout, call: Call) -> AsyncIterator[Chunk]:
+        """Every match as a file in pieces; see `export.stream`.
+
+        Raises:
+            ValidationFailed: with every violation, also when no column is selected.
+        """
+        query = checked_export(entity, request)
+        await self._wait_for(entity, call)
+        async with aclosing(export(self._engine, self._search, query, layout)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    async def health(self) -> list[Health]:
+        """Each dependency, looked at now."""
+        return list(await asyncio.gather(*(self._look_at(name) for name in self._checks)))
+
+    async def _look_at(self, name: str) -> Health:
+        began = time.perf_counter()
+        ok = await passes(self._checks[name])
+        return Health(name, ok, round((time.perf_counter() - began) * 1000, 1))
+
+    async def _wait_for(self, entity: Entity, call: Call) -> None:
+        token = call.token
+        if token is None:
+            return
+        if not token.isdecimal() or int(token) >= 2**63:
+            raise ValidationFailed.of(
+                [FieldViolation("x-consistency-token", "x-consistency-token: is not a token of a write")]
+            )
+        until = time.monotonic() + call.seconds(CONSISTENCY_WAIT_SECONDS)
+        async with self._repository.connect() as connection:
+            while not await self._repository.is_indexed(connection, int(token)):
+                if time.monotonic() > until:
+                    raise Unavailable("the write of this consistency token is not searchable yet; try again")
+                await asyncio.sleep(CONSISTENCY_POLL_SECONDS)
+        await self._index.refresh(entity.alias)
+
+
+def compile_request(entity: Entity, request: Vql) -> Query:
+    """The checked tree of a request, its cursor in the engine's types.
+
+    Raises:
+        ValidationFailed: with every violation.
+    """
+    query = checked(entity, request)
+    try:
+        return replace(query, cursor=elastic.read_cursor(query))
+    except ValueError as error:
+        raise ValidationFailed.of([FieldViolation("cursor", f"cursor: {error}")]) from None

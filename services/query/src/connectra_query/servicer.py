@@ -1,0 +1,174 @@
+"""The typed door. Methods that are not here answer UNIMPLEMENTED."""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from dataclasses import asdict
+from typing import Any
+
+import orjson
+from connectra.query.v1 import query_service_pb2 as pb
+from connectra.query.v1 import query_service_pb2_grpc as pb_grpc
+from connectra_common.records.fields import COMPANY, CONTACT, Entity
+from connectra_common.records.messages import to_message
+from connectra_common.requests import read
+from connectra_common.server.metadata import Context
+from connectra_common.vql.model import Vql
+from connectra_common.vql.proto import to_json, to_value
+
+from connectra_query.calls import Call
+from connectra_query.export.repository import Layout
+from connectra_query.export.stream import layout_of
+from connectra_query.filters.service import FilterValuesRequest
+from connectra_query.service import Page, QueryService
+
+
+class QueryServicer(pb_grpc.QueryServiceServicer):
+    """See proto/connectra/query/v1/query_service.proto for what each method promises."""
+
+    def __init__(self, service: QueryService) -> None:
+        self._service = service
+
+    async def ListCompanies(self, request: pb.ListCompaniesRequest, context: Context) -> pb.ListCompaniesResponse:
+        response = pb.ListCompaniesResponse()
+        _fill(COMPANY, response, await self._page(COMPANY, request, context))
+        return response
+
+    async def ListContacts(self, request: pb.ListContactsRequest, context: Context) -> pb.ListContactsResponse:
+        response = pb.ListContactsResponse()
+        _fill(CONTACT, response, await self._page(CONTACT, request, context))
+        return response
+
+    async def CountCompanies(self, request: pb.CountCompaniesRequest, context: Context) -> pb.CountCompaniesResponse:
+        return pb.CountCompaniesResponse(count=await self._count(COMPANY, request, context))
+
+    async def CountContacts(self, request: pb.CountContactsRequest, context: Context) -> pb.CountContactsResponse:
+        return pb.CountContactsResponse(count=await self._count(CONTACT, request, context))
+
+    async def GetCompany(self, request: pb.GetCompanyRequest, context: Context) -> pb.GetCompanyResponse:
+        return pb.GetCompanyResponse(company=await self._get(COMPANY, request))
+
+    async def GetContact(self, request: pb.GetContactRequest, context: Context) -> pb.GetContactResponse:
+        return pb.GetContactResponse(contact=await self._get(CONTACT, request))
+
+    async def BatchGetCompanies(
+        self, request: pb.BatchGetCompaniesRequest, context: Context
+    ) -> pb.BatchGetCompaniesResponse:
+        companies, missing = await self._batch(COMPANY, request)
+        return pb.BatchGetCompaniesResponse(companies=companies, missing_uuids=missing)
+
+    async def BatchGetContacts(
+        self, request: pb.BatchGetContactsRequest, context: Context
+    ) -> pb.BatchGetContactsResponse:
+        contacts, missing = await self._batch(CONTACT, request)
+        return pb.BatchGetContactsResponse(contacts=contacts, missing_uuids=missing)
+
+    async def SearchCompanies(
+        self, request: pb.SearchCompaniesRequest, context: Context
+    ) -> AsyncIterator[pb.SearchCompaniesResponse]:
+        async with aclosing(self._walk(COMPANY, request, context)) as pages:
+            async for rows in pages:
+                yield pb.SearchCompaniesResponse(rows=rows)
+
+    async def SearchContacts(
+        self, request: pb.SearchContactsRequest, context: Context
+    ) -> AsyncIterator[pb.SearchContactsResponse]:
+        async with aclosing(self._walk(CONTACT, request, context)) as pages:
+            async for rows in pages:
+                yield pb.SearchContactsResponse(rows=rows)
+
+    async def ListFilters(self, request: pb.ListFiltersRequest, context: Context) -> pb.ListFiltersResponse:
+        filters = await self._service.filters(request.service, Call.of(context))
+        return pb.ListFiltersResponse(filters=[pb.Filter(**asdict(f)) for f in filters])
+
+    async def ListFilterValues(
+        self, request: pb.ListFilterValuesRequest, context: Context
+    ) -> pb.ListFilterValuesResponse:
+        asked = FilterValuesRequest(
+            filter_key=request.filter_key, search_text=request.search_text, page=request.page, limit=request.limit
+        )
+        values = await self._service.filter_values(request.service, asked, Call.of(context))
+        return pb.ListFilterValuesResponse(values=[pb.FilterValue(value=v, display_value=d) for v, d in values])
+
+    async def ExportCompanies(
+        self, request: pb.ExportCompaniesRequest, context: Context
+    ) -> AsyncIterator[pb.ExportCompaniesResponse]:
+        async for chunk in self._service.export(COMPANY, _vql(request), _layout(request), Call.of(context)):
+            yield pb.ExportCompaniesResponse(data=chunk.data, rows=chunk.rows)
+
+    async def ExportContacts(
+        self, request: pb.ExportContactsRequest, context: Context
+    ) -> AsyncIterator[pb.ExportContactsResponse]:
+        async for chunk in self._service.export(CONTACT, _vql(request), _layout(request), Call.of(context)):
+            yield pb.ExportContactsResponse(data=chunk.data, rows=chunk.rows)
+
+    async def CheckHealth(self, request: pb.CheckHealthRequest, context: Context) -> pb.CheckHealthResponse:
+        checks = await self._service.health()
+        return pb.CheckHealthResponse(
+            status="ok" if all(c.ok for c in checks) else "degraded",
+            checks=[
+                pb.DependencyCheck(name=c.name, status="ok" if c.ok else "down", latency_ms=c.latency_ms)
+                for c in checks
+            ],
+        )
+
+    async def _page(self, entity: Entity, request: Any, context: Context) -> Page:
+        return await self._service.page(entity, _vql(request), Call.of(context))
+
+    async def _walk(self, entity: Entity, request: Any, context: Context) -> AsyncGenerator[list[Any]]:
+        async with aclosing(self._service.walk(entity, _vql(request), Call.of(context))) as pages:
+            async for rows in pages:
+                yield _rows(entity, rows)
+
+    async def _batch(self, entity: Entity, request: Any) -> tuple[list[Any], list[str]]:
+        rows, missing = await self._service.batch_get(entity, request.uuids, request.select_columns)
+        return [to_message(entity, row) for row in orjson.loads(rows)], missing
+
+    async def _count(self, entity: Entity, request: Any, context: Context) -> int:
+        return await self._service.count(entity, _vql(request), Call.of(context))
+
+    async def _get(self, entity: Entity, request: Any) -> Any:
+        row, version = await self._service.get(entity, request.uuid, request.select_columns)
+        return to_message(entity, {**orjson.loads(row), "row_version": version})
+
+
+def _vql(request: Any) -> Vql:
+    return read(Vql, to_json(request.query))
+
+
+def _layout(request: Any) -> Layout:
+    return layout_of(request.format, request.keep_formulas)
+
+
+def _fill(entity: Entity, message: Any, page: Page) -> None:
+    message.rows.extend(_rows(entity, page.rows))
+    if page.total is not None:
+        message.total.value, message.total.relation = page.total["value"], page.total["relation"]
+    for facet in page.facets or ():
+        message.facets.add(
+            field=facet["field"],
+            other=facet.get("other", 0),
+            exact=facet["exact"],
+            counts=[_facet_count(count) for count in facet.get("values") or facet.get("ranges") or ()],
+        )
+    if page.explanation is not None:
+        message.explain.update(page.explanation)
+
+
+def _facet_count(count: dict[str, Any]) -> Any:
+    values = {name: to_value(count[name]) for name in ("value", "gte", "lt") if count.get(name) is not None}
+    return pb.FacetCount(count=count["count"], **values)
+
+
+def _rows(entity: Entity, rows: bytes) -> list[Any]:
+    return [_row(entity, row) for row in orjson.loads(rows)]
+
+
+def _row(entity: Entity, row: dict[str, Any]) -> Any:
+    cursor = [to_value(value) for value in row.pop("cursor")]
+    company = row.pop("company", None)
+    highlight = {name: pb.Fragments(values=texts) for name, texts in row.pop("highlight", {}).items()}
+    record = to_message(entity, row)
+    if entity is COMPANY:
+        return pb.CompanyRow(company=record, cursor=cursor, highlight=highlight)
+    shown = to_message(COMPANY, company) if company else None
+    return pb.ContactRow(contact=record, cursor=cursor, company=shown, highlight=highlight)
