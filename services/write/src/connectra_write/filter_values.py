@@ -1,0 +1,75 @@
+"""Values of filters that a record brings along, and a memory of those that are certainly stored."""
+
+import time
+from collections.abc import Iterable, Mapping
+
+from connectra_common.records.cleaning import Value
+from connectra_common.records.fields import COMPANY, Entity
+from connectra_common.records.ids import filter_value_uuid
+from connectra_common.records.limits import MAX_FILTER_VALUE_CHARS
+
+from connectra_write.repository import FilterValue
+
+# (service, filter key, value)
+Wanted = tuple[str, str, str]
+
+KEPT_SECONDS = 600.0
+_KEPT_VALUES = 200_000
+
+
+def wanted(entity: Entity, records: Iterable[Mapping[str, Value]]) -> set[Wanted]:
+    """The values that records have of stored filters; lists item by item. The names of companies are not among them: see `name_value`."""
+    found: set[Wanted] = set()
+    service = entity.name
+    names = [field.name for field in entity.stored_filters if field.name != "uuid"]
+    for record in records:
+        for name in names:
+            value = record.get(name)
+            if isinstance(value, str):
+                found.add((service, name, value))
+            elif isinstance(value, list):
+                found.update((service, name, item) for item in value)
+    return {value for value in found if len(value[2]) <= MAX_FILTER_VALUE_CHARS and not value[2].isspace() and value[2]}
+
+
+def name_value(uuid: str, name: object) -> FilterValue:
+    """The value of the companies' filter `uuid`: it shows the name, and follows it."""
+    shown = str(name)[:MAX_FILTER_VALUE_CHARS]
+    return FilterValue(
+        filter_value_uuid("uuid", COMPANY.name, uuid), "uuid", COMPANY.name, uuid, shown, may_change=True
+    )
+
+
+class KnownValues:
+    """Values that this process has seen committed within the last ten minutes: they need no look at the database.
+
+    The sweep (connectra_common.db.filter_values) hides a value that no record has any more, and removes it only after more than
+    KEPT_SECONDS, if still no record has it: by then every process has asked the database about it again.
+    """
+
+    def __init__(self, kept_seconds: float = KEPT_SECONDS, kept_values: int = _KEPT_VALUES) -> None:
+        self._half_life = kept_seconds / 2
+        self._half_size = kept_values // 2
+        self._young: set[Wanted] = set()
+        self._old: set[Wanted] = set()
+        self._turned = time.monotonic()
+
+    def missing(self, values: Iterable[Wanted]) -> list[FilterValue]:
+        """Rows for those that are not known."""
+        self._turn()
+        return [
+            FilterValue(filter_value_uuid(key, service, value), key, service, value, value)
+            for service, key, value in values
+            if (service, key, value) not in self._young and (service, key, value) not in self._old
+        ]
+
+    def add(self, values: Iterable[FilterValue]) -> None:
+        """To be called once they are committed."""
+        self._young.update((v.service, v.filter_key, v.value) for v in values if not v.may_change)
+
+    def _turn(self) -> None:
+        now = time.monotonic()
+        if now - self._turned > self._half_life * 2:
+            self._young, self._old, self._turned = set(), set(), now
+        elif now - self._turned > self._half_life or len(self._young) > self._half_size:
+            self._young, self._old, self._turned = set(), self._young, now

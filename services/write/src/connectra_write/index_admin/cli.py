@@ -1,0 +1,177 @@
+"""`connectra index`: look after the search index, through the server's IndexService."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from enum import StrEnum
+from typing import Annotated, Any, TypeVar
+
+import typer
+from connectra_client.client import Connectra
+from connectra_client.commands.options import ApiKey, Url
+from connectra_client.display import console
+from connectra_client.proto.connectra.write.v1 import (
+    DropPreviousIndexRequest,
+    GetIndexStatusRequest,
+    ListDeadLettersRequest,
+    ReindexRequest,
+    ReplayDeadLettersRequest,
+    RollbackIndexRequest,
+    VerifyRequest,
+)
+from rich.table import Table
+
+app = typer.Typer(help="Look after the search index: state, dead letters, rebuild, verify.", no_args_is_help=True)
+
+T = TypeVar("T")
+
+
+class Entity(StrEnum):
+    """Whose index."""
+
+    COMPANY = "company"
+    CONTACT = "contact"
+
+
+Which = Annotated[Entity, typer.Argument(help="Whose index: company or contact.")]
+
+
+def run(url: str | None, api_key: str | None, work: Callable[[Connectra], Awaitable[T]]) -> T:
+    """Does something with a client whose calls may take as long as they take."""
+
+    async def connected() -> T:
+        async with Connectra(url, api_key, timeout=None) as client:
+            return await work(client)
+
+    return asyncio.run(connected())
+
+
+@app.command()
+def status(url: Url = None, api_key: ApiKey = None) -> None:
+    """Show how far the index is behind, and what is under way."""
+    state = run(url, api_key, lambda client: client.index.get_index_status(GetIndexStatusRequest()))
+    console.print(f"pending        {state.pending:,} (oldest {state.oldest_pending_seconds:.1f} s)")
+    console.print(f"dead letters   {state.dead_letters:,}")
+    console.print(f"indexers       {state.indexers}")
+    for index in state.indices:
+        name = index.index_name or "no index: connectra index reindex builds one"
+        console.print(f"{index.entity:<14} {index.documents:,} documents in {name}", highlight=False)
+        if index.previous:
+            console.print(f"{'':<14} to go back to: {index.previous}", highlight=False)
+        if rebuild := index.rebuild:
+            done = f"{rebuild.documents_done:,} of {rebuild.documents_total:,}"
+            console.print(f"{'':<14} rebuild: {rebuild.phase}, {done}, {rebuild.index_name}", highlight=False)
+
+
+@app.command("dead-letters")
+def dead_letters(
+    limit: Annotated[int, typer.Option("--limit", "-n", help="How many at most.", min=1)] = 100,
+    url: Url = None,
+    api_key: ApiKey = None,
+) -> None:
+    """List documents that Elasticsearch refuses for good, with its reasons."""
+
+    async def collect(client: Connectra) -> list[Any]:
+        found: list[Any] = []
+        token = ""
+        while len(found) < limit:
+            request = ListDeadLettersRequest(limit=min(limit - len(found), 1_000), page_token=token)
+            page = await client.index.list_dead_letters(request)
+            found += page.dead_letters
+            token = page.next_page_token
+            if not token:
+                break
+        return found
+
+    letters = run(url, api_key, collect)
+    if not letters:
+        console.print("no dead letters")
+        return
+    table = Table("entity", "uuid", "reason")
+    for letter in letters:
+        table.add_row(letter.entity, letter.uuid, letter.reason)
+    console.print(table)
+
+
+@app.command()
+def replay(
+    uuids: Annotated[list[str] | None, typer.Argument(help="Which dead letters; all when none are named.")] = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+) -> None:
+    """Give dead letters another try, after what they were refused for has changed."""
+    request = ReplayDeadLettersRequest(uuids=uuids or [])
+    answer = run(url, api_key, lambda client: client.index.replay_dead_letters(request))
+    console.print(f"{answer.replayed} on their way")
+
+
+@app.command()
+def reindex(
+    entity: Which,
+    shards: Annotated[int, typer.Option("--shards", help="Primary shards; 0: as configured.", min=0)] = 0,
+    accept_other_answers: Annotated[
+        bool, typer.Option("--accept-other-answers", help="Queries may find something else than before.")
+    ] = False,
+    abort: Annotated[bool, typer.Option("--abort", help="Give up the rebuild that is under way.")] = False,
+    url: Url = None,
+    api_key: ApiKey = None,
+) -> None:
+    """Build a new index while writes go on, compare it, move the alias. Called again it goes on where it stopped."""
+    request = ReindexRequest(entity=entity, shards=shards, accept_other_answers=accept_other_answers, abort=abort)
+
+    async def follow(client: Connectra) -> None:
+        with console.status("beginning") as line:
+            async for progress in client.index.reindex(request):
+                text = f"{progress.phase}  {progress.documents_done:,} of {progress.documents_total:,}"
+                line.update(f"{text}  {progress.index_name}")
+        console.print(f"{progress.phase}: {progress.index_name}", highlight=False)
+
+    run(url, api_key, follow)
+
+
+@app.command()
+def rollback(entity: Which, url: Url = None, api_key: ApiKey = None) -> None:
+    """Go back to the index of before the last rebuild."""
+    request = RollbackIndexRequest(entity=entity)
+    answer = run(url, api_key, lambda client: client.index.rollback_index(request))
+    console.print(f"live: {answer.index_name}; {answer.marked:,} records that changed since are on their way")
+
+
+@app.command("drop-previous")
+def drop_previous(entity: Which, url: Url = None, api_key: ApiKey = None) -> None:
+    """Remove the index that was kept to go back to."""
+    request = DropPreviousIndexRequest(entity=entity)
+    answer = run(url, api_key, lambda client: client.index.drop_previous_index(request))
+    console.print(f"removed: {answer.index_name}", highlight=False)
+
+
+@app.command()
+def verify(
+    entity: Which,
+    repair: Annotated[bool, typer.Option("--repair", help="Have the indexer mend what is found.")] = False,
+    after: Annotated[str, typer.Option("--after", help="Go on behind this uuid.")] = "",
+    rate: Annotated[int, typer.Option("--rate", help="Records a second at most; 0: no limit.", min=0)] = 0,
+    seconds: Annotated[int, typer.Option("--seconds", help="End after so long; 0: at the end.", min=0)] = 0,
+    url: Url = None,
+    api_key: ApiKey = None,
+) -> None:
+    """Compare the index with the database, record by record. Exit code 1 if they differ and nothing was repaired."""
+    request = VerifyRequest(
+        entity=entity, repair=repair, after_uuid=after, records_per_second=rate, max_seconds=seconds
+    )
+    report = run(url, api_key, lambda client: follow_walk(client.index.verify(request)))
+    wrong = report.missing + report.ghost + report.stale + report.different
+    kinds = f"missing {report.missing}, ghost {report.ghost}, stale {report.stale}, different {report.different}"
+    console.print(f"{report.compared:,} compared: {kinds}; repaired {report.repaired}")
+    if not report.complete:
+        console.print(f"not at the end; go on with --after {report.after_uuid}", highlight=False)
+    raise typer.Exit(1 if wrong and not repair else 0)
+
+
+async def follow_walk(reports: AsyncIterator[Any]) -> Any:
+    """Prints what is found; returns the last report."""
+    with console.status("comparing") as line:
+        async for report in reports:
+            line.update(f"compared {report.compared:,}, behind {report.after_uuid}")
+            for drift in report.found:
+                console.print(f"{drift.kind:<10} {drift.uuid}", highlight=False)
+    return report

@@ -1,0 +1,139 @@
+"""What operators can ask of the index and do to it; once, for every door."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+from connectra_common.errors import FieldViolation, ValidationFailed
+from connectra_common.records.fields import ENTITIES, Entity
+from connectra_common.search import indices
+from connectra_common.settings import ElasticsearchSettings, PostgresSettings
+from elasticsearch import AsyncElasticsearch
+
+from connectra_write.index_admin import verify
+from connectra_write.index_admin.rebuild import Progress, Rebuild
+from connectra_write.index_admin.repository import DeadLetter, Numbers, session
+from connectra_write.notifier import Notifier
+
+MAX_PAGE = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class IndexState:
+    """The index of one entity."""
+
+    entity: str
+    index_name: str
+    documents: int
+    previous: str
+    rebuild: Progress | None
+
+
+class IndexService:
+    """Long work has a connection of its own and lasts as long as the call."""
+
+    def __init__(
+        self,
+        postgres: PostgresSettings,
+        search: AsyncElasticsearch,
+        settings: ElasticsearchSettings,
+        notifier: Notifier,
+    ) -> None:
+        self._postgres, self._search, self._notifier = postgres, search, notifier
+        self._rebuild = Rebuild(postgres, search, settings)
+
+    async def status(self) -> tuple[Numbers, list[IndexState]]:
+        """The outbox and the indices, as of now."""
+        states = []
+        async with session(self._postgres, "index-status") as repository:
+            numbers = await repository.numbers()
+            for entity in ENTITIES.values():
+                build = await repository.build(entity)
+                name = await indices.current(self._search, entity)
+                documents = int((await self._search.count(index=name))["count"]) if name else 0
+                under_way = Progress.of(build) if build and build.phase != "done" else None
+                previous = (build.previous if build else None) or ""
+                states.append(IndexState(entity.name, name or "", documents, previous, under_way))
+        return numbers, states
+
+    async def dead_letters(self, limit: int, page_token: str) -> tuple[list[DeadLetter], str]:
+        """A page of dead letters, and the token of the next one; "" on the last.
+
+        Raises:
+            ValidationFailed: the limit or the token.
+        """
+        if not 0 <= limit <= MAX_PAGE:
+            raise ValidationFailed.of([FieldViolation("limit", f"limit: from 1 to {MAX_PAGE}, or 0 for 100")])
+        entity, separator, uuid = page_token.partition(":")
+        if page_token and not separator:
+            raise ValidationFailed.of([FieldViolation("page_token", "page_token: is not that of a page")])
+        async with session(self._postgres, "index-dead-letters") as repository:
+            found = await repository.dead_letters((entity, uuid), limit := limit or 100)
+        return found, f"{found[-1].entity}:{found[-1].uuid}" if len(found) == limit else ""
+
+    async def replay(self, uuids: Sequence[str]) -> int:
+        """Gives dead letters another try, all when none are named. Returns how many."""
+        async with session(self._postgres, "index-replay") as repository:
+            replayed = await repository.replay(uuids)
+        self._notifier.wake()
+        return replayed
+
+    async def reindex(
+        self, entity: str, abort: bool, shards: int, accept_other_answers: bool
+    ) -> AsyncIterator[Progress]:
+        """See `Rebuild.run` and `Rebuild.abort`; the same errors.
+
+        Raises:
+            ValidationFailed: the entity or the number of shards.
+        """
+        of = _entity(entity)
+        if not 0 <= shards <= 1024:
+            raise ValidationFailed.of(
+                [FieldViolation("shards", "shards: from 1 to 1024, or 0 for as many as configured")]
+            )
+        if abort:
+            yield await self._rebuild.abort(of)
+            return
+        async for progress in self._rebuild.run(of, shards, accept_other_answers):
+            yield progress
+
+    async def rollback(self, entity: str) -> tuple[str, int]:
+        """See `Rebuild.rollback`."""
+        moved = await self._rebuild.rollback(_entity(entity))
+        self._notifier.wake()
+        return moved
+
+    async def drop_previous(self, entity: str) -> str:
+        """See `Rebuild.drop_previous`."""
+        return await self._rebuild.drop_previous(_entity(entity))
+
+    async def verify(
+        self, entity: str, repair: bool, after_uuid: str, records_per_second: int, max_seconds: int
+    ) -> AsyncIterator[verify.Report]:
+        """See `verify.walk`.
+
+        Raises:
+            ValidationFailed: the entity or a limit.
+        """
+        of = _entity(entity)
+        limits = {"records_per_second": records_per_second, "max_seconds": max_seconds}
+        if wrong := [FieldViolation(n, f"{n}: must not be negative") for n, value in limits.items() if value < 0]:
+            raise ValidationFailed.of(wrong)
+        walk = verify.walk(
+            self._postgres,
+            self._search,
+            of,
+            after=after_uuid,
+            repair=repair,
+            records_per_second=records_per_second,
+            max_seconds=max_seconds,
+        )
+        async for report in walk:
+            if report.repaired:
+                self._notifier.wake()
+            yield report
+
+
+def _entity(name: str) -> Entity:
+    if name not in ENTITIES:
+        raise ValidationFailed.of([FieldViolation("entity", f"entity: must be {' or '.join(ENTITIES)}")])
+    return ENTITIES[name]

@@ -1,0 +1,85 @@
+"""The typed door of the index service."""
+
+from collections.abc import AsyncIterator
+
+from connectra.write.v1 import index_service_pb2 as pb
+from connectra.write.v1 import index_service_pb2_grpc as pb_grpc
+from connectra_common.server.metadata import Context
+
+from connectra_write.index_admin.rebuild import Progress
+from connectra_write.index_admin.service import IndexService
+
+MAX_FOUND = 20
+
+
+class IndexServicer(pb_grpc.IndexServiceServicer):
+    """See proto/connectra/write/v1/index_service.proto for what each method promises."""
+
+    def __init__(self, service: IndexService) -> None:
+        self._service = service
+
+    async def GetIndexStatus(self, request: pb.GetIndexStatusRequest, context: Context) -> pb.GetIndexStatusResponse:
+        numbers, states = await self._service.status()
+        return pb.GetIndexStatusResponse(
+            pending=numbers.pending,
+            oldest_pending_seconds=numbers.oldest_seconds,
+            dead_letters=numbers.dead_letters,
+            indexers=numbers.indexers,
+            indices=[
+                pb.IndexState(
+                    entity=state.entity,
+                    index_name=state.index_name,
+                    documents=state.documents,
+                    previous=state.previous,
+                    rebuild=_progress(state.rebuild) if state.rebuild else None,
+                )
+                for state in states
+            ],
+        )
+
+    async def ListDeadLetters(self, request: pb.ListDeadLettersRequest, context: Context) -> pb.ListDeadLettersResponse:
+        found, token = await self._service.dead_letters(request.limit, request.page_token)
+        letters = [pb.DeadLetter(entity=d.entity, uuid=d.uuid, reason=d.reason) for d in found]
+        return pb.ListDeadLettersResponse(dead_letters=letters, next_page_token=token)
+
+    async def ReplayDeadLetters(
+        self, request: pb.ReplayDeadLettersRequest, context: Context
+    ) -> pb.ReplayDeadLettersResponse:
+        return pb.ReplayDeadLettersResponse(replayed=await self._service.replay(list(request.uuids)))
+
+    async def Reindex(self, request: pb.ReindexRequest, context: Context) -> AsyncIterator[pb.ReindexResponse]:
+        async for progress in self._service.reindex(
+            request.entity, request.abort, request.shards, request.accept_other_answers
+        ):
+            yield _progress(progress)
+
+    async def RollbackIndex(self, request: pb.RollbackIndexRequest, context: Context) -> pb.RollbackIndexResponse:
+        name, marked = await self._service.rollback(request.entity)
+        return pb.RollbackIndexResponse(index_name=name, marked=marked)
+
+    async def DropPreviousIndex(
+        self, request: pb.DropPreviousIndexRequest, context: Context
+    ) -> pb.DropPreviousIndexResponse:
+        return pb.DropPreviousIndexResponse(index_name=await self._service.drop_previous(request.entity))
+
+    async def Verify(self, request: pb.VerifyRequest, context: Context) -> AsyncIterator[pb.VerifyResponse]:
+        async for report in self._service.verify(
+            request.entity, request.repair, request.after_uuid, request.records_per_second, request.max_seconds
+        ):
+            yield pb.VerifyResponse(
+                after_uuid=report.after_uuid,
+                compared=report.compared,
+                repaired=report.repaired,
+                complete=report.complete,
+                found=[pb.Drift(uuid=drift.uuid, kind=drift.kind) for drift in report.found[:MAX_FOUND]],
+                **report.kinds,
+            )
+
+
+def _progress(progress: Progress) -> pb.ReindexResponse:
+    return pb.ReindexResponse(
+        phase=progress.phase,
+        documents_done=progress.done,
+        documents_total=progress.total,
+        index_name=progress.index_name,
+    )

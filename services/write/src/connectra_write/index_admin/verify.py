@@ -1,0 +1,165 @@
+"""Compares database and index, record by record, in the key order of both: uuids by their bytes.
+
+What a walk finds at first sight may just be on its way. So it is looked at again: in the database, in the index (a real-time read),
+and in the database once more; it is drift when the record was the same both times and the outbox named it neither time.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from connectra_common.records.fields import Entity
+from connectra_common.settings import PostgresSettings
+from elasticsearch import AsyncElasticsearch
+
+from connectra_write.index_admin.repository import IndexRepository, session
+from connectra_write.indexer.bulk import Document
+
+SLICE = 500
+# How often what is on its way is looked at again, and how long it is given each time.
+ROUNDS, ROUND_SECONDS = 5, 0.2
+
+MISSING, GHOST, STALE, DIFFERENT = "missing", "ghost", "stale", "different"
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """A record that the index has wrongly, and the version it has there."""
+
+    uuid: str
+    kind: str
+    index_version: int
+
+
+@dataclass(slots=True)
+class Report:
+    """Numbers of a walk so far; `found` is new since the last report."""
+
+    after_uuid: str
+    compared: int = 0
+    kinds: dict[str, int] = field(default_factory=lambda: dict.fromkeys((MISSING, GHOST, STALE, DIFFERENT), 0))
+    repaired: int = 0
+    complete: bool = False
+    found: list[Drift] = field(default_factory=list)
+
+
+async def walk(
+    postgres: PostgresSettings,
+    search: AsyncElasticsearch,
+    entity: Entity,
+    *,
+    after: str = "",
+    repair: bool = False,
+    records_per_second: int = 0,
+    max_seconds: float = 0,
+) -> AsyncIterator[Report]:
+    """Walks over all records behind a uuid; a report after every slice, the last one with `complete` unless time ran out.
+
+    Repairing is marking in the outbox: the indexer does the rest, with a version above that in the index.
+    """
+    began = time.monotonic()
+    report = Report(after)
+    async with session(postgres, "verify") as repository:
+        while not report.complete:
+            documents = await repository.slice(entity, report.after_uuid, SLICE)
+            last = documents[-1].uuid if len(documents) == SLICE else None
+            suspects = await _suspects(search, entity, documents, report.after_uuid, last)
+            report.found = await _drift(repository, search, entity, suspects)
+            report.compared += len(documents)
+            for drift in report.found:
+                report.kinds[drift.kind] += 1
+            if repair and report.found:
+                await repository.raise_versions(max(drift.index_version for drift in report.found))
+                await repository.mark(entity, [drift.uuid for drift in report.found])
+                report.repaired += len(report.found)
+            report.complete = last is None
+            report.after_uuid = last or report.after_uuid
+            yield report
+            if max_seconds and time.monotonic() - began > max_seconds:
+                return
+            if records_per_second:
+                ahead = report.compared / records_per_second - (time.monotonic() - began)
+                await asyncio.sleep(max(ahead, 0))
+
+
+async def sample(
+    repository: IndexRepository, search: AsyncElasticsearch, entity: Entity, alias: str, uuids: Sequence[str]
+) -> list[Drift]:
+    """Drift among some records, in the index behind any alias."""
+    return await _drift(repository, search, entity, uuids, alias)
+
+
+async def _suspects(
+    search: AsyncElasticsearch, entity: Entity, documents: Sequence[Document], after: str, last: str | None
+) -> list[str]:
+    """Uuids in (after, last] that are not alike at first sight."""
+    unseen = {document.uuid: document.source or "" for document in documents}
+    suspects = []
+    between = {"gt": after, **({"lte": last} if last else {})}
+    behind: list[Any] | None = None
+    while True:
+        found = await search.search(
+            index=entity.alias,
+            query={"range": {"uuid": between}},
+            sort=[{"uuid": "asc"}],
+            size=SLICE,
+            search_after=behind,
+            track_total_hits=False,
+        )
+        hits = found["hits"]["hits"]
+        for hit in hits:
+            source = unseen.pop(hit["_id"], None)
+            if source is None or orjson.loads(source) != hit["_source"]:
+                suspects.append(hit["_id"])
+        if len(hits) < SLICE:
+            return [*suspects, *unseen]
+        behind = hits[-1]["sort"]
+
+
+async def _drift(
+    repository: IndexRepository,
+    search: AsyncElasticsearch,
+    entity: Entity,
+    suspects: Sequence[str],
+    alias: str | None = None,
+) -> list[Drift]:
+    drift: list[Drift] = []
+    for number in range(ROUNDS):
+        if not suspects:
+            break
+        if number:
+            await asyncio.sleep(ROUND_SECONDS)
+        before = await repository.current(entity, suspects)
+        answer = await search.mget(index=alias or entity.alias, ids=list(suspects))
+        indexed = {item["_id"]: item for item in answer["docs"] if item.get("found")}
+        after = await repository.current(entity, suspects)
+        moving = []
+        for uuid in suspects:
+            kind = _kind(before[uuid].document, indexed.get(uuid))
+            if kind is None:
+                continue
+            if before[uuid].pending or after[uuid].pending or _moved(before[uuid].document, after[uuid].document):
+                moving.append(uuid)
+            else:
+                drift.append(Drift(uuid, kind, indexed.get(uuid, {}).get("_version", 0)))
+        suspects = moving
+    return drift
+
+
+def _moved(before: Document, after: Document) -> bool:
+    if before.source is None and after.source is None:
+        return False  # gone: such a one has no version of its own, and comes back only by a mark
+    return before.version != after.version or before.source != after.source
+
+
+def _kind(document: Document, indexed: dict[str, Any] | None) -> str | None:
+    if document.source is None:
+        return None if indexed is None else GHOST
+    if indexed is None:
+        return MISSING
+    if orjson.loads(document.source) == indexed["_source"]:
+        return None
+    return STALE if indexed["_version"] < document.version else DIFFERENT

@@ -1,0 +1,335 @@
+"""The indexer: what the outbox names is brought to Elasticsearch, until the outbox is empty, for ever.
+
+Several lanes, and several processes, work side by side; while one waits for Elasticsearch, another lets PostgreSQL build documents.
+
+    claim ─▶ documents as they are now ─▶ _bulk ─▶ every item looked at ─▶ done       removed, unless marked again
+                                                                       ├▶ again      given back, after a while
+                                                                       ├▶ conflict   given back; with a new version if it repeats
+                                                                       └▶ refused    to the dead letters
+
+What a killed process had claimed is freed by any other within a second (`indexers`); the lease is for one that hangs.
+"""
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import asyncpg
+import structlog
+from connectra_common.db.engine import connect_options, listener
+from connectra_common.errors import from_exception
+from connectra_common.records.fields import ENTITIES
+from connectra_common.settings import PostgresSettings
+from elasticsearch import AsyncElasticsearch
+from prometheus_client import Counter, Gauge
+
+from connectra_write.indexer import bulk
+from connectra_write.indexer.bulk import Document, Result
+from connectra_write.indexer.documents import BUILDING_SUFFIX
+from connectra_write.indexer.repository import LOCK_TIMEOUT, Claim, OutboxRepository
+from connectra_write.notifier import CHANNEL
+
+log = structlog.get_logger()
+
+INDEXED = Counter("connectra_indexer_documents_total", "Documents settled, by outcome.", ["entity", "outcome"])
+PENDING = Gauge("connectra_outbox_pending", "Outbox rows not yet in the index.")
+OLDEST = Gauge("connectra_outbox_oldest_seconds", "Age of the oldest of them.")
+DEAD = Gauge("connectra_dead_letters", "Documents that Elasticsearch refuses for good.")
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """Sizes and times of an indexer."""
+
+    lanes: int = 2
+    batch: int = 2_000
+    # So many characters of documents a lane holds at once, about; with long documents a batch has fewer rows.
+    batch_chars: int = 16_000_000
+    # Longer than any bulk may take: an expired lease means that the indexer hangs.
+    lease_seconds: float = 30
+    bulk_timeout_seconds: float = 20
+    poll_seconds: float = 0.3
+    # How often one looks for others that have died, and for claims of its own that a writer held up.
+    look_around_seconds: float = 1
+    small_fan_out: int = 20
+    # A consistency token covers so many copies of a company's fields; more follow in slices.
+    fan_out_first: int = 500
+    fan_out_slice: int = 5_000
+    fan_out_seconds: float = 1
+    retry_first_seconds: float = 0.1
+    retry_last_seconds: float = 2
+    # A document refused so often as too old has a version that the index believes to be newer: it gets a new one.
+    conflicts_before_touch: int = 3
+    statistics_seconds: float = 5
+
+
+@dataclass(slots=True)
+class _Outcome:
+    done: list[Claim] = field(default_factory=list)
+    again: list[Claim] = field(default_factory=list)
+    conflicts: list[Claim] = field(default_factory=list)
+    refused: list[tuple[Claim, str]] = field(default_factory=list)
+    reason: str = ""
+
+
+class Indexer:
+    """Lanes over one outbox."""
+
+    def __init__(self, postgres: PostgresSettings, search: AsyncElasticsearch, tuning: Tuning = Tuning()) -> None:
+        self._postgres = postgres
+        self._search = search.options(request_timeout=tuning.bulk_timeout_seconds)
+        self._tuning = tuning
+        self._wake = asyncio.Event()
+        self._entered = asyncio.Event()
+        self._me = 0
+        self._batch = tuning.batch
+        # Claims to give back when there is a connection again; those that are done but for a row that a writer held.
+        self._unsettled: list[Claim] = []
+        self._held: list[Claim] = []
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Works until told to stop; what is claimed then is finished or given back."""
+        lanes = [self._guarded(self._lane, stopping) for _ in range(self._tuning.lanes)]
+        others = [self._guarded(work, stopping) for work in (self._live, self._listen, self._measure)]
+        try:
+            await asyncio.gather(*lanes, *others)
+        finally:
+            # Stopped in the middle of a bulk: another indexer may go on at once.
+            async with self._connection() as connection:
+                outbox = OutboxRepository(connection)
+                await outbox.release([*self._unsettled, *self._held], 0)
+                await outbox.leave(self._me)
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[asyncpg.Connection]:
+        options = connect_options(self._postgres, "indexer")
+        options["server_settings"] = {**options["server_settings"], "lock_timeout": LOCK_TIMEOUT}
+        connection = await asyncpg.connect(self._postgres.dsn(), command_timeout=60, **options)
+        try:
+            yield connection
+        finally:
+            await connection.close(timeout=1)
+
+    async def _guarded(self, work: Any, stopping: asyncio.Event) -> None:
+        """Runs `work` with a fresh connection, again and again when something fails, waiting longer each time."""
+        delay = self._tuning.retry_first_seconds
+        while not stopping.is_set():
+            try:
+                async with self._connection() as connection:
+                    began = time.monotonic()
+                    try:
+                        await work(OutboxRepository(connection), stopping)
+                    finally:
+                        if time.monotonic() - began > self._tuning.retry_last_seconds:
+                            delay = self._tuning.retry_first_seconds
+            except Exception as error:  # noqa: BLE001 - whatever it is, the outbox keeps the work
+                log.warning("indexer waits", reason=from_exception(error).reason, error=repr(error), seconds=delay)
+                await _sleep(delay, stopping)
+                delay = min(delay * 2, self._tuning.retry_last_seconds)
+
+    async def _live(self, outbox: OutboxRepository, stopping: asyncio.Event) -> None:
+        """Shows the others that this process lives, as long as this connection does, and frees what the dead have claimed."""
+        self._me = await outbox.enter(socket.gethostname())
+        self._entered.set()
+        try:
+            while not stopping.is_set():
+                if dead := await outbox.free_claims_of_the_dead(self._me):
+                    log.info("claims of dead indexers are free again", indexers=dead)
+                    self._wake.set()
+                await _sleep(self._tuning.look_around_seconds, stopping)
+        finally:
+            self._entered.clear()
+
+    async def _lane(self, outbox: OutboxRepository, stopping: asyncio.Event) -> None:
+        if self._unsettled:
+            claims, self._unsettled = self._unsettled, []
+            await outbox.release(claims, 0)
+        failures = 0
+        while not stopping.is_set():
+            self._wake.clear()
+            if self._held:
+                held, self._held = self._held, []
+                self._held += await outbox.done(held)
+            if not self._entered.is_set():
+                await self._idle(stopping, 0.02)
+                continue
+            claims = await outbox.claim(self._me, self._batch, self._tuning.lease_seconds)
+            if not claims:
+                await self._idle(stopping, 0.05 if self._held else self._tuning.poll_seconds)
+                continue
+            try:
+                again = await self._index(outbox, claims)
+            except BaseException:
+                self._unsettled += claims  # given back by the next lane that has a connection
+                raise
+            # What Elasticsearch could not take now, it can take no better at once.
+            failures = failures + 1 if again else 0
+            if failures:
+                delay = self._tuning.retry_first_seconds * 2 ** min(failures - 1, 10)
+                await _sleep(min(delay, self._tuning.retry_last_seconds), stopping)
+
+    async def _idle(self, stopping: asyncio.Event, seconds: float) -> None:
+        waits = [asyncio.create_task(self._wake.wait()), asyncio.create_task(stopping.wait())]
+        _, late = await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        for wait in late:
+            wait.cancel()
+
+    async def _index(self, outbox: OutboxRepository, claims: Sequence[Claim]) -> bool:
+        """Brings claimed rows to the index and settles them. True when some could not be taken for now."""
+        outcome = await self._send(outbox, claims)
+        finished, busy = await self._fan_out(outbox, outcome.done)
+        if finished:
+            self._held += await outbox.done(finished)
+        if busy:
+            await outbox.release(busy, 0.1)
+        if outcome.again:
+            log.warning("documents not taken for now", number=len(outcome.again), reason=outcome.reason)
+            await outbox.release(outcome.again, 0)
+        await self._settle_conflicts(outbox, outcome.conflicts)
+        dead = []
+        for claim, reason in outcome.refused:
+            if await outbox.bury(claim, reason):
+                log.error("document refused", entity=claim.entity, uuid=claim.uuid, reason=reason)
+                dead.append(claim)
+        _count("indexed", outcome.done)
+        _count("retried", [*outcome.again, *outcome.conflicts])
+        _count("dead", dead)
+        return bool(outcome.again)
+
+    async def _send(self, outbox: OutboxRepository, claims: Sequence[Claim]) -> _Outcome:
+        """Sends the claimed records as they are now."""
+        outcome = _Outcome()
+        chars = 0
+        for entity in ENTITIES.values():
+            of_entity = [claim for claim in claims if claim.entity == entity.name]
+            if not of_entity:
+                continue
+            began = time.monotonic()
+            read, building = await outbox.documents(entity, [claim.uuid for claim in of_entity])
+            documents = {document.uuid: document for document in read}
+            chars += sum(len(document.source or "") for document in read)
+            aliases = [entity.alias, entity.alias + BUILDING_SUFFIX] if building else [entity.alias]
+            ordered = [documents[claim.uuid] for claim in of_entity]
+            results = await self._bulk(ordered, aliases, began)
+            live, others = results[: len(ordered)], results[len(ordered) :] or [None] * len(ordered)
+            for claim, document, result, other in zip(of_entity, ordered, live, others, strict=True):
+                if result.refused and document.source is None:
+                    outcome.done.append(claim)  # what can never have been there need not be removed
+                else:
+                    _sort(outcome, claim, result, other)
+        # The next batch has so many rows that it is about as large as can be held.
+        fitting = self._tuning.batch_chars * len(claims) // max(chars, 1)
+        self._batch = min(self._tuning.batch, max(fitting, 20))
+        return outcome
+
+    async def _bulk(self, documents: Sequence[Document], aliases: Sequence[str], began: float) -> list[Any]:
+        actions = [document.action(alias) for alias in aliases for document in documents]
+        # Elasticsearch remembers deletions for a while only (`indices.GC_DELETES`): a process that was stopped between reading and sending
+        # must not bring back what was deleted meanwhile.
+        if time.monotonic() - began > self._tuning.lease_seconds:
+            return [Result(503, "stale", "read too long ago")] * len(actions)
+        return list(await bulk.send(self._search, actions))
+
+    async def _fan_out(self, outbox: OutboxRepository, claims: Sequence[Claim]) -> tuple[list[Claim], list[Claim]]:
+        """Marks the contacts of companies that want it. Returns what is finished, and what must wait for a writer or its turn."""
+        companies = [claim for claim in claims if claim.fan_out]
+        if not companies:
+            return list(claims), []
+        small: list[Claim] = []
+        try:
+            for start in range(0, len(companies), 500):
+                few = companies[start : start + 500]
+                small += await outbox.fan_out_small(few, self._tuning.small_fan_out)
+        except asyncpg.LockNotAvailableError:
+            log.info("fan-out waits for a writer")
+        done = {claim.key for claim in small}
+        waiting: list[Claim] = []
+        walking: set[tuple[str, str]] = set()
+        until = time.monotonic() + self._tuning.fan_out_seconds
+        for claim in companies:
+            if claim.key in done:
+                continue
+            try:
+                if time.monotonic() > until:
+                    waiting.append(claim)
+                elif await outbox.fan_out_slice(
+                    claim, self._tuning.fan_out_slice if claim.fan_out_after else self._tuning.fan_out_first
+                ):
+                    done.add(claim.key)
+                else:
+                    walking.add(claim.key)
+            except asyncpg.LockNotAvailableError:
+                waiting.append(claim)
+        self._wake.set()
+        await outbox.fanned_out([claim for claim in companies if claim.key in done])
+        left = walking | {claim.key for claim in waiting}
+        return [claim for claim in claims if claim.key not in left], waiting
+
+    async def _settle_conflicts(self, outbox: OutboxRepository, claims: Sequence[Claim]) -> None:
+        """A conflict that repeats while the row stays as it is comes from a version that PostgreSQL never gave."""
+        for entity in ENTITIES.values():
+            repeated = [
+                claim
+                for claim in claims
+                if claim.entity == entity.name and claim.attempts >= self._tuning.conflicts_before_touch
+            ]
+            if not repeated:
+                continue
+            found = await self._search.mget(index=entity.alias, ids=[c.uuid for c in repeated], source=False)
+            versions = {d["_id"]: d["_version"] for d in found["docs"] if d.get("found")}
+            for claim in repeated:
+                try:
+                    await outbox.outgrow(claim, versions.get(claim.uuid, 0))
+                except asyncpg.LockNotAvailableError:
+                    log.info("a new version waits for a writer", entity=claim.entity, uuid=claim.uuid)
+        for attempts in {claim.attempts for claim in claims}:
+            alike = [claim for claim in claims if claim.attempts == attempts]
+            await outbox.release(alike, min(0.05 * 2**attempts, 10))
+
+    async def _listen(self, outbox: OutboxRepository, stopping: asyncio.Event) -> None:
+        async with listener(self._postgres, "indexer-listen", CHANNEL, self._wake.set) as connection:
+            while not stopping.is_set():
+                await _sleep(1, stopping)
+                if connection.is_closed():
+                    raise ConnectionError("the listening connection has gone")
+
+    async def _measure(self, outbox: OutboxRepository, stopping: asyncio.Event) -> None:
+        while not stopping.is_set():
+            pending, oldest, dead = await outbox.pending()
+            PENDING.set(pending)
+            OLDEST.set(oldest)
+            DEAD.set(dead)
+            await _sleep(self._tuning.statistics_seconds, stopping)
+
+
+def _sort(outcome: _Outcome, claim: Claim, live: Result, building: Result | None) -> None:
+    """Where a claim belongs, by what the live index said, and the one being built, if there is one.
+
+    What only the new index refuses is not held against the document: the comparison at the end of the rebuild will tell.
+    """
+    if live.refused:
+        outcome.refused.append((claim, live.reason or f"status {live.status}"))
+        return
+    for result in filter(None, (live, building)):
+        if not (result.done or result.conflict or result.refused):
+            outcome.again.append(claim)
+            outcome.reason = f"{result.status} {result.type} {result.reason}"[:300]
+            return
+    (outcome.conflicts if live.conflict else outcome.done).append(claim)
+
+
+def _count(outcome: str, claims: Iterable[Claim]) -> None:
+    for claim in claims:
+        INDEXED.labels(claim.entity, outcome).inc()
+
+
+async def _sleep(seconds: float, stopping: asyncio.Event) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await stopping.wait()
+    except TimeoutError:
+        pass

@@ -1,0 +1,293 @@
+"""All SQL of the indexer beside the documents: claiming, settling, fan-out.
+
+Transactions are short; no lock is held while Elasticsearch works. Rows that a writer holds are skipped, or waited for so briefly
+(`LOCK_TIMEOUT`) that in a deadlock with a writer it is never the writer who loses.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import asyncpg
+from connectra_common.db import locks
+from connectra_common.records.fields import ENTITIES, Entity
+
+from connectra_write.indexer import documents
+from connectra_write.indexer.bulk import Document
+
+# Shorter than PostgreSQL's deadlock_timeout of one second.
+LOCK_TIMEOUT = "500ms"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """An outbox row that this indexer works on until its lease ends, or until the row is marked again."""
+
+    entity: str
+    uuid: str
+    # Together unlike those of any other state of the row, even after it was removed and came back.
+    row_id: int
+    generation: int
+    first_seq: int
+    fan_out: bool
+    fan_out_after: str
+    fan_out_generation: int
+    attempts: int
+    # Last number of outbox_seq, and the time, when it was claimed: marks that it does not cover are younger.
+    seen_seq: int
+    seen_at: datetime
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Primary key of the outbox."""
+        return self.entity, self.uuid
+
+
+class OutboxRepository:
+    """Statements on one connection, each a transaction of its own."""
+
+    def __init__(self, connection: asyncpg.Connection) -> None:
+        self._connection = connection
+
+    async def enter(self, host: str) -> int:
+        """Makes this session known as a living indexer, until it ends. Returns its number."""
+        async with self._connection.transaction():
+            # Locked before anybody can see it.
+            number = await self._connection.fetchval("SELECT nextval(pg_get_serial_sequence('indexers', 'id'))::int")
+            await self._connection.execute("SELECT pg_advisory_lock($1, $2)", locks.LIVING_INDEXER, number)
+            await self._connection.execute(
+                "INSERT INTO indexers (id, host) OVERRIDING SYSTEM VALUE VALUES ($1, $2)", number, host
+            )
+        return int(number)
+
+    async def leave(self, number: int) -> None:
+        """Forgets this indexer; it holds no claims any more."""
+        await self._connection.execute("DELETE FROM indexers WHERE id = $1", number)
+
+    async def free_claims_of_the_dead(self, me: int) -> list[int]:
+        """Frees what indexers have claimed that live no more. Returns their numbers."""
+        dead = []
+        for row in await self._connection.fetch("SELECT id FROM indexers WHERE id <> $1", me):
+            if not await self._connection.fetchval(
+                "SELECT pg_try_advisory_lock($1, $2)", locks.LIVING_INDEXER, row["id"]
+            ):
+                continue
+            await self._connection.execute(
+                """UPDATE outbox o SET claimed_until = NULL, claimed_by = NULL
+                   FROM (SELECT entity, uuid FROM outbox WHERE claimed_by = $1
+                         ORDER BY entity, uuid FOR UPDATE SKIP LOCKED) theirs
+                   WHERE o.entity = theirs.entity AND o.uuid = theirs.uuid""",
+                row["id"],
+            )
+            # What a writer holds just now is looked for again.
+            gone = "DELETE FROM indexers WHERE id = $1 AND NOT EXISTS (SELECT FROM outbox WHERE claimed_by = $1)"
+            await self._connection.execute(gone, row["id"])
+            await self._connection.execute("SELECT pg_advisory_unlock($1, $2)", locks.LIVING_INDEXER, row["id"])
+            dead.append(row["id"])
+        return dead
+
+    async def claim(self, me: int, limit: int, lease_seconds: float) -> list[Claim]:
+        """The oldest rows nobody works on."""
+        rows = await self._connection.fetch(
+            """UPDATE outbox o
+               SET claimed_by = $1, claimed_until = now() + make_interval(secs => $3), attempts = o.attempts + 1
+               FROM (SELECT entity, uuid FROM outbox WHERE claimed_until IS NULL OR claimed_until < now()
+                     ORDER BY first_seq LIMIT $2 FOR UPDATE SKIP LOCKED) free
+               WHERE o.entity = free.entity AND o.uuid = free.uuid
+               RETURNING o.entity, o.uuid, o.row_id, o.generation, o.first_seq, o.fan_out, o.fan_out_after,
+                         o.fan_out_generation, o.attempts, (SELECT last_value FROM outbox_seq), now()""",
+            *(me, limit, lease_seconds),
+        )
+        return [Claim(*row) for row in rows]
+
+    async def documents(self, entity: Entity, uuids: Sequence[str]) -> tuple[list[Document], bool]:
+        """The records as they are now, and whether a new index is being built that wants them too."""
+        rows = await self._connection.fetch(documents.by_uuid(entity), uuids)
+        return [Document(r["uuid"], r["version"], r["document"]) for r in rows], any(r["building"] for r in rows)
+
+    async def done(self, claims: Sequence[Claim]) -> list[Claim]:
+        """Removes rows that have not been marked again meanwhile, and their dead letters. Those that have grow younger: what they said
+        before is in the index. Returns claims whose rows a writer holds just now; they are to be tried again.
+        """
+        arrays = _arrays(claims)
+        async with self._connection.transaction():
+            status = await self._connection.execute(
+                f"""DELETE FROM outbox o USING ({_MINE} FOR UPDATE OF o SKIP LOCKED) gone
+                    WHERE o.entity = gone.entity AND o.uuid = gone.uuid""",
+                *arrays,
+            )
+            await self._connection.execute(
+                """DELETE FROM dead_letters d USING unnest($1::text[], $2::text[]) AS c (entity, uuid)
+                   WHERE d.entity = c.entity AND d.uuid = c.uuid""",
+                *arrays[:2],
+            )
+        if int(status.rpartition(" ")[2]) == len(claims):
+            return []
+        await self._connection.execute(
+            """UPDATE outbox o SET first_seq = m.seen_seq, marked_at = m.seen_at
+               FROM (SELECT o.entity, o.uuid, c.seen_seq, c.seen_at FROM outbox o
+                     JOIN unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::timestamptz[])
+                            AS c (entity, uuid, row_id, generation, seen_seq, seen_at)
+                       ON o.entity = c.entity AND o.uuid = c.uuid AND o.row_id = c.row_id
+                      AND o.generation > c.generation AND o.first_seq < c.seen_seq
+                      -- A mark by fan-out is as old as the company's, however late it comes.
+                      AND (o.entity = 'company' OR o.fan_out_generation <= c.generation)
+                     ORDER BY o.entity, o.uuid FOR UPDATE OF o SKIP LOCKED) m
+               WHERE o.entity = m.entity AND o.uuid = m.uuid""",
+            *arrays,
+            [c.seen_seq for c in claims],
+            [c.seen_at for c in claims],
+        )
+        held = {(row["entity"], row["uuid"]) for row in await self._connection.fetch(_MINE, *arrays)}
+        return [claim for claim in claims if claim.key in held]
+
+    async def release(self, claims: Sequence[Claim], after_seconds: float) -> None:
+        """Gives rows back, to be claimed again after a while. One that has been marked again is free already."""
+        await self._connection.execute(
+            f"""UPDATE outbox o SET claimed_until = now() + make_interval(secs => $5), claimed_by = NULL
+                FROM ({_MINE} ORDER BY o.entity, o.uuid FOR UPDATE OF o SKIP LOCKED) mine
+                WHERE o.entity = mine.entity AND o.uuid = mine.uuid""",
+            *_arrays(claims),
+            after_seconds,
+        )
+
+    async def bury(self, claim: Claim, reason: str) -> bool:
+        """Moves a row to the dead letters. False when it has been marked again meanwhile: that may have mended it."""
+        status = await self._connection.execute(
+            """WITH gone AS (
+                   DELETE FROM outbox WHERE entity = $1 AND uuid = $2 AND row_id = $3 AND generation = $4
+                   RETURNING entity, uuid)
+               INSERT INTO dead_letters (entity, uuid, reason) SELECT entity, uuid, $5 FROM gone
+               ON CONFLICT (entity, uuid) DO UPDATE SET reason = excluded.reason""",
+            *(claim.entity, claim.uuid, claim.row_id, claim.generation, reason),
+        )
+        return str(status).endswith("1")
+
+    async def outgrow(self, claim: Claim, index_version: int) -> None:
+        """Gives a record a version above that in the index, unless it has been marked again meanwhile.
+
+        Versions in the index that PostgreSQL never gave are what a restored backup leaves behind.
+        """
+        await self._connection.execute(RAISE_VERSIONS, index_version >> documents.NEARNESS_BITS)
+        await self._connection.execute(
+            f"""UPDATE {ENTITIES[claim.entity].table} SET row_version = row_version
+                WHERE uuid = $1
+                  AND EXISTS (SELECT FROM outbox WHERE entity = $2 AND uuid = $1 AND row_id = $3 AND generation = $4)""",
+            *(claim.uuid, claim.entity, claim.row_id, claim.generation),
+        )
+
+    async def fan_out_small(self, claims: Sequence[Claim], limit: int) -> list[Claim]:
+        """Marks the contacts of companies, as old as the company's own mark. Returns the claims for which that is all: those of
+        companies that exist, with not more than `limit` contacts to mark.
+        """
+        rows = await self._connection.fetch(
+            f"""WITH few AS MATERIALIZED (
+                    SELECT k.uuid AS company, k.first_seq, array_agg(s.uuid) FILTER (WHERE s.uuid IS NOT NULL) AS contacts
+                    FROM unnest($1::text[], $2::bigint[]) AS k (uuid, first_seq)
+                    JOIN companies c ON c.uuid = k.uuid
+                    LEFT JOIN LATERAL (SELECT t.uuid FROM contacts t
+                                       WHERE t.company_id = k.uuid AND {_APART} LIMIT $3 + 1) s ON true
+                    GROUP BY k.uuid, k.first_seq HAVING count(s.uuid) <= $3
+                ), marked AS (
+                    INSERT INTO outbox (entity, uuid, first_seq)
+                    SELECT 'contact', u.uuid, f.first_seq FROM few f, unnest(f.contacts) AS u (uuid) ORDER BY u.uuid
+                    {_REMARK}
+                )
+                SELECT company FROM few""",
+            *([c.uuid for c in claims], [c.first_seq for c in claims], limit),
+        )
+        small = {row["company"] for row in rows}
+        return [claim for claim in claims if claim.uuid in small]
+
+    async def fan_out_slice(self, claim: Claim, limit: int) -> bool:
+        """Marks the next contacts of a company; True when there are no more.
+
+        The first slice is as old as the company's mark, so that a consistency token covers it. Later ones are new marks, and the company
+        goes to the end of the queue between them: one with very many contacts holds up nobody.
+        """
+        place = (claim.uuid, claim.fan_out_after, limit)
+        async with self._connection.transaction():
+            if not await self._connection.fetchval("SELECT EXISTS (SELECT FROM companies WHERE uuid = $1)", claim.uuid):
+                # The company's version has gone with it: its contacts need ones of their own that are above it.
+                await self._connection.execute(
+                    """UPDATE contacts SET row_version = row_version
+                       WHERE uuid IN (SELECT uuid FROM contacts WHERE company_id = $1 AND uuid > $2
+                                      ORDER BY uuid LIMIT $3 FOR UPDATE)""",
+                    *place,
+                )
+            walked = await self._connection.fetchrow(
+                f"""WITH s AS MATERIALIZED (
+                        SELECT t.uuid, coalesce({_APART}, true) AS apart FROM contacts t LEFT JOIN companies c ON c.uuid = $1
+                        WHERE t.company_id = $1 AND t.uuid > $2 ORDER BY t.uuid LIMIT $3
+                    ), marked AS (
+                        INSERT INTO outbox (entity, uuid, first_seq, fan_out_generation)
+                        SELECT 'contact', uuid, CASE WHEN $2 = '' THEN $4 ELSE nextval('outbox_seq') END,
+                               CASE WHEN $2 = '' THEN 1 ELSE 0 END
+                        FROM s WHERE apart ORDER BY uuid
+                        {_REMARK}
+                    )
+                    SELECT count(*), max(uuid) FROM s""",
+                *(*place, claim.first_seq),
+            )
+            if walked[0] < limit:
+                return True
+            # Seen from a mark that came meanwhile, the row stays as old as that; else it is as young as can be.
+            await self._connection.execute(
+                """UPDATE outbox SET fan_out_after = greatest(fan_out_after, $5), claimed_until = NULL, claimed_by = NULL,
+                          attempts = 0, marked_at = now(),
+                          first_seq = CASE WHEN generation = $3 THEN nextval('outbox_seq') ELSE greatest(first_seq, $6) END
+                   WHERE entity = 'company' AND uuid = $1 AND row_id = $2 AND fan_out_generation = $4""",
+                *(claim.uuid, claim.row_id, claim.generation, claim.fan_out_generation),
+                *(walked[1], claim.seen_seq),
+            )
+        return False
+
+    async def fanned_out(self, claims: Sequence[Claim]) -> None:
+        """Notes that the contacts of companies are marked, for rows that stay because they were marked again for other reasons."""
+        await self._connection.execute(
+            """UPDATE outbox o SET fan_out = false
+               FROM (SELECT o.uuid FROM outbox o JOIN unnest($1::text[], $2::bigint[], $3::bigint[])
+                            AS c (uuid, row_id, fan_out_generation)
+                       ON o.entity = 'company' AND o.uuid = c.uuid
+                      AND o.row_id = c.row_id AND o.fan_out_generation = c.fan_out_generation
+                     ORDER BY o.uuid FOR UPDATE OF o SKIP LOCKED) walked
+               WHERE o.entity = 'company' AND o.uuid = walked.uuid""",
+            *([c.uuid for c in claims], [c.row_id for c in claims], [c.fan_out_generation for c in claims]),
+        )
+
+    async def pending(self) -> tuple[int, float, int]:
+        """Outbox rows, age of the oldest in seconds, dead letters."""
+        row = await self._connection.fetchrow(PENDING)
+        return row[0], row[1], row[2]
+
+
+PENDING = """
+    SELECT count(*), coalesce(extract(epoch FROM now() - min(marked_at)), 0)::float8, (SELECT count(*) FROM dead_letters)
+    FROM outbox"""
+
+# Versions given out from now on are above $1. The distance keeps clear of those that others draw meanwhile.
+RAISE_VERSIONS = """
+    SELECT setval('row_version_seq', $1::bigint + 1000000) WHERE $1::bigint >= (SELECT last_value FROM row_version_seq)"""
+
+# Rows that are as they were when they were claimed.
+_MINE = """
+    SELECT o.entity, o.uuid FROM outbox o
+    JOIN unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[]) AS c (entity, uuid, row_id, generation)
+      ON o.entity = c.entity AND o.uuid = c.uuid AND o.row_id = c.row_id AND o.generation = c.generation"""
+
+# A contact that was changed by the transaction that changed its company is marked itself, and nobody sees the one without the other.
+_APART = "t.xmin <> c.xmin"
+
+# A mark of a contact that is marked already. One that nobody has claimed yet will be read later than this, and sees the company.
+_REMARK = """
+    ON CONFLICT (entity, uuid) DO UPDATE
+        SET generation = outbox.generation + 1, attempts = 0, claimed_until = NULL, claimed_by = NULL,
+            first_seq = least(outbox.first_seq, excluded.first_seq),
+            fan_out_generation = CASE WHEN excluded.fan_out_generation = 0 THEN outbox.fan_out_generation
+                                      ELSE outbox.generation + 1 END
+        WHERE outbox.claimed_until IS NOT NULL OR outbox.first_seq > excluded.first_seq"""
+
+
+def _arrays(claims: Iterable[Claim]) -> tuple[list[str], list[str], list[int], list[int]]:
+    kept = list(claims)
+    return [c.entity for c in kept], [c.uuid for c in kept], [c.row_id for c in kept], [c.generation for c in kept]

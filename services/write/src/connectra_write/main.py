@@ -1,0 +1,72 @@
+"""`connectra-write`: the write service."""
+
+import asyncio
+from dataclasses import dataclass
+
+from connectra.write.v1.index_service_pb2_grpc import add_IndexServiceServicer_to_server
+from connectra.write.v1.write_rest_pb2_grpc import add_WriteRestServiceServicer_to_server
+from connectra.write.v1.write_service_pb2_grpc import add_WriteServiceServicer_to_server
+from connectra_common import logging
+from connectra_common.db.engine import create_engine, ping
+from connectra_common.search.client import create_client
+from connectra_common.server.process import Process, run
+from connectra_common.settings import AppSettings, ElasticsearchSettings, PostgresSettings, ServerSettings, load
+
+from connectra_write.index_admin.service import IndexService
+from connectra_write.index_admin.servicer import IndexServicer
+from connectra_write.notifier import Notifier
+from connectra_write.repository import Database
+from connectra_write.rest import WriteRestServicer
+from connectra_write.service import WriteService
+from connectra_write.servicer import WriteServicer
+from connectra_write.sweeper import filter_value_sweeper
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that the process reads."""
+
+    app: AppSettings
+    server: ServerSettings
+    postgres: PostgresSettings
+    elasticsearch: ElasticsearchSettings
+
+
+async def serve(settings: Settings) -> None:
+    """Runs until told to stop."""
+    engine = create_engine(settings.postgres, "write")
+    notifier = Notifier(engine)
+    search = create_client(settings.elasticsearch)
+    index = IndexService(settings.postgres, search, settings.elasticsearch, notifier)
+    package = "connectra.write.v1"
+    try:
+        async with Database.open(settings.postgres) as database:
+            service = WriteService(database, notifier)
+            await run(
+                Process(
+                    services=[
+                        (WriteServicer(service), add_WriteServiceServicer_to_server, f"{package}.WriteService"),
+                        (
+                            WriteRestServicer(service),
+                            add_WriteRestServiceServicer_to_server,
+                            f"{package}.WriteRestService",
+                        ),
+                        (IndexServicer(index), add_IndexServiceServicer_to_server, f"{package}.IndexService"),
+                    ],
+                    # Not Elasticsearch: writes go on without it, the outbox keeps what it has to hear.
+                    checks={"postgres": lambda: ping(engine)},
+                    background=[notifier.run, service.expire_keys, filter_value_sweeper(engine)],
+                ),
+                settings.app,
+                settings.server,
+            )
+    finally:
+        await search.close()
+        await engine.dispose()
+
+
+def main() -> None:
+    """Entry point."""
+    settings = load(Settings)
+    logging.configure(settings.app, "write")
+    asyncio.run(serve(settings))

@@ -1,0 +1,101 @@
+"""What writes answer with; also what is kept of an answer under an idempotency key."""
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import orjson
+from connectra_common.errors import FieldViolation
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A record as it is now.
+
+    Args:
+        record: its JSON, with every field.
+        version: its row_version.
+        is_new: created or revived.
+        token: consistency token.
+        replayed: this is the answer to an earlier request with the same idempotency key.
+    """
+
+    record: str
+    version: int
+    is_new: bool
+    token: int = 0
+    replayed: bool = False
+
+    @property
+    def http_status(self) -> int:
+        """201 for what is new."""
+        return 201 if self.is_new else 200
+
+    @classmethod
+    def unpack(cls, text: str) -> "Written":
+        """An answer as it was kept."""
+        return cls(**{**orjson.loads(text), "replayed": True})
+
+
+@dataclass(frozen=True, slots=True)
+class RecordFailure:
+    """A record of a batch that was not stored, by its position in the request."""
+
+    index: int
+    error: str
+    uuid: str | None = None
+    fields: tuple[FieldViolation, ...] = ()
+
+    def document(self) -> dict[str, Any]:
+        """As JSON clients see it."""
+        document: dict[str, Any] = {"index": self.index}
+        if self.uuid:
+            document["uuid"] = self.uuid
+        document["error"] = self.error
+        if self.fields:
+            document["fields"] = [{"field": f.field, "message": f.message} for f in self.fields]
+        return document
+
+
+@dataclass(frozen=True, slots=True)
+class BatchWritten:
+    """What became of a batch. `created` includes revived records; `updated` those that were like that already."""
+
+    total: int
+    created: int
+    updated: int
+    failures: list[RecordFailure] = field(default_factory=list)
+    token: int = 0
+    replayed: bool = False
+
+    PARTIAL: ClassVar[int] = 207
+
+    @property
+    def http_status(self) -> int:
+        """207 when some records failed."""
+        return self.PARTIAL if self.failures else 200
+
+    def document(self) -> dict[str, Any]:
+        """As JSON clients see it."""
+        return {
+            "total_count": self.total,
+            "success_count": self.total - len(self.failures),
+            "error_count": len(self.failures),
+            "created": self.created,
+            "updated": self.updated,
+            "errors": [failure.document() for failure in self.failures],
+        }
+
+    @classmethod
+    def unpack(cls, text: str) -> "BatchWritten":
+        """An answer as it was kept."""
+        kept = orjson.loads(text)
+        failures = [
+            RecordFailure(f["index"], f["error"], f["uuid"], tuple(FieldViolation(**v) for v in f["fields"]))
+            for f in kept["failures"]
+        ]
+        return cls(**{**kept, "failures": failures, "replayed": True})
+
+
+def packed(answer: Written | BatchWritten) -> str:
+    """An answer as it is kept."""
+    return orjson.dumps(answer).decode()

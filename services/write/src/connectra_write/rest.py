@@ -1,0 +1,146 @@
+"""The REST door: JSON as documented."""
+
+from typing import Any
+
+import orjson
+from connectra.write.v1 import write_rest_pb2 as pb
+from connectra.write.v1 import write_rest_pb2_grpc as pb_grpc
+from connectra_common.db.idempotency import IdempotencyKey
+from connectra_common.errors import FieldViolation, ValidationFailed
+from connectra_common.records.csv_rows import column_name
+from connectra_common.records.fields import COMPANY, CONTACT, Entity, csv_columns
+from connectra_common.records.limits import MAX_WARNINGS
+from connectra_common.records.validation import warnings
+from connectra_common.requests import unknown_keys
+from connectra_common.server.metadata import Context
+from connectra_common.server.rest import read_json, read_object, reply, reply_raw, send_headers
+from google.api.httpbody_pb2 import HttpBody
+
+from connectra_write.outcomes import BatchWritten, Written
+from connectra_write.service import WriteService
+from connectra_write.versions import read_if_match
+
+Warnings = list[dict[str, str]]
+
+
+class WriteRestServicer(pb_grpc.WriteRestServiceServicer):
+    """See proto/connectra/write/v1/write_rest.proto."""
+
+    def __init__(self, service: WriteService) -> None:
+        self._service = service
+
+    async def CreateCompany(self, request: pb.CreateCompanyRestRequest, context: Context) -> HttpBody:
+        return await self._create(COMPANY, request, context)
+
+    async def CreateContact(self, request: pb.CreateContactRestRequest, context: Context) -> HttpBody:
+        return await self._create(CONTACT, request, context)
+
+    async def UpdateCompany(self, request: pb.UpdateCompanyRestRequest, context: Context) -> HttpBody:
+        return await self._update(COMPANY, request, context)
+
+    async def UpdateContact(self, request: pb.UpdateContactRestRequest, context: Context) -> HttpBody:
+        return await self._update(CONTACT, request, context)
+
+    async def DeleteCompany(self, request: pb.DeleteCompanyRestRequest, context: Context) -> HttpBody:
+        return await self._delete(COMPANY, request, context)
+
+    async def DeleteContact(self, request: pb.DeleteContactRestRequest, context: Context) -> HttpBody:
+        return await self._delete(CONTACT, request, context)
+
+    async def UpsertCompany(self, request: pb.UpsertCompanyRestRequest, context: Context) -> HttpBody:
+        return await self._upsert(COMPANY, request, context)
+
+    async def UpsertContact(self, request: pb.UpsertContactRestRequest, context: Context) -> HttpBody:
+        return await self._upsert(CONTACT, request, context)
+
+    async def BatchUpsertCompanies(self, request: pb.BatchUpsertCompaniesRestRequest, context: Context) -> HttpBody:
+        return await self._batch(COMPANY, request, context)
+
+    async def BatchUpsertContacts(self, request: pb.BatchUpsertContactsRestRequest, context: Context) -> HttpBody:
+        return await self._batch(CONTACT, request, context)
+
+    async def BatchUpsertRows(self, request: pb.BatchUpsertRowsRestRequest, context: Context) -> HttpBody:
+        rows, prefix, found = _records(read_json(request.body, required=True), ("data",))
+        written = await self._service.batch_upsert_rows(rows, IdempotencyKey.read(context))
+        known = csv_columns()
+        for index, row in enumerate(rows if len(found) < MAX_WARNINGS else ()):
+            if isinstance(row, dict):
+                unknown = {name: None for name in row if column_name(name) not in known}
+                found += unknown_keys(unknown, sorted(known), f"{prefix}[{index}]")
+        message = "Batch upsert completed with errors" if written.failures else "Batch upsert successful"
+        return await _batch_reply(written, found, context, message=message)
+
+    async def _create(self, entity: Entity, request: Any, context: Context) -> HttpBody:
+        record = read_object(request.body, required=True)
+        written = await self._service.create(entity, record, IdempotencyKey.read(context))
+        return await _reply(written, warnings(entity, record), context)
+
+    async def _update(self, entity: Entity, request: Any, context: Context) -> HttpBody:
+        record = read_object(request.body, required=True)
+        written = await self._service.update(entity, request.uuid, record, read_if_match(context))
+        return await _reply(written, warnings(entity, record), context)
+
+    async def _delete(self, entity: Entity, request: Any, context: Context) -> HttpBody:
+        token = await self._service.delete(entity, request.uuid, read_if_match(context))
+        await send_headers(context, x_consistency_token=str(token))
+        return reply({"message": f"{entity.title} deleted successfully", "success": True})
+
+    async def _upsert(self, entity: Entity, request: Any, context: Context) -> HttpBody:
+        record = read_object(request.body, required=True)
+        written = await self._service.upsert(entity, record, IdempotencyKey.read(context))
+        return await _reply(written, warnings(entity, record), context, says_new=True)
+
+    async def _batch(self, entity: Entity, request: Any, context: Context) -> HttpBody:
+        records, prefix, found = _records(read_json(request.body, required=True), (entity.table, "data"))
+        written = await self._service.batch_upsert(entity, records, IdempotencyKey.read(context))
+        for index, record in enumerate(records):
+            if len(found) >= MAX_WARNINGS:
+                break
+            found += warnings(entity, record, f"{prefix}[{index}]")
+        return await _batch_reply(written, found, context)
+
+
+def _records(document: Any, names: tuple[str, ...]) -> tuple[list[Any], str, Warnings]:
+    """The records of a batch: the document itself, or its one member of these names; how paths into it begin; warnings."""
+    if isinstance(document, list):
+        return document, "", []
+    given = [name for name in names if name in document] if isinstance(document, dict) else []
+    if len(given) != 1 or not isinstance(document[given[0]], list):
+        field = given[-1] if given else names[0]
+        what = " or ".join(repr(name) for name in names)
+        raise ValidationFailed.of(
+            [FieldViolation(field, f"the body must be an array, or an object with one array {what}")]
+        )
+    return document[given[0]], given[0], unknown_keys(document, names)
+
+
+async def _reply(written: Written, found: Warnings, context: Context, *, says_new: bool = False) -> HttpBody:
+    await send_headers(
+        context,
+        status=written.http_status if written.is_new else None,
+        etag=f'"{written.version}"',
+        x_consistency_token=str(written.token),
+        **_replayed(written),
+    )
+    is_new = f',"is_new":{"true" if written.is_new else "false"}' if says_new else ""
+    return reply_raw(f'{{"data":{written.record}{is_new}{_members(found)},"success":true}}'.encode())
+
+
+async def _batch_reply(written: BatchWritten, found: Warnings, context: Context, **more: Any) -> HttpBody:
+    failed = bool(written.failures)
+    await send_headers(
+        context,
+        status=written.http_status if failed else None,
+        x_consistency_token=str(written.token),
+        **_replayed(written),
+    )
+    warned = {"warnings": found[:MAX_WARNINGS]} if found else {}
+    return reply({**more, "data": written.document(), **warned, "success": not failed})
+
+
+def _replayed(written: Written | BatchWritten) -> dict[str, str]:
+    return {"idempotent_replayed": "true"} if written.replayed else {}
+
+
+def _members(found: Warnings) -> str:
+    return f',"warnings":{orjson.dumps(found).decode()}' if found else ""

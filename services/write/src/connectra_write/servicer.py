@@ -1,0 +1,176 @@
+"""The typed door."""
+
+from dataclasses import asdict
+from typing import Any
+
+import orjson
+from connectra.common.v1 import records_pb2
+from connectra.write.v1 import write_service_pb2 as pb
+from connectra.write.v1 import write_service_pb2_grpc as pb_grpc
+from connectra_common.db.idempotency import IdempotencyKey
+from connectra_common.errors import FieldViolation, ValidationFailed
+from connectra_common.records.fields import COMPANY, CONTACT, Entity
+from connectra_common.records.messages import from_message, to_message
+from connectra_common.requests import hint
+from connectra_common.server.metadata import CONSISTENCY_TOKEN, Context
+
+from connectra_write.imports import Batch
+from connectra_write.outcomes import BatchWritten, Written
+from connectra_write.service import WriteService
+
+
+class WriteServicer(pb_grpc.WriteServiceServicer):
+    """See proto/connectra/write/v1/write_service.proto for what each method promises."""
+
+    def __init__(self, service: WriteService) -> None:
+        self._service = service
+
+    async def CreateCompany(self, request: pb.CreateCompanyRequest, context: Context) -> pb.CreateCompanyResponse:
+        written = await self._service.create(
+            COMPANY, from_message(COMPANY, request.company), IdempotencyKey.read(context)
+        )
+        token = await _send_token(written.token, context)
+        return pb.CreateCompanyResponse(company=_message(COMPANY, written), consistency_token=token)
+
+    async def CreateContact(self, request: pb.CreateContactRequest, context: Context) -> pb.CreateContactResponse:
+        written = await self._service.create(
+            CONTACT, from_message(CONTACT, request.contact), IdempotencyKey.read(context)
+        )
+        token = await _send_token(written.token, context)
+        return pb.CreateContactResponse(contact=_message(CONTACT, written), consistency_token=token)
+
+    async def UpdateCompany(self, request: pb.UpdateCompanyRequest, context: Context) -> pb.UpdateCompanyResponse:
+        written = await self._update(COMPANY, request.company, request)
+        token = await _send_token(written.token, context)
+        return pb.UpdateCompanyResponse(company=_message(COMPANY, written), consistency_token=token)
+
+    async def UpdateContact(self, request: pb.UpdateContactRequest, context: Context) -> pb.UpdateContactResponse:
+        written = await self._update(CONTACT, request.contact, request)
+        token = await _send_token(written.token, context)
+        return pb.UpdateContactResponse(contact=_message(CONTACT, written), consistency_token=token)
+
+    async def DeleteCompany(self, request: pb.DeleteCompanyRequest, context: Context) -> pb.DeleteCompanyResponse:
+        token = await self._service.delete(COMPANY, request.uuid, _versions(request))
+        return pb.DeleteCompanyResponse(consistency_token=await _send_token(token, context))
+
+    async def DeleteContact(self, request: pb.DeleteContactRequest, context: Context) -> pb.DeleteContactResponse:
+        token = await self._service.delete(CONTACT, request.uuid, _versions(request))
+        return pb.DeleteContactResponse(consistency_token=await _send_token(token, context))
+
+    async def UpsertCompany(self, request: pb.UpsertCompanyRequest, context: Context) -> pb.UpsertCompanyResponse:
+        written = await self._service.upsert(
+            COMPANY, from_message(COMPANY, request.company), IdempotencyKey.read(context)
+        )
+        token = await _send_token(written.token, context)
+        company = _message(COMPANY, written)
+        return pb.UpsertCompanyResponse(company=company, is_new=written.is_new, consistency_token=token)
+
+    async def UpsertContact(self, request: pb.UpsertContactRequest, context: Context) -> pb.UpsertContactResponse:
+        written = await self._service.upsert(
+            CONTACT, from_message(CONTACT, request.contact), IdempotencyKey.read(context)
+        )
+        token = await _send_token(written.token, context)
+        contact = _message(CONTACT, written)
+        return pb.UpsertContactResponse(contact=contact, is_new=written.is_new, consistency_token=token)
+
+    async def BatchUpsertCompanies(
+        self, request: pb.BatchUpsertCompaniesRequest, context: Context
+    ) -> pb.BatchUpsertCompaniesResponse:
+        records = [from_message(COMPANY, company) for company in request.companies]
+        written = await self._service.batch_upsert(COMPANY, records, IdempotencyKey.read(context))
+        token = await _send_token(written.token, context)
+        return pb.BatchUpsertCompaniesResponse(result=_result(written), consistency_token=token)
+
+    async def BatchUpsertContacts(
+        self, request: pb.BatchUpsertContactsRequest, context: Context
+    ) -> pb.BatchUpsertContactsResponse:
+        records = [from_message(CONTACT, contact) for contact in request.contacts]
+        written = await self._service.batch_upsert(CONTACT, records, IdempotencyKey.read(context))
+        token = await _send_token(written.token, context)
+        return pb.BatchUpsertContactsResponse(result=_result(written), consistency_token=token)
+
+    async def BatchUpsertRows(self, request: pb.BatchUpsertRowsRequest, context: Context) -> pb.BatchUpsertRowsResponse:
+        written = await self._service.batch_upsert_rows(
+            [dict(row.values) for row in request.rows], IdempotencyKey.read(context)
+        )
+        token = await _send_token(written.token, context)
+        return pb.BatchUpsertRowsResponse(result=_result(written), consistency_token=token)
+
+    async def ImportBatch(self, request: pb.ImportBatchRequest, context: Context) -> pb.ImportBatchResponse:
+        applied = await self._service.import_batch(
+            Batch(
+                job_uuid=request.job_uuid,
+                number=request.batch_number,
+                records=request.records,
+                columns=tuple(request.columns),
+                delimiter=request.delimiter or ",",
+                first_line=request.first_line,
+                byte_start=request.byte_start,
+                byte_end=request.byte_end,
+            )
+        )
+        return pb.ImportBatchResponse(
+            counts=pb.ImportCounts(**asdict(applied.counts)),
+            rejected=[pb.RejectedRow(line=r.line, reason=r.reason, record=r.record) for r in applied.rejected],
+            consistency_token=await _send_token(applied.token, context),
+            replayed=applied.replayed,
+        )
+
+    async def GetImportProgress(
+        self, request: pb.GetImportProgressRequest, context: Context
+    ) -> pb.GetImportProgressResponse:
+        progress = await self._service.import_progress(request.job_uuid)
+        return pb.GetImportProgressResponse(
+            batches=progress.batches,
+            byte_offset=progress.byte_offset,
+            next_line=progress.next_line,
+            counts=pb.ImportCounts(**asdict(progress.counts)),
+            consistency_token="" if progress.token is None else str(progress.token),
+        )
+
+    async def _update(self, entity: Entity, message: Any, request: Any) -> Written:
+        record = _masked(entity, from_message(entity, message), request.update_mask.paths)
+        return await self._service.update(entity, message.uuid, record, _versions(request))
+
+
+def _masked(entity: Entity, record: dict[str, Any], paths: Any) -> dict[str, Any]:
+    """The fields that a mask names, None where unset; without a mask those that are set."""
+    if not paths:
+        return record
+    names = [field.name for field in entity.data_fields]
+    if unknown := [path for path in paths if path not in names and path not in entity.by_name]:
+        raise ValidationFailed.of([FieldViolation("update_mask", hint(path, names)) for path in unknown])
+    return {name: record.get(name) for name in paths if name in names}
+
+
+def _versions(request: Any) -> list[int] | None:
+    return [request.row_version] if request.row_version else None
+
+
+def _message(entity: Entity, written: Written) -> Any:
+    return to_message(entity, {**orjson.loads(written.record), "row_version": written.version})
+
+
+def _result(written: BatchWritten) -> pb.BatchResult:
+    errors = [
+        pb.RecordError(
+            index=failure.index,
+            uuid=failure.uuid or "",
+            error=failure.error,
+            fields=[records_pb2.Warning(field=f.field, message=f.message) for f in failure.fields],
+        )
+        for failure in written.failures
+    ]
+    return pb.BatchResult(
+        total_count=written.total,
+        success_count=written.total - len(errors),
+        error_count=len(errors),
+        created=written.created,
+        updated=written.updated,
+        errors=errors,
+    )
+
+
+async def _send_token(token: int, context: Context) -> str:
+    await context.send_initial_metadata(((CONSISTENCY_TOKEN, str(token)),))
+    return str(token)
