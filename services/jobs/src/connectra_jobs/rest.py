@@ -1,0 +1,73 @@
+"""The REST door: documented paths, JSON as the documentation spells it."""
+
+from typing import Any
+
+from connectra.jobs.v1 import jobs_rest_pb2, jobs_rest_pb2_grpc
+from connectra_common.db.idempotency import IdempotencyKey
+from connectra_common.server.metadata import Context
+from connectra_common.server.rest import read_object, reply, send_headers
+from google.api.httpbody_pb2 import HttpBody
+
+from connectra_jobs.models import Job, list_warnings, read_create, read_list
+from connectra_jobs.service import Jobs
+
+
+class JobsRestService(jobs_rest_pb2_grpc.JobsRestServiceServicer):
+    """`JobsRestService` of the contract."""
+
+    def __init__(self, jobs: Jobs) -> None:
+        self._jobs = jobs
+
+    async def CreateUploadUrl(self, request: jobs_rest_pb2.CreateUploadUrlRestRequest, context: Context) -> HttpBody:
+        """`GET /common/upload-url`."""
+        upload = await self._jobs.create_upload_url(request.filename)
+        expires = f"{upload.expires_in_hours}h0m0s"
+        return reply({"success": True, "upload_url": upload.url, "s3_key": upload.s3_key, "expires_in": expires})
+
+    async def CreateJob(self, request: jobs_rest_pb2.CreateJobRestRequest, context: Context) -> HttpBody:
+        """`POST /common/jobs/create`."""
+        new, warnings = read_create(read_object(request.body, required=True))
+        created = await self._jobs.create(new, IdempotencyKey.read(context))
+        answer: dict[str, Any] = {
+            "message": "Job created successfully",
+            "success": True,
+            "data": created.job.to_json(),
+        }
+        await send_headers(context, status=201, **({"idempotent_replayed": "true"} if created.replayed else {}))
+        return reply({**answer, "warnings": warnings} if warnings else answer)
+
+    async def ListJobs(self, request: jobs_rest_pb2.ListJobsRestRequest, context: Context) -> HttpBody:
+        """`POST /common/jobs`."""
+        body = read_object(request.body)
+        page = await self._jobs.find(read_list(body))
+        answer: dict[str, Any] = {"data": [job.to_json() for job in page.jobs], "success": True}
+        if page.next_cursor:
+            answer["next_cursor"] = page.next_cursor
+        if warnings := list_warnings(body):
+            answer["warnings"] = warnings
+        return reply(answer)
+
+    async def GetJob(self, request: jobs_rest_pb2.GetJobRestRequest, context: Context) -> HttpBody:
+        """`GET /common/jobs/{uuid}`."""
+        return _one(await self._jobs.get(request.uuid))
+
+    async def CancelJob(self, request: jobs_rest_pb2.CancelJobRestRequest, context: Context) -> HttpBody:
+        """`POST /common/jobs/{uuid}/cancel`."""
+        return _one(await self._jobs.cancel(request.uuid))
+
+    async def RetryJob(self, request: jobs_rest_pb2.RetryJobRestRequest, context: Context) -> HttpBody:
+        """`POST /common/jobs/{uuid}/retry`."""
+        return _one(await self._jobs.retry(request.uuid))
+
+    async def ListJobFiles(self, request: jobs_rest_pb2.ListJobFilesRestRequest, context: Context) -> HttpBody:
+        """`GET /common/jobs/{uuid}/files`."""
+        files = await self._jobs.files(request.uuid)
+        data = [
+            {"kind": f.kind, "s3_key": f.s3_key, "size_bytes": f.size_bytes, "download_url": f.download_url}
+            for f in files
+        ]
+        return reply({"data": data, "success": True})
+
+
+def _one(job: Job) -> HttpBody:
+    return reply({"data": job.to_json(), "success": True})

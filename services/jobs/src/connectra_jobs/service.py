@@ -1,0 +1,177 @@
+"""What the jobs service does: one method a use, called by both doors."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+from uuid import uuid4
+
+import orjson
+from botocore.exceptions import ClientError
+from connectra_common.db import idempotency
+from connectra_common.db.idempotency import IdempotencyKey
+from connectra_common.errors import FieldViolation, NotFound, ValidationFailed, WrongState
+from connectra_common.settings import S3Settings
+from connectra_common.storage.s3 import presigned_put
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from connectra_jobs import repository
+from connectra_jobs.models import (
+    Created,
+    Job,
+    JobFile,
+    JobFilter,
+    JobPage,
+    NewJob,
+    UploadUrl,
+    check_filename,
+    cursor_of,
+)
+
+CANCELLED = "Cancelled by request"
+WATCH_INTERVAL_SECONDS = 0.5
+
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """The uses of the service, on one database and one object store."""
+
+    engine: AsyncEngine
+    s3: Any
+    s3_settings: S3Settings
+
+    async def create(self, job: NewJob, key: IdempotencyKey | None = None) -> Created:
+        """Stores a job; durable when it returns, and the runners are awake.
+
+        With an idempotency key the same request again within 24 h stores nothing and gets the first answer.
+
+        Raises:
+            Conflict: the key was used with another request.
+        """
+        async with self.engine.begin() as connection:
+            request = idempotency.request_hash("job", asdict(job))
+            if key and (earlier := await idempotency.begin(connection, key, request)):
+                return Created(Job.from_json(orjson.loads(earlier)), replayed=True)
+            stored = await repository.insert(connection, str(uuid4()), job)
+            if key:
+                await idempotency.end(connection, key, 201, orjson.dumps(stored.to_json()).decode())
+        return Created(stored)
+
+    async def find(self, condition: JobFilter) -> JobPage:
+        """A page of jobs, newest first."""
+        async with self.engine.connect() as connection:
+            jobs = await repository.find(connection, condition)
+        page = jobs[: condition.limit]
+        return JobPage(page, cursor_of(page[-1]) if len(jobs) > len(page) else None)
+
+    async def get(self, uuid: str) -> Job:
+        """One job as it stands now.
+
+        Raises:
+            ValidationFailed, NotFound.
+        """
+        async with self.engine.connect() as connection:
+            return _found(await repository.get(connection, check_uuid(uuid)), uuid)
+
+    async def watch(self, uuid: str) -> AsyncIterator[Job]:
+        """The job now, then after every change, until it has ended for good. What changes twice in half a second is seen once.
+
+        Raises:
+            ValidationFailed, NotFound.
+        """
+        seen = None
+        while True:
+            job = await self.get(uuid)
+            if job != seen:
+                yield job
+            if job.ended:
+                return
+            seen = job
+            await asyncio.sleep(WATCH_INTERVAL_SECONDS)
+
+    async def cancel(self, uuid: str) -> Job:
+        """Ends a job that waits, asks one that runs to stop at its next batch.
+
+        Raises:
+            ValidationFailed, NotFound; WrongState when it has ended.
+        """
+        async with self.engine.begin() as connection:
+            if job := await repository.cancel(connection, check_uuid(uuid), CANCELLED):
+                return job
+            job = _found(await repository.get(connection, uuid.lower()), uuid)
+            raise WrongState(f"the job has ended already ({job.status})", details={"status": job.status})
+
+    async def retry(self, uuid: str) -> Job:
+        """Makes a failed job run again now, whatever is left of its retries.
+
+        Raises:
+            ValidationFailed, NotFound; WrongState when it has not failed.
+        """
+        async with self.engine.begin() as connection:
+            if job := await repository.reopen(connection, check_uuid(uuid)):
+                return job
+            job = _found(await repository.get(connection, uuid.lower()), uuid)
+            raise WrongState(
+                f"only a failed job can be retried; this one is {job.status}", details={"status": job.status}
+            )
+
+    async def files(self, uuid: str) -> list[JobFile]:
+        """The job's files that exist, with URLs that expire.
+
+        Raises:
+            ValidationFailed, NotFound.
+        """
+        job = await self.get(uuid)
+        bucket = str(job.data.get("s3_bucket") or self.s3_settings.bucket)
+        candidates: list[tuple[Literal["source", "result", "rejected"], Any]] = [
+            ("source", job.data.get("s3_key")),
+            ("result", job.job_response.get("s3_key")),
+            ("rejected", job.job_response.get("rejected_s3_key")),
+        ]
+        files = [await self._file(bucket, kind, str(key)) for kind, key in candidates if key]
+        return [file for file in files if file]
+
+    async def create_upload_url(self, filename: str) -> UploadUrl:
+        """A URL that takes one file by PUT, under a key of our choice.
+
+        Raises:
+            ValidationFailed: a name that cannot stand in a key.
+        """
+        key = self.s3_settings.key(f"{uuid4()}_{check_filename(filename)}")
+        url = await presigned_put(self.s3, self.s3_settings, key)
+        return UploadUrl(url, key, self.s3_settings.upload_url_ttl_hours)
+
+    async def _file(self, bucket: str, kind: Literal["source", "result", "rejected"], key: str) -> JobFile | None:
+        try:
+            head = await self.s3.head_object(Bucket=bucket, Key=key)
+        except ClientError as error:
+            if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == 404:
+                return None
+            raise
+        url = await self.s3.generate_presigned_url(
+            "get_object",
+            Params={"Bucket": bucket, "Key": key},
+            ExpiresIn=self.s3_settings.upload_url_ttl_hours * 3600,
+        )
+        return JobFile(kind, key, head["ContentLength"], str(url))
+
+
+def check_uuid(uuid: str) -> str:
+    """A UUID as it is stored.
+
+    Raises:
+        ValidationFailed: it is none.
+    """
+    if not _UUID.fullmatch(uuid):
+        message = f"invalid UUID format: {uuid[:100]}"
+        raise ValidationFailed(message, fields=[FieldViolation("uuid", message)])
+    return uuid.lower()
+
+
+def _found(job: Job | None, uuid: str) -> Job:
+    if job is None:
+        raise NotFound(f"Job with identifier '{uuid}' not found")
+    return job

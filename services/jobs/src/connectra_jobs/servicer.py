@@ -1,0 +1,147 @@
+"""The typed door."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC
+from typing import Any
+
+from connectra.common.v1 import export_pb2
+from connectra.jobs.v1 import jobs_service_pb2 as pb
+from connectra.jobs.v1 import jobs_service_pb2_grpc
+from connectra_common.db.idempotency import IdempotencyKey
+from connectra_common.server.metadata import Context
+from connectra_common.vql import proto as vql
+from google.protobuf.struct_pb2 import Struct
+
+from connectra_jobs.models import EXPORT, IMPORT, Job, read_create, read_list
+from connectra_jobs.service import Jobs
+
+
+class JobsService(jobs_service_pb2_grpc.JobsServiceServicer):
+    """`JobsService` of the contract."""
+
+    def __init__(self, jobs: Jobs) -> None:
+        self._jobs = jobs
+
+    async def CreateJob(self, request: pb.CreateJobRequest, context: Context) -> pb.CreateJobResponse:
+        """Stores a job."""
+        new, _ = read_create(_create_to_json(request))
+        created = await self._jobs.create(new, IdempotencyKey.read(context))
+        return pb.CreateJobResponse(job=_job(created.job))
+
+    async def ListJobs(self, request: pb.ListJobsRequest, context: Context) -> pb.ListJobsResponse:
+        """Jobs, newest first."""
+        condition = {
+            "job_type": request.job_type,
+            "status": list(request.statuses),
+            "limit": request.limit,
+            "page": request.page,
+            "cursor": request.cursor,
+            "created_after": _moment(request, "created_after"),
+            "created_before": _moment(request, "created_before"),
+        }
+        page = await self._jobs.find(read_list(condition))
+        return pb.ListJobsResponse(jobs=[_job(job) for job in page.jobs], next_cursor=page.next_cursor)
+
+    async def GetJob(self, request: pb.GetJobRequest, context: Context) -> pb.GetJobResponse:
+        """One job."""
+        return pb.GetJobResponse(job=_job(await self._jobs.get(request.uuid)))
+
+    async def CancelJob(self, request: pb.CancelJobRequest, context: Context) -> pb.CancelJobResponse:
+        """Asks a job to stop."""
+        return pb.CancelJobResponse(job=_job(await self._jobs.cancel(request.uuid)))
+
+    async def RetryJob(self, request: pb.RetryJobRequest, context: Context) -> pb.RetryJobResponse:
+        """Runs a failed job again."""
+        return pb.RetryJobResponse(job=_job(await self._jobs.retry(request.uuid)))
+
+    async def WatchJob(self, request: pb.WatchJobRequest, context: Context) -> AsyncIterator[pb.WatchJobResponse]:
+        """The job now and after every change."""
+        async for job in self._jobs.watch(request.uuid):
+            yield pb.WatchJobResponse(job=_job(job))
+
+    async def ListJobFiles(self, request: pb.ListJobFilesRequest, context: Context) -> pb.ListJobFilesResponse:
+        """Where the files of a job can be fetched."""
+        files = await self._jobs.files(request.uuid)
+        return pb.ListJobFilesResponse(
+            files=[
+                pb.JobFile(kind=f.kind, s3_key=f.s3_key, size_bytes=f.size_bytes, download_url=f.download_url)
+                for f in files
+            ]
+        )
+
+    async def CreateUploadUrl(self, request: pb.CreateUploadUrlRequest, context: Context) -> pb.CreateUploadUrlResponse:
+        """A URL that takes one file."""
+        upload = await self._jobs.create_upload_url(request.filename)
+        return pb.CreateUploadUrlResponse(
+            upload_url=upload.url, s3_key=upload.s3_key, expires_in_seconds=upload.expires_in_hours * 3600
+        )
+
+
+def _create_to_json(request: pb.CreateJobRequest) -> dict[str, Any]:
+    """The REST body that asks the same, so that both doors are checked by one function."""
+    body: dict[str, Any] = {"retry_count": request.retry_count}
+    match request.WhichOneof("work"):
+        case "import_file":
+            file = request.import_file
+            allowed = file.WhichOneof("max_rejected")
+            source = {
+                "s3_key": file.s3_key,
+                "s3_bucket": file.s3_bucket or None,
+                "max_rejected": getattr(file, allowed) if allowed else None,
+                "validate_only": file.validate_only or None,
+            }
+            body |= {"job_type": IMPORT, "job_data": _present(source)}
+        case "export_query":
+            export = request.export_query
+            data = {
+                "service": export.service,
+                "vql": _present(vql.to_json(export.vql)),
+                "s3_bucket": export.s3_bucket or None,
+                "format": _FORMATS.get(export.format, str(export.format)),
+                "gzip": export.gzip or None,
+                "keep_formulas": export.keep_formulas or None,
+            }
+            body |= {"job_type": EXPORT, "job_data": _present(data)}
+    return body
+
+
+# A format that is not named is not stored: csv is the default.
+_FORMATS = {
+    export_pb2.EXPORT_FORMAT_UNSPECIFIED: None,
+    export_pb2.EXPORT_FORMAT_CSV: "csv",
+    export_pb2.EXPORT_FORMAT_NDJSON: "ndjson",
+}
+
+
+def _moment(request: Any, name: str) -> str | None:
+    return getattr(request, name).ToDatetime(tzinfo=UTC).isoformat() if request.HasField(name) else None
+
+
+def _present(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _job(job: Job) -> pb.Job:
+    message = pb.Job(
+        id=job.id,
+        uuid=job.uuid,
+        job_type=job.job_type,
+        data=_struct(job.data),
+        status=job.status,
+        job_response=_struct(job.job_response),
+        retry_count=job.retry_count,
+        retry_interval=job.retry_interval,
+        attempts=job.attempts,
+        progress=_struct(job.progress),
+    )
+    message.created_at.FromDatetime(job.created_at.astimezone(UTC))
+    message.updated_at.FromDatetime(job.updated_at.astimezone(UTC))
+    if job.run_after:
+        message.run_after.FromDatetime(job.run_after.astimezone(UTC))
+    return message
+
+
+def _struct(values: dict[str, Any]) -> Struct:
+    struct = Struct()
+    struct.update(values)
+    return struct

@@ -1,0 +1,48 @@
+"""The states of a job and the way from one to the next, as the table `job_transitions` declares them.
+
+    open ─▶ in_queue ─▶ processing ─▶ completed
+                                  └─▶ failed ─▶ retry_in_queued ─▶ retrying ─▶ completed | failed
+
+A job goes back where it was claimed from (`open`, or `failed` for a retry) when its lease expires or its worker stops.
+"""
+
+from dataclasses import dataclass
+
+OPEN = "open"
+COMPLETED = "completed"
+FAILED = "failed"
+MAX_RETRY_DELAY_SECONDS = 3600
+
+# A job whose worker died so often in a row kills its workers: it fails.
+MAX_LOST_RUNS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """The states a pool takes its jobs through."""
+
+    name: str
+    source: str
+    queued: str
+    running: str
+
+
+FIRST_TIME = Lane("first_time", OPEN, "in_queue", "processing")
+RETRY = Lane("retry", FAILED, "retry_in_queued", "retrying")
+LANES = {lane.name: lane for lane in (FIRST_TIME, RETRY)}
+QUEUED = tuple(lane.queued for lane in LANES.values())
+RUNNING = tuple(lane.running for lane in LANES.values())
+LEASED = (*QUEUED, *RUNNING)
+STATES = (OPEN, "in_queue", "processing", COMPLETED, FAILED, "retry_in_queued", "retrying")
+
+
+def source_of(status: str) -> str:
+    """Where a leased job goes back to."""
+    return next(lane.source for lane in LANES.values() if status in (lane.queued, lane.running))
+
+
+def retry_delay(interval_seconds: int, failures: int) -> int:
+    """Seconds between the n-th failure (from 1) and the retry: doubling, at most an hour."""
+    # The exponent is bounded first: 2**(n-1) of a large n takes for ever.
+    doublings = min(max(failures, 1) - 1, 32)
+    return int(min(max(interval_seconds, 0) * 2**doublings, MAX_RETRY_DELAY_SECONDS))

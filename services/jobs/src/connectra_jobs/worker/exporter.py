@@ -1,0 +1,80 @@
+"""`export_csv_file`: the query service's stream into one object, which is there whole or not at all."""
+
+import asyncio
+import time
+import zlib
+from typing import Any
+
+from connectra.common.v1 import export_pb2
+from connectra.query.v1 import query_service_pb2 as pb
+from connectra_common.records.fields import COMPANY, SERVICES
+from connectra_common.vql.proto import to_proto
+
+from connectra_jobs.models import ExportData
+from connectra_jobs.worker.deps import Deps
+from connectra_jobs.worker.objects import Upload
+from connectra_jobs.worker.run import Run
+
+COUNT_TIMEOUT_SECONDS = 20
+GZIP_LEVEL = 6
+_FORMATS = {"csv": export_pb2.EXPORT_FORMAT_CSV, "ndjson": export_pb2.EXPORT_FORMAT_NDJSON}
+
+
+async def run_export(run: Run, data: ExportData, deps: Deps) -> dict[str, Any]:
+    """Writes the file and gives the job_response.
+
+    A stream that breaks is asked for again from its beginning: a file is of one moment.
+
+    Raises:
+        grpc.aio.AioRpcError: the query was refused.
+    """
+    began = time.monotonic()
+    bucket = data.s3_bucket or deps.s3_settings.bucket
+    key = deps.s3_settings.key(f"{run.job.uuid}.{data.extension}")
+    total = await run.persist(lambda: _count(data, deps))
+    rows, size = await run.persist(lambda: _export(run, data, deps, bucket, key, total))
+    return {
+        "messages": "Export completed successfully",
+        "s3_key": key,
+        "rows": rows,
+        "bytes": size,
+        "seconds": round(time.monotonic() - began, 3),
+    }
+
+
+async def _count(data: ExportData, deps: Deps) -> int:
+    """Rows to come, for the progress; the file itself is counted."""
+    # What does not matter to an export must not make it fail here.
+    ignored = ("select_columns", "order_by", "page", "limit", "offset", "cursor", "company_config")
+    query = to_proto(data.vql.model_copy(update=dict.fromkeys(ignored)))
+    if SERVICES[data.service] is COMPANY:
+        companies = pb.CountCompaniesRequest(query=query)
+        return int((await deps.query.CountCompanies(companies, timeout=COUNT_TIMEOUT_SECONDS)).count)
+    contacts = pb.CountContactsRequest(query=query)
+    return int((await deps.query.CountContacts(contacts, timeout=COUNT_TIMEOUT_SECONDS)).count)
+
+
+async def _export(run: Run, data: ExportData, deps: Deps, bucket: str, key: str, total: int) -> tuple[int, int]:
+    query, format = to_proto(data.vql), _FORMATS[data.format]
+    if SERVICES[data.service] is COMPANY:
+        companies = pb.ExportCompaniesRequest(query=query, format=format, keep_formulas=data.keep_formulas)
+        stream = deps.query.ExportCompanies(companies)
+    else:
+        contacts = pb.ExportContactsRequest(query=query, format=format, keep_formulas=data.keep_formulas)
+        stream = deps.query.ExportContacts(contacts)
+    packer = zlib.compressobj(GZIP_LEVEL, wbits=zlib.MAX_WBITS | 16) if data.gzip else None
+    rows = 0
+    try:
+        async with Upload(run, deps.s3, bucket, key, data.content_type) as upload:
+            async for piece in stream:
+                # In a thread: other jobs go on meanwhile.
+                await upload.write(await asyncio.to_thread(packer.compress, piece.data) if packer else piece.data)
+                rows += piece.rows
+                await run.checkpoint(rows=rows, total_rows=total, bytes=upload.size, total_bytes=0)
+            if packer:
+                await upload.write(packer.flush())
+            await upload.complete()
+            run.progress["total_rows"] = rows
+            return rows, upload.size
+    finally:
+        stream.cancel()

@@ -1,0 +1,73 @@
+"""Multipart uploads that a killed worker left behind: invisible, but paid for by their size."""
+
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+import structlog
+from botocore.exceptions import ClientError
+
+from connectra_jobs import repository
+from connectra_jobs.worker.deps import Deps
+
+log = structlog.get_logger()
+
+INTERVAL_SECONDS = 600
+_UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+# Files that a job writes.
+_OURS = re.compile(rf"({_UUID})(?:\.rejected)?\.(?:csv|ndjson)(?:\.gz)?")
+
+
+async def sweep(deps: Deps) -> int:
+    """Aborts the uploads of jobs that nobody runs; returns how many.
+
+    A run makes its upload while it holds the job. So an upload that is there, of a job that is then found to be held by nobody, is left
+    over. Uploads that are no job's of this database are left alone.
+    """
+    async with deps.engine.connect() as connection:
+        buckets = {deps.s3_settings.bucket, *await repository.foreign_buckets(connection)}
+    aborted = 0
+    for bucket in sorted(buckets):
+        try:
+            aborted += await _sweep(deps, bucket)
+        except ClientError as error:  # a bucket of a customer's own may be gone, or closed to us
+            log.info("cannot look for leftovers", bucket=bucket, code=error.response.get("Error", {}).get("Code"))
+    return aborted
+
+
+async def _sweep(deps: Deps, bucket: str) -> int:
+    prefix = deps.s3_settings.key("")
+    uploads: dict[str, list[tuple[str, str]]] = {}
+    async for upload in list_uploads(deps.s3, bucket, prefix):
+        if found := _OURS.fullmatch(upload["Key"].removeprefix(prefix)):
+            uploads.setdefault(found[1], []).append((upload["Key"], upload["UploadId"]))
+    if not uploads:
+        return 0
+    async with deps.engine.connect() as connection:
+        idle = await repository.not_held(connection, list(uploads))
+    left = [upload for uuid in idle for upload in uploads[uuid]]
+    for key, upload_id in left:
+        await abort(deps.s3, bucket, key, upload_id)
+        log.info("upload of a dead run removed", bucket=bucket, key=key)
+    return len(left)
+
+
+async def list_uploads(s3: Any, bucket: str, prefix: str) -> AsyncIterator[dict[str, Any]]:
+    """Unfinished uploads below a prefix."""
+    marker: dict[str, str] = {}
+    while True:
+        page = await s3.list_multipart_uploads(Bucket=bucket, Prefix=prefix, **marker)
+        for upload in page.get("Uploads", ()):
+            yield upload
+        if not page.get("IsTruncated"):
+            return
+        marker = {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
+
+
+async def abort(s3: Any, bucket: str, key: str, upload_id: str) -> None:
+    """Removes an upload and its parts; one that is gone already is fine."""
+    try:
+        await s3.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload_id)
+    except ClientError as error:
+        if error.response.get("Error", {}).get("Code") not in ("NoSuchUpload", "404"):
+            raise

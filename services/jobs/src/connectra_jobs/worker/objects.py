@@ -1,0 +1,213 @@
+"""Objects of the store as streams: reading from an offset, writing without knowing the size."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import structlog
+from botocore.exceptions import ClientError
+
+from connectra_jobs.worker import leftovers
+from connectra_jobs.worker.run import JobFailed, Run
+
+log = structlog.get_logger()
+
+READ_BYTES = 1024 * 1024
+PART_BYTES = 8 * 1024 * 1024
+MAX_PARTS = 10_000  # of S3
+
+Call: TypeAlias = Callable[[], Coroutine[Any, Any, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An object as it was when the run began."""
+
+    bucket: str
+    key: str
+    size: int
+    etag: str
+
+
+async def find(run: Run, s3: Any, bucket: str, key: str) -> Source:
+    """Looks the object up.
+
+    Raises:
+        JobFailed: there is none, or it may not be read.
+    """
+    try:
+        head = await run.persist(lambda: s3.head_object(Bucket=bucket, Key=key))
+    except ClientError as error:
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+        if status == 404:
+            raise JobFailed(f"there is no object '{key}' in the bucket '{bucket}'") from None
+        if status in (400, 401, 403):
+            raise JobFailed(f"the object '{key}' in the bucket '{bucket}' may not be read") from None
+        raise
+    return Source(bucket, key, head["ContentLength"], head["ETag"])
+
+
+async def read(run: Run, s3: Any, source: Source, offset: int) -> AsyncGenerator[bytes]:
+    """The bytes from an offset on; a stream that breaks is opened again where it broke.
+
+    Raises:
+        JobFailed: the object was replaced or removed meanwhile.
+    """
+    body: Any = None
+
+    async def more() -> bytes:
+        nonlocal body
+        try:
+            if body is None:
+                answer = await s3.get_object(
+                    Bucket=source.bucket, Key=source.key, Range=f"bytes={offset}-", IfMatch=source.etag
+                )
+                body = answer["Body"]
+            data: bytes = await body.read(READ_BYTES)
+            if not data:
+                raise ConnectionError("the stream ended early")
+            return data
+        except BaseException:
+            _close(body)
+            body = None
+            raise
+
+    try:
+        while offset < source.size:
+            data = await run.persist(more)
+            offset += len(data)
+            yield data
+    except ClientError as error:
+        if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") in (404, 412, 416):
+            raise JobFailed(f"the object '{source.key}' was replaced or removed while it was read") from None
+        raise
+    finally:
+        _close(body)
+
+
+class UploadLost(ConnectionError):
+    """The upload is gone, with its parts: the file is to be written again from its beginning."""
+
+
+class Upload:
+    """Writes one object, in parts, one of which is under way while the next is filled.
+
+    Nothing is to be seen of it before `complete`. Use as a context; leaving it without `complete` removes every trace. Entering it
+    removes what earlier runs of the job left, so that a worker that lost the job cannot complete its own any more.
+
+    Raises:
+        UploadLost: from any method.
+        LeaseLost, HandBack, Cancelled: when the job is not to go on.
+    """
+
+    def __init__(self, run: Run, s3: Any, bucket: str, key: str, content_type: str) -> None:
+        self._run, self._s3 = run, s3
+        self._object = {"Bucket": bucket, "Key": key}
+        self._content_type = content_type
+        self._buffer = bytearray()
+        self._upload_id: str | None = None
+        self._parts: list[dict[str, Any]] = []
+        self._sending: asyncio.Task[None] | None = None
+        self.size = 0
+
+    async def __aenter__(self) -> "Upload":
+        await self._run.persist(self._run.renew)
+        await self._run.persist(self._abort_earlier)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._sending:
+            self._sending.cancel()
+            await asyncio.gather(self._sending, return_exceptions=True)
+        if self._upload_id is not None:
+            with contextlib.suppress(Exception):
+                await self._s3.abort_multipart_upload(**self._object, UploadId=self._upload_id)
+
+    async def write(self, data: bytes) -> None:
+        """Appends."""
+        self._buffer += data
+        self.size += len(data)
+        while len(self._buffer) >= PART_BYTES:
+            part = bytes(self._buffer[:PART_BYTES])
+            del self._buffer[:PART_BYTES]
+            await self._sent()
+            self._sending = asyncio.create_task(self._send_part(part))
+
+    async def complete(self) -> None:
+        """Makes the object visible, whole, under its key; only who still holds the job can."""
+        await self._sent()
+        if self.size:
+            if self._buffer:
+                await self._send_part(bytes(self._buffer))
+            await self._run.persist(self._run.renew)
+            await self._run.persist(self._complete_multipart)
+        else:  # an upload has a part, and a part has a byte
+            await self._run.persist(self._run.renew)
+            await self._run.persist(
+                lambda: self._s3.put_object(**self._object, Body=b"", ContentType=self._content_type)
+            )
+        self._upload_id = None
+
+    async def _sent(self) -> None:
+        if self._sending:
+            await self._sending
+            self._sending = None
+
+    async def _abort_earlier(self) -> None:
+        async for upload in leftovers.list_uploads(self._s3, self._object["Bucket"], self._object["Key"]):
+            if upload["Key"] == self._object["Key"]:
+                await leftovers.abort(self._s3, self._object["Bucket"], upload["Key"], upload["UploadId"])
+
+    async def _send_part(self, part: bytes) -> None:
+        if self._upload_id is None:
+            # Checksums are asked for and given back, or neither: what every server takes.
+            created = await self._run.persist(
+                lambda: self._s3.create_multipart_upload(
+                    **self._object, ContentType=self._content_type, ChecksumAlgorithm="CRC32"
+                )
+            )
+            self._upload_id = created["UploadId"]
+        number = len(self._parts) + 1
+        if number > MAX_PARTS:
+            raise JobFailed(f"the file is larger than {MAX_PARTS * PART_BYTES // 2**30} GiB")
+        try:
+            sent = await self._run.persist(
+                lambda: self._s3.upload_part(
+                    **self._object, UploadId=self._upload_id, PartNumber=number, Body=part, ChecksumAlgorithm="CRC32"
+                )
+            )
+        except ClientError as error:
+            raise UploadLost("the upload is gone") if _code(error) == "NoSuchUpload" else error from None
+        self._parts.append({"PartNumber": number, "ETag": sent["ETag"], "ChecksumCRC32": sent["ChecksumCRC32"]})
+
+    async def _complete_multipart(self) -> None:
+        try:
+            await self._s3.complete_multipart_upload(
+                **self._object, UploadId=self._upload_id, MultipartUpload={"Parts": self._parts}
+            )
+        except ClientError as error:
+            if _code(error) != "NoSuchUpload":
+                raise
+            # An earlier try succeeded and only its answer was lost, or somebody removed the upload.
+            if not await self._is_there():
+                raise UploadLost("the upload is gone") from None
+
+    async def _is_there(self) -> bool:
+        try:
+            head = await self._s3.head_object(**self._object)
+        except ClientError as error:
+            if _code(error) in ("404", "NoSuchKey"):
+                return False
+            raise
+        return bool(head["ContentLength"] == self.size)
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code"))
+
+
+def _close(body: Any) -> None:
+    if body is not None:
+        body.close()

@@ -1,0 +1,276 @@
+"""One run of a job: its lease and heartbeat, its progress, and when to stop."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import aiohttp
+import grpc
+import structlog
+import tenacity
+from connectra_common.errors import ConnectraError, DeadlineExceeded, Unavailable, from_exception
+from connectra_common.settings import JobsSettings
+from grpc_status import rpc_status
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from connectra_jobs import repository
+from connectra_jobs.models import Job
+from connectra_jobs.repository import Claim
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
+PROGRESS_INTERVAL_SECONDS = 0.5
+MAX_BACKOFF_SECONDS = 5.0
+_TRANSIENT_CODES = (
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+    grpc.StatusCode.ABORTED,
+)
+# Without details of ours these are words of the transport: the peer was killed in the middle of an answer.
+_TRANSPORT_CODES = (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.CANCELLED)
+
+
+class JobFailed(Exception):
+    """The run cannot succeed, and saying it again would not help. The text is for the job's owner.
+
+    Args:
+        response: what of the job_response is known nevertheless.
+    """
+
+    def __init__(self, text: str, response: dict[str, Any] | None = None) -> None:
+        super().__init__(text)
+        self.response = response or {}
+
+
+class Stopped(Exception):
+    """The run ends without a result."""
+
+
+class LeaseLost(Stopped):
+    """Another worker may hold the job by now: nothing may be changed any more."""
+
+
+class HandBack(Stopped):
+    """This process stops; another worker goes on."""
+
+
+class Cancelled(Stopped):
+    """The job's owner asked for it."""
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the same call may succeed later."""
+    if isinstance(error, grpc.aio.AioRpcError):
+        return error.code() in _TRANSIENT_CODES or (
+            error.code() in _TRANSPORT_CODES and rpc_status.from_call(error) is None
+        )
+    if isinstance(error, (Stopped, JobFailed)):
+        return False
+    return isinstance(error, aiohttp.ClientError) or isinstance(from_exception(error), (Unavailable, DeadlineExceeded))
+
+
+def describe(error: BaseException) -> str:
+    """The error for the job's owner, without a driver's words."""
+    if isinstance(error, grpc.aio.AioRpcError):
+        return str(error.details() or error.code().name)
+    if isinstance(error, JobFailed):
+        return str(error)
+    if isinstance(error, aiohttp.ClientError):
+        error = ConnectionError()
+    known: ConnectraError = from_exception(error)
+    return known.message
+
+
+def explain(error: BaseException) -> dict[str, Any]:
+    """The error for the log: with its traceback, unless it says no more than that something is away."""
+    return {"error": describe(error), "exc_info": None if is_transient(error) else error}
+
+
+class Run:
+    """A job in the hands of a worker. Use as a context: the heartbeat beats inside of it."""
+
+    def __init__(self, claim: Claim, engine: AsyncEngine, settings: JobsSettings) -> None:
+        self.claim = claim
+        self.settings = settings
+        self.progress: dict[str, Any] = dict(claim.job.progress)
+        self.attempt: int | None = None
+        self._engine = engine
+        self._lock = asyncio.Lock()
+        self._stop: Stopped | None = None
+        self._stopping = asyncio.Event()
+        self._task: asyncio.Task[Any] | None = None
+        self._renewed = self._written = 0.0
+        # When the run last got further than ever before, and how far that was.
+        self._advanced, self._furthest = 0.0, 0
+
+    @property
+    def job(self) -> Job:
+        """The job as it was claimed."""
+        return self.claim.job
+
+    async def start(self) -> None:
+        """Begins the run.
+
+        Raises:
+            LeaseLost: somebody took the job back in the meantime.
+        """
+        asked = time.monotonic()
+        async with self._engine.begin() as connection:
+            self.attempt = await repository.start(connection, self.claim, self.settings.lease_seconds)
+        if self.attempt is None:
+            raise LeaseLost
+        self._renewed = asked
+
+    @contextlib.asynccontextmanager
+    async def beating(self) -> Any:
+        """Keeps the lease alive; a lost one cancels the task that is inside."""
+        self._task = asyncio.current_task()
+        heart = asyncio.create_task(self._beat())
+        try:
+            yield
+        finally:
+            heart.cancel()
+            self._task = None
+            await asyncio.gather(heart, return_exceptions=True)
+
+    def stop(self, reason: Stopped) -> None:
+        """The run shall end at its next checkpoint, for the first reason given."""
+        if self._stop is None or isinstance(reason, LeaseLost):
+            self._stop = reason
+        self._stopping.set()
+
+    @property
+    def stop_reason(self) -> Stopped | None:
+        """Why the run was asked to end."""
+        return self._stop
+
+    async def checkpoint(self, **progress: int) -> None:
+        """Called between two pieces of work, after which progress is `progress`: may the next one be done?
+
+        Raises:
+            LeaseLost, HandBack, Cancelled: no.
+        """
+        self.progress.update(progress)
+        self._raise_stop()
+        now = time.monotonic()
+        if (done := progress.get("bytes", 0)) > self._furthest:
+            self._advanced, self._furthest = now, done
+        # A process that was asleep finds its lease gone here, before it can do harm.
+        if now - self._renewed > self.settings.lease_seconds:
+            await self.persist(self.renew)
+        elif now - self._written > PROGRESS_INTERVAL_SECONDS:
+            try:
+                await self.renew()
+            except LeaseLost:
+                raise
+            except Exception as error:  # noqa: BLE001 - the lease still holds, and the heartbeat goes on trying
+                log.debug("progress not stored", job=self.job.uuid, error=describe(error))
+        self._raise_stop()
+
+    async def pause(self, seconds: float) -> None:
+        """Waits, but not beyond the moment the run shall end.
+
+        Raises:
+            LeaseLost, HandBack, Cancelled.
+        """
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+        self._raise_stop()
+
+    async def persist(self, call: Callable[[], Awaitable[T]], patience_seconds: float | None = None) -> T:
+        """Repeats a call, which must be safe to repeat, while what it needs is away.
+
+        Raises:
+            what the call raises for good, or still raises `patience_seconds` after it was first made, or after the run last got further
+            than ever before; what `pause` raises.
+        """
+        patience = patience_seconds or self.settings.patience_seconds
+
+        def is_over(state: tenacity.RetryCallState) -> bool:
+            return time.monotonic() - max(state.start_time, self._advanced) > patience
+
+        retrying = tenacity.AsyncRetrying(
+            retry=tenacity.retry_if_exception(is_transient),
+            wait=tenacity.wait_random_exponential(multiplier=0.1, max=MAX_BACKOFF_SECONDS),
+            stop=is_over,
+            sleep=self.pause,
+            before_sleep=self._log_retry,
+            reraise=True,
+        )
+
+        async def attempt() -> T:  # tenacity knows a coroutine function, but not a lambda that makes a coroutine
+            return await call()
+
+        result: T = await retrying(attempt)
+        return result
+
+    async def renew(self) -> None:
+        """Prolongs the lease and stores the progress.
+
+        Raises:
+            LeaseLost.
+        """
+        async with self._lock:
+            # Counted from before the question: the database's own clock starts later.
+            asked = time.monotonic()
+            async with self._engine.begin() as connection:
+                cancel = await repository.renew(connection, self.claim, self.progress, self.settings.lease_seconds)
+            if cancel is None:
+                self.stop(LeaseLost())
+                raise LeaseLost
+            self._renewed = self._written = asked
+        if cancel:
+            self.stop(Cancelled())
+
+    async def complete(self, response: dict[str, Any]) -> bool:
+        """Ends the run with success. False when the lease is lost."""
+        async with self._lock, self._engine.begin() as connection:
+            return await repository.complete(connection, self.claim, self._number, response, self.progress)
+
+    async def fail(self, error: str, response: dict[str, Any], *, cancelled: bool = False) -> bool:
+        """Ends the run without. False when the lease is lost."""
+        async with self._lock, self._engine.begin() as connection:
+            return await repository.fail(
+                connection, self.claim, self._number, error, response, self.progress, cancelled=cancelled
+            )
+
+    async def hand_back(self) -> bool:
+        """Gives the job to whoever takes it next. False when the lease is lost."""
+        async with self._lock, self._engine.begin() as connection:
+            return await repository.hand_back(connection, self.claim, self.attempt, self.progress)
+
+    @property
+    def _number(self) -> int:
+        assert self.attempt is not None
+        return self.attempt
+
+    def _raise_stop(self) -> None:
+        if self._stop is not None:
+            raise self._stop
+
+    async def _beat(self) -> None:
+        pause = self.settings.lease_seconds / 3
+        while True:
+            await asyncio.sleep(pause)
+            try:
+                await self.renew()
+                pause = self.settings.lease_seconds / 3
+            except LeaseLost:
+                if self._task:
+                    self._task.cancel()
+                return
+            except Exception as error:  # noqa: BLE001 - the database is away; the lease may still be saved
+                log.warning("heartbeat failed", job=self.job.uuid, **explain(error))
+                pause = min(1.0, self.settings.lease_seconds / 10)
+
+    def _log_retry(self, state: tenacity.RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        if error is not None and state.attempt_number in (1, 5, 20):
+            log.warning(
+                "dependency away, trying again", job=self.job.uuid, tries=state.attempt_number, error=describe(error)
+            )

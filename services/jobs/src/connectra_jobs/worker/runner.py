@@ -1,0 +1,240 @@
+"""A pool of workers on the job table.
+
+claim ─▶ run ─▶ completed | failed | handed back        (at most `workers` at once)
+sweep: leases that ran out are taken back               (every half lease)
+tidy: uploads of killed workers are removed             (every ten minutes)
+listen: NOTIFY wakes the pool                           (the ticker is the floor)
+"""
+
+import asyncio
+import contextlib
+import os
+import secrets
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import asyncpg
+import grpc
+import structlog
+from connectra_common.db.engine import listener
+from connectra_common.errors import ConnectraError
+from connectra_common.settings import JobsSettings, PostgresSettings
+
+from connectra_jobs import repository
+from connectra_jobs.models import IMPORT, JOB_TYPES, ImportData, read_data
+from connectra_jobs.repository import Claim
+from connectra_jobs.service import CANCELLED
+from connectra_jobs.states import RETRY, Lane
+from connectra_jobs.worker import leftovers
+from connectra_jobs.worker.deps import Deps
+from connectra_jobs.worker.exporter import run_export
+from connectra_jobs.worker.importer import run_import
+from connectra_jobs.worker.run import Cancelled, HandBack, JobFailed, LeaseLost, Run, describe, explain
+
+log = structlog.get_logger()
+
+RECONNECT_SECONDS = 1.0
+LISTENER_CHECK_SECONDS = 15.0
+HAND_BACK_SECONDS = 2.0
+# What the job's owner is told is all there is to know.
+_EXPECTED = (JobFailed, ConnectraError, grpc.aio.AioRpcError)
+
+
+class Runner:
+    """One pool.
+
+    Args:
+        lane: which jobs it takes.
+        workers: how many it runs at once.
+        drain_seconds: how long its background loop may go on after the stop.
+    """
+
+    def __init__(
+        self,
+        lane: Lane,
+        workers: int,
+        deps: Deps,
+        settings: JobsSettings,
+        postgres: PostgresSettings,
+        drain_seconds: float = 10,
+    ) -> None:
+        self._lane, self._workers, self._deps = lane, workers, deps
+        self._settings, self._postgres, self._drain_seconds = settings, postgres, drain_seconds
+        # Fresh each start: a process that is gone never comes back under its name.
+        self.worker = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        self._types = [settings.job_type] if settings.job_type in JOB_TYPES else None
+        self._wake = asyncio.Event()
+        self._runs: dict[asyncio.Task[None], Run] = {}
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Works until the event is set, then hands back what it holds."""
+        log.info("pool started", lane=self._lane.name, workers=self._workers, worker=self.worker, types=self._types)
+        helpers = [asyncio.create_task(self._forever(loop)) for loop in (self._sweep, self._listen, self._tidy)]
+        stop = asyncio.create_task(self._wake_at(stopping))
+        try:
+            while not stopping.is_set():
+                self._wake.clear()
+                timeout = await self._fill()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), timeout)
+        finally:
+            for task in (*helpers, stop):
+                task.cancel()
+            await self._hand_back_all()
+            await asyncio.gather(*helpers, stop, return_exceptions=True)
+        log.info("pool stopped", lane=self._lane.name, worker=self.worker)
+
+    async def _fill(self) -> float:
+        """Claims as many jobs as workers are free. Gives the seconds after which to look again, woken or not."""
+        free = self._workers - len(self._runs)
+        wait = self._settings.ticker_interval_minutes * 60
+        if free <= 0:
+            return wait
+        try:
+            async with self._deps.engine.begin() as connection:
+                claims = await repository.claim(
+                    connection,
+                    self._lane,
+                    self.worker,
+                    free=free,
+                    queue_size=self._settings.job_in_queue_size,
+                    types=self._types,
+                    lease_seconds=self._settings.lease_seconds,
+                )
+            for claim in claims:
+                self._launch(claim)
+            if self._lane is RETRY and not claims:
+                async with self._deps.engine.connect() as connection:
+                    due = await repository.next_retry(connection)
+                wait = wait if due is None else min(wait, max(due, 0) + 0.05)
+        except Exception as error:  # noqa: BLE001 - the database is away; the pool outlives that
+            log.warning("claim failed", **explain(error))
+            return RECONNECT_SECONDS
+        return wait
+
+    def _launch(self, claim: Claim) -> None:
+        run = Run(claim, self._deps.engine, self._settings)
+        task = asyncio.create_task(self._work(run), name=f"job {claim.job.uuid}")
+        self._runs[task] = run
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._runs.pop(task, None)
+        self._wake.set()
+        if not task.cancelled() and (error := task.exception()):
+            log.error("worker broke; the lease will run out", exc_info=error)
+
+    async def _work(self, run: Run) -> None:
+        with structlog.contextvars.bound_contextvars(job=run.job.uuid, job_type=run.job.job_type):
+            try:
+                await run.persist(run.start)
+                log.info("run started", attempt=run.attempt, worker=self.worker)
+                async with run.beating():
+                    await self._run_to_end(run)
+            except LeaseLost:
+                log.warning("lease lost; the job belongs to another")
+            except (HandBack, asyncio.CancelledError):
+                if isinstance(run.stop_reason, LeaseLost):
+                    log.warning("lease lost; the job belongs to another")
+                else:
+                    await self._hand_back(run)
+
+    async def _run_to_end(self, run: Run) -> None:
+        """Runs the job and writes down how it ended; while that cannot be written, the lease is kept."""
+        errors = run.job.job_response.get("runtime_errors")
+        kept: dict[str, Any] = {"runtime_errors": errors} if errors else {}
+        end: Callable[[], Awaitable[bool]]
+        try:
+            response = kept | await self._execute(run)
+            end = lambda: run.complete(response)  # noqa: E731
+            log.info("run completed", **{k: v for k, v in response.items() if k in ("rows", "bytes", "seconds")})
+        except Cancelled:
+            response = {**run.job.job_response, "messages": CANCELLED}
+            end = lambda: run.fail(CANCELLED, response, cancelled=True)  # noqa: E731
+            log.info("run cancelled")
+        except (HandBack, LeaseLost):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, the job failed by it
+            text = describe(error)
+            log.warning("run failed", **({"error": text} if isinstance(error, _EXPECTED) else explain(error)))
+            known = error.response if isinstance(error, JobFailed) else {}
+            response = repository.add_error({**run.job.job_response, **known}, text)
+            end = lambda: run.fail(text, response)  # noqa: E731
+        if not await run.persist(end):
+            log.warning("lease lost; the result is dropped")
+
+    async def _execute(self, run: Run) -> dict[str, Any]:
+        data = read_data(run.job.job_type, run.job.data)
+        if run.job.job_type == IMPORT and isinstance(data, ImportData):
+            return await run_import(run, data, self._deps)
+        assert not isinstance(data, ImportData)
+        return await run_export(run, data, self._deps)
+
+    async def _hand_back_all(self) -> None:
+        """Asks every run to stop at its next checkpoint. One that does not get there in time is cut off: as safe."""
+        tasks = list(self._runs)
+        for run in self._runs.values():
+            run.stop(HandBack())
+        if not tasks:
+            return
+        log.info("handing back", jobs=len(tasks))
+        _, late = await asyncio.wait(tasks, timeout=max(self._drain_seconds - 2 * HAND_BACK_SECONDS, 0.1))
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _hand_back(self, run: Run) -> None:
+        try:
+            async with asyncio.timeout(HAND_BACK_SECONDS):
+                released = await run.hand_back()
+            log.info("job handed back" if released else "lease lost; the job belongs to another")
+        except Exception as error:  # noqa: BLE001 - the lease will run out
+            log.warning("could not hand back", **explain(error))
+
+    async def _forever(self, loop: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                await loop()
+            except Exception as error:  # noqa: BLE001 - the database is away
+                log.warning("loop broke", loop=loop.__name__, **explain(error))
+                await asyncio.sleep(RECONNECT_SECONDS)
+
+    async def _sweep(self) -> None:
+        """Takes expired leases back, for ever. After an outage of the database the living first get time to renew."""
+        lease = self._settings.lease_seconds
+        while True:
+            try:
+                async with self._deps.engine.begin() as connection:
+                    for item in await repository.sweep(connection):
+                        log.warning("lease expired", job=item.job.uuid, status=item.job.status, worker=item.worker)
+            except Exception:
+                await asyncio.sleep(lease)
+                raise
+            await asyncio.sleep(min(lease / 2, self._settings.ticker_interval_minutes * 60))
+
+    async def _tidy(self) -> None:
+        """Removes what killed workers left in the object store, for ever."""
+        while True:
+            await leftovers.sweep(self._deps)
+            await asyncio.sleep(leftovers.INTERVAL_SECONDS)
+
+    async def _listen(self) -> None:
+        """Wakes the pool on NOTIFY, until the connection breaks."""
+        async with listener(
+            self._postgres, f"jobs-{self._lane.name}", repository.CHANNEL, self._wake.set
+        ) as connection:
+            broken = asyncio.Event()
+            connection.add_termination_listener(lambda _: broken.set())
+            self._wake.set()  # what came while nobody listened
+            while not broken.is_set():
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(broken.wait(), LISTENER_CHECK_SECONDS)
+                if not broken.is_set():
+                    await connection.execute("SELECT 1", timeout=5)  # a peer that is gone without a word
+        self._wake.set()
+        raise asyncpg.InterfaceError("the listening connection is gone")
+
+    async def _wake_at(self, stopping: asyncio.Event) -> None:
+        await stopping.wait()
+        self._wake.set()
