@@ -1,0 +1,1 @@
+"""Connectra's gateway: Envoy, configured from the contracts."""

@@ -1,0 +1,149 @@
+"""Who may call: clients with their keys and rights, kept in one JSON file (in Kubernetes: a secret).
+
+    {"clients": [{"name": "crm", "key": "…", "rights": ["read", "write"]}]}
+
+`API_KEY` is the documented simple case: the key of one more client, `default`, that may do everything.
+"""
+
+import contextlib
+import json
+import os
+import secrets
+import tempfile
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+from connectra_common.requests import violations
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+DEFAULT = "default"
+
+
+class Right(StrEnum):
+    """What a client may do; each is a service of its own."""
+
+    READ = "read"
+    WRITE = "write"
+    JOBS = "jobs"
+
+
+ALL = frozenset(Right)
+
+
+class ClientsError(Exception):
+    """The clients cannot be read or changed so; the text says why, and never holds a key."""
+
+
+class Client(BaseModel):
+    """One client. A key is what an HTTP header can carry."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    key: Annotated[str, Field(pattern=r"^[\x21-\x7e]+$", min_length=8, max_length=256, repr=False)]
+    rights: frozenset[Right] = ALL
+
+    @field_validator("rights")
+    @classmethod
+    def _some(cls, rights: frozenset[Right]) -> frozenset[Right]:
+        if not rights:
+            raise ValueError(f"at least one of {', '.join(Right)} is needed")
+        return rights
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    clients: list[Client]
+
+    @model_validator(mode="after")
+    def _distinct(self) -> "_File":
+        for what in ("name", "key"):
+            if len({getattr(client, what) for client in self.clients}) < len(self.clients):
+                raise ValueError(f"two clients have the same {what}")
+        return self
+
+
+def load(path: Path) -> list[Client]:
+    """The clients of a file, in its order; none when there is no file.
+
+    Raises:
+        ClientsError: it cannot be read.
+    """
+    try:
+        text = path.read_text()
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise ClientsError(f"{path}: {error.strerror}") from None
+    try:
+        return _File.model_validate_json(text).clients
+    except ValidationError as error:
+        raise ClientsError("\n".join(f"{path}: {v.message}" for v in violations(error))) from None
+
+
+def known(path: Path | None, api_key: str | None) -> list[Client]:
+    """All clients: `default` with the API key, and those of the file.
+
+    Raises:
+        ClientsError: the file cannot be read, or there is nobody who could call.
+    """
+    given = [Client(name=DEFAULT, key=api_key)] if api_key else []
+    clients = [*given, *(load(path) if path else [])]
+    if not clients:
+        raise ClientsError("there is no client: set API_KEY, or add one with `connectra keys add NAME`")
+    try:
+        return _File(clients=clients).clients
+    except ValidationError:
+        raise ClientsError(f"{path}: a client has the name or the key of the client `{DEFAULT}` (API_KEY)") from None
+
+
+def add(path: Path, name: str, rights: frozenset[Right]) -> Client:
+    """Puts a client with a new key into the file.
+
+    Raises:
+        ClientsError: the name is taken or not possible.
+    """
+    clients = load(path)
+    if name == DEFAULT or name in {client.name for client in clients}:
+        raise ClientsError(f"there is a client {name!r} already")
+    try:
+        client = Client(name=name, key=secrets.token_urlsafe(32), rights=rights)
+    except ValidationError as error:
+        raise ClientsError("; ".join(v.message for v in violations(error))) from None
+    _save(path, [*clients, client])
+    return client
+
+
+def revoke(path: Path, name: str) -> None:
+    """Takes a client out of the file.
+
+    Raises:
+        ClientsError: there is none of that name.
+    """
+    clients = load(path)
+    left = [client for client in clients if client.name != name]
+    if len(left) == len(clients):
+        raise ClientsError(f"there is no client {name!r} in {path}")
+    _save(path, left)
+
+
+def _save(path: Path, clients: Sequence[Client]) -> None:
+    document = {"clients": [{"name": c.name, "key": c.key, "rights": sorted(c.rights)} for c in clients]}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_private(path, json.dumps(document, indent=2).encode() + b"\n")
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Writes a file only its owner can read, in one step: who watches it never reads half of one."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # made 0600
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise

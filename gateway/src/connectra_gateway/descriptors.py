@@ -1,0 +1,99 @@
+"""What the contracts say: the services, their methods and REST paths, and the descriptor set for Envoy's transcoder.
+
+Everything comes from the generated modules of the package `connectra`: a service that is added there is found without a
+change here.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import connectra
+from google.api import annotations_pb2
+from google.protobuf import descriptor_pb2
+from google.protobuf.descriptor import FileDescriptor, MethodDescriptor, ServiceDescriptor
+
+_PROTO_PACKAGE = "connectra."
+
+
+@dataclass(frozen=True)
+class Binding:
+    """One documented way to call a method: HTTP verb and path template (`/companies/{uuid}`)."""
+
+    verb: str
+    template: str
+    method: str  # full name
+
+
+@dataclass(frozen=True)
+class Service:
+    """One gRPC service.
+
+    Args:
+        name: full name, `connectra.query.v1.QueryService`.
+        cluster: the upstream that serves it: the name after `connectra.` (`query`, `write`, `jobs`).
+        bindings: the REST paths of its methods; a service without any is a typed door.
+        streaming: names of the methods that stream in either direction.
+    """
+
+    name: str
+    cluster: str
+    bindings: tuple[Binding, ...]
+    streaming: tuple[str, ...]
+
+    @property
+    def is_rest(self) -> bool:
+        """Whether the transcoder serves it."""
+        return bool(self.bindings)
+
+
+def services() -> list[Service]:
+    """All services of the contracts, by name."""
+    found = [service for file in _files() for service in file.services_by_name.values()]
+    return sorted((_service(service) for service in found), key=lambda service: service.name)
+
+
+def descriptor_set() -> bytes:
+    """A serialized FileDescriptorSet of all services and everything they import, imports first as Envoy demands."""
+    result = descriptor_pb2.FileDescriptorSet()
+    seen: set[str] = set()
+
+    def add(file: FileDescriptor) -> None:
+        if file.name in seen:
+            return
+        seen.add(file.name)
+        for dependency in file.dependencies:
+            add(dependency)
+        file.CopyToProto(result.file.add())
+
+    for file in _files():
+        add(file)
+    return bytes(result.SerializeToString(deterministic=True))
+
+
+def _files() -> Iterator[FileDescriptor]:
+    for module in pkgutil.walk_packages(connectra.__path__, _PROTO_PACKAGE):
+        if module.name.endswith("_pb2"):
+            file: FileDescriptor = importlib.import_module(module.name).DESCRIPTOR
+            if file.services_by_name:
+                yield file
+
+
+def _service(service: ServiceDescriptor) -> Service:
+    return Service(
+        name=service.full_name,
+        cluster=service.full_name.removeprefix(_PROTO_PACKAGE).split(".")[0],
+        bindings=tuple(binding for method in service.methods for binding in _bindings(method)),
+        streaming=tuple(m.name for m in service.methods if m.client_streaming or m.server_streaming),
+    )
+
+
+def _bindings(method: MethodDescriptor) -> Iterator[Binding]:
+    options = method.GetOptions()
+    if not options.HasExtension(annotations_pb2.http):
+        return
+    rule = options.Extensions[annotations_pb2.http]
+    for one in (rule, *rule.additional_bindings):
+        verb = one.WhichOneof("pattern")
+        yield Binding(verb.upper(), getattr(one, verb), method.full_name)

@@ -1,0 +1,107 @@
+"""`connectra-gateway run`: Envoy as a child, with what Envoy cannot do alone: take new keys, and stop without cutting anybody off."""
+
+import ctypes
+import http.client
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
+
+WATCH_SECONDS = 0.5
+DRAIN_POLL_SECONDS = 0.1
+STOP_SECONDS = 5.0
+_PR_SET_PDEATHSIG = 1
+
+
+class Launcher:
+    """Runs Envoy until it ends or this process is told to.
+
+    Args:
+        command: Envoy's command line.
+        admin: host and port of Envoy's admin door.
+        watched: a file; when it changes, `changed` is called. In Kubernetes it is a link that is turned over.
+        drain_seconds: how long requests may go on after SIGTERM. Without open connections it takes no time.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        admin: tuple[str, int],
+        watched: Path,
+        changed: Callable[[], None],
+        drain_seconds: float,
+    ) -> None:
+        self._command, self._admin = command, admin
+        self._watched, self._changed = watched, changed
+        self._drain_seconds = drain_seconds
+        self._stopping = threading.Event()
+
+    def run(self) -> int:
+        """Envoy's exit code; 0 after a drain."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        before = _stamp(self._watched)
+        # Started from this, the main thread: the death signal follows the thread that forks.
+        envoy = subprocess.Popen(self._command, preexec_fn=_die_with_parent, start_new_session=True)
+        while envoy.poll() is None:
+            if self._stopping.wait(WATCH_SECONDS):
+                self._drain(envoy)
+                return 0
+            if (now := _stamp(self._watched)) != before:
+                before = now
+                self._changed()
+        return envoy.returncode
+
+    def _stop(self, _number: int, _frame: FrameType | None) -> None:
+        self._stopping.set()
+
+    def _drain(self, envoy: "subprocess.Popen[bytes]") -> None:
+        """Lets callers go: health checks fail, connections are told to close, then it waits until the last one has."""
+        end = time.monotonic() + self._drain_seconds
+        try:
+            self._ask("POST", "/healthcheck/fail")
+            self._ask("POST", "/drain_listeners?graceful")
+            while time.monotonic() < end and envoy.poll() is None and self._is_busy():
+                time.sleep(DRAIN_POLL_SECONDS)
+        except OSError as error:
+            sys.stderr.write(f"gateway: Envoy's admin door does not answer ({error}); stopping at once\n")
+        envoy.terminate()
+        try:
+            envoy.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            envoy.kill()
+            envoy.wait()
+
+    def _is_busy(self) -> bool:
+        """Whether a request is under way. An idle connection is no reason to wait: its owner opens another elsewhere."""
+        text = self._ask("GET", "/stats?filter=^http[.]front[.]downstream_rq_active$")
+        return any(line.rpartition(":")[2].strip() != "0" for line in text.splitlines() if line)
+
+    def _ask(self, method: str, path: str) -> str:
+        connection = http.client.HTTPConnection(*self._admin, timeout=2)
+        try:
+            connection.request(method, path)
+            return connection.getresponse().read().decode()
+        finally:
+            connection.close()
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def _die_with_parent() -> None:
+    # Linux: an Envoy without its launcher would hold the port, and nobody would renew its keys.
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() == 1:
+            os.kill(os.getpid(), signal.SIGKILL)

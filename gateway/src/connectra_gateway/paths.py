@@ -1,0 +1,87 @@
+"""The documented paths as regular expressions: Envoy itself cannot tell a wrong method (405) from an unknown path.
+
+Derived from the bindings of the contracts, never written by hand. Every template has its own small expression, since
+Envoy refuses those whose RE2 program is larger than 100.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+
+from connectra_gateway.descriptors import Binding
+
+_VERSION = "/v1"
+_VARIABLE = re.compile(r"\{(\w+)\}")
+_PLAIN = re.compile(r"(/([\w.-]+|\{\w+\}))+")
+
+Verbs = Mapping[str, set[str]]
+
+
+@dataclass(frozen=True)
+class PathGroup:
+    """Path templates that have some verbs in common; without `/v1`, though each exists with it as well."""
+
+    verbs: tuple[str, ...]
+    templates: tuple[str, ...]
+
+    @property
+    def regexes(self) -> tuple[str, ...]:
+        """One expression a template."""
+        return tuple(expression(template) for template in self.templates)
+
+
+def expression(template: str) -> str:
+    """A template with and without `/v1` and a trailing slash, for a full match against a path without query string.
+
+    Raises:
+        ValueError: the template has more than literals and plain variables.
+    """
+    if not _PLAIN.fullmatch(template):
+        raise ValueError(f"cannot express the path template {template!r}")
+    return f"({_VERSION})?{_VARIABLE.sub('[^/?]+', template.replace('.', '[.]'))}/?"
+
+
+def variables(bindings: Iterable[Binding]) -> list[str]:
+    """Names of all path variables: no query parameter may set them."""
+    return sorted({name for binding in bindings for name in _VARIABLE.findall(binding.template)})
+
+
+def templates(bindings: Iterable[Binding], method: str) -> list[str]:
+    """The paths of one method (full name)."""
+    return sorted({_bare(binding.template) for binding in bindings if binding.method == method})
+
+
+def known_paths(bindings: Iterable[Binding]) -> list[PathGroup]:
+    """All documented paths by the verbs they take; the first group that matches a path is the right one."""
+    verbs = _verbs(bindings)
+
+    def key(template: str) -> tuple[int, list[str]]:
+        # A literal path also matches the expression of a variable one, so the literal ones come first.
+        return template.count("{"), sorted(verbs[template])
+
+    grouped = groupby(sorted(verbs, key=lambda template: (key(template), template)), key)
+    return [PathGroup(tuple(allowed), tuple(group)) for (_, allowed), group in grouped]
+
+
+def shadowed(bindings: Iterable[Binding]) -> list[PathGroup]:
+    """Literal paths, by the verbs with which the transcoder would take them for a variable: `GET /companies/count`."""
+    verbs = _verbs(bindings)
+    groups: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for literal in sorted(template for template in verbs if "{" not in template):
+        wider = [verbs[template] for template in verbs if re.fullmatch(expression(template), literal)]
+        if stolen := set().union(*wider) - verbs[literal]:
+            groups[tuple(sorted(stolen))].append(literal)
+    return [PathGroup(stolen, tuple(paths)) for stolen, paths in sorted(groups.items())]
+
+
+def _verbs(bindings: Iterable[Binding]) -> Verbs:
+    verbs: dict[str, set[str]] = defaultdict(set)
+    for binding in bindings:
+        verbs[_bare(binding.template)].add(binding.verb)
+    return verbs
+
+
+def _bare(template: str) -> str:
+    return template.removeprefix(_VERSION) if template.startswith(f"{_VERSION}/") else template

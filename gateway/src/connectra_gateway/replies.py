@@ -1,0 +1,65 @@
+"""The answers that the gateway gives itself: one table for the REST envelope and for native gRPC."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An error in fixed words: what Envoy would say shows internals (addresses, filters, reasons of resets).
+
+    Args:
+        status: HTTP status. For native gRPC Envoy derives the grpc-status from it.
+        code: `error_code` of the envelope.
+        error: `error` of the envelope.
+        message: `message` of the envelope, where it differs from `error`.
+        details: `details` of the envelope; None leaves the member out, as the documented texts of 401 and 429 do.
+    """
+
+    status: int
+    code: str
+    error: str
+    message: str = ""
+    details: dict[str, Any] | None = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """For people; the grpc-message of native gRPC."""
+        return self.message or self.error
+
+    @property
+    def envelope(self) -> str:
+        """The JSON body."""
+        body: dict[str, Any] = {"success": False, "error": self.error, "error_code": self.code, "message": self.text}
+        if self.details is not None:
+            body["details"] = self.details
+        return json.dumps(body, separators=(",", ":"))
+
+
+METHOD_NOT_ALLOWED = Reply(405, "METHOD_NOT_ALLOWED", "method not allowed")
+# For statuses that are not in the table.
+OTHERWISE = Reply(500, "INTERNAL_ERROR", "the request failed")
+
+
+def replies(max_request_bytes: int) -> list[Reply]:
+    """All statuses that Envoy, the transcoder or a service without an envelope of its own can end with."""
+    return [
+        Reply(400, "BAD_REQUEST", "the request could not be read"),
+        Reply(401, "UNAUTHORIZED", "unauthorized", "invalid API key", details=None),
+        Reply(403, "FORBIDDEN", "this key may not do this"),
+        Reply(404, "NOT_FOUND", "not found"),
+        METHOD_NOT_ALLOWED,
+        Reply(408, "REQUEST_TIMEOUT", "the request was not received in time"),
+        Reply(409, "CONFLICT", "the request conflicts with what is stored"),
+        Reply(413, "PAYLOAD_TOO_LARGE", "the request body is too large", details={"max_bytes": max_request_bytes}),
+        Reply(
+            429, "RATE_LIMIT_EXCEEDED", "rate limit exceeded", "too many requests, please try again later", details=None
+        ),
+        Reply(431, "HEADERS_TOO_LARGE", "the request headers are too large"),
+        Reply(500, "INTERNAL_ERROR", "an unexpected error occurred"),
+        Reply(501, "NOT_IMPLEMENTED", "this method is not available yet"),
+        Reply(502, "UNAVAILABLE", "the service is not available; try again"),
+        Reply(503, "UNAVAILABLE", "the service is not available; try again"),
+        Reply(504, "DEADLINE_EXCEEDED", "the answer was not there in time"),
+    ]
