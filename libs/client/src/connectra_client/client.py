@@ -1,0 +1,173 @@
+"""The typed client: gRPC through the gateway."""
+
+from collections.abc import AsyncIterator
+from types import TracebackType
+from typing import Any, Self
+
+from betterproto2.grpclib import ServiceStub
+from google.rpc import error_details_pb2, status_pb2
+from grpclib.client import Channel
+from grpclib.const import Status
+from grpclib.encoding.base import StatusDetailsCodecBase
+from grpclib.encoding.proto import ProtoCodec
+from grpclib.events import RecvInitialMetadata, RecvTrailingMetadata, SendRequest, listen
+from grpclib.exceptions import GRPCError, StreamTerminatedError
+
+from connectra_client.connection import find_connection
+from connectra_client.errors import ApiError, ClientError, FieldViolation, Unreachable
+from connectra_client.proto.connectra.jobs.v1 import JobsServiceStub
+from connectra_client.proto.connectra.query.v1 import QueryServiceStub
+from connectra_client.proto.connectra.write.v1 import IndexServiceStub, WriteServiceStub
+
+API_KEY = "x-api-key"
+CONSISTENCY_TOKEN = "x-consistency-token"  # noqa: S105 - a header's name
+QUERY_SERVICE = "/connectra.query.v1.QueryService/"
+
+
+class Connectra:
+    """A connection to a Connectra server, opened by `async with`.
+
+    `query`, `write`, `jobs` and `index` have one typed method a call of the contract. Reads, searches too, see what was
+    written before through the same object (`read_your_writes`). Every method may raise:
+
+        ApiError: the server refused; `code` is the name of the gRPC status, `reason` and `fields` say more.
+        Unreachable: nobody answers, or the connection broke. It is opened anew at the next call.
+
+    Args:
+        url: of the gateway; by default $CONNECTRA_URL, else the server that runs on this machine.
+        api_key: by default $CONNECTRA_API_KEY, else that server's.
+        timeout: seconds a call may take unless it says otherwise; None is as long as it takes.
+        read_your_writes: False: searches may lag up to a second behind own writes, and never wait for the index.
+
+    Raises:
+        ClientError: no server is known.
+    """
+
+    query: QueryServiceStub
+    write: WriteServiceStub
+    jobs: JobsServiceStub
+    index: IndexServiceStub
+
+    def __init__(
+        self,
+        url: str | None = None,
+        api_key: str | None = None,
+        *,
+        timeout: float | None = 30.0,
+        read_your_writes: bool = True,
+    ) -> None:
+        self.connection = find_connection(url, api_key)
+        self.timeout = timeout
+        self.read_your_writes = read_your_writes
+        self._token: str | None = None
+        self._channel: Channel | None = None
+
+    async def __aenter__(self) -> Self:
+        to = self.connection
+        ssl = True if to.secure else None
+        self._channel = Channel(to.host, to.port, ssl=ssl, codec=ProtoCodec(), status_details_codec=StatusCodec())
+        if self.read_your_writes:
+            listen(self._channel, RecvInitialMetadata, self._keep_token)
+            listen(self._channel, RecvTrailingMetadata, self._keep_token)
+            listen(self._channel, SendRequest, self._send_token)
+        options: dict[str, Any] = {"timeout": self.timeout, "metadata": {API_KEY: to.api_key}}
+        self.query = QueryStub(self._channel, **options)
+        self.write = WriteStub(self._channel, **options)
+        self.jobs = JobsStub(self._channel, **options)
+        self.index = IndexStub(self._channel, **options)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._channel is not None:
+            self._channel.close()
+
+    async def _keep_token(self, event: RecvInitialMetadata | RecvTrailingMetadata) -> None:
+        token = event.metadata.get(CONSISTENCY_TOKEN)
+        # Answers of concurrent writes come in any order; tokens are numbers that grow.
+        if isinstance(token, str) and token.isdecimal() and int(token) > int(self._token or 0):
+            self._token = token
+
+    async def _send_token(self, event: SendRequest) -> None:
+        if self._token and event.method_name.startswith(QUERY_SERVICE):
+            event.metadata.setdefault(CONSISTENCY_TOKEN, self._token)
+
+
+class Calls(ServiceStub):
+    """Stubs whose errors are those of this package."""
+
+    async def _unary_unary(self, *args: Any, **options: Any) -> Any:
+        try:
+            return await super()._unary_unary(*args, **options)
+        except (GRPCError, StreamTerminatedError, OSError) as error:
+            raise translated(error) from error
+
+    async def _unary_stream(self, *args: Any, **options: Any) -> AsyncIterator[Any]:
+        try:
+            async for message in super()._unary_stream(*args, **options):
+                yield message
+        except (GRPCError, StreamTerminatedError, OSError) as error:
+            raise translated(error) from error
+
+    async def _stream_unary(self, *args: Any, **options: Any) -> Any:
+        try:
+            return await super()._stream_unary(*args, **options)
+        except (GRPCError, StreamTerminatedError, OSError) as error:
+            raise translated(error) from error
+
+
+class QueryStub(Calls, QueryServiceStub):  # type: ignore[misc]
+    """QueryService with our errors."""
+
+
+class WriteStub(Calls, WriteServiceStub):  # type: ignore[misc]
+    """WriteService with our errors."""
+
+
+class JobsStub(Calls, JobsServiceStub):  # type: ignore[misc]
+    """JobsService with our errors."""
+
+
+class IndexStub(Calls, IndexServiceStub):  # type: ignore[misc]
+    """IndexService with our errors."""
+
+
+class StatusCodec(StatusDetailsCodecBase):  # type: ignore[misc]
+    """Error details as the google.rpc.Status they came in; grpclib's own codec wants every type registered."""
+
+    def encode(self, status: Status, message: str | None, details: Any) -> bytes:
+        raise NotImplementedError("only servers send details")
+
+    def decode(self, status: Status, message: str | None, data: bytes) -> Any:
+        return status_pb2.Status.FromString(data)
+
+
+def translated(error: Exception) -> ClientError:
+    """The error of a call as one of ours."""
+    if isinstance(error, GRPCError):
+        return grpc_error(error)
+    if isinstance(error, TimeoutError):
+        return ApiError("no answer in time", code=Status.DEADLINE_EXCEEDED.name, status=Status.DEADLINE_EXCEEDED.value)
+    if isinstance(error, StreamTerminatedError):
+        return Unreachable(f"the connection broke: {error}")
+    return Unreachable(f"the server cannot be reached: {error}")
+
+
+def grpc_error(error: GRPCError) -> ApiError:
+    reason, details, fields = "", {}, []
+    if isinstance(error.details, status_pb2.Status):
+        for packed in error.details.details:
+            info, violations = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
+            if packed.Unpack(info):
+                reason, details = info.reason, dict(info.metadata)
+            elif packed.Unpack(violations):
+                fields = [FieldViolation(one.field, one.description) for one in violations.field_violations]
+    return ApiError(
+        error.message or error.status.name,
+        code=error.status.name,
+        status=error.status.value,
+        reason=reason,
+        fields=fields,
+        details=details,
+    )

@@ -1,0 +1,90 @@
+"""`connectra job`: see and steer imports and exports."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from connectra_client.commands.options import ApiKey, Url
+from connectra_client.commands.transfer import EXPORT, IMPORT, require_completed
+from connectra_client.connection import find_connection
+from connectra_client.display import console, show_job, show_rows, watch_job
+from connectra_client.rest import Json, RestClient
+
+app = typer.Typer(help="See, watch, cancel and retry imports and exports.", no_args_is_help=True)
+
+
+class Kind(StrEnum):
+    """What a job does."""
+
+    IMPORT = "import"
+    EXPORT = "export"
+
+
+JOB_TYPES = {Kind.IMPORT: IMPORT, Kind.EXPORT: EXPORT}
+Uuid = Annotated[str, typer.Argument(help="The job's uuid.")]
+
+
+@app.command("list")
+def list_jobs(
+    status: Annotated[list[str] | None, typer.Option("--status", "-s", help="Only this status; repeatable.")] = None,
+    kind: Annotated[Kind | None, typer.Option("--type", "-t", help="Only imports or exports.")] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", help="How many at most.", min=1, max=100)] = 25,
+    url: Url = None,
+    api_key: ApiKey = None,
+) -> None:
+    """List jobs, newest first."""
+    with RestClient(find_connection(url, api_key)) as client:
+        jobs = client.jobs(job_type=JOB_TYPES[kind] if kind else None, statuses=status, limit=limit)
+    if not jobs:
+        console.print("no jobs")
+        return
+    columns = ("uuid", "job_type", "status", "rows", "created_at")
+    show_rows([{**job, "rows": rows_of(job), "created_at": job["created_at"][:19]} for job in jobs], columns)
+
+
+def rows_of(job: Json) -> str:
+    rows = (job.get("job_response") or {}).get("rows") or (job.get("progress") or {}).get("rows")
+    return f"{rows:,}" if rows else ""
+
+
+@app.command()
+def show(uuid: Uuid, url: Url = None, api_key: ApiKey = None) -> None:
+    """Show one job as it stands now."""
+    with RestClient(find_connection(url, api_key)) as client:
+        show_job(client.job(uuid))
+
+
+@app.command()
+def watch(uuid: Uuid, url: Url = None, api_key: ApiKey = None) -> None:
+    """Follow a job to its end. Exit code 1 if it fails; Ctrl-C leaves it running."""
+    with RestClient(find_connection(url, api_key)) as client:
+        job = watch_job(client, uuid)
+    show_job(job)
+    require_completed(job)
+
+
+@app.command()
+def cancel(uuid: Uuid, url: Url = None, api_key: ApiKey = None) -> None:
+    """Ask a job to stop. What it has stored stays."""
+    with RestClient(find_connection(url, api_key)) as client:
+        client.cancel_job(uuid)
+    console.print(f"job {uuid} will stop; `connectra job show {uuid}` says when", soft_wrap=True)
+
+
+@app.command()
+def retry(
+    uuid: Uuid,
+    watch: Annotated[bool, typer.Option(help="Wait for the end and show the result.")] = True,
+    url: Url = None,
+    api_key: ApiKey = None,
+) -> None:
+    """Run a failed job again now. An import goes on where it stopped."""
+    with RestClient(find_connection(url, api_key)) as client:
+        client.retry_job(uuid)
+        if not watch:
+            console.print(f"job {uuid} runs again: `connectra job watch {uuid}` shows it", soft_wrap=True)
+            return
+        job = watch_job(client, uuid)
+    show_job(job)
+    require_completed(job)

@@ -1,0 +1,86 @@
+"""Which server to talk to, and with which key."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from ipaddress import ip_address
+from urllib.parse import SplitResult, urlsplit
+
+from connectra_client.errors import ClientError
+
+LOCAL_SERVERS = "connectra.servers"
+"""Group of entry points: functions that return (URL, API key) of a server that runs on this machine, or None."""
+
+
+@dataclass(frozen=True)
+class Connection:
+    """Address of a gateway and the key it wants. Both doors, gRPC and REST, are on the same port."""
+
+    url: str
+    api_key: str = field(repr=False)
+
+    @property
+    def parts(self) -> SplitResult:
+        return urlsplit(self.url)
+
+    @property
+    def secure(self) -> bool:
+        return self.parts.scheme == "https"
+
+    @property
+    def host(self) -> str:
+        return self.parts.hostname or ""
+
+    @property
+    def port(self) -> int:
+        return self.parts.port or (443 if self.secure else 80)
+
+    @property
+    def loopback(self) -> bool:
+        """Whether it is this machine: then no proxy is asked."""
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+
+def find_connection(url: str | None = None, api_key: str | None = None) -> Connection:
+    """What is given, else $CONNECTRA_URL and $CONNECTRA_API_KEY, else the server that runs on this machine.
+
+    The key of the server on this machine is used for no other address.
+
+    Raises:
+        ClientError: no server is known, its key is missing, or the address is none.
+    """
+    url = url or os.environ.get("CONNECTRA_URL")
+    api_key = api_key or os.environ.get("CONNECTRA_API_KEY")
+    if not url or not api_key:
+        here = running_here()
+        if not url and here is None:
+            raise ClientError(
+                "no server is known: start one on this machine with `connectra up`,"
+                " or name one with --url and --api-key (CONNECTRA_URL, CONNECTRA_API_KEY)"
+            )
+        if here is not None and url in (None, "", here.url):
+            url, api_key = here.url, api_key or here.api_key
+    if not url or not api_key:
+        raise ClientError(f"the key for {url} is missing: --api-key or CONNECTRA_API_KEY")
+    url = url.rstrip("/")
+    connection = Connection(url, api_key)
+    try:
+        valid = connection.parts.scheme in ("http", "https") and bool(connection.host) and connection.port > 0
+    except ValueError:  # a port that is no number
+        valid = False
+    if not valid:
+        raise ClientError(f"{url} is not an address such as http://127.0.0.1:8000")
+    return connection
+
+
+def running_here() -> Connection | None:
+    """The server that runs on this machine, when the package that runs servers is installed and one runs."""
+    for entry in entry_points(group=LOCAL_SERVERS):
+        find: Callable[[], tuple[str, str] | None] = entry.load()
+        if found := find():
+            return Connection(*found)
+    return None

@@ -1,0 +1,103 @@
+"""Sub-commands that installed packages add by entry points of the group "connectra.commands".
+
+An entry point names a plain typed function (it becomes a command) or a `typer.Typer` (it becomes a group). Nothing of a
+package is imported before its own command is called: the line in the list of commands is read from the source.
+"""
+
+import ast
+import importlib.util
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from connectra_client.errors import ClientError
+
+GROUP = "connectra.commands"
+# In this order in the help; what is not named here comes last, under "More".
+PANELS = {
+    "On this machine": ("run", "up", "down", "status", "logs", "reset"),
+    "Data": ("import", "export", "search", "job", "sample"),
+    "Operations": ("migrate", "index", "jobs"),
+}
+OTHERS = "More"
+
+
+class Plugin(TyperCommand):
+    """Stands for a command in lists until it is called."""
+
+    def __init__(self, entry: EntryPoint) -> None:
+        panel = next((panel for panel, names in PANELS.items() if entry.name in names), OTHERS)
+        super().__init__(entry.name, help=summary(entry), rich_help_panel=panel, add_help_option=False)
+        self.entry = entry
+
+    def load(self) -> Any:
+        """The real command.
+
+        Raises:
+            ClientError: its package cannot be imported, or the entry point names neither a function nor a typer.Typer.
+        """
+        try:
+            target = self.entry.load()
+            if isinstance(target, typer.Typer):
+                group = typer.main.get_group(target)
+                group.name = self.name
+                return group
+            single = typer.Typer(add_completion=False)
+            single.command(self.name)(target)
+            return typer.main.get_command(single)
+        except Exception as error:
+            problem = f"{type(error).__name__}: {error}".splitlines()[0]
+            raise ClientError(f"`connectra {self.name}` cannot be loaded ({self.entry.value}): {problem}") from error
+
+
+class Commands(TyperGroup):
+    """The group of everything that is installed."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        found = {entry.name: entry for entry in entry_points(group=GROUP)}
+        order = [name for names in PANELS.values() for name in names]
+        for name in sorted(found, key=lambda name: (order.index(name) if name in order else len(order), name)):
+            self.add_command(Plugin(found[name]))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, command.load() if isinstance(command, Plugin) else command, rest
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; an error meant for people becomes its text on stderr and exit code 1."""
+        try:
+            return super().invoke(ctx)
+        except ClientError as error:
+            typer.secho(str(error), err=True, fg=typer.colors.RED)
+            raise typer.Exit(1) from error
+
+
+def summary(entry: EntryPoint) -> str:
+    """The first line of a function's docstring or a Typer's `help`, read from the source file."""
+    try:
+        spec = importlib.util.find_spec(entry.module)
+        if spec is None or spec.origin is None:
+            return f"(not available: there is no module {entry.module})"
+        module = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+    except (ImportError, OSError, SyntaxError) as error:
+        return f"(not available: {error})"
+    for node in module.body:
+        if isinstance(node, ast.FunctionDef) and node.name == entry.attr:
+            return first_line(ast.get_docstring(node))
+        if (
+            isinstance(node, ast.Assign)
+            and isinstance(node.value, ast.Call)
+            and any(isinstance(target, ast.Name) and target.id == entry.attr for target in node.targets)
+        ):
+            for keyword in node.value.keywords:
+                if keyword.arg == "help" and isinstance(keyword.value, ast.Constant):
+                    return first_line(str(keyword.value.value))
+    return first_line(ast.get_docstring(module))
+
+
+def first_line(text: str | None) -> str:
+    return (text or "").strip().partition("\n")[0]

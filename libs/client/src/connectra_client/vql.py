@@ -1,0 +1,58 @@
+"""VQL as people write it, for the typed client."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from connectra_client.errors import ClientError
+from connectra_client.proto.connectra.common.v1 import Vql
+
+_TREE = {"and": "all", "or": "any"}
+
+
+def vql(document: Mapping[str, Any]) -> Vql:
+    """The message that asks what the JSON document of the REST door asks.
+
+        await connectra.query.list_contacts(ListContactsRequest(query=vql({
+            "where": {"keyword_match": {"must": {"country": "germany"}}}, "limit": 10})))
+
+    Whether fields exist and values fit is left to the server.
+
+    Raises:
+        ClientError: it is no query: a key that does not exist, or a value of another kind.
+    """
+    written = dict(document)
+    if (after := written.pop("search_after", None)) is not None:
+        written["cursor"] = after
+    try:
+        if where := written.get("where"):
+            written["where"] = _where(where)
+        if tree := written.get("filters"):
+            written["filters"] = _tree(tree)
+        query: Vql = Vql.from_dict(written)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ClientError(f"this is no VQL query: {error}") from error
+    return query
+
+
+def _where(where: Mapping[str, Any]) -> dict[str, Any]:
+    written = dict(where)
+    if texts := written.get("text_matches"):
+        written["text_matches"] = {side: [_text(text) for text in conditions] for side, conditions in texts.items()}
+    if keywords := written.get("keyword_match"):
+        written["keyword_match"] = {
+            side: {field: value if isinstance(value, list) else [value] for field, value in conditions.items()}
+            for side, conditions in keywords.items()
+        }
+    return written
+
+
+def _text(text: Mapping[str, Any]) -> dict[str, Any]:
+    enums = {"search_type": "SEARCH_TYPE_", "operator": "OPERATOR_"}
+    return {key: f"{enums[key]}{value.upper()}" if key in enums else value for key, value in text.items()}
+
+
+def _tree(node: Mapping[str, Any]) -> dict[str, Any]:
+    for written, name in _TREE.items():
+        if written in node:
+            return {name: {"nodes": [_tree(child) for child in node[written]]}}
+    return {"negate": _tree(node["not"])} if "not" in node else {"leaf": dict(node)}
