@@ -1,0 +1,269 @@
+"""`connectra up | down | status | logs | reset`: the whole suite on this machine."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from connectra_local import supervisor
+from connectra_local.config import Config
+from connectra_local.home import Home, LocalError
+from connectra_local.parts import NAMES, addresses, build_parts
+from connectra_local.processes import Identity, reap, tail
+from connectra_local.setup import install_parts
+from connectra_local.state import PartStatus, State
+
+STOP_TIMEOUT = 20.0
+START_TIMEOUT = 300.0
+POLL = 0.1
+
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+
+
+def up(
+    detach: Annotated[bool, typer.Option("--detach", "-d", help="Return once everything is ready.")] = False,
+    free_ports: Annotated[bool, typer.Option("--free-ports", help="Take free ports, not the configured ones.")] = False,
+    only: Annotated[str | None, typer.Option(hidden=True, help="Only these parts, by comma.")] = None,
+) -> None:
+    """Start everything on this machine and keep it running until Ctrl-C."""
+    home = Home.find()
+    try:
+        if detach:
+            start_detached(home, only=only, free_ports=free_ports)
+        else:
+            supervisor.run(home, only=only, free_ports=free_ports, echo=echo)
+    except supervisor.AlreadyRunningError:
+        state = wait_while_starting(home)
+        echo(f"already running: {state.connection['gateway']}  (`connectra status`, `connectra down`)")
+    except LocalError as error:
+        fail(str(error))
+
+
+def down() -> None:
+    """Stop everything, wherever it was started, and wait until it is gone."""
+    try:
+        stop(Home.find(), echo)
+    except LocalError as error:
+        fail(str(error))
+
+
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="Addresses, keys and parts as one JSON object.")] = False,
+) -> None:
+    """Show the parts, what happened to them, and how to reach them. Exit code 1 if nothing runs."""
+    home = Home.find()
+    state = State.load(home)
+    running = state is not None and state.is_current()
+    if state is None or not running:
+        state = not_running(home)
+    if as_json:
+        print(json.dumps(state.public(), indent=2))  # noqa: T201 - for programs: no wrapping, no colours
+    else:
+        show(state)
+    if not running:
+        errors.print("Connectra is not running: `connectra up` starts it")
+        raise typer.Exit(1)
+
+
+def logs(
+    part: Annotated[str | None, typer.Argument(help="One part's log instead of all.", metavar="[PART]")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on printing what is added.")] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", help="How many of the last lines.")] = 20,
+) -> None:
+    """Print the end of the logs."""
+    home = Home.find()
+    known = ("supervisor", "migrate", *NAMES)
+    if part and part not in known:
+        fail(f"no part is called {part}; there are {', '.join(known)}")
+    files = {name: home.log_of(name) for name in ([part] if part else known)}
+    for name, file in files.items():
+        for line in tail(file, lines):
+            print_log(name, line, labelled=not part)
+    if follow:
+        try:
+            follow_logs(files, labelled=not part)
+        except KeyboardInterrupt:
+            return
+
+
+def reset(
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Stop everything and delete all data and logs. Downloads and keys stay."""
+    home = Home.find()
+    if not yes:
+        typer.confirm(f"Delete all data below {home.data}?", abort=True)
+    try:
+        stop(home, echo)
+        with supervisor.exclusive(home):
+            home.remove_data()
+    except LocalError as error:
+        fail(str(error))
+    echo("all data is deleted")
+
+
+def start_detached(home: Home, *, only: str | None, free_ports: bool) -> None:
+    """Start a supervisor of its own and wait until everything is ready.
+
+    Raises:
+        AlreadyRunningError: there is one.
+        LocalError: it failed; the message has the reason.
+    """
+    with supervisor.exclusive(home):  # only a look: the new supervisor takes the lock itself
+        pass
+    if supervisor.needs_elasticsearch(build_parts(Config.load(home), only)):
+        install_parts(home)  # here, where its progress can be seen
+    command = [sys.executable, "-m", "connectra_local.supervisor"]
+    command += ["--only", only] if only else []
+    command += ["--free-ports"] if free_ports else []
+    log = home.log_of("supervisor")
+    log.touch()
+    position = log.stat().st_size
+    with log.open("ab") as out:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
+    try:
+        follow_start(home, process, log, position)
+    except KeyboardInterrupt:
+        process.terminate()
+        process.wait(STOP_TIMEOUT)
+        raise
+
+
+def follow_start(home: Home, process: "subprocess.Popen[bytes]", log: Path, position: int) -> None:
+    """Echo what a new supervisor reports until it is ready.
+
+    Raises:
+        LocalError: it gave up, or takes too long.
+    """
+    deadline = time.monotonic() + START_TIMEOUT
+    reason: list[str] = []
+    while True:
+        ended = process.poll() is not None  # before reading, so that its last words are read
+        state = State.load(home)
+        ready = state is not None and state.supervisor.pid == process.pid and state.phase == "ready"
+        with log.open(errors="replace") as file:
+            file.seek(position)
+            for line in file.read().splitlines():
+                stamp, _, text = line.partition("Z  ")
+                if len(stamp) == len("2000-01-01T00:00:00"):
+                    echo(text)
+                else:  # not an event: its last words
+                    reason.append(line)
+            position = file.tell()
+        if ready:
+            return
+        if ended:
+            raise LocalError("\n".join(reason) or f"the supervisor ended with exit code {process.returncode}")
+        if time.monotonic() > deadline:
+            raise LocalError(f"not ready after {START_TIMEOUT:.0f} s; `connectra status` and `connectra logs` say more")
+        time.sleep(POLL)
+
+
+def wait_while_starting(home: Home) -> State:
+    """The state of the supervisor that has this home, once it is ready.
+
+    Raises:
+        LocalError: it did not become ready.
+    """
+    deadline = time.monotonic() + START_TIMEOUT
+    while time.monotonic() < deadline:
+        state = State.load(home)
+        if state and state.is_current() and state.phase == "ready":
+            return state
+        if state and state.phase in ("failed", "stopping", "stopped"):
+            break
+        time.sleep(POLL)
+    raise LocalError("it is running, but not ready; `connectra status` and `connectra logs` say more")
+
+
+def stop(home: Home, report: Callable[[str], None]) -> None:
+    """Stop what runs on this home and reap what a killed supervisor left behind.
+
+    Raises:
+        LocalError: the supervisor does not go.
+    """
+    state = State.load(home)
+    if state is None:
+        report("nothing is running")
+        return
+    if state.supervisor.is_alive():
+        state.supervisor.send(signal.SIGTERM)
+        if not wait_until_gone(state.supervisor):
+            state.supervisor.send(signal.SIGKILL)
+            wait_until_gone(state.supervisor)
+        left = reap((State.load(home) or state).orphans(), home.path)
+        report("stopped" if not left else f"stopped; {len(left)} processes had to be ended")
+        return
+    left = reap(state.orphans(), home.path)
+    report(f"ended {len(left)} processes that a killed supervisor left behind" if left else "nothing is running")
+
+
+def wait_until_gone(process: Identity) -> bool:
+    deadline = time.monotonic() + STOP_TIMEOUT
+    while process.is_alive():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(POLL)
+    return True
+
+
+def not_running(home: Home) -> State:
+    """The state to show when nothing runs: how it would be reached, every part stopped."""
+    config = Config.load(home)
+    parts = [PartStatus(name, address) for name, address in addresses(config).items()]
+    return State(Identity(0, ""), config.connection(), "stopped", parts)
+
+
+def show(state: State) -> None:
+    colours = {"running": "green", "starting": "yellow", "restarting": "red", "stopped": "dim"}
+    columns = ("part", "state", "address", "pid", "restarts", "last exit")
+    table = Table(*columns, box=None, header_style="bold", pad_edge=False)
+    for part in (part for part in state.parts if part.listed):
+        last = f"{part.last_exit['reason']} at {part.last_exit['at']}" if part.last_exit else ""
+        pid = str(part.pid) if part.pid else "external" if part.state == "running" else ""
+        colour = colours[part.state]
+        table.add_row(part.name, f"[{colour}]{part.state}[/]", part.address, pid, str(part.restarts), last)
+    console.print(table)
+    if state.phase == "ready":
+        console.print(f"\ngateway {state.connection['gateway']}\napi key {state.connection['api_key']}")
+
+
+def follow_logs(files: dict[str, Path], labelled: bool) -> None:
+    positions = {name: file.stat().st_size if file.exists() else 0 for name, file in files.items()}
+    while True:
+        for name, file in files.items():
+            size = file.stat().st_size if file.exists() else 0
+            if size < positions[name]:  # a new log was begun
+                positions[name] = 0
+            if size > positions[name]:
+                with file.open("rb") as log:
+                    log.seek(positions[name])
+                    added = log.read()
+                whole = added[: added.rfind(b"\n") + 1]
+                positions[name] += len(whole)
+                for line in whole.decode(errors="replace").splitlines():
+                    print_log(name, line, labelled)
+        time.sleep(POLL * 2)
+
+
+def print_log(name: str, line: str, labelled: bool) -> None:
+    print(f"{name:<14} {line}" if labelled else line, flush=True)  # noqa: T201 - as it is: no wrapping, no colours
+
+
+def echo(line: str) -> None:
+    style = "red" if " died " in line else "yellow" if " killed: " in line else ""
+    console.print(line, style=style, markup=False, soft_wrap=True)
+
+
+def fail(message: str) -> None:
+    errors.print(message, style="red", markup=False, soft_wrap=True)
+    raise typer.Exit(1)

@@ -1,0 +1,226 @@
+"""What is configured: the environment over `.env` of the project root over defaults with which it all works."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+from dotenv import dotenv_values
+
+from connectra_local.home import Home, LocalError, Secrets, project_root
+from connectra_local.ports import configured_ports, free_ports
+
+POSTGRES_USER = "connectra"
+SERVICE_DEFAULTS = {
+    "APP_ENV": "development",
+    "LOG_FORMAT": "json",
+    "PG_DB_DATABASE": "connectra",
+    "S3_REGION": "us-east-1",
+    "S3_BUCKET": "connectra",
+    "MAX_REQUESTS_PER_MINUTE": "6000",
+    "PARALLEL_JOBS": "2",
+    "TICKER_INTERVAL_MINUTES": "1",
+    "JOB_IN_QUEUE_SIZE": "100",
+    "BATCH_SIZE_FOR_INSERTION": "2000",
+}
+
+
+def merged_environment() -> dict[str, str]:
+    """The real environment over the `.env` file ($CONNECTRA_ENV_FILE or the project root's). Empty values are none."""
+    file = os.environ.get("CONNECTRA_ENV_FILE", str(project_root() / ".env"))
+    values = {**(dotenv_values(file) if file else {}), **os.environ}
+    return {name: value for name, value in values.items() if value}
+
+
+@dataclass(frozen=True)
+class S3Access:
+    endpoint: str
+    """host:port, or "" for the provider's own."""
+    ssl: bool
+    region: str
+    bucket: str
+    access_key: str
+    secret_key: str
+
+    @property
+    def url(self) -> str:
+        if not self.endpoint:
+            return f"https://s3.{self.region}.amazonaws.com"
+        return f"{'https' if self.ssl else 'http'}://{self.endpoint}"
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of one run. `external_…` says that the documented variables name a server that is there already."""
+
+    home: Home
+    env: Mapping[str, str]
+    ports: Mapping[str, int]
+
+    @classmethod
+    def load(cls, home: Home, use_free_ports: bool = False) -> "Config":
+        env = merged_environment()
+        ports = free_ports() if use_free_ports or is_true(env.get("CONNECTRA_FREE_PORTS")) else configured_ports(env)
+        if listen := env.get("GATEWAY_LISTEN"):
+            port = listen.rpartition(":")[2]
+            if not port.isdecimal():
+                raise LocalError(f"GATEWAY_LISTEN={listen} is not host:port")
+            ports["gateway"] = int(port)
+        return cls(home, env, ports)
+
+    @cached_property
+    def secrets(self) -> Secrets:
+        return Secrets.load(self.home)
+
+    def get(self, name: str) -> str:
+        return self.env.get(name) or SERVICE_DEFAULTS.get(name, "")
+
+    def local(self, port_name: str) -> str:
+        return f"127.0.0.1:{self.ports[port_name]}"
+
+    # --- PostgreSQL
+
+    @property
+    def postgres_url(self) -> str | None:
+        """PG_DB_CONNECTION, where it is a URL: any word may stand there."""
+        value = self.env.get("PG_DB_CONNECTION", "")
+        return value if urlsplit(value).scheme in ("postgres", "postgresql") else None
+
+    @property
+    def external_postgres(self) -> bool:
+        return "PG_DB_HOST" in self.env or self.postgres_url is not None
+
+    @property
+    def postgres_dsn(self) -> str:
+        if self.postgres_url:
+            return self.postgres_url
+        database = self.get("PG_DB_DATABASE")
+        if not self.external_postgres:
+            return f"postgresql://{POSTGRES_USER}:{self.secrets.postgres_password}@{self.local('postgres')}/{database}"
+        user, password = quote(self.get("PG_DB_USERNAME"), safe=""), quote(self.get("PG_DB_PASSWORD"), safe="")
+        return f"postgresql://{user}:{password}@{self.env['PG_DB_HOST']}:{self.get('PG_DB_PORT') or 5432}/{database}"
+
+    # --- Elasticsearch
+
+    @property
+    def external_elasticsearch(self) -> bool:
+        return "ELASTICSEARCH_HOST" in self.env or "ELASTICSEARCH_CONNECTION" in self.env
+
+    @property
+    def elasticsearch_url(self) -> str:
+        if url := self.env.get("ELASTICSEARCH_CONNECTION"):
+            return url
+        if not self.external_elasticsearch:
+            return f"http://{self.local('elasticsearch')}"
+        scheme = "https" if is_true(self.env.get("ELASTICSEARCH_SSL")) else "http"
+        login = ""
+        if is_true(self.env.get("ELASTICSEARCH_AUTH")):
+            user, password = self.get("ELASTICSEARCH_USERNAME"), self.get("ELASTICSEARCH_PASSWORD")
+            login = f"{quote(user, safe='')}:{quote(password, safe='')}@"
+        return f"{scheme}://{login}{self.env['ELASTICSEARCH_HOST']}:{self.get('ELASTICSEARCH_PORT') or 9200}"
+
+    # --- S3
+
+    @property
+    def external_s3(self) -> bool:
+        return "S3_ENDPOINT" in self.env or "S3_ACCESS_KEY" in self.env
+
+    @property
+    def s3(self) -> S3Access:
+        region, bucket = self.get("S3_REGION"), self.get("S3_BUCKET")
+        if not self.external_s3:
+            keys = self.secrets
+            return S3Access(self.local("s3"), False, region, bucket, keys.s3_access_key, keys.s3_secret_key)
+        endpoint = self.get("S3_ENDPOINT")
+        access_key, secret_key = self.get("S3_ACCESS_KEY"), self.get("S3_SECRET_KEY")
+        return S3Access(endpoint, is_true(self.env.get("S3_SSL")), region, bucket, access_key, secret_key)
+
+    # --- our own
+
+    @property
+    def api_key(self) -> str:
+        return self.env.get("API_KEY") or self.secrets.api_key
+
+    @property
+    def gateway_listen(self) -> str:
+        return self.env.get("GATEWAY_LISTEN") or self.local("gateway")
+
+    @property
+    def gateway_url(self) -> str:
+        """The address to reach the gateway at from this machine, also when it listens on all interfaces."""
+        host, _, port = self.gateway_listen.rpartition(":")
+        return f"http://{'127.0.0.1' if host in ('', '0.0.0.0', '[::]') else host}:{port}"  # noqa: S104
+
+    def service_environment(self) -> dict[str, str]:
+        """The variables every process of our own gets: what is set wins over what we made up."""
+        made = {
+            **SERVICE_DEFAULTS,
+            "API_KEY": self.api_key,
+            "QUERY_ADDRESS": self.local("query"),
+            "WRITE_ADDRESS": self.local("write"),
+            "JOBS_ADDRESS": self.local("jobs"),
+            "GATEWAY_LISTEN": self.gateway_listen,
+            "GATEWAY_ADMIN_LISTEN": self.local("gateway_admin"),
+            "GATEWAY_STATE_DIR": str(self.home.run / "gateway"),
+            "GATEWAY_KEYS_FILE": str(self.home.path / "keys.json"),
+        }
+        embedded: dict[str, str] = {}
+        if not self.external_postgres:
+            embedded |= {
+                "PG_DB_HOST": "127.0.0.1",
+                "PG_DB_PORT": str(self.ports["postgres"]),
+                "PG_DB_USERNAME": POSTGRES_USER,
+                "PG_DB_PASSWORD": self.secrets.postgres_password,
+                "PG_DB_SSL": "false",
+            }
+        if not self.external_elasticsearch:
+            embedded |= {
+                "ELASTICSEARCH_HOST": "127.0.0.1",
+                "ELASTICSEARCH_PORT": str(self.ports["elasticsearch"]),
+                "ELASTICSEARCH_AUTH": "false",
+                "ELASTICSEARCH_SSL": "false",
+            }
+        if not self.external_s3:
+            embedded |= {
+                "S3_ACCESS_KEY": self.s3.access_key,
+                "S3_SECRET_KEY": self.s3.secret_key,
+                "S3_ENDPOINT": self.s3.endpoint,
+                "S3_SSL": "false",
+            }
+        # The login of an embedded part is ours: half-set variables of a group must not reach it.
+        return {**made, **self.env, **embedded}
+
+    def connection(self) -> dict[str, object]:
+        """How to reach everything: `status --json` without the parts."""
+        s3 = self.s3
+        return {
+            "gateway": self.gateway_url,
+            "api_key": self.api_key,
+            "postgres": self.postgres_dsn,
+            "elasticsearch": self.elasticsearch_url,
+            "s3": {
+                "endpoint": s3.url,
+                "bucket": s3.bucket,
+                "access_key": s3.access_key,
+                "secret_key": s3.secret_key,
+            },
+            "grpc": {name: self.local(name) for name in ("query", "write", "jobs")},
+        }
+
+
+def is_true(text: str | None) -> bool:
+    return (text or "").strip().lower() in ("1", "true", "yes", "on")
+
+
+def address_of(url: str) -> str:
+    """host:port of a URL, without its login."""
+    return urlsplit(url).netloc.rpartition("@")[2]
+
+
+def scripts_folder() -> Path:
+    """Where the console scripts of this environment lie."""
+    import sysconfig
+
+    return Path(sysconfig.get_path("scripts"))

@@ -1,0 +1,197 @@
+"""The table of parts: what each is, what it needs, how it is started, and how one knows that it is ready."""
+
+import signal
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+from connectra_local import elasticsearch, postgres, ready, s3
+from connectra_local.config import Config, address_of, scripts_folder
+from connectra_local.home import LocalError
+
+Probe = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of the stack.
+
+    `command` None: a server of one's own elsewhere, only watched until it answers. `once`: it does its work and ends.
+    `ready` raises as long as it is not.
+    """
+
+    name: str
+    address: str
+    ready: Probe | None
+    needs: tuple[str, ...] = ()
+    command: tuple[str, ...] | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    """Added to the real environment."""
+    ports: tuple[str, ...] = ()
+    """Names of the ports it will listen on."""
+    prepare: Callable[[], None] | None = None
+    """Done (blocking) before every start."""
+    popen_options: Mapping[str, object] = field(default_factory=dict)
+    note: str = ""
+    once: bool = False
+    stop_signal: signal.Signals = signal.SIGTERM
+    death_signal: signal.Signals = signal.SIGKILL
+    """What it gets when the supervisor is gone: nothing can linger, and everything here survives the hardest end."""
+
+
+STORES = ("postgres", "elasticsearch", "s3")
+# Every process of our own: name, command, what must be ready before.
+SERVICES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "query": (("connectra-query",), ("migrate", "s3")),
+    "write": (("connectra-write",), ("migrate", "s3")),
+    "indexer": (("connectra-write-indexer",), ("migrate",)),
+    "jobs": (("connectra-jobs",), ("migrate", "s3")),
+    "first_time": (("connectra", "jobs", "first_time"), ("query", "write", "jobs")),
+    "retry": (("connectra", "jobs", "retry"), ("query", "write", "jobs")),
+}
+NAMES = (*STORES, *SERVICES, "gateway")
+
+
+def build_parts(config: Config, only: str | None = None) -> list[Part]:
+    """The parts for this configuration in the order in which they are shown; all, or those named ("postgres,s3").
+
+    Raises:
+        LocalError: a name is none of a part, or a part has what it needs not on this machine.
+    """
+    builders: dict[str, Callable[[Config], Part]] = {
+        "postgres": _postgres,
+        "elasticsearch": _elasticsearch,
+        "s3": _s3,
+        "migrate": _migrate,
+        **{name: partial(_service, name=name) for name in SERVICES},
+        "gateway": _gateway,
+    }
+    wanted = [name.strip() for name in only.split(",")] if only else list(builders)
+    if unknown := set(wanted) - set(builders):
+        raise LocalError(f"no part is called {', '.join(sorted(unknown))}; there are {', '.join(builders)}")
+    return [build(config) for name, build in builders.items() if name in wanted]
+
+
+def addresses(config: Config) -> dict[str, str]:
+    """Where each part is to be found, running or not."""
+    return {
+        "postgres": address_of(config.postgres_dsn),
+        "elasticsearch": address_of(config.elasticsearch_url),
+        "s3": address_of(config.s3.url),
+        **{name: config.local(name) for name in SERVICES},
+        "gateway": address_of(config.gateway_url),
+    }
+
+
+def layers(parts: Iterable[Part]) -> list[list[Part]]:
+    """The parts in the order of starting: each layer needs only earlier ones."""
+    rest = {part.name: part for part in parts}
+    ordered: list[list[Part]] = []
+    while rest:
+        layer = [part for part in rest.values() if not any(need in rest for need in part.needs)]
+        ordered.append(layer)
+        for part in layer:
+            del rest[part.name]
+    return ordered
+
+
+def _postgres(config: Config) -> Part:
+    dsn = config.postgres_dsn
+    if config.external_postgres:
+        return Part("postgres", address_of(dsn), partial(ready.postgres, dsn))
+    cluster = postgres.Cluster.place(config)
+    return Part(
+        "postgres",
+        address_of(dsn),
+        partial(ready.postgres_with_database, dsn),
+        command=tuple(cluster.command()),
+        ports=("postgres",),
+        prepare=cluster.prepare,
+        popen_options=cluster.account.popen_options() if cluster.account else {},
+        note="" if cluster.data.is_relative_to(config.home.path) else f"data in {cluster.data}",
+        stop_signal=signal.SIGINT,  # fast: sessions are cut off, nothing is lost
+        death_signal=signal.SIGQUIT,  # at once, children too; the next start recovers
+    )
+
+
+def _elasticsearch(config: Config) -> Part:
+    url = config.elasticsearch_url
+    if config.external_elasticsearch:
+        return Part("elasticsearch", address_of(url), partial(ready.elasticsearch, url))
+    home, native = config.home, config.home.run / "native"
+    command = elasticsearch.command(
+        elasticsearch.installation(home.downloads),
+        config.ports["elasticsearch"],
+        home.data / "elasticsearch",
+        native,
+        config.env.get("CONNECTRA_ELASTICSEARCH_HEAP", "512m"),
+    )
+    return Part(
+        "elasticsearch",
+        address_of(url),
+        partial(ready.elasticsearch, url),
+        command=tuple(command),
+        ports=("elasticsearch",),
+        prepare=partial(elasticsearch.link_libzstd, native),
+    )
+
+
+def _s3(config: Config) -> Part:
+    access = config.s3
+    if config.external_s3:
+        return Part("s3", address_of(access.url), partial(ready.s3, access))
+    data = config.home.data / "s3"
+    return Part(
+        "s3",
+        address_of(access.url),
+        partial(ready.s3, access),
+        command=tuple(s3.command(data, config.home.run, config.ports, access.bucket)),
+        env=s3.environment(access),
+        ports=tuple(name for name in config.ports if name == "s3" or name.startswith("s3_")),
+        prepare=partial(data.mkdir, parents=True, exist_ok=True),
+    )
+
+
+def _migrate(config: Config) -> Part:
+    return Part(
+        "migrate",
+        "",
+        None,
+        needs=("postgres", "elasticsearch"),
+        command=(script("connectra"), "migrate"),
+        env=config.service_environment(),
+        once=True,
+    )
+
+
+def _service(config: Config, name: str) -> Part:
+    (program, *arguments), needs = SERVICES[name]
+    address = config.local(name)
+    listen = {"GRPC_LISTEN": address, "METRICS_LISTEN": config.local(f"{name}_metrics")}
+    return Part(
+        name,
+        address,
+        partial(ready.grpc, address),
+        needs=needs,
+        command=(script(program), *arguments),
+        env=config.service_environment() | listen,
+        ports=(name, f"{name}_metrics"),
+    )
+
+
+def _gateway(config: Config) -> Part:
+    state = config.home.run / "gateway"
+    return Part(
+        "gateway",
+        address_of(config.gateway_url),
+        partial(ready.http, f"{config.gateway_url}/health"),
+        needs=("query", "write", "jobs"),
+        command=(script("connectra-gateway"), "run"),
+        env=config.service_environment(),
+        ports=("gateway", "gateway_admin"),
+        prepare=partial(state.mkdir, parents=True, exist_ok=True),
+    )
+
+
+def script(name: str) -> str:
+    return str(scripts_folder() / name)

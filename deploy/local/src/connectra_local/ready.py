@@ -1,0 +1,83 @@
+"""Is it ready? One function a kind of server. Each returns when it is and raises (anything) when it is not.
+
+Every driver is imported where it is used: commands that only look at the state of things need none of them.
+"""
+
+import asyncio
+from urllib.parse import urlsplit
+
+from connectra_local.config import S3Access
+
+TIMEOUT = 3.0
+
+
+async def http(url: str) -> None:
+    """Ready when GET answers 200."""
+    import httpx
+
+    async with httpx.AsyncClient(timeout=TIMEOUT, trust_env=False) as client:
+        (await client.get(url)).raise_for_status()
+
+
+async def elasticsearch(url: str) -> None:
+    """Ready when every primary shard can be read and written (cluster health is at least yellow)."""
+    await http(f"{url.rstrip('/')}/_cluster/health?wait_for_status=yellow&timeout=1s")
+
+
+async def grpc(address: str) -> None:
+    """Ready when the standard health service says SERVING for "readiness"."""
+    # grpclib, not grpcio: it has no threads of its own, which a process that forks must not have.
+    from grpclib.client import Channel
+    from grpclib.health.v1.health_grpc import HealthStub
+    from grpclib.health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+
+    host, _, port = address.rpartition(":")
+    channel = Channel(host, int(port))
+    try:
+        answer = await HealthStub(channel).Check(HealthCheckRequest(service="readiness"), timeout=TIMEOUT)
+    finally:
+        channel.close()
+    if answer.status != HealthCheckResponse.SERVING:
+        raise ConnectionError(f"{address} says it is not ready yet")
+
+
+async def postgres(dsn: str) -> None:
+    """Ready when one can log in to the database."""
+    import asyncpg
+
+    connection = await asyncpg.connect(dsn, timeout=TIMEOUT)
+    await connection.close()
+
+
+async def postgres_with_database(dsn: str) -> None:
+    """Ready when one can log in; the database is made if it is not there."""
+    import asyncpg
+
+    database = urlsplit(dsn).path.lstrip("/")
+    connection = await asyncpg.connect(dsn, database="postgres", timeout=TIMEOUT)
+    try:
+        if not await connection.fetchval("SELECT true FROM pg_database WHERE datname = $1", database):
+            await connection.execute(f'CREATE DATABASE "{database}"')
+    finally:
+        await connection.close()
+
+
+async def s3(access: S3Access) -> None:
+    """Ready when the bucket is there for these keys."""
+    import httpx
+    from botocore.auth import S3SigV4Auth
+    from botocore.awsrequest import AWSRequest
+    from botocore.credentials import Credentials
+
+    # The signer alone: a whole S3 client takes a second to load.
+    request = AWSRequest("HEAD", f"{access.url}/{access.bucket}")
+    S3SigV4Auth(Credentials(access.access_key, access.secret_key), "s3", access.region).add_auth(request)
+    async with httpx.AsyncClient(timeout=TIMEOUT, trust_env=False) as client:
+        (await client.head(request.url, headers=dict(request.headers.items()))).raise_for_status()
+
+
+async def tcp(address: str) -> None:
+    """Ready when a connection is accepted."""
+    host, _, port = address.rpartition(":")
+    _, writer = await asyncio.wait_for(asyncio.open_connection(host, int(port)), TIMEOUT)
+    writer.close()

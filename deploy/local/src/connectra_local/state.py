@@ -1,0 +1,68 @@
+"""What the supervisor tells others about itself: one small file, replaced at every change."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from connectra_local.home import Home, write_private
+from connectra_local.processes import Identity
+
+Phase = Literal["starting", "ready", "failed", "stopping", "stopped"]
+PartState = Literal["starting", "running", "restarting", "stopped"]
+
+
+@dataclass
+class PartStatus:
+    name: str
+    address: str
+    state: PartState = "stopped"
+    pid: int | None = None
+    started: str | None = None
+    """With the pid, what identifies the process (`Identity`)."""
+    stop_signal: int = 15
+    listed: bool = True
+    """Whether it is shown: what runs once and ends is not."""
+    restarts: int = 0
+    last_exit: dict[str, str] | None = None
+    """How and when (UTC) it ended last, if it did so unasked."""
+
+    @property
+    def identity(self) -> Identity | None:
+        return Identity(self.pid, self.started) if self.pid and self.started else None
+
+    def public(self) -> dict[str, Any]:
+        fields = ("name", "pid", "state", "address", "restarts", "last_exit")
+        return {name: getattr(self, name) for name in fields}
+
+
+@dataclass
+class State:
+    supervisor: Identity
+    connection: dict[str, Any]
+    phase: Phase = "starting"
+    parts: list[PartStatus] = field(default_factory=list)
+
+    def save(self, home: Home) -> None:
+        write_private(home.state_file, asdict(self))
+
+    @classmethod
+    def load(cls, home: Home) -> "State | None":
+        """The last state written, or None; whoever wrote it may be dead by now (`is_current`)."""
+        try:
+            saved: Mapping[str, Any] = json.loads(home.state_file.read_text())
+        except FileNotFoundError:
+            return None
+        parts = [PartStatus(**part) for part in saved["parts"]]
+        return cls(Identity(**saved["supervisor"]), saved["connection"], saved["phase"], parts)
+
+    def is_current(self) -> bool:
+        return self.supervisor.is_alive() and self.phase not in ("failed", "stopped")
+
+    def orphans(self) -> list[tuple[Identity, int]]:
+        """Every process that was running when this was written, with its stop signal."""
+        return [(part.identity, part.stop_signal) for part in self.parts if part.identity]
+
+    def public(self) -> dict[str, Any]:
+        """What `status --json` prints."""
+        return {**self.connection, "parts": [part.public() for part in self.parts if part.listed]}
