@@ -1,0 +1,82 @@
+"""The indexer against a raw bulk of the same documents, made beforehand and sent by as many senders, to an index that has them already."""
+
+import asyncio
+import statistics
+import time
+from typing import Any
+
+import asyncpg
+from connectra_common.records.fields import CONTACT
+from connectra_common.search import indices
+from connectra_common.search.client import create_client
+from connectra_common.settings import ElasticsearchSettings
+from connectra_write.indexer import bulk, documents
+from connectra_write.indexer.bulk import Document
+from connectra_write.indexer.indexer import Tuning
+from elasticsearch import AsyncElasticsearch
+
+from .options import Options, Target
+
+ROUNDS = 3
+GOAL = 0.70
+ALIAS = "bench_index"
+
+
+async def run(target: Target, options: Options) -> list[dict[str, Any]]:
+    """One line each: documents a second, and the share of the raw bulk."""
+    connection = await asyncpg.connect(target.postgres)
+    settings = ElasticsearchSettings(connection=target.elasticsearch)
+    search = create_client(settings).options(request_timeout=60)
+    name = await indices.create(search, settings, CONTACT)
+    await search.indices.put_alias(index=name, name=ALIAS)
+    try:
+        if await connection.fetchval("SELECT count(*) FROM contacts") < options.rows * 0.9:
+            await target.load_sample(options.rows)
+        await _drain(connection)
+        rows = await connection.fetch(documents.slice_of(CONTACT), "", 10_000_000)
+        actions = [Document(*row).action(ALIAS) for row in rows]
+        await _send(search, actions)
+        raw, indexed = [], []
+        for _ in range(ROUNDS):
+            raw.append(len(actions) / await _send(search, actions))
+            indexed.append(len(actions) / await _index(connection))
+    finally:
+        await search.indices.delete(index=name)
+        await search.close()
+        await connection.close()
+    floor, ours = statistics.median(raw), statistics.median(indexed)
+    return [
+        {"what": "raw bulk", "documents/s": round(floor), "share": "", "goal": ""},
+        {"what": "indexer", "documents/s": round(ours), "share": f"{ours / floor:.0%}", "goal": f"{GOAL:.0%}"},
+    ]
+
+
+async def _send(search: AsyncElasticsearch, actions: list[str]) -> float:
+    """Seconds that as many senders as an indexer has lanes take."""
+    size = Tuning().batch
+    parts = iter([actions[start : start + size] for start in range(0, len(actions), size)])
+
+    async def sender() -> None:
+        for part in parts:
+            results = await bulk.send(search, part)
+            assert all(result.done for result in results)
+
+    began = time.perf_counter()
+    await asyncio.gather(*(sender() for _ in range(Tuning().lanes)))
+    return time.perf_counter() - began
+
+
+async def _index(connection: asyncpg.Connection) -> float:
+    """Seconds from the marks of all contacts until the indexer of the stack has settled them."""
+    await connection.execute(
+        "INSERT INTO outbox (entity, uuid) SELECT 'contact', uuid FROM contacts WHERE deleted_at IS NULL ORDER BY uuid"
+    )
+    await connection.execute("NOTIFY outbox")
+    began = time.perf_counter()
+    await _drain(connection)
+    return time.perf_counter() - began
+
+
+async def _drain(connection: asyncpg.Connection) -> None:
+    while await connection.fetchval("SELECT EXISTS (SELECT FROM outbox)"):  # noqa: ASYNC110 - another process empties it
+        await asyncio.sleep(0.02)

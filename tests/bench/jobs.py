@@ -1,0 +1,385 @@
+"""Imports and exports through jobs against the same work by hand, in the same run.
+
+By hand, an import is: the object's stream into a COPY stage, merges of the stage, raw bulk requests, overlapped; an export is COPY TO
+STDOUT into a multipart upload. Both leave out what makes a job safe: ledger, leases, cleaning, ids, outbox.
+
+A row: what, rows a second, seconds, share of the floor, goal.
+"""
+
+import argparse
+import asyncio
+import json
+import subprocess
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import aioboto3
+import asyncpg
+import httpx
+import psutil
+from connectra_common.records.fields import COMPANY, CONTACT, COPIED, CsvRule, Entity, Field, Index
+from connectra_common.records.sql import expression
+from connectra_local.config import scripts_folder
+from connectra_local.sample import COLUMNS, sample_csv
+
+PART_BYTES = 8 * 1024 * 1024
+MERGE_ROWS = 10_000
+BULK_BYTES = 4_000_000
+SAMPLE_ROWS = 50_000
+EXPORTED = (
+    "uuid",
+    "first_name",
+    "last_name",
+    "email",
+    "title",
+    "departments",
+    "city",
+    "country",
+    "linkedin_url",
+    "created_at",
+)
+MAX_RSS_MIB = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A line of the table; `share` is of the floor's rows a second."""
+
+    name: str
+    per_second: float
+    seconds: float
+    share: float | None = None
+    goal: str = ""
+
+    def __str__(self) -> str:
+        share = "" if self.share is None else f"{self.share:7.0%}"
+        return f"{self.name:44}{self.per_second:10,.0f} rows/s{self.seconds:9.1f} s{share:>8}  {self.goal}"
+
+
+@dataclass
+class Bench:
+    """A running stack, as `connectra status --json` describes it."""
+
+    status: dict[str, Any]
+    api: httpx.AsyncClient
+    store: Any
+    connection: asyncpg.Connection
+
+    @property
+    def bucket(self) -> str:
+        return str(self.status["s3"]["bucket"])
+
+    async def put(self, pieces: AsyncIterator[bytes]) -> str:
+        """An object of any size."""
+        target = {"Bucket": self.bucket, "Key": f"bench/{uuid4()}.csv"}
+        await self.upload(target, pieces)
+        return target["Key"]
+
+    async def upload(self, target: dict[str, str], pieces: AsyncIterator[bytes]) -> None:
+        upload_id = (await self.store.create_multipart_upload(**target))["UploadId"]
+        parts: list[dict[str, Any]] = []
+        sending: asyncio.Task[None] | None = None
+        buffer = bytearray()
+
+        async def send(body: bytes) -> None:
+            number = len(parts) + 1
+            sent = await self.store.upload_part(**target, UploadId=upload_id, PartNumber=number, Body=body)
+            parts.append({"PartNumber": number, "ETag": sent["ETag"]})
+
+        async for piece in pieces:
+            buffer += piece
+            if len(buffer) >= PART_BYTES:
+                if sending:
+                    await sending
+                sending = asyncio.create_task(send(bytes(buffer)))
+                buffer.clear()
+        if sending:
+            await sending
+        await send(bytes(buffer))
+        await self.store.complete_multipart_upload(**target, UploadId=upload_id, MultipartUpload={"Parts": parts})
+
+    async def run(self, *jobs: tuple[str, dict[str, Any]]) -> tuple[list[dict[str, Any]], float]:
+        """Makes jobs at once; the rows when all are completed, and the seconds that took."""
+        began = time.perf_counter()
+        uuids = []
+        for job_type, data in jobs:
+            body = {"job_type": job_type, "job_data": data}
+            uuids.append((await self.api.post("/common/jobs/create", json=body)).json()["data"]["uuid"])
+        ended: dict[str, dict[str, Any]] = {}
+        while len(ended) < len(uuids):
+            for uuid in uuids:
+                job = (await self.api.get(f"/common/jobs/{uuid}")).json()["data"]
+                if job["status"] == "failed":
+                    raise RuntimeError(f"job {uuid}: {job['job_response']}")
+                if job["status"] == "completed":
+                    ended[uuid] = job
+            await asyncio.sleep(0.05)
+        return [ended[uuid] for uuid in uuids], time.perf_counter() - began
+
+    def pids(self, *names: str) -> dict[str, int]:
+        return {part["name"]: part["pid"] for part in self.status["parts"] if part["name"] in names}
+
+
+async def people(rows: int) -> AsyncIterator[bytes]:
+    """A file of so many people that no earlier one has; beyond SAMPLE_ROWS they are the same people in other companies."""
+    mark, left = uuid4().hex[:8], rows
+    text = b"".join(sample_csv(min(rows, SAMPLE_ROWS), seed=hash(mark) & 0xFFFF))
+    header, _, body = text.partition(b"\n")
+    yield header + b"\n"
+    lines = body.splitlines(keepends=True)
+    n = 0
+    while left:
+        # What makes the identity: profile and company page, and with them all that is derived.
+        tag = b"%s-%d-" % (mark.encode(), n)
+        some = lines[:left] if left < len(lines) else lines
+        yield (
+            b"".join(some)
+            .replace(b"linkedin.com/in/", b"linkedin.com/in/" + tag)
+            .replace(b"linkedin.com/company/", b"linkedin.com/company/" + tag)
+        )
+        left, n = left - len(some), n + 1
+
+
+@asynccontextmanager
+async def watched_memory(pids: dict[str, int]) -> AsyncIterator[dict[str, float]]:
+    """Highest resident size of processes, in MiB, while the block runs."""
+    peak = dict.fromkeys(pids, 0.0)
+
+    async def look() -> None:
+        while True:
+            for name, pid in pids.items():
+                peak[name] = max(peak[name], psutil.Process(pid).memory_info().rss / 2**20)
+            await asyncio.sleep(0.1)
+
+    task = asyncio.create_task(look())
+    try:
+        yield peak
+    finally:
+        task.cancel()
+
+
+# --- by hand
+
+
+def cell(field: Field) -> str:
+    """SQL of a field's value from the stage."""
+    column = f"s.{field.csv_column}"
+    match field.csv_rule:
+        case CsvRule.LIST:
+            return f"string_to_array(lower({column}), ',')"
+        case CsvRule.INTEGER:
+            return f"nullif(regexp_replace({column}, '\\D', '', 'g'), '')::bigint"
+        case CsvRule.DOMAIN:
+            return f"split_part(lower({column}), '@', 2)"
+        case CsvRule.LOWER:
+            return f"nullif(lower({column}), '')"
+    return f"nullif({column}, '')"
+
+
+COMPANY_UUID = "md5(lower(s.company) || lower(s.company_linkedin_url))"
+CONTACT_UUID = "md5(lower(s.first_name) || lower(s.last_name) || lower(s.person_linkedin_url))"
+
+
+def merge(entity: Entity) -> str:
+    """SQL that merges the lines $1 to $2 of the stage and returns their uuids."""
+    fields = [f for f in entity.fields if f.csv_column]
+    uuid = COMPANY_UUID if entity is COMPANY else CONTACT_UUID
+    names, values = [f.name for f in fields], [cell(f) for f in fields]
+    if entity is CONTACT:
+        names, values = [*names, "company_id"], [*values, COMPANY_UUID]
+    updates = ", ".join(f"{name} = coalesce(excluded.{name}, t.{name})" for name in names)
+    return f"""
+        INSERT INTO bench.{entity.table} AS t (uuid, {", ".join(names)})
+        SELECT DISTINCT ON (1) {uuid}, {", ".join(values)} FROM bench.stage s
+        WHERE s.line > $1 AND s.line <= $2 ORDER BY 1, s.line DESC
+        ON CONFLICT (uuid) DO UPDATE SET {updates} RETURNING t.uuid"""
+
+
+def documents(entity: Entity) -> str:
+    """SQL of the bulk lines of the uuids $1."""
+    members = [f"'{f.name}', {expression(f, 't')}" for f in entity.fields if f.index is not Index.NONE]
+    join = ""
+    if entity is CONTACT:
+        members += [f"'company_{f.name}', {expression(f, 'c')}" for f in COPIED]
+        join = "LEFT JOIN bench.companies c ON c.uuid = t.company_id"
+    return f"""
+        SELECT format('{{"index":{{"_index":"bench-{entity.table}","_id":"%s"}}}}', t.uuid) || E'\\n'
+               || json_strip_nulls(json_build_object({", ".join(members)}))::text
+        FROM bench.{entity.table} t {join} WHERE t.uuid = ANY($1::text[])"""
+
+
+async def import_by_hand(bench: Bench, key: str) -> float:
+    """Seconds until the file is stored and can be searched."""
+    pool = await asyncpg.create_pool(bench.status["postgres"], min_size=4, max_size=4)
+    async with httpx.AsyncClient(base_url=bench.status["elasticsearch"], timeout=120, trust_env=False) as search:
+        await prepare(bench, search)
+        began = time.perf_counter()
+        body = (await bench.store.get_object(Bucket=bench.bucket, Key=key))["Body"]
+        async with pool.acquire() as connection:
+            await connection.copy_to_table(
+                "stage", schema_name="bench", columns=COLUMNS, source=chunks(body), format="csv", header=True
+            )
+        slots, sending = asyncio.Semaphore(3), list[asyncio.Task[None]]()
+
+        async def index(entity: Entity, uuids: list[str]) -> None:
+            async with slots:
+                async with pool.acquire() as connection:
+                    lines = [row[0] for row in await connection.fetch(documents(entity), uuids)]
+                size, some = 0, list[str]()
+                for line in [*lines, ""]:
+                    if line:
+                        some.append(line)
+                        size += len(line)
+                    if some and (size > BULK_BYTES or not line):
+                        sent = "\n".join(some).encode() + b"\n"
+                        headers = {"content-type": "application/x-ndjson"}
+                        answer = await search.post("/_bulk?filter_path=errors", content=sent, headers=headers)
+                        assert answer.json() == {"errors": False}, answer.text[:500]
+                        size, some = 0, []
+
+        async with pool.acquire() as connection:
+            total = await connection.fetchval("SELECT max(line) FROM bench.stage")
+            for start in range(0, total, MERGE_ROWS):
+                for entity in (COMPANY, CONTACT):
+                    rows = await connection.fetch(merge(entity), start, start + MERGE_ROWS)
+                    sending.append(asyncio.create_task(index(entity, [row[0] for row in rows])))
+        await asyncio.gather(*sending)
+        await search.post("/bench-*/_refresh")
+        seconds = time.perf_counter() - began
+        await search.delete("/bench-companies,bench-contacts")
+    await pool.close()
+    return seconds
+
+
+async def chunks(body: Any) -> AsyncIterator[bytes]:
+    while data := await body.read(1024 * 1024):
+        yield data
+
+
+async def prepare(bench: Bench, search: httpx.AsyncClient) -> None:
+    """Tables and indices like the real ones, without triggers."""
+    columns = ", ".join(f"{name} text" for name in COLUMNS)
+    await bench.connection.execute(f"""
+        DROP SCHEMA IF EXISTS bench CASCADE;
+        CREATE SCHEMA bench;
+        CREATE UNLOGGED TABLE bench.stage (line bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, {columns});
+        CREATE TABLE bench.companies (LIKE public.companies INCLUDING ALL);
+        CREATE TABLE bench.contacts (LIKE public.contacts INCLUDING ALL);""")
+    for entity in (COMPANY, CONTACT):
+        (found,) = (await search.get(f"/{entity.alias}")).json().values()
+        kept = ("number_of_shards", "number_of_replicas", "codec", "refresh_interval", "analysis")
+        settings = {name: value for name, value in found["settings"]["index"].items() if name in kept}
+        await search.delete(f"/bench-{entity.table}?ignore_unavailable=true")
+        made = await search.put(
+            f"/bench-{entity.table}", json={"settings": {"index": settings}, "mappings": found["mappings"]}
+        )
+        assert made.status_code == 200, made.text
+
+
+async def export_by_hand(bench: Bench) -> tuple[int, float]:
+    """Rows and seconds."""
+    queue: asyncio.Queue[bytes | None] = asyncio.Queue(64)
+    query = f"SELECT {', '.join(EXPORTED)} FROM contacts WHERE deleted_at IS NULL"
+
+    async def copy() -> int:
+        status = await bench.connection.copy_from_query(query, output=queue.put, format="csv", header=True)
+        await queue.put(None)
+        return int(status.rpartition(" ")[2])
+
+    async def pieces() -> AsyncIterator[bytes]:
+        while (piece := await queue.get()) is not None:
+            yield piece
+
+    began = time.perf_counter()
+    rows, _ = await asyncio.gather(copy(), bench.put(pieces()))
+    return rows, time.perf_counter() - began
+
+
+# --- the table
+
+
+async def imports(bench: Bench, rows: int) -> list[Result]:
+    """A file by a job and by hand, and four of them at once."""
+    key = await bench.put(people(rows))
+    by_hand = await import_by_hand(bench, key)
+    async with watched_memory(bench.pids("first_time", "write")) as peak:
+        _, seconds = await bench.run(("insert_csv_file", {"s3_key": key}))
+    floor, ours = rows / by_hand, rows / seconds
+    small = rows // 4
+    one_key = await bench.put(people(small))
+    _, one = await bench.run(("insert_csv_file", {"s3_key": one_key}))
+    keys = [await bench.put(people(small)) for _ in range(4)]
+    _, four = await bench.run(*(("insert_csv_file", {"s3_key": key}) for key in keys))
+    memory = ", ".join(f"{name} {mib:.0f} MiB" for name, mib in peak.items())
+    return [
+        Result("import: by hand", floor, by_hand),
+        Result("import: job, everything searchable", ours, seconds, ours / floor, ">= 60 %"),
+        Result(f"  highest RSS: {memory}", rows / seconds, seconds, None, f"each < {MAX_RSS_MIB} MiB"),
+        Result("one file", small / one, one),
+        Result(
+            "four such files at once",
+            4 * small / four,
+            four,
+            None,
+            f"{four / one:.2f} x the time of one; < 2 x on 4 cores",
+        ),
+    ]
+
+
+async def exports(bench: Bench) -> list[Result]:
+    """All contacts by a job, without and with conditions, and by hand."""
+    await export_by_hand(bench)  # caches
+    rows, by_hand = await export_by_hand(bench)
+    results = [Result("export: by hand", rows / by_hand, by_hand)]
+    conditions = {"range_query": {"must": {"created_at": {"gte": "2000-01-01"}}}}
+    for name, where in (("everything", {}), ("through the index", conditions)):
+        data = {"service": "contact", "vql": {"where": where, "select_columns": list(EXPORTED)}}
+        async with watched_memory(bench.pids("first_time", "query")) as peak:
+            (job,), _ = await bench.run(("export_csv_file", data))
+        seconds = job["job_response"]["seconds"]
+        ours = job["job_response"]["rows"] / seconds
+        memory = ", ".join(f"{part} {mib:.0f} MiB" for part, mib in peak.items())
+        results.append(Result(f"export: job, {name}", ours, seconds, ours * by_hand / rows, f">= 50 %; {memory}"))
+    return results
+
+
+async def measure(status: dict[str, Any], rows: int = 50_000) -> list[Result]:
+    """All lines of the jobs part.
+
+    Args:
+        status: of a running stack, from `connectra status --json`. PARALLEL_JOBS of 4 is expected for the four files.
+        rows: of the imported file. 2,000,000 make about 1 GB.
+    """
+    s3 = status["s3"]
+    session = aioboto3.Session(s3["access_key"], s3["secret_key"], region_name="us-east-1")
+    headers = {"x-api-key": status["api_key"]}
+    connection = await asyncpg.connect(status["postgres"])
+    try:
+        async with (
+            session.client("s3", endpoint_url=s3["endpoint"]) as store,
+            httpx.AsyncClient(base_url=status["gateway"], headers=headers, timeout=60, trust_env=False) as api,
+        ):
+            bench = Bench(status, api, store, connection)
+            return [*await imports(bench, rows), *await exports(bench)]
+    finally:
+        await connection.execute("DROP SCHEMA IF EXISTS bench CASCADE")
+        await connection.close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=50_000, help="of the imported file; 2,000,000 make about 1 GB")
+    given = parser.parse_args()
+    status = subprocess.run(
+        [str(scripts_folder() / "connectra"), "status", "--json"], capture_output=True, text=True, check=True
+    )
+    for result in asyncio.run(measure(json.loads(status.stdout), given.rows)):
+        print(result)
+
+
+if __name__ == "__main__":
+    main()

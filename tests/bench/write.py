@@ -1,0 +1,267 @@
+"""Writes through the service against the same work by hand: the statements of the service on bare connections, COPY and merge.
+
+A row: what, operations a second (records for batches), p50 and p99 in ms, share of the floor's throughput, goal.
+"""
+
+import argparse
+import asyncio
+import csv
+import io
+import statistics
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+from connectra.common.v1 import records_pb2
+from connectra.write.v1 import write_service_pb2 as pb
+from connectra.write.v1.write_service_pb2_grpc import WriteServiceStub
+from connectra_common.records import ids
+from connectra_common.records.fields import COMPANY, CONTACT, Entity
+from connectra_common.server.peers import channel
+from connectra_write import imports
+from connectra_write.repository import Repository
+
+CONNECTIONS = 16
+TURNS = 5
+COLUMNS = (
+    "company",
+    "company_city",
+    "employees",
+    "industry",
+    "first_name",
+    "last_name",
+    "email",
+    "title",
+    "departments",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A line of the table; `share` and `goal` are of the floor's throughput."""
+
+    name: str
+    per_second: float
+    p50_ms: float
+    p99_ms: float
+    share: float | None = None
+    goal: str = ""
+
+    def __str__(self) -> str:
+        share = "" if self.share is None else f"{self.share:7.0%}"
+        return f"{self.name:34}{self.per_second:10,.0f}/s{self.p50_ms:9.1f}{self.p99_ms:9.1f}{share:>8}  {self.goal}"
+
+
+Work = Callable[[int], Awaitable[object]]
+
+
+async def timed(name: str, works: list[Work], seconds: float, records: int = 1, first: int = 0, **more: Any) -> Result:
+    """Runs every work again and again, all at once; each call is given a number of its own, from `first` on."""
+    for n, work in enumerate(works):  # connections, plans, caches
+        await work(10**9 + first + n)
+    numbers, taken = count(first), list[float]()
+    began, until = time.perf_counter(), time.perf_counter() + seconds
+
+    async def repeat(work: Work) -> None:
+        while time.perf_counter() < until:
+            start = time.perf_counter()
+            await work(next(numbers))
+            taken.append(time.perf_counter() - start)
+
+    await asyncio.gather(*map(repeat, works))
+    per_second = len(taken) * records / (time.perf_counter() - began)
+    taken.sort()
+    return Result(name, per_second, statistics.median(taken) * 1e3, taken[int(len(taken) * 0.99)] * 1e3, **more)
+
+
+async def side_by_side(
+    name: str, floor: list[Work], ours: list[Work], seconds: float, goal: str, records: int = 1
+) -> list[Result]:
+    """Both in turns, so that what else the machine does hits both; the median of the turns."""
+    turns = [
+        (
+            await timed(f"{name}: by hand", floor, seconds / TURNS, records, first=turn * 10**5),
+            await timed(f"{name}: service", ours, seconds / TURNS, records, first=turn * 10**5),
+        )
+        for turn in range(TURNS)
+    ]
+    by_hand, service = (sorted(side, key=lambda r: r.per_second)[TURNS // 2] for side in zip(*turns, strict=True))
+    share = statistics.median(b.per_second / a.per_second for a, b in turns)
+    return [by_hand, replace(service, share=share, goal=goal)]
+
+
+def contact(mark: str, n: int) -> dict[str, Any]:
+    return {
+        "first_name": f"ann{n}",
+        "last_name": mark,
+        "email": f"ann{n}@{mark}.com",
+        "title": f"engineer {n % 100}",
+        "departments": ["engineering", f"team {n % 10}"],
+        "city": "bonn",
+        "country": "germany",
+        "seniority": "senior",
+        "mobile_phone": f"+4155550{n:06}",
+    }
+
+
+async def singles(postgres: str, write: WriteServiceStub, seconds: float) -> Iterator[Result]:
+    """Create, update, upsert of one contact at 16 connections."""
+    connections = [await asyncpg.connect(postgres) for _ in range(CONNECTIONS)]
+    hands = [Repository(connection) for connection in connections]
+    mark = f"h{uuid4().hex[:8]}"
+
+    def identified(n: int) -> dict[str, Any]:
+        values = contact(mark, n)
+        return {**values, "uuid": ids.contact_uuid(values["first_name"], mark, None, values["email"])}
+
+    def by_hand(do: Callable[[Repository, int], Awaitable[object]]) -> list[Work]:
+        async def work(hand: Repository, n: int) -> None:
+            await do(hand, n)
+            await hand.consistency_token()
+
+        return [lambda n, hand=hand: work(hand, n) for hand in hands]  # type: ignore[misc]
+
+    async def hand_upsert(hand: Repository, n: int) -> None:
+        values = identified(n)
+        if not await hand.match(CONTACT, [values["email"]]):
+            async with hand.transaction():
+                await hand.lock_keys(CONTACT, [values["email"]])
+                await hand.match(CONTACT, [values["email"]])
+                await hand.upsert(CONTACT, values, ())
+        else:
+            await hand.upsert(CONTACT, values, ())
+
+    mine = f"s{uuid4().hex[:8]}"
+
+    def message(n: int) -> records_pb2.Contact:
+        return records_pb2.Contact(**contact(mine, n))
+
+    async def update(n: int) -> None:
+        who = records_pb2.Contact(uuid=uuids[n % len(uuids)], title=f"engineer {n % 100}", city=f"c{n % 50}")
+        await write.UpdateContact(pb.UpdateContactRequest(contact=who))
+
+    async def create(n: int) -> None:
+        made = await write.CreateContact(pb.CreateContactRequest(contact=message(n)))
+        uuids.append(made.contact.uuid)
+
+    uuids: list[str] = []
+    change = {"title": "engineer", "city": "c"}
+    hand_uuids = [identified(n)["uuid"] for n in range(1000)]
+    pairs: list[tuple[str, list[Work], Work]] = [
+        ("create", by_hand(lambda h, n: h.create(CONTACT, identified(n), ())), create),
+        ("update", by_hand(lambda h, n: h.update(CONTACT, hand_uuids[n % 1000], change, None, ())), update),
+        (
+            "upsert, found",
+            by_hand(lambda h, n: hand_upsert(h, n % 1000)),
+            lambda n: write.UpsertContact(pb.UpsertContactRequest(contact=message(n % 1000))),
+        ),
+        (
+            "upsert, new",
+            by_hand(lambda h, n: hand_upsert(h, n + 10**6)),
+            lambda n: write.UpsertContact(pb.UpsertContactRequest(contact=message(n + 10**6))),
+        ),
+    ]
+    results = []
+    for name, floor_works, work in pairs:
+        results += await side_by_side(name, floor_works, [work] * CONNECTIONS, seconds, ">= 45 %, p99 <= 100 ms")
+    for connection in connections:
+        await connection.close()
+    return iter(results)
+
+
+async def bulks(write: WriteServiceStub, seconds: float) -> Iterator[Result]:
+    """500 contacts a request, one request after the other."""
+    mark = f"b{uuid4().hex[:8]}"
+
+    def request(n: int) -> pb.BatchUpsertContactsRequest:
+        made = [records_pb2.Contact(**contact(mark, n * 500 + i)) for i in range(500)]
+        return pb.BatchUpsertContactsRequest(contacts=made)
+
+    new = await timed(
+        "bulk of 500, new", [lambda n: write.BatchUpsertContacts(request(n))], seconds, 500, goal="p50 <= 60 ms"
+    )
+    again = await timed(
+        "bulk of 500, found", [lambda n: write.BatchUpsertContacts(request(n % 5))], seconds, 500, goal="p50 <= 60 ms"
+    )
+    return iter([new, again])
+
+
+def csv_rows(mark: str, n: int, rows: int) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text)
+    for i in range(n * rows, (n + 1) * rows):
+        company = [f"{mark} company {i // 5}", "Bonn", str(i % 5000), "Software, SaaS"]
+        writer.writerow([*company, f"Ann{i}", mark, f"ann{i}@{mark}.com", f"Engineer {i % 100}", "Engineering, R&D"])
+    return text.getvalue().encode()
+
+
+async def merges(postgres: str, write: WriteServiceStub, seconds: float, rows: int = 2_000) -> Iterator[Result]:
+    """Batches of an import, against COPY and merge of records that are cleaned already."""
+    connection = await asyncpg.connect(postgres)
+    mark = f"m{uuid4().hex[:8]}"
+    prepared: dict[int, list[tuple[Entity, list[Any]]]] = {}
+
+    def batch(mark: str, n: int) -> imports.Batch:
+        return imports.Batch(str(uuid4()), 0, csv_rows(mark, n, rows), COLUMNS, ",", 2, 0, 0)
+
+    first = [turn * 10**5 for turn in range(TURNS)]
+    for n in [start + i for start in first for i in (*range(30), 10**9)]:
+        parsed = imports.parse(batch(mark, n % 10**9))
+        prepared[n] = [(COMPANY, list(parsed.companies.values())), (CONTACT, list(parsed.contacts.values()))]
+
+    async def by_hand(n: int) -> None:
+        hand = Repository(connection)
+        async with hand.transaction():
+            for entity, records in prepared[n]:
+                await hand.merge(entity, records)
+
+    mine = f"n{uuid4().hex[:8]}"
+    requests = {
+        n: pb.ImportBatchRequest(
+            job_uuid=str(uuid4()),
+            batch_number=n,
+            records=csv_rows(mine, n % 10**9, rows),
+            columns=COLUMNS,
+            first_line=2,
+        )
+        for n in prepared
+    }
+    service: list[Work] = [lambda n: write.ImportBatch(requests[n])]
+    results = await side_by_side("batch merge", [by_hand], service, seconds, ">= 70 %", rows)
+    await connection.close()
+    return iter(results)
+
+
+async def measure(postgres: str, write_address: str, seconds: float = 10.0) -> list[Result]:
+    """All lines of the write part.
+
+    Args:
+        postgres: DSN of the service's own database.
+        write_address: host:port of the write service.
+        seconds: how long each line is measured.
+    """
+    async with channel(write_address) as opened:
+        write = WriteServiceStub(opened)
+        return [
+            *await singles(postgres, write, seconds),
+            *await bulks(write, seconds),
+            *await merges(postgres, write, seconds),
+        ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("postgres")
+    parser.add_argument("write_address")
+    parser.add_argument("--seconds", type=float, default=10.0)
+    given = parser.parse_args()
+    for result in asyncio.run(measure(given.postgres, given.write_address, given.seconds)):
+        print(result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,270 @@
+"""The front door of the real stack: paths, keys, errors, limits, as every client sees them."""
+
+import asyncio
+import json
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+from uuid import uuid4
+
+import grpc
+import httpx
+import pytest
+from connectra.query.v1 import query_service_pb2, query_service_pb2_grpc
+
+UUID = "00c5752b-4b70-5e55-a027-63ae68753a52"
+UNAUTHORIZED = {
+    "success": False,
+    "error": "unauthorized",
+    "error_code": "UNAUTHORIZED",
+    "message": "invalid API key",
+}
+RATE_LIMITED = {
+    "success": False,
+    "error": "rate limit exceeded",
+    "error_code": "RATE_LIMIT_EXCEEDED",
+    "message": "too many requests, please try again later",
+}
+
+
+@pytest.fixture
+async def anyone(stack: Any) -> AsyncIterator[httpx.AsyncClient]:
+    """A client without a key."""
+    async with httpx.AsyncClient(base_url=stack.gateway, timeout=30, trust_env=False) as client:
+        yield client
+
+
+def assert_envelope(reply: httpx.Response, status: int, code: str) -> None:
+    body = reply.json()
+    assert (reply.status_code, body["error_code"]) == (status, code)
+    assert reply.headers["content-type"] == "application/json"
+    assert set(body) == {"success", "error", "error_code", "message", "details"}
+    assert body["success"] is False
+    assert body["error"] == body["message"] != ""
+
+
+@pytest.mark.parametrize("path", ["/health", "/health/", "/v1/health", "/v1/health/", "/health?verbose=1"])
+async def test_health_needs_no_key_and_costs_no_token(anyone: httpx.AsyncClient, path: str) -> None:
+    reply = await anyone.get(path)
+
+    assert (reply.status_code, reply.json()) == (200, {"status": "ok"})
+    assert reply.headers["content-type"] == "application/json; charset=utf-8"
+    assert "x-ratelimit-remaining" not in reply.headers
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/companies"),
+        ("POST", "/v1/contacts/count/"),
+        ("GET", f"/companies/{UUID}"),
+        ("GET", "/health/db"),
+        ("POST", "/common/jobs"),
+        ("GET", "/companies/count"),
+        ("GET", "/nothing"),
+        ("POST", "/connectra.query.v1.QueryService/GetCompany"),
+    ],
+)
+@pytest.mark.parametrize("key", [None, "", "wrong-key-altogether"])
+async def test_call_without_valid_key_is_401(
+    anyone: httpx.AsyncClient, method: str, path: str, key: str | None
+) -> None:
+    reply = await anyone.request(method, path, headers={} if key is None else {"x-api-key": key})
+
+    assert (reply.status_code, reply.json()) == (401, UNAUTHORIZED)
+    assert reply.headers["content-type"] == "application/json"
+
+
+async def test_key_is_compared_exactly(anyone: httpx.AsyncClient, stack: Any) -> None:
+    for key in (stack.api_key[:-1], stack.api_key + "x", stack.api_key.swapcase()):
+        assert (await anyone.get("/health/db", headers={"x-api-key": key})).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/nothing", "/v2/companies", "/companies/a/b", "/favicon.ico", "/admin/", "/config_dump", "/health/other"],
+)
+async def test_unknown_path_is_404(api: httpx.AsyncClient, path: str) -> None:
+    assert_envelope(await api.get(path), 404, "NOT_FOUND")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allow"),
+    [
+        ("GET", "/companies", "POST"),
+        ("DELETE", "/v1/contacts/", "POST"),
+        ("PATCH", f"/companies/{UUID}", "DELETE, GET, PUT"),
+        ("POST", f"/contacts/{UUID}", "DELETE, GET, PUT"),
+        ("GET", "/companies/count", "POST"),
+        ("PUT", "/v1/contacts/batch-upsert/", "POST"),
+        ("DELETE", "/companies/filters?x=1", "GET"),
+        ("GET", "/common/jobs/create", "POST"),
+        ("POST", "/common/upload-url", "GET"),
+        ("POST", "/health", "GET"),
+        ("OPTIONS", "/companies", "POST"),
+    ],
+)
+async def test_wrong_method_is_405_and_names_the_right_ones(
+    api: httpx.AsyncClient, method: str, path: str, allow: str
+) -> None:
+    reply = await api.request(method, path)
+
+    assert_envelope(reply, 405, "METHOD_NOT_ALLOWED")
+    assert reply.headers["allow"] == allow
+
+
+@pytest.mark.parametrize("path", ["/companies", "/companies/", "/v1/companies", "/v1/companies/", "/v1//companies//"])
+async def test_all_spellings_of_a_path_are_one(api: httpx.AsyncClient, path: str) -> None:
+    reply = await api.post(path, json={"limit": 1})
+
+    assert (reply.status_code, reply.json()["success"]) == (200, True)
+    assert reply.headers["content-type"] == "application/json; charset=utf-8"
+
+
+async def test_body_that_is_not_json_is_400_with_the_position(api: httpx.AsyncClient) -> None:
+    reply = await api.post("/companies", content='{"where": ')
+
+    assert_envelope(reply, 400, "BAD_REQUEST")
+    assert {"line", "column"} <= set(reply.json()["details"])
+
+
+async def test_path_that_is_not_utf8_is_400(api: httpx.AsyncClient) -> None:
+    assert_envelope(await api.get("/companies/%ff%fe"), 400, "BAD_REQUEST")
+
+
+async def test_unknown_record_is_404(api: httpx.AsyncClient) -> None:
+    assert_envelope(await api.get(f"/companies/{uuid4()}"), 404, "NOT_FOUND")
+
+
+async def test_too_large_body_is_413(api: httpx.AsyncClient) -> None:
+    reply = await api.post("/companies", content=b" " * (16 * 1024 * 1024 + 1))
+
+    assert_envelope(reply, 413, "PAYLOAD_TOO_LARGE")
+
+
+@pytest.mark.parametrize("path", ["/companies", f"/v1/contacts/{UUID}", "/health", "/companies/count"])
+async def test_preflight_needs_no_key(anyone: httpx.AsyncClient, path: str) -> None:
+    headers = {"origin": "https://app.example", "access-control-request-method": "POST"}
+    reply = await anyone.options(path, headers=headers)
+
+    assert (reply.status_code, reply.content) == (204, b"")
+    assert reply.headers["access-control-allow-origin"] == "*"
+    assert "access-control-allow-credentials" not in reply.headers
+    methods = set(reply.headers["access-control-allow-methods"].split(", "))
+    assert methods == {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"}
+    documented = {"Origin", "Content-Type", "Accept", "Authorization", "X-Requested-With", "X-API-Key"}
+    assert documented <= set(reply.headers["access-control-allow-headers"].split(", "))
+
+
+@pytest.mark.parametrize("key", [True, False])
+async def test_page_of_another_origin_may_read_every_answer(api: httpx.AsyncClient, key: bool) -> None:
+    headers = {"origin": "https://app.example", **({} if key else {"x-api-key": "wrong"})}
+    for method, path in (("GET", "/health/db"), ("GET", "/companies/count"), ("GET", "/nothing")):
+        reply = await api.request(method, path, headers=headers)
+        assert reply.headers["access-control-allow-origin"] == "*"
+
+
+async def test_request_id_is_returned_or_made(api: httpx.AsyncClient) -> None:
+    mine = str(uuid4())
+
+    for path in ("/health", "/health/db", "/nothing"):
+        assert (await api.get(path, headers={"x-request-id": mine})).headers["x-request-id"] == mine
+    assert len((await api.get("/health")).headers["x-request-id"]) == 36
+
+
+async def test_client_of_the_log_is_that_of_the_key(run_gateway: Callable[..., Any], stack: Any) -> None:
+    gateway = await asyncio.to_thread(run_gateway, **addresses(stack))
+    mine = str(uuid4())
+    headers = {"x-api-key": gateway.api_key, "x-client-id": "root", "x-request-id": mine}
+    async with httpx.AsyncClient(base_url=gateway.url, headers=headers, trust_env=False) as client:
+        await client.get("/health/db")
+
+    def logged() -> list[str]:
+        return [line for line in gateway.log.read_text().splitlines() if mine in line]
+
+    await wait(lambda: bool(logged()))
+    assert json.loads(logged()[0])["client"] == "default"
+
+
+async def test_typed_service_by_grpc_with_a_key(stack: Any) -> None:
+    async with grpc.aio.insecure_channel(stack.gateway.removeprefix("http://")) as channel:
+        query = query_service_pb2_grpc.QueryServiceStub(channel)
+        count = await query.CountCompanies(
+            query_service_pb2.CountCompaniesRequest(), metadata=(("x-api-key", stack.api_key),)
+        )
+        assert count.count >= 0
+        with pytest.raises(grpc.aio.AioRpcError) as error:
+            await query.CountCompanies(query_service_pb2.CountCompaniesRequest())
+
+    assert error.value.code() == grpc.StatusCode.UNAUTHENTICATED
+    assert error.value.details() == "invalid API key"
+
+
+async def test_limit_is_a_bucket_that_fills_continuously(run_gateway: Callable[..., Any], stack: Any) -> None:
+    gateway = await asyncio.to_thread(run_gateway, MAX_REQUESTS_PER_MINUTE="30", **addresses(stack))
+    async with client_of(gateway) as client:
+        await wait_for_upstreams(client)
+        statuses = Counter([(await client.get("/nothing")).status_code for _ in range(29)])
+        assert statuses == {404: 29}
+        reply = await client.get("/health/db")
+        assert reply.headers["x-ratelimit-limit"] == "30"
+
+        while (reply := await client.get("/health/db")).status_code == 200:
+            pass
+        refused = time.monotonic()
+        assert (reply.status_code, reply.json()) == (429, RATE_LIMITED)
+        assert reply.headers["content-type"] == "application/json"
+        assert reply.headers["x-ratelimit-remaining"] == "0"
+        assert 1 <= int(reply.headers["retry-after"]) <= 2
+        assert (await client.get("/health")).status_code == 200
+
+        async with grpc.aio.insecure_channel(gateway.target) as channel:
+            with pytest.raises(grpc.aio.AioRpcError) as error:
+                await query_service_pb2_grpc.QueryServiceStub(channel).CountCompanies(
+                    query_service_pb2.CountCompaniesRequest(), metadata=(("x-api-key", gateway.api_key),)
+                )
+            assert error.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+
+        while (await client.get("/nothing")).status_code == 429:  # noqa: ASYNC110 - no event to wait for
+            await asyncio.sleep(0.1)
+        # One token every two seconds, not thirty at the end of the minute.
+        assert time.monotonic() - refused < 3
+        assert (await client.get("/nothing")).status_code == 429
+
+
+async def test_wrong_keys_are_limited_on_their_own(run_gateway: Callable[..., Any], stack: Any) -> None:
+    gateway = await asyncio.to_thread(
+        run_gateway, MAX_REQUESTS_PER_MINUTE="30", GATEWAY_UNKNOWN_KEYS_PER_MINUTE="5", **addresses(stack)
+    )
+    async with client_of(gateway) as client:
+        replies = [await client.get("/nothing", headers={"x-api-key": f"wrong-{number}"}) for number in range(12)]
+        assert Counter(reply.status_code for reply in replies) == {401: 5, 429: 7}
+        assert replies[-1].json() == RATE_LIMITED
+        assert {"retry-after", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"} <= set(
+            replies[-1].headers
+        )
+
+        reply = await client.get("/nothing")
+        assert reply.status_code == 404
+        assert reply.headers["x-ratelimit-remaining"] == "29"
+
+
+def addresses(stack: Any) -> dict[str, str]:
+    return {f"{name.upper()}_ADDRESS": address for name, address in stack.grpc.items()}
+
+
+def client_of(gateway: Any) -> httpx.AsyncClient:
+    return httpx.AsyncClient(base_url=gateway.url, headers={"x-api-key": gateway.api_key}, timeout=30, trust_env=False)
+
+
+async def wait_for_upstreams(client: httpx.AsyncClient) -> None:
+    async with asyncio.timeout(10):
+        while (await client.get("/health")).status_code != 200:  # noqa: ASYNC110 - no event to wait for
+            await asyncio.sleep(0.05)
+
+
+async def wait(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(15):
+        while not true():  # noqa: ASYNC110 - no event to wait for
+            await asyncio.sleep(0.1)

@@ -1,0 +1,523 @@
+"""What services and gateway agreed upon, shown with a service made for it."""
+
+import asyncio
+import json
+import struct
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import grpc
+import httpx
+import pytest
+from connectra.query.v1 import (
+    query_rest_pb2_grpc,
+    query_service_pb2,
+    query_service_pb2_grpc,
+)
+from connectra.write.v1 import write_rest_pb2_grpc
+from connectra_gateway import clients, descriptors
+from connectra_gateway.clients import ALL, Right
+from google.api.httpbody_pb2 import HttpBody
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+TIMEOUT = 1
+ENVELOPE = (
+    '{"success":false,"error":"no \\u00e9","error_code":"X","message":"no \\u00e9","details":{"n":9007199254740993}}'
+)
+SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+def json_body(value: object) -> HttpBody:
+    return HttpBody(content_type="application/json; charset=utf-8", data=json.dumps(value).encode())
+
+
+class Service(
+    query_rest_pb2_grpc.QueryRestServiceServicer,
+    query_service_pb2_grpc.QueryServiceServicer,
+    write_rest_pb2_grpc.WriteRestServiceServicer,
+):
+    """Does what the uuid says; what is not overridden is as unimplemented as gRPC has it."""
+
+    def __init__(self) -> None:
+        self.calls: Counter[str] = Counter()
+
+    async def GetHealth(self, request: Any, context: Any) -> HttpBody:
+        return json_body({"status": "ok", "metadata": sorted(key for key, _ in context.invocation_metadata())})
+
+    async def GetDependencyHealth(self, request: Any, context: Any) -> HttpBody:
+        await context.send_initial_metadata((("x-http-code", "503"),))
+        return json_body({"status": "degraded"})
+
+    async def GetCompany(self, request: Any, context: Any) -> Any:
+        typed = isinstance(request, query_service_pb2.GetCompanyRequest)
+        self.calls[request.uuid] += 1
+        match request.uuid:
+            case "envelope":
+                await context.abort(grpc.StatusCode.NOT_FOUND, "for gRPC", (("x-error-json", ENVELOPE),))
+            case "status":
+                trailer = (("x-error-json", ENVELOPE), ("x-error-http", "412"))
+                await context.abort(grpc.StatusCode.ABORTED, "for gRPC", trailer)
+            case "late":
+                await context.send_initial_metadata((("etag", '"1"'), ("x-http-code", "201")))
+                await context.abort(grpc.StatusCode.ALREADY_EXISTS, "for gRPC", (("x-error-json", ENVELOPE),))
+            case "crash":
+                raise RuntimeError("password=secret")
+            case "bare":
+                await context.abort(grpc.StatusCode.FAILED_PRECONDITION, "words of the inside")
+            case "slow":
+                await asyncio.Event().wait()
+            case "lingering":
+                await asyncio.sleep(2)
+            case "unavailable":
+                await context.abort(grpc.StatusCode.UNAVAILABLE, "for a moment")
+        if typed:
+            return query_service_pb2.GetCompanyResponse()
+        await context.send_initial_metadata((("etag", '"7"'), ("x-consistency-token", "55")))
+        metadata = {key: value for key, value in context.invocation_metadata() if isinstance(value, str)}
+        left = context.time_remaining()
+        return json_body(
+            {
+                "uuid": request.uuid,
+                "columns": request.select_columns,
+                "metadata": metadata,
+                "left": left,
+                "pad": "x" * 2000,
+            }
+        )
+
+    async def ListCompanies(self, request: Any, context: Any) -> HttpBody:
+        wanted = int(json.loads(request.body.data or b"{}").get("bytes", 0))
+        return json_body({"received": len(request.body.data), "pad": "x" * wanted})
+
+    async def ExportContacts(self, request: Any, context: Any) -> AsyncIterator[Any]:
+        for _ in range(4):
+            yield query_service_pb2.ExportContactsResponse()
+            await asyncio.sleep(TIMEOUT / 2)
+
+    async def CreateCompany(self, request: Any, context: Any) -> HttpBody:
+        await context.send_initial_metadata((("x-http-code", "201"), ("x-consistency-token", "9")))
+        return json_body({"received": len(request.body.data)})
+
+    async def BatchUpsertCompanies(self, request: Any, context: Any) -> HttpBody:
+        await context.send_initial_metadata((("x-http-code", "207"),))
+        return json_body({"success": False})
+
+    async def DeleteCompany(self, request: Any, context: Any) -> HttpBody:
+        if request.uuid == "unavailable":
+            self.calls["write"] += 1
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "for a moment")
+        await context.send_initial_metadata((("x-http-code", "204"),))
+        return HttpBody()
+
+
+class Upstream:
+    """A gRPC server with the service above, and health as all services have it."""
+
+    def __init__(self, port: int = 0) -> None:
+        self.service = Service()
+        self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", 1 << 26)])
+        self._health = health.aio.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        query_rest_pb2_grpc.add_QueryRestServiceServicer_to_server(self.service, self._server)
+        query_service_pb2_grpc.add_QueryServiceServicer_to_server(self.service, self._server)
+        write_rest_pb2_grpc.add_WriteRestServiceServicer_to_server(self.service, self._server)
+        self.address = f"127.0.0.1:{self._server.add_insecure_port(f'127.0.0.1:{port}')}"
+
+    async def start(self, readiness: int = SERVING) -> "Upstream":
+        await self._health.set("liveness", SERVING)
+        await self.ready(readiness)
+        await self._server.start()
+        return self
+
+    async def ready(self, readiness: int) -> None:
+        await self._health.set("readiness", readiness)
+
+    async def stop(self) -> None:
+        await self._server.stop(0)
+
+
+@pytest.fixture(scope="module")
+async def upstream() -> AsyncIterator[Upstream]:
+    server = await Upstream().start()
+    yield server
+    await server.stop()
+
+
+@pytest.fixture(scope="module")
+async def gateway(upstream: Upstream, run_gateway: Callable[..., Any]) -> Any:
+    running = await asyncio.to_thread(
+        run_gateway,
+        QUERY_ADDRESS=upstream.address,
+        WRITE_ADDRESS=upstream.address,
+        JOBS_ADDRESS=upstream.address,
+        GATEWAY_TIMEOUT_SECONDS=str(TIMEOUT),
+        GATEWAY_MAX_REQUEST_BYTES="3000000",
+    )
+    await until(client_of(running), lambda reply: reply.status_code == 200, "GET", "/companies/u")
+    return running
+
+
+@pytest.fixture(scope="module")
+async def rest(gateway: Any) -> AsyncIterator[httpx.AsyncClient]:
+    async with client_of(gateway) as client:
+        yield client
+
+
+@pytest.fixture
+async def channel(gateway: Any) -> AsyncIterator[grpc.aio.Channel]:
+    async with grpc.aio.insecure_channel(gateway.target) as channel:
+        yield channel
+
+
+def client_of(gateway: Any) -> httpx.AsyncClient:
+    headers = {"x-api-key": gateway.api_key}
+    return httpx.AsyncClient(base_url=gateway.url, headers=headers, timeout=20, trust_env=False)
+
+
+async def until(
+    client: httpx.AsyncClient,
+    true: Callable[[httpx.Response], bool],
+    method: str,
+    path: str,
+    seconds: float = 5,
+    **more: Any,
+) -> httpx.Response:
+    """Repeats a request until its reply is as wanted; fails at the deadline."""
+    async with asyncio.timeout(seconds):
+        while not true(reply := await client.request(method, path, **more)):  # noqa: ASYNC110 - no event to wait for
+            await asyncio.sleep(0.05)
+    return reply
+
+
+def key(gateway: Any) -> tuple[tuple[str, str], ...]:
+    return (("x-api-key", gateway.api_key),)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("POST", "/companies/create", 201), ("POST", "/companies/bulk", 207), ("GET", "/health/db", 503)],
+)
+async def test_status_is_the_services(rest: httpx.AsyncClient, method: str, path: str, status: int) -> None:
+    reply = await rest.request(method, path, content="{}")
+
+    assert reply.status_code == status
+    assert reply.headers["content-type"] == "application/json; charset=utf-8"
+    assert "error" not in reply.json()
+    assert "x-http-code" not in reply.headers
+    assert "grpc-status" not in reply.headers
+
+
+async def test_204_has_neither_body_nor_content_type(rest: httpx.AsyncClient) -> None:
+    reply = await rest.delete("/companies/u", headers={"accept-encoding": "gzip"})
+
+    assert (reply.status_code, reply.content) == (204, b"")
+    assert "content-type" not in reply.headers
+    assert "content-length" not in reply.headers
+
+
+async def test_headers_of_the_service_are_passed_on(rest: httpx.AsyncClient) -> None:
+    reply = await rest.get("/companies/u", headers={"accept-encoding": "gzip"})
+
+    assert reply.headers["content-type"] == "application/json; charset=utf-8"
+    # Compression would drop or weaken it, so an answer that has one is not compressed.
+    assert reply.headers["etag"] == '"7"'
+    assert "content-encoding" not in reply.headers
+    assert reply.headers["x-consistency-token"] == "55"
+
+
+async def test_large_answer_is_compressed_on_request(rest: httpx.AsyncClient) -> None:
+    reply = await rest.post("/companies", json={"bytes": 5_000_000}, headers={"accept-encoding": "gzip"})
+
+    assert reply.headers["content-encoding"] == "gzip"
+    assert len(reply.json()["pad"]) == 5_000_000
+
+
+@pytest.mark.parametrize(("uuid", "status"), [("envelope", 404), ("status", 412), ("late", 409)])
+async def test_envelope_of_the_service_is_passed_on_byte_for_byte(
+    rest: httpx.AsyncClient, uuid: str, status: int
+) -> None:
+    reply = await rest.get(f"/companies/{uuid}")
+
+    assert (reply.status_code, reply.text) == (status, ENVELOPE)
+    assert reply.headers["content-type"] == "application/json"
+    assert not {"x-error-json", "x-error-http", "x-http-code", "grpc-status", "grpc-message"} & set(reply.headers)
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "code"),
+    [
+        ("/companies/crash", 500, "INTERNAL_ERROR"),
+        ("/companies/bare", 400, "BAD_REQUEST"),
+        ("/companies/slow", 504, "DEADLINE_EXCEEDED"),
+        ("/companies/%ff%fe", 400, "BAD_REQUEST"),
+        ("/companies/filters", 501, "NOT_IMPLEMENTED"),
+        ("/common/upload-url", 501, "NOT_IMPLEMENTED"),
+    ],
+)
+async def test_error_without_envelope_gets_one_in_fixed_words(
+    rest: httpx.AsyncClient, path: str, status: int, code: str
+) -> None:
+    reply = await rest.get(path)
+    body = reply.json()
+
+    assert (reply.status_code, body["error_code"], body["success"], body["details"]) == (status, code, False, {})
+    assert body["error"] == body["message"]
+    assert "secret" not in reply.text
+    assert "inside" not in reply.text
+
+
+async def test_deadline_is_passed_on(rest: httpx.AsyncClient) -> None:
+    reply = await rest.get("/companies/u", headers={"grpc-timeout": "1H", "x-envoy-upstream-rq-timeout-ms": "1"})
+
+    assert 0 < reply.json()["left"] <= TIMEOUT
+
+
+async def test_query_parameters_cannot_override_path_variables(rest: httpx.AsyncClient) -> None:
+    body = (await rest.get("/companies/A?uuid=B&select_columns=a,b&unknown=1")).json()
+
+    assert (body["uuid"], body["columns"]) == ("A", "a,b")
+
+
+async def test_identity_comes_from_the_key(rest: httpx.AsyncClient, gateway: Any) -> None:
+    spoofed = {"x-client-id": "root", "x_client_id": "root", "x-envoy-original-path": "/elsewhere"}
+    metadata = (await rest.get("/companies/u", headers=spoofed)).json()["metadata"]
+
+    assert metadata["x-client-id"] == "default"
+    assert metadata["x-envoy-original-path"] == "/companies/u"
+    assert "x_client_id" not in metadata
+    assert gateway.api_key not in metadata.values()
+
+
+async def test_key_does_not_go_upstream_even_where_none_is_needed(rest: httpx.AsyncClient) -> None:
+    metadata = (await rest.get("/health", headers={"x-client-id": "root"})).json()["metadata"]
+
+    assert not {"x-api-key", "x-client-id"} & set(metadata)
+
+
+async def test_body_up_to_the_limit_arrives(rest: httpx.AsyncClient) -> None:
+    reply = await rest.post("/companies/create", content=b" " * 3_000_000)
+
+    assert reply.json() == {"received": 3_000_000}
+
+
+async def test_too_large_body_is_413(rest: httpx.AsyncClient) -> None:
+    reply = await rest.post("/companies/create", content=b" " * 3_000_001)
+
+    assert reply.status_code == 413
+    assert reply.json()["error_code"] == "PAYLOAD_TOO_LARGE"
+    assert reply.json()["details"] == {"max_bytes": 3_000_000}
+
+
+async def test_read_is_tried_twice_and_a_write_once(rest: httpx.AsyncClient, upstream: Upstream) -> None:
+    upstream.service.calls.clear()
+
+    assert (await rest.get("/companies/unavailable")).status_code == 503
+    assert (await rest.delete("/companies/unavailable")).status_code == 503
+    assert upstream.service.calls == {"unavailable": 2, "write": 1}
+
+
+async def test_stream_outlasts_the_deadline_of_calls_and_is_not_buffered(channel: Any, gateway: Any) -> None:
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    request = query_service_pb2.ExportContactsRequest()
+    arrivals = [
+        loop.time() - began
+        async for _ in query_service_pb2_grpc.QueryServiceStub(channel).ExportContacts(request, metadata=key(gateway))
+    ]
+
+    assert len(arrivals) == 4
+    assert arrivals[0] < TIMEOUT / 2
+    assert arrivals[-1] > TIMEOUT
+
+
+async def test_stream_ends_at_the_callers_own_deadline(channel: Any, gateway: Any) -> None:
+    call = query_service_pb2_grpc.QueryServiceStub(channel).ExportContacts(
+        query_service_pb2.ExportContactsRequest(), metadata=key(gateway), timeout=TIMEOUT / 4
+    )
+    with pytest.raises(grpc.aio.AioRpcError) as error:
+        _ = [reply async for reply in call]
+
+    assert error.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+@pytest.mark.parametrize(
+    ("method", "metadata", "uuid", "code", "details"),
+    [
+        ("/connectra.query.v1.QueryService/GetCompany", (), "u", "UNAUTHENTICATED", "invalid API key"),
+        (
+            "/connectra.query.v1.QueryService/GetCompany",
+            (("x-api-key", "no"),),
+            "u",
+            "UNAUTHENTICATED",
+            "invalid API key",
+        ),
+        ("/connectra.query.v1.QueryService/GetCompany", None, "envelope", "NOT_FOUND", "for gRPC"),
+        ("/connectra.query.v1.QueryService/GetCompany", None, "slow", "DEADLINE_EXCEEDED", None),
+        ("/connectra.query.v1.QueryRestService/GetCompany", None, "u", "UNIMPLEMENTED", "not found"),
+        ("/no.Such/Method", None, "u", "UNIMPLEMENTED", "not found"),
+    ],
+)
+async def test_grpc_caller_gets_a_grpc_status(
+    channel: Any, gateway: Any, method: str, metadata: Any, uuid: str, code: str, details: str | None
+) -> None:
+    request = query_service_pb2.GetCompanyRequest(uuid=uuid).SerializeToString()
+    with pytest.raises(grpc.aio.AioRpcError) as error:
+        await channel.unary_unary(method)(request, metadata=key(gateway) if metadata is None else metadata)
+
+    assert error.value.code() == grpc.StatusCode[code]
+    assert details in (None, error.value.details())
+
+
+@pytest.mark.parametrize(
+    ("uuid", "with_key", "status"), [("u", True, "0"), ("u", False, "16"), ("envelope", True, "5")]
+)
+async def test_grpc_web(rest: httpx.AsyncClient, uuid: str, with_key: bool, status: str) -> None:
+    message = query_service_pb2.GetCompanyRequest(uuid=uuid).SerializeToString()
+    headers = {
+        "content-type": "application/grpc-web+proto",
+        "x-grpc-web": "1",
+        **({} if with_key else {"x-api-key": "no"}),
+    }
+    reply = await rest.post(
+        "/connectra.query.v1.QueryService/GetCompany",
+        content=b"\0" + struct.pack(">I", len(message)) + message,
+        headers=headers,
+    )
+
+    trailer = f"grpc-status:{status}\r\n".encode()
+    assert reply.headers["content-type"].startswith("application/grpc-web")
+    assert reply.headers.get("grpc-status") == status or trailer in reply.content
+
+
+async def test_keys_are_exchanged_without_restart(gateway: Any) -> None:
+    async with client_of(gateway) as client:
+        key = clients.add(gateway.keys_file, "second", ALL).key
+        another = {"x-api-key": key}
+        reply = await until(client, lambda reply: reply.status_code == 200, "GET", "/companies/u", headers=another)
+        assert reply.json()["metadata"]["x-client-id"] == "second"
+
+        valid = gateway.keys_file.read_text()
+        gateway.keys_file.write_text("{ broken")
+        await until_logged(gateway, "the keys stay as they are")
+        assert (await client.get("/companies/u", headers=another)).status_code == 200
+        gateway.keys_file.write_text(valid)
+        clients.revoke(gateway.keys_file, "second")
+        await until(client, lambda reply: reply.status_code == 401, "GET", "/companies/u", headers=another)
+
+
+async def test_a_client_may_do_only_what_it_has_the_right_to(gateway: Any) -> None:
+    reader = {"x-api-key": clients.add(gateway.keys_file, "reader", frozenset({Right.READ})).key}
+    async with client_of(gateway) as client:
+        await until(client, lambda reply: reply.status_code == 200, "GET", "/companies/u", headers=reader)
+        refused = await client.post("/companies/create", content="{}", headers=reader)
+        assert (refused.status_code, refused.json()["error_code"]) == (403, "FORBIDDEN")
+        assert (await client.post("/common/jobs", headers=reader)).status_code == 403
+        assert (await client.get("/health/db", headers=reader)).status_code == 503
+        assert (await client.post("/companies/create", content="{}")).status_code == 201
+
+
+async def until_logged(gateway: Any, words: str) -> None:
+    async with asyncio.timeout(15):
+        while words not in gateway.log.read_text():  # noqa: ASYNC110 - another process writes it
+            await asyncio.sleep(0.05)
+
+
+async def test_admin_door_does_not_show_the_configuration(gateway: Any) -> None:
+    async with httpx.AsyncClient(base_url=gateway.admin, trust_env=False) as admin:
+        assert (await admin.get("/ready")).status_code == 200
+        assert (await admin.get("/config_dump")).status_code == 403
+
+
+async def test_access_log_has_the_request_but_no_secret(rest: httpx.AsyncClient, gateway: Any) -> None:
+    await rest.post(
+        "/companies/?token=secret-query",
+        content='{"bytes": 1, "x": "secret-body"}',
+        headers={"x-request-id": "logged-1"},
+    )
+    async with asyncio.timeout(15):
+        while "logged-1" not in (log := gateway.log.read_text()):  # noqa: ASYNC110 - no event to wait for
+            await asyncio.sleep(0.1)
+    line = json.loads(next(line for line in log.splitlines() if "logged-1" in line))
+
+    assert (line["client"], line["path"], line["status"]) == ("default", "/companies/", 200)
+    assert line["rpc"] == "/connectra.query.v1.QueryRestService/ListCompanies"
+    assert not [word for word in (gateway.api_key, "secret-query", "secret-body") if word in log]
+
+
+async def test_service_that_is_away_is_503_at_once_and_back_within_two_seconds(run_gateway: Callable[..., Any]) -> None:
+    first = await Upstream().start()
+    port = int(first.address.rpartition(":")[2])
+    gateway = await asyncio.to_thread(run_gateway, QUERY_ADDRESS=first.address, WRITE_ADDRESS=first.address)
+    async with client_of(gateway) as client:
+        await until(client, lambda reply: reply.status_code == 200, "GET", "/companies/u")
+        await first.stop()
+        for _ in range(5):
+            reply = await client.get("/companies/u")
+            assert (reply.status_code, reply.json()["error_code"]) == (503, "UNAVAILABLE")
+            assert "127.0.0.1" not in reply.text
+            assert reply.elapsed.total_seconds() < 1
+        async with grpc.aio.insecure_channel(gateway.target) as channel:
+            call = channel.unary_unary("/connectra.query.v1.QueryService/GetCompany")
+            with pytest.raises(grpc.aio.AioRpcError) as error:
+                await call(b"", metadata=key(gateway))
+            assert error.value.code() == grpc.StatusCode.UNAVAILABLE
+            assert error.value.details() == "the service is not available; try again"
+
+        again = await Upstream(port).start()
+        await until(client, lambda reply: reply.status_code == 200, "GET", "/companies/u", seconds=3)
+        await again.stop()
+
+
+async def test_service_that_is_not_ready_still_tells_its_health(run_gateway: Callable[..., Any]) -> None:
+    upstream = await Upstream().start(NOT_SERVING)
+    gateway = await asyncio.to_thread(run_gateway, QUERY_ADDRESS=upstream.address, WRITE_ADDRESS=upstream.address)
+    async with client_of(gateway) as client:
+        await until(client, lambda reply: reply.status_code == 200, "GET", "/health")
+        assert (await client.get("/companies/u")).status_code == 503
+        await upstream.ready(SERVING)
+        await until(client, lambda reply: reply.status_code == 200, "GET", "/companies/u", seconds=3)
+    await upstream.stop()
+
+
+async def test_no_request_is_lost_while_the_gateway_goes(run_gateway: Any, upstream: Any) -> None:
+    leaving = run_gateway(QUERY_ADDRESS=upstream.address, DRAIN_SECONDS="10")
+    await until(client_of(leaving), lambda reply: reply.status_code == 200, "GET", "/companies/u")
+    answered = refused = 0
+
+    async def call_until_it_is_gone() -> None:
+        nonlocal answered, refused
+        async with client_of(leaving) as client:
+            while True:
+                try:
+                    reply = await client.get("/companies/u")
+                except httpx.ConnectError:  # never sent: the caller goes to another replica
+                    refused += 1
+                    return
+                assert reply.status_code == 200
+                answered += 1
+
+    calls = [asyncio.create_task(call_until_it_is_gone()) for _ in range(8)]
+    async with client_of(leaving) as client:
+        slow = asyncio.create_task(client.get("/companies/lingering"))
+        async with asyncio.timeout(10):
+            while answered < 50:  # noqa: ASYNC110 - counted by other tasks
+                await asyncio.sleep(0.01)
+        leaving.process.terminate()
+        assert (await slow).status_code == 200
+        await asyncio.gather(*calls)
+    assert refused == len(calls)
+    assert await asyncio.to_thread(leaving.process.wait, 15) == 0
+
+
+@pytest.mark.parametrize("path", ["/openapi.json", "/v1/openapi.json", "/openapi.json/"])
+async def test_the_description_of_the_api_needs_no_key_and_has_every_path(gateway: Any, path: str) -> None:
+    async with httpx.AsyncClient(base_url=gateway.url, trust_env=False) as anybody:
+        reply = await anybody.get(path)
+        assert (await anybody.post(path)).status_code == 401
+    assert (reply.status_code, reply.headers["content-type"]) == (200, "application/json")
+    document = reply.json()
+    bindings = [b for service in descriptors.services() for b in service.bindings if not b.template.startswith("/v1/")]
+    described = {(verb.upper(), path) for path, verbs in document["paths"].items() for verb in verbs}
+    assert described == {(binding.verb, binding.template) for binding in bindings}
+    assert document["openapi"] == "3.1.0"

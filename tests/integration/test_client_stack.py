@@ -1,0 +1,133 @@
+"""The client on the whole real stack: the typed door through the gateway, and the command line as people use it."""
+
+import csv
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from connectra_client import ApiError, Connectra
+from connectra_client.proto.connectra.common.v1 import Contact
+from connectra_client.proto.connectra.jobs.v1 import GetJobRequest, ListJobsRequest
+from connectra_client.proto.connectra.query.v1 import (
+    CheckHealthRequest,
+    CountContactsRequest,
+    ExportContactsRequest,
+    GetContactRequest,
+    ListContactsRequest,
+)
+from connectra_client.vql import vql
+from connectra_local.sample import sample_rows
+
+ROWS, SEED = 300, 4711
+
+
+@pytest.fixture
+async def connectra(stack: Any) -> AsyncIterator[Connectra]:
+    async with Connectra(stack.gateway, stack.api_key) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def imported(stack: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The result of `connectra import` of a sample with two rows that cannot be read."""
+    file = tmp_path_factory.mktemp("client") / "sample.csv"
+    assert stack.command("sample", str(ROWS), "--seed", str(SEED), "-o", str(file)).returncode == 0
+    with file.open("a") as out:
+        out.write("short\nshorter still,by one\n")
+    return stack.command("import", str(file)), file
+
+
+def mine() -> dict[str, Any]:
+    """A query for the contacts of the sample alone."""
+    urls = [str(row["person_linkedin_url"]).lower() for row in sample_rows(ROWS, SEED)]
+    return {"where": {"keyword_match": {"must": {"linkedin_url": urls}}}}
+
+
+def test_import_ends_well_and_shows_what_came_of_it(imported: Any) -> None:
+    done, file = imported
+    assert done.returncode == 0, done.stdout + done.stderr
+    table = [line.split() for line in done.stdout.splitlines()]
+    for line in (["status", "completed"], ["rows", f"{ROWS + 2}"], ["rejected", "2"]):
+        assert line in table
+    rejected = list(csv.DictReader(file.with_name("sample.rejected.csv").open()))
+    assert [row["line"] for row in rejected] == [f"{ROWS + 2}", f"{ROWS + 3}"]
+
+
+async def test_what_was_imported_is_found_through_the_typed_door(imported: Any, connectra: Connectra) -> None:
+    answer = await connectra.query.count_contacts(CountContactsRequest(query=vql(mine())))
+    assert answer.count == ROWS
+    page = await connectra.query.list_contacts(
+        ListContactsRequest(query=vql({**mine(), "limit": 3, "order_by": [{"order_by": "last_name"}]}))
+    )
+    contacts = [row.contact for row in page.rows if row.contact]
+    assert len(contacts) == 3
+    assert [contact.last_name for contact in contacts] == sorted(contact.last_name for contact in contacts)
+    one: Contact | None = (await connectra.query.get_contact(GetContactRequest(uuid=contacts[0].uuid))).contact
+    assert one is not None
+    assert one.email == contacts[0].email
+
+
+async def test_a_typed_export_streams_every_row(imported: Any, connectra: Connectra) -> None:
+    request = ExportContactsRequest(query=vql({**mine(), "select_columns": ["uuid", "email"]}))
+    data = b"".join([piece.data async for piece in connectra.query.export_contacts(request)])
+    rows = list(csv.DictReader(data.decode().splitlines()))
+    assert len(rows) == ROWS
+    assert len({row["uuid"] for row in rows}) == ROWS
+
+
+async def test_jobs_and_health_answer_through_the_typed_door(imported: Any, connectra: Connectra) -> None:
+    jobs = (await connectra.jobs.list_jobs(ListJobsRequest(limit=5))).jobs
+    job = (await connectra.jobs.get_job(GetJobRequest(uuid=jobs[0].uuid))).job
+    assert job is not None
+    assert job.uuid == jobs[0].uuid
+    assert (await connectra.query.check_health(CheckHealthRequest())).status == "ok"
+
+
+async def test_refusals_come_with_code_reason_and_every_violation(connectra: Connectra) -> None:
+    with pytest.raises(ApiError) as missing:
+        await connectra.query.get_contact(GetContactRequest(uuid="00000000-0000-0000-0000-000000000000"))
+    assert missing.value.code == "NOT_FOUND"
+    query = vql({"where": {"keyword_match": {"must": {"cuntry": "x"}}}, "select_columns": ["nonsense"]})
+    with pytest.raises(ApiError) as wrong:
+        await connectra.query.list_contacts(ListContactsRequest(query=query))
+    assert (wrong.value.code, wrong.value.reason) == ("INVALID_ARGUMENT", "VALIDATION_ERROR")
+    assert len(wrong.value.fields) == 2
+    assert "country" in str(wrong.value)
+
+
+async def test_a_wrong_key_is_refused_at_the_typed_door(stack: Any) -> None:
+    async with Connectra(stack.gateway, "wrong") as stranger:
+        with pytest.raises(ApiError) as refused:
+            await stranger.query.count_contacts(CountContactsRequest())
+    assert refused.value.code == "UNAUTHENTICATED"
+
+
+def test_search_and_export_at_the_command_line(imported: Any, stack: Any, tmp_path: Path) -> None:
+    row = next(iter(sample_rows(ROWS, SEED)))
+    found = stack.command("search", "contacts", f"{row['first_name']} {row['last_name']}", "-c", "email", "-n", "100")
+    assert found.returncode == 0, found.stderr
+    assert str(row["email"]) in found.stdout
+    where = tmp_path / "where.json"
+    where.write_text('{"keyword_match": {"must": {"country": "japan"}}}')
+    out = tmp_path / "out.csv"
+    done = stack.command("export", "companies", "-c", "uuid,name,country", "--where", f"@{where}", "-o", str(out))
+    assert done.returncode == 0, done.stderr
+    exported = list(csv.DictReader(out.open()))
+    assert exported
+    assert {row["country"] for row in exported} == {"japan"}
+
+
+def test_a_refused_search_names_every_violation_on_a_line_of_its_own(stack: Any) -> None:
+    refused = stack.command("search", "contacts", "-c", "nonsense,first_nam")
+    assert refused.returncode == 1
+    assert len(refused.stderr.splitlines()) == 2
+    assert "did you mean 'first_name'" in refused.stderr
+
+
+def test_run_on_a_running_stack_takes_the_tour_and_ends(stack: Any) -> None:
+    done = stack.command("run", "--rows", "200")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for part in ("completed", stack.gateway, stack.api_key, "/companies/count"):
+        assert part in done.stdout
+    assert done.stdout.count("curl -s") == 3

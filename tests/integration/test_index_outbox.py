@@ -1,0 +1,248 @@
+"""The outbox between writers and indexers, on the real database: nothing marked is lost, nobody waits for another for long."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+from connectra_common.records.fields import COMPANY, CONTACT
+from connectra_write.indexer.repository import LOCK_TIMEOUT, Claim, OutboxRepository
+
+LEASE = 30.0
+
+
+def uuid(number: int) -> str:
+    return f"00000000-0000-0000-0000-{number:012}"
+
+
+@pytest.fixture
+async def second(empty_database: str, database: asyncpg.Connection) -> AsyncIterator[asyncpg.Connection]:
+    """Another connection to the same database, as an indexer has it."""
+    connection = await asyncpg.connect(empty_database, server_settings={"lock_timeout": LOCK_TIMEOUT})
+    yield connection
+    await connection.close()
+
+
+async def add_contacts(database: asyncpg.Connection, *numbers: int, company: int | None = None) -> None:
+    await database.execute(
+        "INSERT INTO contacts (uuid, company_id, last_name) SELECT u, $2, 'x' FROM unnest($1::text[]) u",
+        [uuid(n) for n in numbers],
+        None if company is None else uuid(company),
+    )
+
+
+async def claims_of(outbox: OutboxRepository, limit: int = 1000) -> list[Claim]:
+    return await outbox.claim(1, limit, LEASE)
+
+
+async def left(database: asyncpg.Connection) -> set[str]:
+    return {row["uuid"] for row in await database.fetch("SELECT uuid FROM outbox")}
+
+
+async def test_what_is_marked_again_meanwhile_stays_and_is_free_at_once(database: asyncpg.Connection) -> None:
+    outbox = OutboxRepository(database)
+    await add_contacts(database, 1, 2)
+    claims = await claims_of(outbox)
+    assert await claims_of(outbox) == []
+    await database.execute("UPDATE contacts SET title = 'x' WHERE uuid = $1", uuid(1))
+    assert await outbox.done(claims) == []
+    assert await left(database) == {uuid(1)}
+    (again,) = await claims_of(outbox)
+    assert (again.uuid, again.attempts) == (uuid(1), 1)
+
+
+async def test_a_record_that_never_rests_does_not_hold_up_the_tokens_of_others(database: asyncpg.Connection) -> None:
+    outbox = OutboxRepository(database)
+    await add_contacts(database, 1)
+    for _ in range(3):
+        token = await database.fetchval("SELECT last_value FROM outbox_seq")
+        claims = await claims_of(outbox)
+        # A write of another, and once more the restless one.
+        await database.execute("UPDATE contacts SET title = 'x' WHERE uuid = $1", uuid(1))
+        own_token = await database.fetchval("SELECT last_value FROM outbox_seq")
+        await outbox.done(claims)
+        first = await database.fetchval("SELECT first_seq FROM outbox")
+        assert token <= first <= own_token
+        await add_contacts(database, 2)
+        await database.execute("DELETE FROM contacts WHERE uuid = $1", uuid(2))
+        await outbox.done([c for c in await claims_of(outbox) if c.uuid == uuid(2)])
+        await database.execute("UPDATE outbox SET claimed_until = NULL")
+    assert first > 1
+
+
+async def test_an_old_claim_does_not_remove_a_row_that_went_and_came_back(database: asyncpg.Connection) -> None:
+    outbox = OutboxRepository(database)
+    await add_contacts(database, 1)
+    old = await claims_of(outbox)
+    await database.execute("UPDATE contacts SET title = 'x'")
+    await outbox.done(await claims_of(outbox))
+    assert await left(database) == set()
+    await database.execute("UPDATE contacts SET title = 'y'")
+    await outbox.done(old)
+    await outbox.release(old, 60)
+    assert not await outbox.bury(old[0], "late")
+    assert [claim.uuid for claim in await claims_of(outbox)] == [uuid(1)]
+
+
+async def test_a_row_that_a_writer_holds_is_settled_when_he_lets_go(
+    database: asyncpg.Connection, second: asyncpg.Connection
+) -> None:
+    outbox = OutboxRepository(second)
+    await add_contacts(database, 1, 2)
+    claims = await claims_of(outbox)
+    writer = database.transaction()
+    await writer.start()
+    await database.execute("UPDATE contacts SET title = 'x' WHERE uuid = $1", uuid(1))
+    held = await outbox.done(claims)
+    assert [claim.uuid for claim in held] == [uuid(1)]
+    await writer.rollback()
+    assert await outbox.done(held) == []
+    assert await left(database) == set()
+
+
+async def test_what_a_dead_indexer_had_claimed_is_free_at_once(
+    database: asyncpg.Connection, second: asyncpg.Connection, empty_database: str
+) -> None:
+    doomed = await asyncpg.connect(empty_database)
+    dying, living = OutboxRepository(doomed), OutboxRepository(second)
+    await add_contacts(database, 1, 2, 3)
+    number, me = await dying.enter("here"), await living.enter("here")
+    assert len(await dying.claim(number, 2, LEASE)) == 2
+    assert len(await living.claim(me, 10, LEASE)) == 1
+    assert await living.free_claims_of_the_dead(me) == []
+    doomed.terminate()
+    async with asyncio.timeout(5):
+        while await living.free_claims_of_the_dead(me) != [number]:  # noqa: ASYNC110 - its session ends by itself
+            await asyncio.sleep(0.01)
+    assert len(await living.claim(me, 10, LEASE)) == 2
+    assert await database.fetchval("SELECT count(*) FROM indexers") == 1
+
+
+async def test_a_company_with_many_contacts_is_walked_in_slices_between_which_others_have_their_turn(
+    database: asyncpg.Connection,
+) -> None:
+    outbox = OutboxRepository(database)
+    await add_contacts(database, *range(1, 26), company=99)
+    await database.execute("INSERT INTO companies (uuid, name) VALUES ($1, 'Big')", uuid(99))
+    await outbox.done([c for c in await claims_of(outbox) if c.entity == "contact"])
+    await database.execute("UPDATE outbox SET claimed_until = NULL")
+    slices = []
+    for turn in range(3):
+        await add_contacts(database, 101 + turn)
+        claims = await claims_of(outbox, 1000)
+        (company,) = [c for c in claims if c.entity == "company"]
+        slices.append({c.uuid for c in claims if c.entity == "contact" and c.uuid < uuid(100)})
+        await outbox.done([c for c in claims if c.entity == "contact"])
+        assert await outbox.fan_out_small([company], 5) == []
+        walked = await outbox.fan_out_slice(company, 10)
+        assert walked == (turn == 2)
+        if not walked:
+            # Behind all that was queued, and behind its own slice.
+            newest = await database.fetchval("SELECT entity FROM outbox ORDER BY first_seq DESC LIMIT 1")
+            assert newest == "company"
+    await outbox.fanned_out([company])
+    await outbox.done([company])
+    slices.append({c.uuid for c in await claims_of(outbox)})
+    assert [len(found) for found in slices] == [0, 10, 10, 5]
+    assert set.union(*slices) == {uuid(n) for n in range(1, 26)}
+
+
+async def test_a_walk_begins_anew_when_the_company_changes_again(database: asyncpg.Connection) -> None:
+    outbox = OutboxRepository(database)
+    await database.execute("INSERT INTO companies (uuid, name) VALUES ($1, 'Big')", uuid(99))
+    await add_contacts(database, *range(1, 11), company=99)
+    await database.execute("DELETE FROM outbox")
+    await database.execute("UPDATE companies SET name = 'Bigger'")
+    (company,) = await claims_of(outbox)
+    await database.execute("UPDATE companies SET name = 'Biggest'")
+    assert not await outbox.fan_out_slice(company, 4)
+    (again,) = [c for c in await claims_of(outbox) if c.entity == "company"]
+    assert (again.fan_out, again.fan_out_after) == (True, "")
+    await database.execute("UPDATE companies SET phone_number = '+1'")  # of no concern to contacts
+    assert not await outbox.fan_out_slice(again, 4)
+    (further,) = [c for c in await claims_of(outbox) if c.entity == "company"]
+    assert (further.fan_out, further.fan_out_after) == (True, uuid(4))
+
+
+async def test_contacts_written_together_with_their_company_are_not_indexed_twice(
+    database: asyncpg.Connection,
+) -> None:
+    outbox = OutboxRepository(database)
+    async with database.transaction():
+        await database.execute("INSERT INTO companies (uuid, name) VALUES ($1, 'New')", uuid(99))
+        await add_contacts(database, 1, 2, company=99)
+    await add_contacts(database, 3, company=99)
+    claims = await claims_of(outbox)
+    company = [c for c in claims if c.entity == "company"]
+    assert await outbox.fan_out_small(company, 5) == company
+    await outbox.done(claims)
+    assert await left(database) == {uuid(3)}
+
+
+async def test_a_contact_that_comes_while_its_company_is_being_made_gets_its_copies(
+    database: asyncpg.Connection, second: asyncpg.Connection
+) -> None:
+    outbox = OutboxRepository(second)
+    making = database.transaction()
+    await making.start()
+    await database.execute("INSERT INTO companies (uuid, name) VALUES ($1, 'New')", uuid(99))
+    await add_contacts(second, 1, company=99)
+    claims = await claims_of(outbox)
+    (without,), _ = await outbox.documents(CONTACT, [uuid(1)])
+    await outbox.done(claims)
+    await making.commit()
+    (company,) = await claims_of(outbox)
+    assert await outbox.fan_out_small([company], 5) == [company]
+    assert {c.uuid for c in await claims_of(outbox)} == {uuid(1)}
+    (with_company,), _ = await outbox.documents(CONTACT, [uuid(1)])
+    assert with_company.version > without.version
+    assert '"company_name":"New"' in (with_company.source or "")
+
+
+async def test_versions_follow_the_order_of_commits_even_when_numbers_do_not(
+    database: asyncpg.Connection, second: asyncpg.Connection
+) -> None:
+    outbox = OutboxRepository(second)
+    await database.execute("INSERT INTO companies (uuid, name) VALUES ($1, 'Old')", uuid(99))
+    await add_contacts(database, 1, company=99)
+    slow = database.transaction()
+    await slow.start()
+    await database.execute("UPDATE contacts SET title = 'slow'")
+    await second.execute("UPDATE companies SET name = 'Fast'")
+    (first,), _ = await outbox.documents(CONTACT, [uuid(1)])
+    await slow.commit()
+    (then,), _ = await outbox.documents(CONTACT, [uuid(1)])
+    assert then.version > first.version
+    await second.execute("DELETE FROM contacts")
+    (gone,), _ = await outbox.documents(CONTACT, [uuid(1)])
+    assert gone.source is None
+    assert gone.version > then.version
+
+
+async def test_fan_out_gives_way_to_a_writer_at_once(database: asyncpg.Connection, second: asyncpg.Connection) -> None:
+    outbox = OutboxRepository(second)
+    await database.execute("INSERT INTO companies (uuid, name) VALUES ($1, 'Big')", uuid(99))
+    await add_contacts(database, 1, company=99)
+    claims = [c for c in await claims_of(outbox) if c.entity == "company"]
+    async with database.transaction():
+        await database.execute("UPDATE contacts SET title = 'x'")
+        with pytest.raises(asyncpg.LockNotAvailableError):
+            await outbox.fan_out_small(claims, 5)
+        assert await database.fetchval("SELECT 1") == 1
+    assert await outbox.fan_out_small(claims, 5) == claims
+
+
+async def test_a_truncated_table_is_heard_by_the_contacts_too(database: asyncpg.Connection) -> None:
+    outbox = OutboxRepository(database)
+    await database.execute("INSERT INTO companies (uuid, name) VALUES ($1, 'Gone')", uuid(99))
+    await add_contacts(database, 1, company=99)
+    (before,), _ = await outbox.documents(CONTACT, [uuid(1)])
+    await database.execute("DELETE FROM outbox")
+    await database.execute("TRUNCATE companies")
+    (company,) = await claims_of(outbox)
+    assert await outbox.fan_out_small([company], 5) == []
+    assert await outbox.fan_out_slice(company, 10)
+    (after,), _ = await outbox.documents(CONTACT, [uuid(1)])
+    assert after.version > before.version
+    (deleted,), _ = await outbox.documents(COMPANY, [uuid(99)])
+    assert deleted.source is None

@@ -1,0 +1,170 @@
+"""The files an export writes, on the running stack."""
+
+import csv
+import gzip
+import io
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import httpx
+import pytest
+from connectra_common.records.csv_rows import Header, RowReader
+
+Job = dict[str, Any]
+Exporter = Callable[..., Awaitable[tuple[Job, bytes]]]
+
+
+@pytest.fixture
+def run_export(api: httpx.AsyncClient, finished: Callable[..., Awaitable[Job]]) -> Exporter:
+    """`await run_export(service, vql, **job_data)`: the job, once it has ended, and its file."""
+
+    async def run(service: str, vql: dict[str, Any], **job_data: Any) -> tuple[Job, bytes]:
+        body = {"job_type": "export_csv_file", "job_data": {"service": service, "vql": vql, **job_data}}
+        answer = await api.post("/common/jobs/create", json=body)
+        assert answer.status_code == 201, answer.text
+        job = await finished(answer.json()["data"]["uuid"])
+        assert job["status"] == "completed", job["job_response"]
+        files = (await api.get(f"/common/jobs/{job['uuid']}/files")).json()["data"]
+        (file,) = [file for file in files if file["kind"] == "result"]
+        async with httpx.AsyncClient(trust_env=False) as store:
+            data = (await store.get(file["download_url"])).content
+        assert file["size_bytes"] == job["job_response"]["bytes"] == len(data)
+        return job, data
+
+    return run
+
+
+@pytest.fixture
+async def tag(api: httpx.AsyncClient) -> str:
+    """Of two companies and three people, one of whom has no company, searchable."""
+    tag = uuid4().hex
+    companies = [
+        {
+            "uuid": str(uuid4()),
+            "name": f"=HYPERLINK({tag})",
+            "industries": ["a", "b"],
+            "normalized_domain": f"a{tag}.example",
+        },
+        {"uuid": str(uuid4()), "name": f"Müller, {tag}", "employees_count": 7, "normalized_domain": f"b{tag}.example"},
+    ]
+    contacts = [
+        {"first_name": "ann", "title": "@boss", "company_id": companies[0]["uuid"], "mobile_phone": "+14155550123"},
+        {"first_name": "bob", "title": '-1+2 "x"\ny', "company_id": companies[1]["uuid"], "departments": ["+c", "d"]},
+        {"first_name": "cem", "title": "plain"},
+    ]
+    for contact in contacts:
+        contact |= {"uuid": str(uuid4()), "last_name": tag, "email": f"{contact['first_name']}@{tag}.example"}
+    for path, records in (("/companies/bulk", companies), ("/contacts/bulk", contacts)):
+        answer = await api.post(path, json={"data": records})
+        assert answer.status_code == 200, answer.text
+    token = answer.headers["x-consistency-token"]
+    assert (await api.post("/contacts/count", json={}, headers={"x-consistency-token": token})).status_code == 200
+    return tag
+
+
+def of(tag: str, *columns: str) -> dict[str, Any]:
+    names = ["ann", "bob", "cem"]
+    emails = [f"{name}@{tag}.example" for name in names]
+    return {"where": {"keyword_match": {"must": {"email": emails}}}, "select_columns": list(columns)}
+
+
+def cells(data: bytes) -> dict[str, dict[str, str]]:
+    return {row["first_name"]: row for row in csv.DictReader(io.StringIO(data.decode(), newline=""))}
+
+
+async def test_columns_of_the_company_stand_beside_those_of_the_contact(run_export: Exporter, tag: str) -> None:
+    columns = ("first_name", "company.name", "company.employees_count", "company.industries", "company.created_at")
+    job, data = await run_export("contact", of(tag, *columns), keep_formulas=True)
+    rows = cells(data)
+    assert data.decode().splitlines()[0] == ",".join(columns)
+    assert job["job_response"]["rows"] == len(rows) == 3
+    assert rows["ann"]["company.name"] == f"=HYPERLINK({tag})"
+    assert rows["ann"]["company.industries"] == "a,b"
+    assert (rows["bob"]["company.name"], rows["bob"]["company.employees_count"]) == (f"Müller, {tag}", "7")
+    assert rows["bob"]["company.created_at"].endswith("Z")
+    assert set(list(rows["cem"].values())[1:]) == {""}
+
+
+async def test_what_a_spreadsheet_would_calculate_is_made_harmless_and_comes_back_by_an_import(
+    run_export: Exporter, tag: str
+) -> None:
+    columns = ("first_name", "title", "departments", "mobile_phone", "company.name")
+    _, data = await run_export("contacts", of(tag, *columns))
+    rows = cells(data)
+    assert rows["ann"]["title"] == "'@boss"
+    assert rows["ann"]["mobile_phone"] == "+14155550123"
+    assert rows["ann"]["company.name"] == f"'=HYPERLINK({tag})"
+    assert rows["bob"]["title"] == '\'-1+2 "x"\ny'
+    assert rows["bob"]["departments"] == "'+c,d"
+    assert rows["cem"]["title"] == "plain"
+    _, data = await run_export("contacts", of(tag, *columns), keep_formulas=True)
+    kept = cells(data)
+    assert (kept["ann"]["title"], kept["bob"]["departments"]) == ("@boss", "+c,d")
+
+    reader = RowReader(Header.read(["first_name", "title", "departments", "company"]))
+    names = ("first_name", "title", "departments", "company.name")
+    for name, row in rows.items():
+        assert reader.read([row[n] for n in names]) == reader.read([kept[name][n] for n in names])
+
+
+async def test_json_lines_have_the_types_of_the_answers(run_export: Exporter, tag: str) -> None:
+    columns = ("first_name", "title", "departments", "created_at", "company.employees_count", "company.industries")
+    job, data = await run_export("contact", of(tag, *columns), format="ndjson")
+    rows = {row["first_name"]: row for row in map(json.loads, data.decode().splitlines())}
+    assert job["job_response"]["s3_key"].endswith(f"{job['uuid']}.ndjson")
+    assert job["job_response"]["rows"] == len(rows) == 3
+    assert all(tuple(row) == columns for row in rows.values())
+    assert rows["bob"]["title"] == '-1+2 "x"\ny'
+    assert (rows["bob"]["departments"], rows["cem"]["departments"]) == (["+c", "d"], [])
+    assert rows["ann"]["created_at"].endswith("Z")
+    assert (rows["bob"]["company.employees_count"], rows["ann"]["company.industries"]) == (7, ["a", "b"])
+    assert (rows["cem"]["company.employees_count"], rows["cem"]["company.industries"]) == (None, None)
+
+
+@pytest.mark.parametrize("format", ["csv", "ndjson"])
+async def test_a_packed_file_has_the_same_text(run_export: Exporter, tag: str, format: str) -> None:
+    vql = of(tag, "uuid", "title", "email")
+    _, plain = await run_export("contact", vql, format=format)
+    job, packed = await run_export("contact", vql, format=format, gzip=True)
+    assert job["job_response"]["s3_key"].endswith(f".{format}.gz")
+    assert gzip.decompress(packed) == plain
+
+
+@pytest.mark.parametrize("format", ["csv", "ndjson"])
+async def test_a_query_that_finds_nothing_gives_a_file_without_rows(run_export: Exporter, format: str) -> None:
+    nobody = {"where": {"keyword_match": {"must": {"email": uuid4().hex}}}, "select_columns": ["uuid", "email"]}
+    job, data = await run_export("contact", nobody, format=format)
+    assert job["job_response"]["rows"] == 0
+    assert data == (b"uuid,email\n" if format == "csv" else b"")
+
+
+@pytest.mark.parametrize("where", [{}, {"where": {"range_query": {"must": {"created_at": {"gte": "2000-01-01"}}}}}])
+async def test_everything_is_there_once_with_and_without_conditions(
+    run_export: Exporter, tag: str, postgres: asyncpg.Connection, where: dict[str, Any]
+) -> None:
+    job, data = await run_export("contact", {**where, "select_columns": ["uuid"]}, format="ndjson")
+    uuids = [json.loads(line)["uuid"] for line in data.decode().splitlines()]
+    assert len(uuids) == len(set(uuids)) == job["job_response"]["rows"]
+    stored = await postgres.fetch("SELECT uuid FROM contacts WHERE deleted_at IS NULL")
+    assert set(uuids) == {row[0] for row in stored}
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"vql": {"select_columns": ["uuid", "company.nmae"]}}, "job_data.vql.select_columns[1]"),
+        ({"service": "company", "vql": {"select_columns": ["company.name"]}}, "job_data.vql.select_columns[0]"),
+        ({"format": "xlsx"}, "job_data.format"),
+        ({"gzip": "yes"}, "job_data.gzip"),
+    ],
+)
+async def test_a_wrong_export_is_refused_when_it_is_made(
+    api: httpx.AsyncClient, change: dict[str, Any], field: str
+) -> None:
+    data = {"service": "contact", "vql": {"select_columns": ["uuid"]}, **change}
+    answer = await api.post("/common/jobs/create", json={"job_type": "export_csv_file", "job_data": data})
+    assert answer.status_code == 400
+    assert [f["field"] for f in answer.json()["details"]["fields"]] == [field]

@@ -1,0 +1,150 @@
+"""What an import takes, counts and refuses, on the running stack."""
+
+import csv
+import gzip
+import io
+from collections.abc import Awaitable, Callable
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import httpx
+import pytest
+
+Job = dict[str, Any]
+Importer = Callable[..., Awaitable[Job]]
+
+
+@pytest.fixture
+def run_import(api: httpx.AsyncClient, finished: Callable[..., Awaitable[Job]]) -> Importer:
+    """`await run_import(data, **job_data)`: the job, once it has ended."""
+
+    async def run(data: bytes, name: str = "people.csv", **job_data: Any) -> Job:
+        upload = (await api.get("/common/upload-url", params={"filename": name})).json()
+        async with httpx.AsyncClient(trust_env=False) as store:
+            (await store.put(upload["upload_url"], content=data)).raise_for_status()
+        body = {"job_type": "insert_csv_file", "job_data": {"s3_key": upload["s3_key"], **job_data}}
+        answer = await api.post("/common/jobs/create", json=body)
+        assert answer.status_code == 201, answer.text
+        return await finished(answer.json()["data"]["uuid"])
+
+    return run
+
+
+@pytest.fixture
+def rejected_rows(api: httpx.AsyncClient) -> Callable[[Job], Awaitable[list[list[str]]]]:
+    """`await rejected_rows(job)`: the lines of the rejected file, its header first."""
+
+    async def fetch(job: Job) -> list[list[str]]:
+        files = (await api.get(f"/common/jobs/{job['uuid']}/files")).json()["data"]
+        url = next(file["download_url"] for file in files if file["kind"] == "rejected")
+        async with httpx.AsyncClient(trust_env=False) as store:
+            return list(csv.reader(io.StringIO((await store.get(url)).text, newline="")))
+
+    return fetch
+
+
+def people(tag: str, rows: int, bad: int = 0) -> bytes:
+    """A file of people with so many rows among them that are refused."""
+    lines = [f"{tag} {n},{n}@{tag}.example\n" for n in range(rows)]
+    lines[rows // 2 : rows // 2] = [f'short {n}\n"",""\n' for n in range((bad + 1) // 2)]
+    return ("first_name,email\n" + "".join(lines[: rows + bad])).encode()
+
+
+@pytest.mark.parametrize("members", [1, 3])
+async def test_a_gzip_file_is_known_by_its_content(
+    run_import: Importer, postgres: asyncpg.Connection, members: int
+) -> None:
+    tag = uuid4().hex
+    data = people(tag, 5_000)
+    parts = [data[n * len(data) // members : (n + 1) * len(data) // members] for n in range(members)]
+    packed = b"".join(map(gzip.compress, parts)) + b"\0" * 7
+    job = await run_import(packed)
+    response = job["job_response"]
+    assert job["status"] == "completed", response
+    assert (response["rows"], response["created"], response["rejected"]) == (5_000, 5_000, 0)
+    assert (response["bytes"], response["unpacked_bytes"]) == (len(packed), len(data))
+    assert job["progress"]["bytes"] == job["progress"]["total_bytes"] == len(packed)
+    assert await postgres.fetchval("SELECT count(*) FROM contacts WHERE email LIKE $1", f"%@{tag}.example") == 5_000
+
+
+async def test_files_that_are_no_text_fail_with_what_is_wrong(run_import: Importer) -> None:
+    packed = gzip.compress(people(uuid4().hex, 100))
+    text = people(uuid4().hex, 3).decode()
+    wrong = {
+        "the gzip file ends too early": packed[:-20],
+        "the gzip file is damaged": packed[:40] + b"\xff\xff\xff\xff" + packed[44:],
+        "ZIP archive or a spreadsheet": b"PK\x03\x04" + bytes(100),
+        "not UTF-8: byte 0xff at offset 0": text.encode("utf-16"),
+        "byte 0x00 at offset 1 (line 1); it looks like UTF-16": text.encode("utf-16-le"),
+        "not UTF-8: byte 0xfc at offset 21 (line 2)": "first_name,email\nJ. Müller,\n".encode("latin-1"),
+    }
+    for message, data in wrong.items():
+        job = await run_import(data)
+        assert job["status"] == "failed", message
+        assert message in job["job_response"]["runtime_errors"][0]
+
+
+@pytest.mark.parametrize(("allowed", "status"), [(0, "failed"), (9, "failed"), (10, "completed")])
+async def test_more_rejected_rows_than_a_number_make_it_fail(
+    run_import: Importer, rejected_rows: Callable[..., Any], allowed: int, status: str
+) -> None:
+    job = await run_import(people(uuid4().hex, 100, 10), max_rejected=allowed)
+    response = job["job_response"]
+    assert (job["status"], response["rejected"]) == (status, 10), response
+    assert len(await rejected_rows(job)) == 11
+    if status == "failed":
+        assert response["runtime_errors"] == [f"10 of 110 rows were rejected; max_rejected allows {allowed}"]
+        assert "messages" not in response
+
+
+@pytest.mark.parametrize(("allowed", "status"), [(0.05, "failed"), (0.1, "completed")])
+async def test_a_larger_share_of_rejected_rows_makes_it_fail(run_import: Importer, allowed: float, status: str) -> None:
+    job = await run_import(people(uuid4().hex, 100, 10), max_rejected=allowed)
+    assert job["status"] == status, job["job_response"]
+    assert ("runtime_errors" in job["job_response"]) is (status == "failed")
+
+
+async def test_it_stops_with_the_batch_that_exceeds_the_number(run_import: Importer) -> None:
+    bad = ("first_name,email\n" + "short\n" * 30_000).encode()
+    job = await run_import(bad, max_rejected=5)
+    assert job["status"] == "failed"
+    assert 5 < job["job_response"]["rejected"] < 30_000
+
+
+@pytest.mark.parametrize("allowed", [-1, 0.0, 1.0, 1.5, "5", True])
+async def test_another_max_rejected_is_refused(api: httpx.AsyncClient, allowed: object) -> None:
+    body = {"job_type": "insert_csv_file", "job_data": {"s3_key": "a", "max_rejected": allowed}}
+    answer = await api.post("/common/jobs/create", json=body)
+    assert answer.status_code == 400
+    assert [f["field"] for f in answer.json()["details"]["fields"]] == ["job_data.max_rejected"]
+
+
+async def test_a_validation_says_what_an_import_would_reject_and_stores_nothing(
+    run_import: Importer, rejected_rows: Callable[..., Any], postgres: asyncpg.Connection
+) -> None:
+    tag = uuid4().hex
+    text = io.StringIO(newline="")
+    rows = [["Company", "employees", "first_name", "Note", "email"]]
+    rows += [[f"{tag} {n % 7}", "12", f"{tag} {n}", "x", f"{n}@{tag}.example"] for n in range(5_000)]
+    rows[100:100] = [["a", "-5", "b", "", ""], ["only", "three", "cells"], [""] * 5, ["", "-7", "two\nlines", "", "x"]]
+    csv.writer(text, delimiter=";", lineterminator="\r\n").writerows(rows)
+    data = b"\xef\xbb\xbf" + text.getvalue().encode()
+
+    dry = await run_import(gzip.compress(data), validate_only=True)
+    response = dry["job_response"]
+    assert dry["status"] == "completed", response
+    assert response["messages"] == "Validation completed successfully; nothing was stored"
+    assert response["unknown_columns"] == ["Note"]
+    assert await postgres.fetchval("SELECT count(*) FROM contacts WHERE email LIKE $1", f"%@{tag}.example") == 0
+    assert await postgres.fetchval("SELECT count(*) FROM import_batches WHERE job_uuid = $1", dry["uuid"]) == 0
+
+    real = await run_import(data)
+    for name in ("rows", "rejected"):
+        assert response[name] == real["job_response"][name]
+    assert (response["companies"], response["contacts"]) == (5_000, 5_000)
+    assert await rejected_rows(dry) == await rejected_rows(real)
+
+    failed = await run_import(data, validate_only=True, max_rejected=3)
+    assert failed["status"] == "failed"
+    assert failed["job_response"]["rejected"] == 4

@@ -1,0 +1,290 @@
+"""Any order of claims, runs, deaths, sweeps, cancellations and retries, against a model of who holds a job."""
+
+import asyncio
+from collections.abc import Coroutine, Iterator
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from connectra_common.db import engine as db
+from connectra_common.db import migrate
+from connectra_common.settings import PostgresSettings
+from connectra_jobs import repository
+from connectra_jobs.models import NewJob
+from connectra_jobs.repository import Claim
+from connectra_jobs.states import FIRST_TIME, LANES, MAX_LOST_RUNS, RUNNING, Lane, source_of
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from pydantic import SecretStr
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+T = TypeVar("T")
+
+
+@dataclass
+class Held:
+    """A claim a worker once got; it may have lost it since."""
+
+    claim: Claim
+    attempt: int | None = None
+
+
+@dataclass
+class Model:
+    """What is expected of a job."""
+
+    uuid: str
+    retry_count: int
+    status: str = "open"
+    holder: Held | None = None
+    expired: bool = False
+    cancel_requested: bool = False
+    # None, later, or now: when it may be retried.
+    due: str | None = None
+    attempts: int = 0
+    outcomes: list[str | None] = field(default_factory=list)
+
+    @property
+    def failures(self) -> int:
+        return self.outcomes.count("failed")
+
+    def claimable(self, lane: Lane) -> bool:
+        if self.cancel_requested or self.status != lane.source:
+            return False
+        return lane is FIRST_TIME or (self.retry_count >= max(1, self.failures) and self.due != "later")
+
+    def let_go(self, status: str, outcome: str | None = None, due: str | None = None) -> None:
+        self.status, self.holder, self.expired, self.due = status, None, False, due
+        if outcome:
+            self.outcomes[-1] = outcome
+
+    def fail(self) -> None:
+        self.let_go("failed", "failed", "later" if self.failures + 1 <= self.retry_count else None)
+
+
+class Jobs(RuleBasedStateMachine):
+    """Drives the repository as runners, the sweep and users do."""
+
+    loop: asyncio.Runner
+    engine: AsyncEngine
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.jobs: list[Model] = []
+        self.held: list[Held] = []
+
+    @initialize()
+    def empty(self) -> None:
+        self.execute("TRUNCATE jobs CASCADE")
+
+    @rule(retry_count=st.integers(0, 2))
+    def add(self, retry_count: int) -> None:
+        job = self.call("insert", str(uuid4()), NewJob("insert_csv_file", {"s3_key": "a"}, retry_count))
+        self.jobs.append(Model(job.uuid, retry_count))
+
+    @rule(lane=st.sampled_from(list(LANES.values())), free=st.integers(1, 3), queue_size=st.integers(1, 4))
+    def claim(self, lane: Lane, free: int, queue_size: int) -> None:
+        holding = sum(job.holder is not None for job in self.jobs)
+        wanted = [job for job in self.jobs if job.claimable(lane)][: max(0, min(free, queue_size - holding))]
+        worker = uuid4().hex
+        claims = self.call("claim", lane, worker, free=free, queue_size=queue_size, types=None, lease_seconds=600)
+        assert [claim.job.uuid for claim in claims] == [job.uuid for job in wanted]
+        for claim, job in zip(claims, wanted, strict=True):
+            job.holder, job.status = Held(claim), lane.queued
+            self.held.append(job.holder)
+
+    @precondition(lambda self: self.held)
+    @rule(data=st.data())
+    def start(self, data: st.DataObject) -> None:
+        held, job = self.some_worker(data)
+        attempt = self.call("start", held.claim, 600)
+        may = job.holder is held and held.attempt is None
+        assert (attempt is not None) == may
+        if may:
+            held.attempt, job.status, job.expired = attempt, held.claim.lane.running, False
+            job.attempts += 1
+            job.outcomes.append(None)
+            assert attempt == len(job.outcomes)
+
+    @precondition(lambda self: self.held)
+    @rule(data=st.data())
+    def renew(self, data: st.DataObject) -> None:
+        held, job = self.some_worker(data)
+        answer = self.call("renew", held.claim, {"rows": 1}, 600)
+        running = job.holder is held and job.status in RUNNING
+        assert answer is (job.cancel_requested if running else None)
+        if running:
+            job.expired = False
+
+    @precondition(lambda self: any(held.attempt for held in self.held))
+    @rule(data=st.data(), end=st.sampled_from(["complete", "fail", "cancelled"]))
+    def end(self, data: st.DataObject, end: str) -> None:
+        held, job = self.some_worker(data, started=True)
+        if end == "complete":
+            done = self.call("complete", held.claim, held.attempt, {"rows": 1}, {})
+        else:
+            done = self.call("fail", held.claim, held.attempt, "no", {}, {}, cancelled=end == "cancelled")
+        assert done == (job.holder is held)
+        if done and end == "complete":
+            job.let_go("completed", "completed")
+        elif done and end == "cancelled":
+            job.let_go("failed", "cancelled")
+        elif done:
+            job.fail()
+
+    @precondition(lambda self: self.held)
+    @rule(data=st.data())
+    def hand_back(self, data: st.DataObject) -> None:
+        held, job = self.some_worker(data)
+        done = self.call("hand_back", held.claim, held.attempt, None)
+        assert done == (job.holder is held)
+        if done:
+            job.attempts -= held.attempt is not None
+            source = held.claim.lane.source
+            job.let_go(source, "handed_back" if held.attempt else None, "now" if source == "failed" else None)
+
+    @precondition(lambda self: any(job.holder for job in self.jobs))
+    @rule(data=st.data())
+    def expire(self, data: st.DataObject) -> None:
+        job = data.draw(st.sampled_from([job for job in self.jobs if job.holder]))
+        self.execute("UPDATE jobs SET lease_until = now() - interval '1 s' WHERE uuid = :uuid", uuid=job.uuid)
+        job.expired = True
+
+    @rule()
+    def sweep(self) -> None:
+        expired = [job for job in self.jobs if job.expired]
+        assert [item.job.uuid for item in self.call("sweep")] == [job.uuid for job in expired]
+        for job in expired:
+            source, ran = source_of(job.status), job.status in RUNNING
+            if ran and job.cancel_requested:
+                job.let_go("failed", "cancelled")
+            elif ran and lost_in_a_row(job) + 1 > MAX_LOST_RUNS:
+                job.fail()
+            else:
+                job.let_go(source, "lost" if ran else None, "now" if source == "failed" else None)
+
+    @precondition(lambda self: any(job.due == "later" for job in self.jobs))
+    @rule()
+    def time_passes(self) -> None:
+        self.execute("UPDATE jobs SET run_after = now() WHERE run_after IS NOT NULL")
+        for job in self.jobs:
+            job.due = "now" if job.due else None
+
+    @precondition(lambda self: self.jobs)
+    @rule(data=st.data())
+    def cancel(self, data: st.DataObject) -> None:
+        job = data.draw(st.sampled_from(self.jobs))
+        answer = self.call("cancel", job.uuid, "no")
+        if job.status in ("open", "in_queue", "retry_in_queued"):
+            job.let_go("failed")
+        elif job.status == "failed" and job.due and not job.cancel_requested:
+            job.due = None
+        elif job.status not in RUNNING:
+            assert answer is None
+            return
+        assert answer.status == job.status
+        job.cancel_requested = True
+
+    @precondition(lambda self: self.jobs)
+    @rule(data=st.data())
+    def reopen(self, data: st.DataObject) -> None:
+        job = data.draw(st.sampled_from(self.jobs))
+        answer = self.call("reopen", job.uuid)
+        assert (answer is not None) == (job.status == "failed")
+        if answer:
+            job.let_go("open")
+            job.cancel_requested = False
+
+    @invariant()
+    def the_table_is_what_was_expected(self) -> None:
+        rows = {row["uuid"]: row for row in self.execute("SELECT *, run_after > now() AS later FROM jobs")}
+        runs: dict[str, list[str | None]] = {}
+        for run in self.execute("SELECT * FROM job_attempts ORDER BY job_uuid, attempt"):
+            assert (run["outcome"] is None) == (run["ended_at"] is None)
+            runs.setdefault(run["job_uuid"], []).append(run["outcome"])
+        assert set(rows) == {job.uuid for job in self.jobs}
+        for job in self.jobs:
+            row = rows[job.uuid]
+            assert (row["status"], row["attempts"], row["cancel_requested"]) == (
+                job.status,
+                job.attempts,
+                job.cancel_requested,
+            )
+            assert row["lease_owner"] == (job.holder.claim.worker if job.holder else None)
+            assert {None: None, True: "later", False: "now"}[row["later"]] == job.due
+            assert runs.get(job.uuid, []) == job.outcomes
+
+    def some_worker(self, data: st.DataObject, started: bool = False) -> tuple[Held, Model]:
+        """Any worker that ever held a job, however long ago, and the job."""
+        held = data.draw(st.sampled_from([held for held in self.held if held.attempt or not started]))
+        return held, next(job for job in self.jobs if job.uuid == held.claim.job.uuid)
+
+    def call(self, name: str, *arguments: Any, **named: Any) -> Any:
+        async def work() -> Any:
+            async with self.engine.begin() as connection:
+                return await getattr(repository, name)(connection, *arguments, **named)
+
+        return self.run(work())
+
+    def execute(self, statement: str, **parameters: Any) -> list[dict[str, Any]]:
+        async def work() -> list[dict[str, Any]]:
+            async with self.engine.begin() as connection:
+                result = await connection.execute(text(statement), parameters)
+                return [dict(row) for row in result.mappings()] if result.returns_rows else []
+
+        return self.run(work())
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self.loop.run(work)
+
+
+def lost_in_a_row(job: Model) -> int:
+    """Runs that were lost since the last that failed."""
+    last = max((n for n, outcome in enumerate(job.outcomes) if outcome == "failed"), default=-1)
+    return job.outcomes[last + 1 :].count("lost")
+
+
+@pytest.fixture
+def machine(stack: Any) -> Iterator[type[Jobs]]:
+    """The machine on a database of its own, which no runner of the stack looks at."""
+    name = f"jobs_{uuid4().hex[:8]}"
+    url = urlsplit(stack.postgres)._replace(path=f"/{name}").geturl()
+
+    async def admin(statement: str) -> None:
+        connection = await asyncpg.connect(stack.postgres)
+        await connection.execute(statement)
+        await connection.close()
+
+    async def open_engine() -> AsyncEngine:
+        engine = db.create_engine(PostgresSettings(connection=SecretStr(url)), "test")
+        async with migrate.locked(engine) as migration:
+            await migrate.upgrade(migration)
+        return engine
+
+    with asyncio.Runner() as runner:
+        runner.run(admin(f"CREATE DATABASE {name}"))
+        engine = runner.run(open_engine())
+        yield type("JobsHere", (Jobs,), {"loop": runner, "engine": engine})
+        runner.run(engine.dispose())
+        runner.run(admin(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+def test_whatever_happens_a_job_has_one_holder_and_a_stale_worker_changes_nothing(machine: type[Jobs]) -> None:
+    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+        machine,
+        settings=settings(
+            max_examples=30, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+        ),
+    )

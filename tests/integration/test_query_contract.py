@@ -1,0 +1,165 @@
+"""The documented rows of VQL, one by one, through the gateway; where a list is answered, the typed door must answer alike."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import httpx
+import pytest
+from connectra.query.v1 import query_service_pb2 as pb
+from connectra_common.requests import read
+from connectra_common.vql.model import Vql
+from connectra_common.vql.proto import to_proto
+
+PEOPLE = (
+    # first_name, title, seniority, departments, city, employees of the company, day of creation
+    ("ann", "Head of Sales", "VP", ["Sales"], "Bonn", 10, "2024-01-14"),
+    ("ben", "Sales Manager", "Head", ["Sales", "Ops"], "köln", 200, "2024-01-15"),
+    ("cem", "Nimbus Software Engineer", "entry", [], "rom", 3000, "2024-01-16"),
+    ("dora", "Jürgen's Assistant", None, ["Ops"], None, None, "2024-02-01"),
+)
+
+
+@pytest.fixture(scope="module")
+async def mark(stack: Any) -> AsyncIterator[str]:
+    postgres, mark = await asyncpg.connect(stack.postgres), f"k{uuid4().hex[:10]}"
+    for first, title, seniority, departments, city, employees, day in PEOPLE:
+        company = str(uuid4()) if employees else None
+        if company:
+            await postgres.execute(
+                "INSERT INTO companies (uuid, name, employees_count) VALUES ($1, $2, $3)", company, first, employees
+            )
+        await postgres.execute(
+            """INSERT INTO contacts (uuid, first_name, title, seniority, departments, city, company_id, stage, created_at)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, ($9 || ' 12:00 UTC')::text::timestamptz)""",
+            *(str(uuid4()), first, title, seniority, departments, city, company, mark, day),
+        )
+    token = await postgres.fetchval("SELECT last_value FROM outbox_seq")
+    async with asyncio.timeout(60):
+        while await postgres.fetchval("SELECT EXISTS (SELECT FROM outbox WHERE first_seq <= $1)", token):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    headers = {"x-api-key": stack.api_key, "x-consistency-token": str(token)}
+    async with httpx.AsyncClient(base_url=stack.gateway, headers=headers, trust_env=False) as client:
+        assert (await client.post("/contacts/count", json={})).status_code == 200
+    yield mark
+    await postgres.execute("DELETE FROM contacts WHERE stage = $1", mark)
+    await postgres.close()
+
+
+def text(value: str, kind: str, field: str = "title", side: str = "must", **more: Any) -> dict[str, Any]:
+    return {"text_matches": {side: [{"text_value": value, "filter_key": field, "search_type": kind, **more}]}}
+
+
+def both(*texts: dict[str, Any]) -> dict[str, Any]:
+    return {"text_matches": {"must": [t["text_matches"]["must"][0] for t in texts]}}
+
+
+SIZE, DAY = "company_employees_count", "created_at"
+
+
+@pytest.mark.parametrize(
+    ("where", "expected"),
+    [
+        (None, "ann ben cem dora"),
+        ({}, "ann ben cem dora"),
+        (text("head of sales", "exact"), "ann"),
+        (text("head sales", "exact"), ""),
+        (text("head sales", "exact", slop=1), "ann"),
+        (text("manager sales", "shuffle"), "ben"),
+        (text("manager head", "shuffle", operator="or"), "ann ben"),
+        (text("managre", "shuffle", fuzzy=True), "ben"),
+        (text("managre", "shuffle"), ""),
+        (text("softw", "substring"), "cem"),
+        (text("sof", "substring"), "cem"),
+        (text("softwarehouse", "substring"), ""),
+        (text("nimbuz", "substring"), ""),
+        (text("mbus soft", "substring"), "cem"),
+        (text("mbus head", "substring", operator="or"), "ann cem"),
+        (text("jurgen's", "exact"), "dora"),
+        (text("KOLN", "exact", "city"), "ben"),
+        (both(text("head", "exact"), text("engineer", "exact")), "ann cem"),
+        (both(text("sales", "exact"), text("ann", "exact", "first_name")), "ann"),
+        (text("sales", "exact", side="must_not"), "cem dora"),
+        ({"keyword_match": {"must": {"seniority": "vp"}}}, "ann"),
+        ({"keyword_match": {"must": {"seniority": ["VP", "Entry"]}}}, "ann cem"),
+        ({"keyword_match": {"must": {"departments": "ops"}}}, "ben dora"),
+        ({"keyword_match": {"must_not": {"departments": ["ops", "x"]}}}, "ann cem"),
+        ({"keyword_match": {"must": {SIZE: 200}}}, "ben"),
+        ({"range_query": {"must": {SIZE: {"gte": 10, "lt": 3000}}}}, "ann ben"),
+        ({"range_query": {"must": {SIZE: {"gt": 10, "lte": 3000}}}}, "ben cem"),
+        ({"range_query": {"must_not": {SIZE: {"gte": 200}}}}, "ann dora"),
+        ({"range_query": {"must": {DAY: {"gte": "2024-01-15", "lte": "2024-01-16"}}}}, "ben cem"),
+        ({"range_query": {"must": {DAY: {"gt": "2024-01-15T12:00:00Z"}}}}, "cem dora"),
+    ],
+)
+async def test_a_condition_finds_what_is_documented_through_both_doors(
+    mark: str, api: httpx.AsyncClient, query: Any, where: dict[str, Any] | None, expected: str
+) -> None:
+    document: dict[str, Any] = {"filters": {"field": "stage", "operator": "eq", "value": mark}}
+    if where is not None:
+        document["where"] = where
+    rows = (await api.post("/contacts", json=document)).json()["data"]
+    assert sorted(row["first_name"] for row in rows) == expected.split()
+    assert (await api.post("/contacts/count", json=document)).json() == {"count": len(rows), "success": True}
+    typed = await query.ListContacts(pb.ListContactsRequest(query=to_proto(read(Vql, document))))
+    assert [row.contact.uuid for row in typed.rows] == [row["uuid"] for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ({"where": text("a", "fuzzy")}, "'exact', 'shuffle' or 'substring'"),
+        ({"where": text("abc", "exact", "tittle")}, "did you mean 'title'?"),
+        ({"where": text("ab", "substring")}, "at least 3 characters"),
+        ({"where": {"keyword_match": {"must": {"stage": []}}}}, "the list is empty"),
+        ({"where": {"range_query": {"must": {DAY: {"gte": "soon"}}}}}, "is not a date"),
+        ({"where": {"range_query": {"must": {SIZE: {"gte": "many"}}}}}, "is not a number"),
+        ({"limit": 101}, "ERR_PAGE_SIZE_EXCEEDED: the requested page size surpasses"),
+        ({"page": 11}, "ERR_PAGE_OUT_OF_RANGE: the requested page number"),
+        ({"select_columns": ["company_name"]}, "select_columns[0]"),
+        ({"order_by": [{"order_by": "id"}], "cursor": ["1", "x"], "page": 2}, "cannot be given together with page"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/contacts", "/contacts/", "/contacts/count", "/v1/contacts"])
+async def test_a_refusal_is_a_400_on_lists_and_counts(
+    api: httpx.AsyncClient, path: str, document: dict[str, Any], message: str
+) -> None:
+    answer = await api.post(path, json=document)
+    assert (answer.status_code, answer.json()["error_code"]) == (400, "VALIDATION_ERROR")
+    assert message in answer.json()["message"]
+
+
+async def names(api: httpx.AsyncClient, mark: str, **more: Any) -> list[str]:
+    document = {"where": {"keyword_match": {"must": {"stage": mark}}}, **more}
+    answer = await api.post("/contacts", json=document)
+    assert answer.status_code == 200, answer.text
+    return [row["first_name"] for row in answer.json()["data"]]
+
+
+@pytest.mark.parametrize("order", [SIZE, DAY, "id", "first_name"])
+async def test_order_and_cursors_by_text_number_date_and_id(mark: str, api: httpx.AsyncClient, order: str) -> None:
+    by = [{"order_by": order, "order_direction": "asc"}]
+    assert await names(api, mark, order_by=by) == ["ann", "ben", "cem", "dora"]
+    assert await names(api, mark, order_by=by, page=2, limit=2) == ["cem", "dora"]
+    assert await names(api, mark, order_by=by, offset=1, limit=2) == ["ben", "cem"]
+    assert await names(api, mark, page=0, limit=-1) == ["dora", "cem", "ben", "ann"]  # newest first
+    document = {"where": {"keyword_match": {"must": {"stage": mark}}}, "order_by": by, "limit": 2}
+    rows = (await api.post("/contacts", json=document)).json()["data"]
+    assert all(isinstance(value, str) for value in rows[1]["cursor"])
+    for name in ("cursor", "search_after"):
+        assert await names(api, mark, order_by=by, **{name: rows[1]["cursor"]}) == ["cem", "dora"]
+    plain = [int(v) if v.isdecimal() else v for v in rows[1]["cursor"]]
+    assert await names(api, mark, order_by=by, cursor=plain) == ["cem", "dora"]
+
+
+async def test_selected_columns_need_neither_uuid_nor_company_uuid(mark: str, api: httpx.AsyncClient) -> None:
+    document = {
+        "where": {"keyword_match": {"must": {"stage": mark, "first_name": "ann"}}},
+        "select_columns": ["title"],
+        "company_config": {"populate": True, "select_columns": ["employees_count"]},
+    }
+    (row,) = (await api.post("/contacts", json=document)).json()["data"]
+    assert (row["title"], row["company"]) == ("Head of Sales", {"employees_count": 10})
+    assert set(row) == {"title", "company", "cursor"}

@@ -1,0 +1,181 @@
+"""Filters and their values through the gateway and the typed door, and the sweep that keeps stored values true."""
+
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import grpc
+import httpx
+import pytest
+from connectra.query.v1 import query_service_pb2 as pb
+from connectra_common.db.filter_values import FilterValueSweep, Swept
+from connectra_query.filters import service as filter_service
+from connectra_query.filters.service import FilterService, FilterValuesRequest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+
+async def people(connection: asyncpg.Connection, *rows: dict[str, Any], table: str = "contacts") -> None:
+    for row in rows:
+        row = {"uuid": str(uuid4()), **row}
+        marks = ", ".join(f"${i + 1}" for i in range(len(row)))
+        await connection.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks})", *row.values())
+
+
+async def values(engine: AsyncEngine, service: str, key: str, **more: Any) -> list[str]:
+    found = await FilterService(engine).values(service, FilterValuesRequest(filter_key=key, **more))
+    return [shown for _, shown in found]
+
+
+@pytest.mark.parametrize("base", ["/companies", "/common/company", "/common/companies", "/v1/companies"])
+async def test_the_filters_of_a_service_are_listed_by_id_on_every_path(api: httpx.AsyncClient, base: str) -> None:
+    rows = (await api.get(f"{base}/filters")).json()["data"]
+    assert [row["id"] for row in rows] == list(range(1, 15))
+    assert rows[1] == {
+        "id": 2,
+        "key": "employees_count",
+        "service": "company",
+        "filter_type": "range",
+        "display_name": "Employees Count",
+        "direct_derived": True,
+        "active": True,
+        "deleted_at": None,
+    }
+
+
+async def test_both_doors_list_the_same_filters_and_values(
+    api: httpx.AsyncClient, query: Any, postgres: asyncpg.Connection
+) -> None:
+    mark = f"v{uuid4().hex[:8]}"
+    await people(postgres, {"first_name": f"{mark}B"}, {"first_name": f"{mark}a"}, {"first_name": f"{mark}a"})
+    typed = (await query.ListFilters(pb.ListFiltersRequest(service="contacts"))).filters
+    rest = (await api.get("/contacts/filters")).json()["data"]
+    assert [(f.id, f.key, f.direct_derived) for f in typed] == [(f["id"], f["key"], f["direct_derived"]) for f in rest]
+    asked = {"filter_key": "first_name", "search_text": mark.upper()}
+    answer = (await api.post("/contacts/filters/data", json=asked)).json()
+    expected = [f"{mark}B", f"{mark}a"]
+    assert answer == {"data": [{"value": v, "display_value": v} for v in expected], "success": True}
+    found = await query.ListFilterValues(pb.ListFilterValuesRequest(service="contact", **asked))
+    assert [(v.value, v.display_value) for v in found.values] == [(v, v) for v in expected]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "text"),
+    [
+        ("/common/people/filters/data", {"filter_key": "city"}, 400, "ERR_UNSUPPORTED_SERVICE"),
+        ("/contacts/filters/data", {"filter_key": "citty"}, 404, "did you mean 'city'?"),
+        ("/contacts/filters/data", {"filter_key": "city", "limit": 101}, 400, "ERR_PAGE_SIZE_EXCEEDED"),
+        ("/contacts/filters/data", {"filter_key": "city", "search_text": "\0"}, 400, "NUL"),
+        ("/contacts/filters/data", {}, 400, "filter_key"),
+    ],
+)
+async def test_refusals_of_filter_values(
+    api: httpx.AsyncClient, path: str, body: dict[str, Any], status: int, text: str
+) -> None:
+    answer = await api.post(path, json=body)
+    assert (answer.status_code, text in answer.json()["message"]) == (status, True), answer.text
+
+
+async def test_the_typed_door_refuses_with_the_same_codes(query: Any) -> None:
+    for request, code in (
+        (pb.ListFilterValuesRequest(service="people", filter_key="city"), grpc.StatusCode.INVALID_ARGUMENT),
+        (pb.ListFilterValuesRequest(service="contact", filter_key="citty"), grpc.StatusCode.NOT_FOUND),
+    ):
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await query.ListFilterValues(request)
+        assert refused.value.code() is code
+
+
+async def test_direct_values_are_distinct_not_empty_ordered_and_of_living_records(
+    engine: AsyncEngine, database: asyncpg.Connection
+) -> None:
+    gone = await database.fetchval("SELECT now()")
+    await people(
+        database,
+        *({"email": e} for e in ("b@x.com", "a@x.com", "b@x.com", "", None)),
+        {"email": "c@x.com", "deleted_at": gone},
+    )
+    await people(database, *({"employees_count": n} for n in (10, 9, 100, 9, None)), table="companies")
+    assert await values(engine, "contacts", "email") == ["a@x.com", "b@x.com"]
+    assert await values(engine, "companies", "employees_count") == ["9", "10", "100"]
+    assert await values(engine, "companies", "employees_count", search_text="0") == ["10", "100"]
+
+
+async def test_a_search_is_literal_and_ignores_case(engine: AsyncEngine, database: asyncpg.Connection) -> None:
+    await people(
+        database, *({"last_name": n, "email": n} for n in ("50%", "a_b", "aXb", "c\\d", "MÜLLER", "müller", "mu"))
+    )
+    for key in ("last_name", "email"):
+        assert await values(engine, "contact", key, search_text="%") == ["50%"]
+        assert await values(engine, "contact", key, search_text="_") == ["a_b"]
+        assert await values(engine, "contact", key, search_text="\\") == ["c\\d"]
+        assert await values(engine, "contact", key, search_text="Axb") == ["aXb"]
+        assert await values(engine, "contact", key, search_text="üLL") == ["MÜLLER", "müller"]
+
+
+@pytest.mark.parametrize("analyzed", [True, False])
+async def test_pages_walk_over_all_values_once_whatever_way_the_column_is_read(
+    engine: AsyncEngine, database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch, analyzed: bool
+) -> None:
+    # With statistics the column is skipped through (60 rows a value), without it is walked.
+    await database.execute(
+        """INSERT INTO contacts (uuid, first_name) SELECT gen_random_uuid()::text, 'n' || lpad((n % 2500)::text, 4, '0')
+        FROM generate_series(1, 150000) n"""
+        if analyzed
+        else """INSERT INTO contacts (uuid, first_name) SELECT gen_random_uuid()::text, 'n' || lpad(n::text, 4, '0')
+        FROM generate_series(0, 2499) n"""
+    )
+    await database.execute("ANALYZE contacts")
+    monkeypatch.setattr(filter_service, "DEEP_ROWS", 500)
+    service = FilterService(engine)
+
+    async def page(number: int, **more: Any) -> list[str]:
+        request = FilterValuesRequest(filter_key="first_name", page=number, limit=100, **more)
+        return [value for value, _ in await service.values("contact", request)]
+
+    walked = [value for number in range(1, 28) for value in await page(number)]
+    assert walked == [f"n{n:04}" for n in range(2500)]
+    assert await page(17) == walked[1600:1700]
+    found = [value for number in range(1, 20) for value in await page(number, search_text="1")]
+    assert found == [value for value in walked if "1" in value]
+
+
+@pytest.fixture
+async def sweep(engine: AsyncEngine) -> FilterValueSweep:
+    return FilterValueSweep(engine, remove_after_seconds=0)
+
+
+async def test_the_sweep_brings_what_is_missing_and_takes_what_no_record_has(
+    engine: AsyncEngine, database: asyncpg.Connection, sweep: FilterValueSweep
+) -> None:
+    await people(database, {"city": "bonn", "departments": ["it", "hr"]}, {"city": "rom"})
+    await people(database, {"name": "Acme"}, table="companies")
+    assert await sweep.run(60) == Swept(added=5, filters=14)
+    assert await values(engine, "contact", "city") == ["bonn", "rom"]
+    assert await values(engine, "contact", "departments") == ["hr", "it"]
+    assert await values(engine, "company", "uuid") == ["Acme"]
+
+    await database.execute("UPDATE contacts SET deleted_at = now() WHERE city = 'rom'")
+    await database.execute("UPDATE companies SET name = 'Bolt'")
+    done = await sweep.run(60)
+    assert (done.hidden, done.renamed) == (1, 1)
+    assert await values(engine, "contact", "city") == ["bonn"]
+    assert await values(engine, "company", "uuid") == ["Bolt"]
+
+    await database.execute("UPDATE contacts SET deleted_at = NULL")
+    assert (await sweep.run(60)).revived == 1
+    assert await values(engine, "contact", "city") == ["bonn", "rom"]
+
+    await database.execute("DELETE FROM contacts")
+    assert (await sweep.run(60)).hidden == 4
+    assert (await sweep.run(60)).removed == 4
+    assert await database.fetchval("SELECT count(*) FROM filters_data WHERE service = 'contact'") == 0
+
+
+async def test_the_sweep_keeps_to_its_budget_and_rests_when_nothing_changed(
+    engine: AsyncEngine, database: asyncpg.Connection
+) -> None:
+    await people(database, {"city": "bonn"})
+    sweep = FilterValueSweep(engine)
+    assert (await sweep.run(0)).filters == 0
+    assert (await sweep.run(60)).filters == 14
+    assert (await sweep.run(60)).filters == 0

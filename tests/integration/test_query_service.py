@@ -1,0 +1,195 @@
+"""The query service beyond one page of rows: streams, batches, what stands beside the rows, deadlines."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import grpc
+import httpx
+import pytest
+from connectra.common.v1 import vql_pb2
+from connectra.query.v1 import query_service_pb2 as pb
+from connectra_common.requests import read
+from connectra_common.vql.model import Vql
+from connectra_common.vql.proto import to_proto
+
+ROWS = 1_203
+
+
+class Corpus:
+    """Contacts that only their mark finds."""
+
+    def __init__(self, mark: str, token: str) -> None:
+        self.mark, self.token = mark, token
+
+    def where(self, **more: Any) -> dict[str, Any]:
+        return {"where": {"keyword_match": {"must": {"stage": self.mark}}}, **more}
+
+    def text(self, value: str, kind: str = "exact", **more: Any) -> dict[str, Any]:
+        clause = {"text_value": value, "filter_key": "title", "search_type": kind}
+        where = {"text_matches": {"must": [clause]}, "keyword_match": {"must": {"stage": self.mark}}}
+        return {"where": where, **more}
+
+    @property
+    def metadata(self) -> list[tuple[str, str]]:
+        return [("x-consistency-token", self.token)]
+
+
+@pytest.fixture(scope="module")
+async def corpus(stack: Any) -> AsyncIterator[Corpus]:
+    postgres = await asyncpg.connect(stack.postgres)
+    mark = f"c{uuid4().hex[:10]}"
+    await postgres.execute(
+        """INSERT INTO companies (uuid, name, employees_count) VALUES ($1, 'Acme ' || $1, 12)""",
+        company := str(uuid4()),
+    )
+    await postgres.execute(
+        """INSERT INTO contacts (uuid, first_name, title, city, stage, company_id, departments)
+        SELECT gen_random_uuid()::text, 'n' || lpad(n::text, 5, '0'),
+               CASE WHEN n % 3 = 0 THEN 'Sales <Manager>' ELSE 'Engineer' END, 'city ' || n % 4, $1, $2, ARRAY['d' || n % 2]
+        FROM generate_series(1, $3::int) n""",
+        mark,
+        company,
+        ROWS,
+    )
+    token = await postgres.fetchval("SELECT last_value FROM outbox_seq")
+    async with asyncio.timeout(60):
+        while await postgres.fetchval("SELECT EXISTS (SELECT FROM outbox WHERE first_seq <= $1)", token):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    yield Corpus(mark, str(token))
+    await postgres.execute("DELETE FROM contacts WHERE stage = $1", mark)
+    await postgres.close()
+
+
+def typed(document: dict[str, Any]) -> vql_pb2.Vql:
+    return to_proto(read(Vql, document))
+
+
+async def test_a_stream_gives_every_match_once_in_the_asked_order(corpus: Corpus, query: Any) -> None:
+    order = [{"order_by": "first_name", "order_direction": "desc"}]
+    document = corpus.where(order_by=order, limit=3, select_columns=["first_name"], company_config={"populate": True})
+    request = pb.SearchContactsRequest(query=typed(document))
+    found = [row async for part in query.SearchContacts(request, metadata=corpus.metadata) for row in part.rows]
+    assert [row.contact.first_name for row in found] == [f"n{n:05}" for n in range(ROWS, 0, -1)]
+    assert {row.company.employees_count for row in found} == {12}
+
+
+async def test_a_stream_by_relevance_and_one_of_nothing(corpus: Corpus, query: Any) -> None:
+    request = pb.SearchContactsRequest(query=typed(corpus.text("sales")))
+    found = [row async for part in query.SearchContacts(request, metadata=corpus.metadata) for row in part.rows]
+    assert len({row.contact.uuid for row in found}) == len(found) == ROWS // 3
+    nothing = pb.SearchCompaniesRequest(query=typed({"where": {"keyword_match": {"must": {"city": corpus.mark}}}}))
+    assert [part async for part in query.SearchCompanies(nothing)] == []
+
+
+async def test_a_stream_that_is_left_early_leaves_no_view_open(corpus: Corpus, query: Any, stack: Any) -> None:
+    async with httpx.AsyncClient(base_url=stack.elasticsearch, trust_env=False) as engine:
+
+        async def open_views() -> int:
+            nodes = (await engine.get("/_nodes/stats/indices/search")).json()["nodes"]
+            return sum(node["indices"]["search"]["open_contexts"] for node in nodes.values())
+
+        before = await open_views()
+        call = query.SearchContacts(pb.SearchContactsRequest(query=typed(corpus.where())), metadata=corpus.metadata)
+        await call.read()
+        call.cancel()
+        async with asyncio.timeout(20):
+            while await open_views() > before:  # noqa: ASYNC110 - the condition is in another process
+                await asyncio.sleep(0.05)
+
+
+async def test_many_by_uuid_come_in_the_order_asked_and_the_missing_are_named(
+    corpus: Corpus, query: Any, postgres: asyncpg.Connection
+) -> None:
+    rows = await postgres.fetch("SELECT uuid FROM contacts WHERE stage = $1 ORDER BY random() LIMIT 5", corpus.mark)
+    uuids, missing = [row[0] for row in rows], str(uuid4())
+    request = pb.BatchGetContactsRequest(uuids=[*uuids[:2], missing, *uuids[2:]], select_columns=["uuid", "title"])
+    answer = await query.BatchGetContacts(request)
+    assert [c.uuid for c in answer.contacts] == uuids
+    assert list(answer.missing_uuids) == [missing]
+    assert not answer.contacts[0].HasField("first_name")
+    with pytest.raises(grpc.aio.AioRpcError, match="at most 1000"):
+        await query.BatchGetContacts(pb.BatchGetContactsRequest(uuids=[missing] * 1001))
+    with pytest.raises(grpc.aio.AioRpcError, match="invalid UUID format: x"):
+        await query.BatchGetCompanies(pb.BatchGetCompaniesRequest(uuids=["x"]))
+
+
+async def test_total_and_facets_stand_beside_the_page_in_both_doors(
+    corpus: Corpus, api: httpx.AsyncClient, query: Any
+) -> None:
+    facets = [
+        {"field": "city", "size": 3},
+        {"field": "company_employees_count", "ranges": [{"lt": 12}, {"gte": 12, "lt": 13}]},
+        {"field": "departments"},
+    ]
+    document = corpus.where(track_total=True, facets=facets, limit=2)
+    answer = (await api.post("/contacts", json=document, headers={"x-consistency-token": corpus.token})).json()
+    assert len(answer["data"]) == 2
+    assert answer["total"] == {"value": ROWS, "relation": "eq"}
+    cities, sizes, departments = answer["facets"]
+    assert ([v["count"] for v in cities["values"]], cities["other"], cities["exact"]) == ([301] * 3, 300, True)
+    assert sizes["ranges"] == [{"gte": None, "lt": 12, "count": 0}, {"gte": 12, "lt": 13, "count": ROWS}]
+    assert departments["values"] == [{"value": "d1", "count": 602}, {"value": "d0", "count": 601}]
+    message = await query.ListContacts(pb.ListContactsRequest(query=typed(document)))
+    assert (message.total.value, message.total.relation) == (ROWS, "eq")
+    assert [(c.value.string_value, c.count) for c in message.facets[2].counts] == [("d1", 602), ("d0", 601)]
+    assert message.facets[1].counts[1].gte.number_value == 12
+
+
+async def test_highlights_are_html_and_show_what_matched(corpus: Corpus, api: httpx.AsyncClient, query: Any) -> None:
+    document = corpus.text("manager", limit=1, highlight=True, select_columns=["uuid"])
+    (row,) = (await api.post("/contacts", json=document, headers={"x-consistency-token": corpus.token})).json()["data"]
+    assert row["highlight"] == {"title": ["Sales &lt;<em>Manager</em>&gt;"]}
+    message = await query.ListContacts(pb.ListContactsRequest(query=typed(document)))
+    assert list(message.rows[0].highlight["title"].values) == row["highlight"]["title"]
+    part = corpus.text("gineer", "substring", limit=1, highlight=True, select_columns=["uuid"])
+    (row,) = (await api.post("/contacts", json=part)).json()["data"]
+    assert row["highlight"] == {"title": ["En<em>gineer</em>"]}
+
+
+async def test_an_explanation_says_what_was_understood_and_what_each_condition_finds(
+    corpus: Corpus, api: httpx.AsyncClient, query: Any
+) -> None:
+    document = corpus.text("sales manager", explain=True, limit=1)
+    explain = (await api.post("/contacts", json=document, headers={"x-consistency-token": corpus.token})).json()[
+        "explain"
+    ]
+    assert explain["clauses"][1] == {
+        "path": "where.keyword_match.must.stage",
+        "condition": {"field": "stage", "in": [corpus.mark]},
+        "hits": ROWS,
+    }
+    assert explain["clauses"][0]["hits"] >= ROWS // 3
+    assert explain["elasticsearch"]["size"] == 1
+    assert explain["query"]["where"]["and"][0] == {"field": "title", "exact": "sales manager", "slop": 0}
+    message = await query.ListContacts(pb.ListContactsRequest(query=typed(document)))
+    assert message.explain["query"]["limit"] == 1
+
+
+async def test_a_deadline_that_has_no_time_left_is_an_error_never_a_short_answer(corpus: Corpus, query: Any) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as late:
+        await query.ListContacts(pb.ListContactsRequest(query=typed(corpus.where())), timeout=0.001)
+    assert late.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+@pytest.mark.parametrize(
+    ("document", "text"),
+    [
+        ({"facets": [{"field": "titel"}]}, "did you mean 'title'?"),
+        ({"facets": [{"field": "title", "ranges": [{"gte": 1}]}]}, "neither a number nor a date"),
+        ({"facets": [{"field": "city", "size": 101}]}, "1 to 100 are allowed"),
+        ({"facets": [{"field": "city"}] * 11}, "at most 10 are allowed"),
+        ({"highlight": True}, "no text condition"),
+        ({"order_by": [{"order_by": "id"}], "cursor": ["x", "y"]}, "'x' is no value of id"),
+    ],
+)
+async def test_refusals_beyond_conditions_are_the_same_through_both_doors(
+    api: httpx.AsyncClient, query: Any, document: dict[str, Any], text: str
+) -> None:
+    answer = await api.post("/contacts", json=document)
+    assert (answer.status_code, text in answer.json()["message"]) == (400, True), answer.text
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await query.ListContacts(pb.ListContactsRequest(query=typed(document)))
+    assert refused.value.details() == answer.json()["message"]

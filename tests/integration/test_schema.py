@@ -1,0 +1,114 @@
+"""Migrations, and what the database itself sees to: versions, the outbox, the states of a job."""
+
+import asyncio
+
+import asyncpg
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from connectra_common.db import migrate
+from connectra_common.db.tables import metadata
+from connectra_common.records.fields import ENTITIES
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+COMPANY, CONTACT = "0" * 8 + "-0000-0000-0000-" + "0" * 12, "1" * 8 + "-0000-0000-0000-" + "0" * 12
+
+
+async def test_two_that_migrate_at_once_do_it_once(empty_database: str) -> None:
+    engine = create_async_engine(empty_database.replace("postgresql://", "postgresql+asyncpg://"))
+
+    async def upgrade() -> str | None:
+        async with migrate.locked(engine) as connection:
+            before, after = await migrate.upgrade(connection)
+        assert after == migrate.head()
+        return before
+
+    assert {*await asyncio.gather(*(upgrade() for _ in range(3)))} == {None, migrate.head()}
+    assert await upgrade() == migrate.head()
+    await engine.dispose()
+
+
+async def test_the_tables_are_what_the_code_believes_them_to_be(engine: AsyncEngine) -> None:
+    def differences(connection: Connection) -> list[object]:
+        options = {"compare_type": True, "compare_server_default": True}
+        return list(compare_metadata(MigrationContext.configure(connection, opts=options), metadata))
+
+    async with engine.connect() as connection:
+        assert await connection.run_sync(differences) == []
+
+
+async def test_the_27_filters_are_those_of_the_catalogue(database: asyncpg.Connection) -> None:
+    rows = await database.fetch("SELECT id, service, key, display_name, NOT direct_derived FROM filters ORDER BY id")
+    catalogue = [
+        (f.filter.id, e.name, f.name, f.filter.label, f.filter.stored)
+        for e in ENTITIES.values()
+        for f in e.fields
+        if f.filter
+    ]
+    assert [tuple(row) for row in rows] == sorted(catalogue)
+    assert len(rows) == 27
+
+
+async def outbox(database: asyncpg.Connection) -> dict[tuple[str, str], tuple[int, bool]]:
+    rows = await database.fetch("SELECT entity, uuid, generation, fan_out FROM outbox")
+    return {(row[0], row[1]): (row[2], row[3]) for row in rows}
+
+
+async def insert(database: asyncpg.Connection) -> None:
+    await database.execute("INSERT INTO companies (uuid, name) VALUES ($1, 'Acme')", COMPANY)
+    await database.execute("INSERT INTO contacts (uuid, company_id) VALUES ($1, $2)", CONTACT, COMPANY)
+
+
+async def test_any_writer_marks_what_it_changes_once_however_often(database: asyncpg.Connection) -> None:
+    await insert(database)
+    assert await outbox(database) == {("company", COMPANY): (1, True), ("contact", CONTACT): (1, False)}
+    await database.execute("UPDATE contacts SET title = 'x'")
+    await database.execute("DELETE FROM contacts")
+    assert (await outbox(database))["contact", CONTACT] == (3, False)
+    await database.execute("DELETE FROM outbox")
+    await database.execute("TRUNCATE companies")
+    assert await outbox(database) == {("company", COMPANY): (1, True)}
+
+
+@pytest.mark.parametrize(
+    ("change", "fans_out"),
+    [
+        ("UPDATE companies SET name = 'Bolt'", True),
+        ("UPDATE companies SET technologies = '{go}'", True),
+        ("UPDATE companies SET deleted_at = now()", True),
+        ("DELETE FROM companies", True),
+        ("UPDATE companies SET phone_number = '+1'", False),
+    ],
+)
+async def test_a_company_concerns_its_contacts_when_a_copied_field_changes(
+    database: asyncpg.Connection, change: str, fans_out: bool
+) -> None:
+    await insert(database)
+    await database.execute("DELETE FROM outbox")
+    await database.execute(change)
+    assert await outbox(database) == {("company", COMPANY): (1, fans_out)}
+
+
+async def test_a_company_that_comes_after_its_contacts_concerns_them(database: asyncpg.Connection) -> None:
+    await database.execute("INSERT INTO contacts (uuid, company_id) VALUES ($1, $2)", CONTACT, COMPANY)
+    await database.execute("INSERT INTO companies (uuid) VALUES ($1)", COMPANY)
+    assert (await outbox(database))["company", COMPANY] == (1, True)
+
+
+async def test_versions_only_grow_and_a_uuid_never_changes(database: asyncpg.Connection) -> None:
+    await insert(database)
+    first = await database.fetchval("SELECT row_version FROM companies")
+    await database.execute("UPDATE companies SET row_version = 0")
+    assert await database.fetchval("SELECT row_version FROM companies") > first
+    with pytest.raises(asyncpg.CheckViolationError, match="uuid of a record cannot change"):
+        await database.execute("UPDATE companies SET uuid = $1", CONTACT)
+
+
+async def test_a_job_goes_only_from_state_to_state_as_declared(database: asyncpg.Connection) -> None:
+    await database.execute("INSERT INTO jobs (uuid, job_type) VALUES ($1, 'insert_csv_file')", COMPANY)
+    with pytest.raises(asyncpg.CheckViolationError, match="cannot go from open to completed"):
+        await database.execute("UPDATE jobs SET status = 'completed'")
+    with pytest.raises(asyncpg.CheckViolationError, match="lease"):
+        await database.execute("UPDATE jobs SET status = 'in_queue'")
+    await database.execute("UPDATE jobs SET status = 'in_queue', lease_until = now()")

@@ -1,0 +1,112 @@
+"""The frame of the command line: plug-ins, help, errors."""
+
+import sys
+from collections.abc import Callable, Iterator
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pytest
+import typer
+from connectra_client import plugins
+from connectra_client.plugins import PANELS, Commands, summary
+from typer.testing import CliRunner, Result
+
+Run = Callable[..., Result]
+
+PLUGIN = '''
+"""Module."""
+import typer
+from connectra_client.errors import ClientError
+
+group = typer.Typer(help="A group of things.\\nMore.")
+
+@group.command()
+def thing() -> None:
+    """One thing."""
+    print("thing done")
+
+def greet(name: str, loud: bool = False) -> None:
+    """Greet somebody.
+
+    At length.
+    """
+    print(name.upper() if loud else name)
+
+def refuse() -> None:
+    """Refuse."""
+    raise ClientError("no, because\\n  field: is wrong")
+'''
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+    (tmp_path / "plugin_under_test.py").write_text(PLUGIN)
+    (tmp_path / "broken_under_test.py").write_text(
+        '"""Broken."""\nimport no_such_module_anywhere\n\ndef broken() -> None:\n    """Breaks."""\n'
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    targets = {
+        "refuse": "plugin_under_test:refuse",
+        "search": "plugin_under_test:greet",
+        "things": "plugin_under_test:group",
+        "broken": "broken_under_test:broken",
+        "absent": "absent_under_test:nothing",
+        "up": "plugin_under_test:greet",
+    }
+    entries = [EntryPoint(name, target, plugins.GROUP) for name, target in targets.items()]
+    monkeypatch.setattr(plugins, "entry_points", lambda group: entries if group == plugins.GROUP else [])
+
+    def call(*arguments: str) -> Result:
+        app = typer.Typer(cls=Commands, add_completion=False)
+        app.callback()(lambda: None)
+        return CliRunner().invoke(app, list(arguments))
+
+    yield call
+    for name in ("plugin_under_test", "broken_under_test"):
+        sys.modules.pop(name, None)
+
+
+def test_help_lists_known_commands_first_and_imports_none(run: Run) -> None:
+    shown = run("--help").output
+    order = [shown.index(f" {name} ") for name in ("up", "search", "absent", "broken", "refuse", "things")]
+    assert order == sorted(order)
+    assert "Greet somebody." in shown
+    assert "A group of things." in shown
+    assert "there is no module absent_under_test" in shown
+    assert not {"plugin_under_test", "broken_under_test"} & sys.modules.keys()
+
+
+def test_a_function_becomes_a_command_and_a_typer_a_group(run: Run) -> None:
+    assert run("search", "ada", "--loud").output == "ADA\n"
+    assert run("things", "thing").output == "thing done\n"
+    assert "At length." in run("search", "--help").output
+
+
+def test_a_plugin_that_cannot_be_imported_is_one_line(run: Run) -> None:
+    for name, problem in (("broken", "no_such_module_anywhere"), ("absent", "absent_under_test")):
+        result = run(name)
+        assert result.exit_code == 1
+        assert len(result.stderr.splitlines()) == 1
+        assert f"`connectra {name}` cannot be loaded" in result.stderr
+        assert problem in result.stderr
+
+
+def test_an_error_for_people_is_its_text_and_exit_code_1(run: Run) -> None:
+    result = run("refuse")
+    assert (result.exit_code, result.stderr, result.stdout) == (1, "no, because\n  field: is wrong\n", "")
+
+
+def test_an_unknown_command_names_the_likely_one(run: Run) -> None:
+    result = run("serach")
+    assert result.exit_code == 2
+    assert "Did you mean 'search'" in result.output
+
+
+def test_every_command_of_the_client_itself_has_a_place_and_a_line() -> None:
+    placed = {name for names in PANELS.values() for name in names}
+    own = [entry for entry in plugins.entry_points(group=plugins.GROUP) if entry.module.startswith("connectra_client.")]
+    assert {entry.name for entry in own} == {"import", "export", "search", "job"}
+    for entry in own:
+        assert entry.name in placed
+        assert summary(entry).endswith(".")
+        entry.load()

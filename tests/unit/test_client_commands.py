@@ -1,0 +1,119 @@
+"""What the commands make of their arguments and of the server's answers."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from connectra_client import display
+from connectra_client.commands.options import Entity, read_where
+from connectra_client.commands.search import text_query
+from connectra_client.commands.transfer import Format, file_options, read_max_rejected
+from connectra_client.display import fitted, has_ended, show_job, show_rows
+from connectra_client.errors import ClientError
+from rich.console import Console
+
+
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    out = io.StringIO()
+    monkeypatch.setattr(display, "console", Console(file=out, width=120))
+    return out
+
+
+def test_where_is_json_or_a_file_that_holds_it(tmp_path: Path) -> None:
+    file = tmp_path / "where.json"
+    file.write_text('{"keyword_match": {"must": {"country": "germany"}}}')
+    wanted = {"keyword_match": {"must": {"country": "germany"}}}
+    assert read_where(file.read_text()) == wanted
+    assert read_where(f"@{file}") == wanted
+    assert read_where('{"where": {"range_query": {}}}') == {"range_query": {}}
+    assert read_where(None) == {}
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", "@/no/such/file", '"text"'])
+def test_a_where_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(ClientError, match="where"):
+        read_where(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "format", "gzip", "options"),
+    [
+        ("a.csv", None, None, {}),
+        ("a.csv.gz", None, None, {"gzip": True}),
+        ("a.ndjson", None, None, {"format": "ndjson"}),
+        ("a.jsonl.gz", None, None, {"format": "ndjson", "gzip": True}),
+        ("a.txt", Format.NDJSON, True, {"format": "ndjson", "gzip": True}),
+        ("a.csv.gz", None, False, {}),
+    ],
+)
+def test_the_name_of_a_file_says_what_it_is_to_be_unless_asked_otherwise(
+    name: str, format: Format | None, gzip: bool | None, options: dict[str, Any]
+) -> None:
+    assert file_options(Path(name), format, gzip) == options
+
+
+def test_rejected_rows_are_allowed_by_number_or_share() -> None:
+    assert read_max_rejected("10") == 10
+    assert read_max_rejected("2.5%") == 0.025
+    for wrong in ("0%", "100%", "few", "1.5", "x%"):
+        with pytest.raises(ClientError, match="--max-rejected"):
+            read_max_rejected(wrong)
+
+
+def test_every_word_is_looked_for_in_every_text_field() -> None:
+    query = text_query(Entity.COMPANIES, "blue labs")
+    leaves = [node["or"][0]["value"] for node in query["filters"]["and"]]
+    assert leaves == ["blue", "labs"]
+    assert text_query(Entity.CONTACTS, None) == {}
+
+
+def test_a_word_too_short_to_be_found_is_refused() -> None:
+    with pytest.raises(ClientError, match="three characters or more: it"):
+        text_query(Entity.CONTACTS, "head off it")
+
+
+@pytest.mark.parametrize(
+    ("job", "ended"),
+    [
+        ({"status": "open"}, False),
+        ({"status": "processing"}, False),
+        ({"status": "retry_in_queued"}, False),
+        ({"status": "completed"}, True),
+        ({"status": "cancelled"}, True),
+        ({"status": "failed", "retry_count": 0, "attempts": 1, "run_after": None}, True),
+        ({"status": "failed", "retry_count": 2, "attempts": 1, "run_after": "2026-01-01T00:00:00Z"}, False),
+        ({"status": "failed", "retry_count": 2, "attempts": 3, "run_after": "2026-01-01T00:00:00Z"}, True),
+    ],
+)
+def test_a_job_has_ended_when_nothing_will_happen_by_itself(job: dict[str, Any], ended: bool) -> None:
+    assert has_ended(job) is ended
+
+
+def test_the_result_says_how_many_and_where_the_refused_rows_are(shown: io.StringIO) -> None:
+    response = {
+        "rows": 12345,
+        "created": 12000,
+        "rejected": 3,
+        "rejected_s3_key": "uploads/1.rejected.csv",
+        "runtime_errors": ["[odd] markup"],
+        "messages": "Import completed successfully",
+    }
+    show_job({"uuid": "u-1", "status": "completed", "job_response": response})
+    text = shown.getvalue()
+    for part in ("u-1", "completed", "12,345", "12,000", "uploads/1.rejected.csv", "[odd] markup", "successfully"):
+        assert part in text
+
+
+def test_a_table_takes_markup_and_empty_values_as_they_are(shown: io.StringIO) -> None:
+    show_rows([{"name": "[red]Acme[/]", "industries": ["a", "b"], "city": None}], ["name", "industries", "city"])
+    assert "[red]Acme[/]" in shown.getvalue()
+    assert "a, b" in shown.getvalue()
+    assert "None" not in shown.getvalue()
+
+
+def test_a_narrow_terminal_takes_from_the_widest_columns_and_never_from_the_uuid() -> None:
+    assert fitted([36, 40, 10], 70, fixed={0}) == [36, 24, 10]
+    assert fitted([5, 9], 100) == [5, 9]
+    assert fitted([36, 20, 20], 30, fixed={0}) == [36, 6, 6]

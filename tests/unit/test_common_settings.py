@@ -1,0 +1,96 @@
+"""Settings: documented names, one line a problem, no secret printed."""
+
+from dataclasses import dataclass
+
+import pytest
+from connectra_common.settings import (
+    AppSettings,
+    ElasticsearchSettings,
+    GatewaySettings,
+    JobsSettings,
+    PostgresSettings,
+    S3Settings,
+    load,
+)
+
+REQUIRED = {
+    "PG_DB_USERNAME": "app",
+    "PG_DB_PASSWORD": "s:e/c@ret",
+    "S3_ACCESS_KEY": "a",
+    "S3_SECRET_KEY": "s3secret",
+    "S3_BUCKET": "b",
+}
+
+
+@dataclass(frozen=True)
+class Everything:
+    app: AppSettings
+    postgres: PostgresSettings
+    elasticsearch: ElasticsearchSettings
+    s3: S3Settings
+    jobs: JobsSettings
+
+
+@pytest.fixture(autouse=True)
+def empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
+    import os
+
+    for name in os.environ:
+        if name.startswith(("PG_", "S3_", "ELASTICSEARCH_", "API_KEY", "JOB_", "LOG_")):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(str(tmp_path))
+
+
+def set_all(monkeypatch: pytest.MonkeyPatch, **values: str) -> None:
+    for name, value in {**REQUIRED, **values}.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_every_problem_of_every_model_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_all(monkeypatch, PG_DB_PORT="much", PARALLEL_JOBS="0", ELASTICSEARCH_AUTH="true", S3_UPLOAD_URL_TTL_HOURS="-1")
+    monkeypatch.delenv("S3_BUCKET")
+    with pytest.raises(SystemExit) as stopped:
+        load(Everything)
+    lines = str(stopped.value).splitlines()
+    named = ["PG_DB_PORT", "ELASTICSEARCH_USERNAME", "S3_BUCKET", "S3_UPLOAD_URL_TTL_HOURS", "PARALLEL_JOBS"]
+    assert all(any(name in line for line in lines) for name in named)
+    assert len(lines) == len(named)
+
+
+def test_secrets_are_never_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_all(monkeypatch, S3_UPLOAD_URL_TTL_HOURS="x")
+    monkeypatch.setenv("API_KEY", "short")
+    with pytest.raises(SystemExit) as stopped:
+        load(GatewaySettings)
+    assert "short" not in str(stopped.value)
+    monkeypatch.setenv("S3_UPLOAD_URL_TTL_HOURS", "1")
+    printed = repr(load(Everything))
+    assert "s3secret" not in printed
+    assert "s:e/c@ret" not in printed
+
+
+def test_the_database_url_is_put_together_and_escaped_or_taken_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_all(monkeypatch, PG_DB_HOST="db", PG_DB_CONNECTION="pgsql")
+    assert load(PostgresSettings).dsn() == "postgresql://app:s%3Ae%2Fc%40ret@db:5432/connectra"
+    monkeypatch.setenv("PG_DB_CONNECTION", "postgres://u:p@h/d")
+    assert load(PostgresSettings).dsn("postgresql+asyncpg") == "postgresql+asyncpg://u:p@h/d"
+
+
+@pytest.mark.parametrize("name", ["S3_UPLOAD_FILE_PATH_PRIFIX", "S3_UPLOAD_FILE_PATH_PREFIX"])
+def test_the_upload_prefix_is_taken_in_both_spellings(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    set_all(monkeypatch, **{name: "connectra/"})
+    assert load(S3Settings).key("f.csv") == "connectra/f.csv"
+
+
+def test_the_environment_wins_over_the_env_file(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
+    from pathlib import Path
+
+    Path(".env").write_text("ELASTICSEARCH_HOST=from-file\nELASTICSEARCH_PORT=1234\n")
+    monkeypatch.setenv("ELASTICSEARCH_HOST", "from-environment")
+    assert load(ElasticsearchSettings).url == "http://from-environment:1234"
+
+
+def test_an_empty_variable_is_an_absent_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_all(monkeypatch, JOB_IN_QUEUE_SIZE="", S3_ENDPOINT="")
+    assert load(JobsSettings).job_in_queue_size == 100
+    assert load(S3Settings).endpoint_url is None

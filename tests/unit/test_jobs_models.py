@@ -1,0 +1,146 @@
+"""What the jobs service takes and refuses, and when a failed job runs again."""
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from connectra_common.db.tables import JOB_STATES
+from connectra_common.errors import ValidationFailed
+from connectra_jobs import models, states
+from connectra_jobs.models import check_filename, read_create, read_data, read_list, rfc3339
+from connectra_jobs.repository import add_error
+from connectra_jobs.states import retry_delay
+from hypothesis import given
+from hypothesis import strategies as st
+
+EXPORT = {"service": "contact", "vql": {"select_columns": ["uuid", "email"]}}
+
+
+def refused(body: dict[str, object]) -> ValidationFailed:
+    with pytest.raises(ValidationFailed) as caught:
+        read_create(body)
+    return caught.value
+
+
+def test_an_import_and_an_export_are_taken_as_they_are() -> None:
+    data = {"s3_key": "a.csv", "s3_bucket": "b"}
+    job, warnings = read_create({"job_type": "insert_csv_file", "job_data": data, "retry_count": 2})
+    assert (job.job_type, job.data, job.retry_count, warnings) == ("insert_csv_file", data, 2, [])
+    job, warnings = read_create({"job_type": "export_csv_file", "job_data": EXPORT})
+    assert (job.data, job.retry_count, warnings) == (EXPORT, 0, [])
+
+
+def test_all_violations_are_reported_at_once_with_the_documented_texts() -> None:
+    error = refused({"retry_count": -1})
+    assert [f.field for f in error.fields] == ["job_type", "job_data", "retry_count"]
+    assert [f.message.split(":")[0] for f in error.fields] == [
+        "ERR_MISSING_JOB_TYPE",
+        "ERR_MISSING_JOB_DATA",
+        "ERR_INVALID_RETRY_COUNT",
+    ]
+    assert error.reason == "MISSING_JOB_TYPE"
+
+
+@pytest.mark.parametrize("retry_count", [-1, 1.5, "3", True])
+def test_a_retry_count_is_a_non_negative_integer(retry_count: object) -> None:
+    body = {"job_type": "insert_csv_file", "job_data": {"s3_key": "a"}, "retry_count": retry_count}
+    assert refused(body).reason == "INVALID_RETRY_COUNT"
+
+
+def test_an_unknown_type_is_named() -> None:
+    error = refused({"job_type": "sleep", "job_data": {}})
+    assert error.reason == "INVALID_JOB_TYPE"
+    assert error.message.startswith("ERR_INVALID_JOB_TYPE: job type 'sleep' is not recognized")
+
+
+@pytest.mark.parametrize(
+    ("data", "field", "reason"),
+    [
+        ({}, "job_data.service", "UNKNOWN_SERVICE"),
+        ({"service": "people", "vql": EXPORT["vql"]}, "job_data.service", "UNKNOWN_SERVICE"),
+        ({"service": "contact"}, "job_data.vql.select_columns", "MISSING_SELECT_COLUMNS"),
+        (
+            {"service": "contact", "vql": {"select_columns": []}},
+            "job_data.vql.select_columns",
+            "MISSING_SELECT_COLUMNS",
+        ),
+        (
+            {"service": "company", "vql": {"select_columns": ["emial"]}},
+            "job_data.vql.select_columns[0]",
+            "VALIDATION_ERROR",
+        ),
+        ({**EXPORT, "vql": {**EXPORT["vql"], "where": {"x": 1}}}, "job_data.vql.where", "VALIDATION_ERROR"),  # type: ignore[dict-item]
+        ({**EXPORT, "s3_bucket": 1}, "job_data.s3_bucket", "VALIDATION_ERROR"),
+    ],
+)
+def test_an_export_is_checked_at_creation(data: dict[str, object], field: str, reason: str) -> None:
+    error = refused({"job_type": "export_csv_file", "job_data": data})
+    assert (error.fields[0].field, error.reason) == (field, reason)
+
+
+def test_a_column_nearly_right_is_suggested() -> None:
+    data = {"service": "contacts", "vql": {"select_columns": ["emial"]}}
+    assert "did you mean 'email'" in refused({"job_type": "export_csv_file", "job_data": data}).message
+
+
+def test_unknown_members_are_named_but_do_not_hurt() -> None:
+    _, warnings = read_create({"job_type": "insert_csv_file", "job_data": {"s3_key": "a", "x": 1}, "retries": 1})
+    assert [w["field"] for w in warnings] == ["retries", "job_data.x"]
+
+
+def test_a_stored_job_of_an_unknown_type_is_refused_when_it_runs() -> None:
+    with pytest.raises(ValidationFailed, match="ERR_INVALID_JOB_TYPE"):
+        read_data("sleep", {})
+
+
+def test_a_list_has_defaults_and_documented_limits() -> None:
+    assert read_list({}) == models.JobFilter(None, None, 25)
+    assert read_list({"limit": 0}).limit == 25
+    assert read_list({"job_type": "x", "status": ["open"], "limit": 100}) == models.JobFilter("x", ("open",), 100)
+    for limit, reason in ((-1, "INVALID_LIMIT"), ("5", "INVALID_LIMIT"), (101, "LIMIT_TOO_HIGH")):
+        with pytest.raises(ValidationFailed) as caught:
+            read_list({"limit": limit})
+        assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize("name", ["a.csv", "Kontakte März.csv", "x" * 200, "a..b"])
+def test_ordinary_file_names_are_taken(name: str) -> None:
+    assert check_filename(name) == name
+
+
+@pytest.mark.parametrize("name", ["", " ", "../x", "a/b", "a\\b", ".hidden", "a\nb", "a\x00", "x" * 201])
+def test_odd_file_names_are_refused(name: str) -> None:
+    with pytest.raises(ValidationFailed, match="filename"):
+        check_filename(name)
+
+
+def test_times_are_utc_with_microseconds() -> None:
+    assert rfc3339(datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)) == "2026-01-02T03:04:05.000000Z"
+    there = timezone(timedelta(hours=2))
+    assert rfc3339(datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=there)) == "2026-01-02T01:04:05.000006Z"
+
+
+def test_the_delay_of_a_retry_doubles_up_to_an_hour() -> None:
+    assert [retry_delay(30, n) for n in (1, 2, 3, 4)] == [30, 60, 120, 240]
+    assert retry_delay(30, 10**9) == 3600
+    assert retry_delay(10**9, 1) == 3600
+
+
+@given(st.integers(0, 10_000), st.integers(1, 10_000))
+def test_a_later_retry_never_waits_less(interval: int, failures: int) -> None:
+    assert 0 <= retry_delay(interval, failures) <= retry_delay(interval, failures + 1) <= 3600
+
+
+def test_errors_accumulate_over_the_runs() -> None:
+    response = add_error(add_error({"rows": 1, "messages": "x"}, "first"), "second")
+    assert response == {"rows": 1, "runtime_errors": ["first", "second"]}
+
+
+def test_the_lanes_name_documented_states_only() -> None:
+    named = {states.OPEN, states.COMPLETED, states.FAILED, *states.LEASED}
+    assert named == set(JOB_STATES)
+    assert {status: states.source_of(status) for status in states.LEASED} == {
+        "in_queue": "open",
+        "processing": "open",
+        "retry_in_queued": "failed",
+        "retrying": "failed",
+    }

@@ -1,0 +1,51 @@
+"""The table of parts: names and order."""
+
+from pathlib import Path
+
+import pytest
+from connectra_local.config import Config
+from connectra_local.home import Home, LocalError
+from connectra_local.parts import NAMES, addresses, build_parts, layers
+from connectra_local.ports import DEFAULT_PORTS
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    # Servers of one's own: nothing of this machine is looked for.
+    env = {"PG_DB_HOST": "db", "ELASTICSEARCH_HOST": "es", "S3_ENDPOINT": "s3:9000"}
+    return Config(Home(tmp_path, tmp_path / "downloads"), env, dict(DEFAULT_PORTS))
+
+
+def test_stores_come_first_then_tables_then_services_then_workers_and_gateway(config: Config) -> None:
+    order = [[part.name for part in layer] for layer in layers(build_parts(config))]
+    assert order == [
+        ["postgres", "elasticsearch", "s3"],
+        ["migrate"],
+        ["query", "write", "indexer", "jobs"],
+        ["first_time", "retry", "gateway"],
+    ]
+
+
+def test_some_parts_alone(config: Config) -> None:
+    assert [part.name for part in build_parts(config, "gateway, s3")] == ["s3", "gateway"]
+
+
+def test_an_unknown_part_is_named(config: Config) -> None:
+    with pytest.raises(LocalError, match="no part is called mysql"):
+        build_parts(config, "s3,mysql")
+
+
+def test_every_shown_part_has_an_address(config: Config) -> None:
+    assert tuple(addresses(config)) == NAMES
+    assert {part.name: part.address for part in build_parts(config) if not part.once} == addresses(config)
+
+
+def test_an_external_server_is_not_started(config: Config) -> None:
+    external = {part.name for part in build_parts(config) if part.command is None}
+    assert external == {"postgres", "elasticsearch", "s3"}
+
+
+def test_every_port_belongs_to_one_part(tmp_path: Path) -> None:
+    config = Config(Home(tmp_path, tmp_path / "downloads"), {}, dict(DEFAULT_PORTS))
+    claimed = [port for part in build_parts(config) for port in part.ports]
+    assert sorted(claimed) == sorted(DEFAULT_PORTS)

@@ -1,0 +1,257 @@
+"""The VQL pipeline: request → tree → checks → Elasticsearch request, without any server."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from connectra_common.errors import ValidationFailed
+from connectra_common.records.fields import COMPANY, CONTACT, Entity
+from connectra_common.requests import read
+from connectra_common.vql.ast import And, Query
+from connectra_common.vql.model import Vql
+from connectra_common.vql.proto import to_json, to_proto
+from connectra_query import elastic
+from connectra_query.service import compile_request
+
+
+def compiled(document: dict[str, Any], entity: Entity = CONTACT) -> Query:
+    return compile_request(entity, read(Vql, document))
+
+
+def conditions(document: dict[str, Any], entity: Entity = CONTACT) -> dict[str, Any]:
+    return elastic.compile_query(compiled(document, entity))
+
+
+def refusals(document: dict[str, Any], entity: Entity = CONTACT) -> list[str]:
+    with pytest.raises(ValidationFailed) as caught:
+        compiled(document, entity)
+    return [f.message for f in caught.value.fields] or [caught.value.message]
+
+
+def text(value: str, field: str = "title", kind: str = "exact", **more: object) -> dict[str, Any]:
+    return {
+        "where": {"text_matches": {"must": [{"text_value": value, "filter_key": field, "search_type": kind, **more}]}}
+    }
+
+
+def test_no_condition_is_everything() -> None:
+    assert conditions({}) == conditions({"where": {}}) == conditions({"where": {"keyword_match": {"must": {}}}})
+    assert conditions({}) == {"match_all": {}}
+
+
+@pytest.mark.parametrize(
+    ("document", "clause"),
+    [
+        (text("vp sales", slop=2), {"match_phrase": {"title": {"query": "vp sales", "slop": 2}}}),
+        (text("sales vp", kind="shuffle"), {"match": {"title": {"query": "sales vp", "operator": "and"}}}),
+        (
+            text("sales vp", kind="shuffle", fuzzy=True, operator="or"),
+            {"match": {"title": {"query": "sales vp", "operator": "or", "fuzziness": "AUTO"}}},
+        ),
+        (text("ale", kind="substring"), {"match_phrase": {"title.ngram": "ale"}}),
+        (
+            text("ale man", kind="substring", operator="or"),
+            {
+                "bool": {
+                    "should": [{"match_phrase": {"title.ngram": "ale"}}, {"match_phrase": {"title.ngram": "man"}}],
+                    "minimum_should_match": 1,
+                }
+            },
+        ),
+        (text("berlin", "city"), {"match_phrase": {"city.text": {"query": "berlin", "slop": 0}}}),
+        ({"where": {"keyword_match": {"must": {"seniority": "vp"}}}}, {"term": {"seniority": "vp"}}),
+        (
+            {"where": {"keyword_match": {"must": {"seniority": ["vp", "head"]}}}},
+            {"terms": {"seniority": ["vp", "head"]}},
+        ),
+        (
+            {"where": {"range_query": {"must": {"company_employees_count": {"gte": 10, "lt": 20}}}}},
+            {"range": {"company_employees_count": {"gte": 10, "lt": 20}}},
+        ),
+        ({"filters": {"field": "email", "operator": "exists"}}, {"exists": {"field": "email"}}),
+        (
+            {"filters": {"field": "title", "operator": "contains", "value": "ale"}},
+            {"match_phrase": {"title.ngram": "ale"}},
+        ),
+        ({"filters": {"field": "departments", "operator": "contains", "value": "it"}}, {"term": {"departments": "it"}}),
+    ],
+)
+def test_each_construct_has_its_elasticsearch_clause(document: dict[str, Any], clause: dict[str, Any]) -> None:
+    assert conditions(document) == {"bool": {"filter": [clause]}}
+
+
+def test_conditions_on_one_field_are_joined_by_or_and_fields_by_and() -> None:
+    match = [
+        {"text_value": "a", "filter_key": "title", "search_type": "exact"},
+        {"text_value": "b", "filter_key": "title", "search_type": "exact"},
+        {"text_value": "c", "filter_key": "first_name", "search_type": "exact"},
+    ]
+    clauses = conditions({"where": {"text_matches": {"must": match}}})["bool"]["filter"]
+    assert [len(clause.get("bool", {}).get("should", [1])) for clause in clauses] == [2, 1]
+
+
+def test_exclusions_exclude_also_by_range() -> None:
+    where = {
+        "text_matches": {"must_not": [{"text_value": "a", "filter_key": "title", "search_type": "exact"}]},
+        "keyword_match": {"must_not": {"stage": "cold"}},
+        "range_query": {"must_not": {"created_at": {"lt": "2024-01-15"}}},
+    }
+    assert len(conditions({"where": where})["bool"]["must_not"]) == 3
+
+
+def test_the_boolean_tree_nests_and_joins_where() -> None:
+    tree = {
+        "or": [
+            {"field": "stage", "operator": "eq", "value": "cold"},
+            {"and": [{"not": {"field": "city", "operator": "in", "value": ["rom", "bonn"]}}, {"or": []}]},
+        ]
+    }
+    found = conditions({"filters": tree, "where": {"keyword_match": {"must": {"seniority": "vp"}}}})["bool"]["filter"]
+    assert found == [
+        {"term": {"seniority": "vp"}},
+        {
+            "bool": {
+                "should": [
+                    {"term": {"stage": "cold"}},
+                    {
+                        "bool": {
+                            "filter": [
+                                {"bool": {"must_not": [{"terms": {"city": ["rom", "bonn"]}}]}},
+                                {"match_none": {}},
+                            ]
+                        }
+                    },
+                ],
+                "minimum_should_match": 1,
+            }
+        },
+    ]
+
+
+@pytest.mark.parametrize(
+    ("document", "refusal"),
+    [
+        (text("a", "tittle"), "unknown field 'tittle'; did you mean 'title'?"),
+        (text("a", "seniority"), "seniority is not a text field; use keyword_match"),
+        (text("a", "city", "substring"), "cannot be searched by substring"),
+        (text("ab", kind="substring"), "'ab' is too short for a substring; at least 3 characters"),
+        (text("  "), "the text is empty"),
+        (text("x" * 1001), "at most 1000 are allowed"),
+        (text("a", kind="fuzzy"), "search_type: input should be 'exact', 'shuffle' or 'substring'"),
+        (text("a", sloop=1), "unknown field 'sloop'; did you mean 'slop'?"),
+        ({"where": {"keyword_match": {"must": {"stage": []}}}}, "the list is empty"),
+        ({"where": {"keyword_match": {"must": {"stage": ["x"] * 1001}}}}, "1001 values; at most 1000"),
+        ({"where": {"range_query": {"must": {"stage": {"gt": 1}}}}}, "neither a number nor a date; use keyword_match"),
+        ({"where": {"range_query": {"must": {"company_total_funding": {"gt": "much"}}}}}, "'much' is not a number"),
+        (
+            {"where": {"range_query": {"must": {"created_at": {"gt": "soon"}}}}},
+            "'soon' is not a date; write 2024-01-15",
+        ),
+        ({"where": {"range_query": {"must": {"created_at": {}}}}}, "give at least one of gte, gt, lte, lt"),
+        ({"where": {"keyword": {}}}, "unknown field 'keyword'; did you mean 'keyword_match'?"),
+        ({"order_by": [{"order_by": "agee"}]}, "order_by[0].order_by: unknown field 'agee'"),
+        ({"select_columns": ["uuid", "emial"]}, "select_columns[1]: unknown field 'emial'; did you mean 'email'?"),
+        ({"company_config": {"populate": True, "select_columns": ["nam"]}}, "did you mean 'name'?"),
+        ({"limit": 101}, "ERR_PAGE_SIZE_EXCEEDED"),
+        ({"page": 11}, "ERR_PAGE_OUT_OF_RANGE"),
+        ({"offset": 1000}, "ERR_PAGE_OUT_OF_RANGE"),
+        ({"limit": "3"}, "limit: input should be a valid integer"),
+        ({"cursor": ["a"]}, "cursor: has 1 values; this order gives 2"),
+        ({"cursor": ["1", "u"], "page": 2}, "cannot be given together with page"),
+        ({"filters": {"field": "stage", "operator": "is", "value": 1}}, "filters.operator: input should be 'eq'"),
+        ({"filters": {"and": [], "or": []}}, "exactly one of"),
+    ],
+)
+def test_refusals_say_where_what_and_what_would_be_allowed(document: dict[str, Any], refusal: str) -> None:
+    assert refusal in refusals(document)[0]
+
+
+def test_all_violations_are_reported_at_once() -> None:
+    document = {**text("a", "tittle"), "order_by": [{"order_by": "nope"}], "select_columns": ["nope"]}
+    assert len(refusals(document)) == 3
+
+
+@pytest.mark.parametrize("depth", [8, 9])
+def test_the_tree_may_be_eight_levels_deep(depth: int) -> None:
+    node: dict[str, Any] = {"field": "stage", "operator": "eq", "value": "x"}
+    for _ in range(depth):
+        node = {"and": [node]}
+    if depth == 8:
+        assert compiled({"filters": node})
+    else:
+        assert "nested deeper than 8 levels" in refusals({"filters": node})[0]
+
+
+def test_pages() -> None:
+    body = elastic.search_body(compiled({"page": 3}))
+    assert (body["size"], body["from"]) == (25, 50)
+    assert "from" not in elastic.search_body(compiled({"page": -1, "limit": 0}))
+    assert elastic.search_body(compiled({"offset": 7, "limit": 5}))["from"] == 7
+
+
+def test_the_order_is_relevance_for_text_else_newest_first_and_ends_with_the_uuid() -> None:
+    tie = {"uuid": {"order": "asc"}}
+    assert elastic.sort_keys(compiled({})) == [{"created_at": {"order": "desc"}}, tie]
+    assert elastic.sort_keys(compiled(text("a"))) == [{"_score": {"order": "desc"}}, tie]
+    asked = {"order_by": [{"order_by": "name", "order_direction": "desc"}, {"order_by": "id"}]}
+    assert elastic.sort_keys(compiled(asked, COMPANY)) == [
+        {"name.keyword": {"order": "desc"}},
+        {"id": {"order": "asc"}},
+        tie,
+    ]
+    by_uuid = {"order_by": [{"order_by": "uuid", "order_direction": "desc"}]}
+    assert elastic.sort_keys(compiled(by_uuid)) == [{"uuid": {"order": "desc"}}]
+
+
+def test_text_is_scored_only_when_the_order_needs_it() -> None:
+    assert "must" in elastic.search_body(compiled(text("a")))["query"]["bool"]
+    ordered = {**text("a"), "order_by": [{"order_by": "id"}]}
+    assert "filter" in elastic.search_body(compiled(ordered))["query"]["bool"]
+
+
+def test_cursors_come_back_as_text_and_are_sent_in_their_own_types() -> None:
+    order = {"order_by": [{"order_by": "company_employees_count"}, {"order_by": "created_at"}, {"order_by": "email"}]}
+    for name in ("cursor", "search_after"):
+        query = compiled({**order, name: ["12", "1700000000000", "7", "u"]})
+        assert elastic.search_body(query)["search_after"] == [12, 1700000000000, "7", "u"]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {},
+        text("vp sales", kind="shuffle", operator="or", fuzzy=True),
+        {
+            "where": {
+                "keyword_match": {"must": {"stage": ["a", "b"], "city": "x"}, "must_not": {"email": "y"}},
+                "range_query": {
+                    "must": {"id": {"gte": 1, "lt": 2.5}},
+                    "must_not": {"created_at": {"gt": "2024-01-01"}},
+                },
+            },
+            "order_by": [{"order_by": "email", "order_direction": "desc"}],
+            "cursor": [None, "u"],
+            "limit": 7,
+            "select_columns": ["uuid"],
+            "company_config": {"populate": True, "select_columns": ["name"]},
+        },
+        {
+            "filters": {
+                "and": [
+                    {"not": {"field": "stage", "operator": "in", "value": ["a", True, 2]}},
+                    {"or": [{"field": "email", "operator": "exists"}]},
+                ]
+            },
+            "offset": 3,
+        },
+    ],
+)
+def test_the_typed_spelling_asks_the_same(document: dict[str, Any]) -> None:
+    request = read(Vql, document)
+    again = read(Vql, to_json(to_proto(request)))
+    assert unordered(compile_request(CONTACT, again)) == unordered(compile_request(CONTACT, request))
+
+
+def unordered(query: Query) -> Query:
+    """The query with its conditions in an order of their own: protobuf maps have none."""
+    return replace(query, root=And(tuple(sorted(query.root.nodes, key=repr))))
