@@ -1,6 +1,7 @@
 """Databases of a test's own on the real PostgreSQL, and clients of the services."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 from urllib.parse import urlsplit
@@ -68,15 +69,18 @@ async def query(stack) -> AsyncIterator[QueryServiceStub]:  # type: ignore[no-un
 
 
 @pytest.fixture
-def finished(api: httpx.AsyncClient) -> Callable[..., Awaitable[dict[str, Any]]]:
-    """`await finished(uuid, seconds=60)`: the job, once it is completed or failed."""
+def finished(api: httpx.AsyncClient, stack) -> Callable[..., Awaitable[dict[str, Any]]]:  # type: ignore[no-untyped-def]
+    """`await finished(uuid, seconds=150)`: the job, once it is completed or failed."""
 
-    async def wait(uuid: str, seconds: float = 60) -> dict[str, Any]:
-        async with asyncio.timeout(seconds):
-            while True:
-                job = (await api.get(f"/common/jobs/{uuid}")).json()["data"]
-                if job["status"] in ("completed", "failed"):
-                    return dict(job)
-                await asyncio.sleep(0.05)
+    async def wait(uuid: str, seconds: float = 150) -> dict[str, Any]:
+        job: dict[str, Any] = {}
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while True:
+                    job = (await api.get(f"/common/jobs/{uuid}")).json()["data"]
+                    if job["status"] in ("completed", "failed"):
+                        return job
+                    await asyncio.sleep(0.05)
+        pytest.fail(f"not ended within {seconds} s: {job}\n{stack.command('logs', '-n', '20').stdout}")
 
     return wait

@@ -45,7 +45,7 @@ def named(mark: str, **more: Any) -> dict[str, Any]:
     return {"where": {"text_matches": {"must": [text]}}, **more}
 
 
-async def eventually(check: Callable[[], Awaitable[bool]], seconds: float = 30) -> None:
+async def eventually(check: Callable[[], Awaitable[bool]], seconds: float = 60) -> None:
     async with asyncio.timeout(seconds):
         while not await check():  # noqa: ASYNC110 - the condition is in another process
             await asyncio.sleep(0.05)
