@@ -27,7 +27,7 @@ class Scene:
     url: str = ""
     requests: list[tuple[str, str, dict[str, str], bytes]] = field(default_factory=list)
     jobs: list[dict[str, Any]] = field(default_factory=list)
-    """Answers to GET of the job, in turn; the last one stays."""
+    """Answers to GET of the job, in turn, an empty one being 503; the last one stays."""
     store_status: int = 200
     store_body: bytes = b"x" * 700_000
     polled: threading.Event = field(default_factory=threading.Event)
@@ -52,7 +52,8 @@ def scene() -> Iterator[Scene]:
                 return self.answer(201, {"data": {"uuid": "job-1"}, "success": True})
             if path == "/common/jobs/job-1":
                 state.polled.set()
-                return self.answer(200, {"data": state.jobs.pop(0) if len(state.jobs) > 1 else state.jobs[0]})
+                found = state.jobs.pop(0) if len(state.jobs) > 1 else state.jobs[0]
+                return self.answer(200, {"data": found}) if found else self.answer(503, {"message": "not available"})
             if path == "/common/jobs/job-1/files":
                 file = {"size_bytes": len(state.store_body), "download_url": f"{state.url}/store"}
                 return self.answer(200, {"data": [{"kind": kind, **file} for kind in ("source", "result", "rejected")]})
@@ -162,6 +163,13 @@ def test_import_shows_the_result_and_fetches_the_rejected_rows(scene: Scene, csv
     created = json.loads(next(body for _, path, _, body in scene.requests if path == "/common/jobs/create"))
     assert created["job_type"] == "insert_csv_file"
     assert created["job_data"] == {"s3_key": "uploads/1_a.csv"}
+
+
+def test_a_server_that_is_away_for_a_moment_does_not_end_the_watching(scene: Scene, csv_file: Path) -> None:
+    scene.jobs = [job("processing"), {}, {}, job("completed", rows=60_000)]
+    done = run(scene, "import", str(csv_file))
+    assert done.returncode == 0, done.stderr
+    assert "completed" in done.stdout
 
 
 def test_a_failed_import_shows_why_and_ends_with_1(scene: Scene, csv_file: Path) -> None:

@@ -26,6 +26,8 @@ from connectra_client.errors import ClientError
 from connectra_client.rest import Json, RestClient
 
 POLL = 0.3
+AWAY_SECONDS = 120
+"""So long a server that is away does not end the watching of a job."""
 console = Console(highlight=False)
 if not console.is_terminal:
     console.width = 200  # a file or a pipe has no edge at which to cut
@@ -64,7 +66,8 @@ def transfer_bar(label: str, total: int) -> Iterator[Callable[[int], None]]:
 def watch_job(client: RestClient, uuid: str, *, timeout: float | None = None) -> Json:
     """Show a job's progress until it has ended for good, and return it.
 
-    A job that failed and will be retried has not ended. Ctrl-C leaves it running and says how to get back to it.
+    A job that failed and will be retried has not ended. A server that is away for a while, after it has answered once, is waited
+    for. Ctrl-C leaves the job running and says how to get back to it.
 
     Raises:
         ClientError: `timeout` seconds have passed.
@@ -78,13 +81,22 @@ def watch_job(client: RestClient, uuid: str, *, timeout: float | None = None) ->
         TimeRemainingColumn(),
     )
     deadline = time.monotonic() + timeout if timeout else None
+    answered = None
     if not console.is_terminal:
         console.print(f"waiting for job {uuid}")
     try:
         with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
             task = bar.add_task("waiting", total=None, rows=0, start=False)
             while True:
-                job = client.job(uuid)
+                try:
+                    job = client.job(uuid)
+                except ClientError as error:
+                    if not error.transient or answered is None or time.monotonic() - answered > AWAY_SECONDS:
+                        raise
+                    bar.update(task, description="no answer")
+                    time.sleep(POLL)
+                    continue
+                answered = time.monotonic()
                 progress = job.get("progress") or {}
                 if job["status"] not in ("open", "in_queue"):
                     bar.start_task(task)

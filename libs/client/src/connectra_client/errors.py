@@ -8,9 +8,18 @@ from typing import Any
 class ClientError(Exception):
     """Anything a person can act on; its text is the whole message, shown without a stack trace."""
 
+    @property
+    def transient(self) -> bool:
+        """Whether the same call may succeed a little later."""
+        return False
+
 
 class Unreachable(ClientError):
     """Nobody answers at the address, or the connection broke."""
+
+    @property
+    def transient(self) -> bool:
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,3 +66,7 @@ class ApiError(ClientError):
         repeated = bool(self.fields) and message.startswith(self.fields[0].message)
         lines = [str(field) for field in self.fields]
         super().__init__("\n".join(lines if repeated else [message, *(f"  {line}" for line in lines)]))
+
+    @property
+    def transient(self) -> bool:
+        return self.status in (429, 502, 503, 504)

@@ -27,6 +27,8 @@ Background = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
 
 CHECK_INTERVAL_SECONDS = 1.0
 CHECK_TIMEOUT_SECONDS = 2.0
+# A check must fail so often in a row: one slow answer of a busy dependency must not take away a service that still serves.
+FAILURES_UNTIL_NOT_READY = 3
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Process:
 
     Args:
         services: (servicer, function that adds it to a server, full name for reflection).
-        checks: what readiness follows; a check that raises or takes over two seconds means not ready.
+        checks: what readiness follows; one that raises, or takes over two seconds, three times in a row means not ready.
         background: loops that run until the event is set, then have `drain_seconds` to hand back what they hold.
     """
 
@@ -107,9 +109,11 @@ async def _finish(loops: list[asyncio.Task[None]], seconds: float) -> None:
 async def _follow(checks: Mapping[str, Check], servicer: health.aio.HealthServicer, names: Sequence[str]) -> None:
     """Keeps readiness equal to what the checks say."""
     down: set[str] | None = None
+    failures = dict.fromkeys(checks, FAILURES_UNTIL_NOT_READY)  # unknown is not ready
     while True:
         results = await asyncio.gather(*(passes(check) for check in checks.values()))
-        now = {name for name, ok in zip(checks, results, strict=True) if not ok}
+        failures = {name: 0 if ok else failures[name] + 1 for name, ok in zip(checks, results, strict=True)}
+        now = {name for name, times in failures.items() if times >= FAILURES_UNTIL_NOT_READY}
         if now != down:
             status = health_pb2.HealthCheckResponse.NOT_SERVING if now else health_pb2.HealthCheckResponse.SERVING
             for name in names:
