@@ -30,6 +30,7 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="default: all")
     parser.add_argument("--rows", type=int, default=100_000, help="generated contacts (default 100000)")
     parser.add_argument("--requests", type=int, default=200, help="requests of each kind (default 200)")
+    parser.add_argument("--seconds", type=float, default=10, help="for each kind of write (default 10)")
     parser.add_argument("--home", type=Path, help="a stack that is running already, by its folder; it is left running")
     parser.add_argument("--output", type=Path, default=Path("bench.json"))
     arguments = parser.parse_args()
@@ -41,15 +42,15 @@ def main() -> None:
         "CONNECTRA_ENV_FILE": "",
         "CONNECTRA_FREE_PORTS": "1",
         "MAX_REQUESTS_PER_MINUTE": "1000000",  # the limiter is not what is measured
+        "PARALLEL_JOBS": "4",
     }
     command = str(Path(sys.executable).parent / "connectra")
     if not arguments.home:
         subprocess.run([command, "up", "--detach"], env=environment, check=True)
     try:
         status = json.loads(subprocess.run([command, "status", "--json"], env=environment, capture_output=True).stdout)
-        names = ("gateway", "api_key", "postgres", "elasticsearch")
-        target = Target(**{name: status[name] for name in names}, environment=environment)
-        options = Options(arguments.rows, arguments.requests)
+        target = Target(**status, environment=environment)
+        options = Options(arguments.rows, arguments.requests, arguments.seconds)
         results = {part: asyncio.run(measure(part, target, options)) for part in arguments.parts or PARTS}
         arguments.output.write_text(json.dumps({"rows": options.rows, "results": results}, indent=2) + "\n")
     finally:

@@ -30,9 +30,7 @@ async def run(target: Target, options: Options) -> list[dict[str, Any]]:
     name = await indices.create(search, settings, CONTACT)
     await search.indices.put_alias(index=name, name=ALIAS)
     try:
-        if await connection.fetchval("SELECT count(*) FROM contacts") < options.rows * 0.9:
-            await target.load_sample(options.rows)
-        await _drain(connection)
+        await target.load(options.rows)
         rows = await connection.fetch(documents.slice_of(CONTACT), "", 10_000_000)
         actions = [Document(*row).action(ALIAS) for row in rows]
         await _send(search, actions)

@@ -2,14 +2,9 @@
 
 By hand, an import is: the object's stream into a COPY stage, merges of the stage, raw bulk requests, overlapped; an export is COPY TO
 STDOUT into a multipart upload. Both leave out what makes a job safe: ledger, leases, cleaning, ids, outbox.
-
-A row: what, rows a second, seconds, share of the floor, goal.
 """
 
-import argparse
 import asyncio
-import json
-import subprocess
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -23,8 +18,9 @@ import httpx
 import psutil
 from connectra_common.records.fields import COMPANY, CONTACT, COPIED, CsvRule, Entity, Field, Index
 from connectra_common.records.sql import expression
-from connectra_local.config import scripts_folder
 from connectra_local.sample import COLUMNS, sample_csv
+
+from .options import Options, Target
 
 PART_BYTES = 8 * 1024 * 1024
 MERGE_ROWS = 10_000
@@ -55,23 +51,29 @@ class Result:
     share: float | None = None
     goal: str = ""
 
-    def __str__(self) -> str:
-        share = "" if self.share is None else f"{self.share:7.0%}"
-        return f"{self.name:44}{self.per_second:10,.0f} rows/s{self.seconds:9.1f} s{share:>8}  {self.goal}"
+    def row(self) -> dict[str, Any]:
+        """As the table has it."""
+        return {
+            "what": self.name,
+            "rows_per_second": round(self.per_second),
+            "seconds": round(self.seconds, 1),
+            "of_floor": "" if self.share is None else round(self.share, 2),
+            "goal": self.goal,
+        }
 
 
 @dataclass
 class Bench:
-    """A running stack, as `connectra status --json` describes it."""
+    """A running stack and clients of it."""
 
-    status: dict[str, Any]
+    target: Target
     api: httpx.AsyncClient
     store: Any
     connection: asyncpg.Connection
 
     @property
     def bucket(self) -> str:
-        return str(self.status["s3"]["bucket"])
+        return str(self.target.s3["bucket"])
 
     async def put(self, pieces: AsyncIterator[bytes]) -> str:
         """An object of any size."""
@@ -121,7 +123,24 @@ class Bench:
         return [ended[uuid] for uuid in uuids], time.perf_counter() - began
 
     def pids(self, *names: str) -> dict[str, int]:
-        return {part["name"]: part["pid"] for part in self.status["parts"] if part["name"] in names}
+        return {part["name"]: part["pid"] for part in self.target.parts if part["name"] in names}
+
+
+async def run(target: Target, options: Options) -> list[dict[str, Any]]:
+    """One line a measurement. 4,000,000 rows make a file of 2 GB."""
+    session = aioboto3.Session(target.s3["access_key"], target.s3["secret_key"], region_name="us-east-1")
+    headers = {"x-api-key": target.api_key}
+    connection = await asyncpg.connect(target.postgres)
+    try:
+        async with (
+            session.client("s3", endpoint_url=target.s3["endpoint"]) as store,
+            httpx.AsyncClient(base_url=target.gateway, headers=headers, timeout=60, trust_env=False) as api,
+        ):
+            bench = Bench(target, api, store, connection)
+            return [result.row() for result in (*await imports(bench, options.rows), *await exports(bench))]
+    finally:
+        await connection.execute("DROP SCHEMA IF EXISTS bench CASCADE")
+        await connection.close()
 
 
 async def people(rows: int) -> AsyncIterator[bytes]:
@@ -214,8 +233,8 @@ def documents(entity: Entity) -> str:
 
 async def import_by_hand(bench: Bench, key: str) -> float:
     """Seconds until the file is stored and can be searched."""
-    pool = await asyncpg.create_pool(bench.status["postgres"], min_size=4, max_size=4)
-    async with httpx.AsyncClient(base_url=bench.status["elasticsearch"], timeout=120, trust_env=False) as search:
+    pool = await asyncpg.create_pool(bench.target.postgres, min_size=4, max_size=4)
+    async with httpx.AsyncClient(base_url=bench.target.elasticsearch, timeout=120, trust_env=False) as search:
         await prepare(bench, search)
         began = time.perf_counter()
         body = (await bench.store.get_object(Bucket=bench.bucket, Key=key))["Body"]
@@ -345,41 +364,3 @@ async def exports(bench: Bench) -> list[Result]:
         memory = ", ".join(f"{part} {mib:.0f} MiB" for part, mib in peak.items())
         results.append(Result(f"export: job, {name}", ours, seconds, ours * by_hand / rows, f">= 50 %; {memory}"))
     return results
-
-
-async def measure(status: dict[str, Any], rows: int = 50_000) -> list[Result]:
-    """All lines of the jobs part.
-
-    Args:
-        status: of a running stack, from `connectra status --json`. PARALLEL_JOBS of 4 is expected for the four files.
-        rows: of the imported file. 2,000,000 make about 1 GB.
-    """
-    s3 = status["s3"]
-    session = aioboto3.Session(s3["access_key"], s3["secret_key"], region_name="us-east-1")
-    headers = {"x-api-key": status["api_key"]}
-    connection = await asyncpg.connect(status["postgres"])
-    try:
-        async with (
-            session.client("s3", endpoint_url=s3["endpoint"]) as store,
-            httpx.AsyncClient(base_url=status["gateway"], headers=headers, timeout=60, trust_env=False) as api,
-        ):
-            bench = Bench(status, api, store, connection)
-            return [*await imports(bench, rows), *await exports(bench)]
-    finally:
-        await connection.execute("DROP SCHEMA IF EXISTS bench CASCADE")
-        await connection.close()
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, default=50_000, help="of the imported file; 2,000,000 make about 1 GB")
-    given = parser.parse_args()
-    status = subprocess.run(
-        [str(scripts_folder() / "connectra"), "status", "--json"], capture_output=True, text=True, check=True
-    )
-    for result in asyncio.run(measure(json.loads(status.stdout), given.rows)):
-        print(result)
-
-
-if __name__ == "__main__":
-    main()

@@ -5,30 +5,50 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import asyncpg
 from connectra_local.sample import sample_csv
 
 
 @dataclass(frozen=True)
 class Options:
-    """`requests`: how many of each kind at one connection; four times as many at sixteen."""
+    """`rows`: generated contacts. `requests`: of each kind at one connection, four times as many at sixteen. `seconds`: for each kind of
+    write."""
 
     rows: int
     requests: int
+    seconds: float
 
 
 @dataclass(frozen=True)
 class Target:
-    """The running stack that is measured."""
+    """The running stack that is measured; all but `environment` as `connectra status --json` has it."""
 
     gateway: str
     api_key: str
     postgres: str
     elasticsearch: str
+    s3: dict[str, str]
+    grpc: dict[str, str]
+    parts: list[dict[str, Any]]
     environment: dict[str, str]
 
-    async def load_sample(self, rows: int) -> None:
-        """Imports made-up contacts and waits for the job."""
+    async def load(self, rows: int) -> None:
+        """Imports made-up contacts, unless there are that many, and waits until search sees all there are."""
+        connection = await asyncpg.connect(self.postgres)
+        try:
+            if await connection.fetchval("SELECT count(*) FROM contacts") < rows * 0.9:
+                await self._import_sample(rows)
+            async with asyncio.timeout(600):
+                while await connection.fetchval("SELECT EXISTS (SELECT FROM outbox)"):  # noqa: ASYNC110 - another process empties it
+                    await asyncio.sleep(0.2)
+            await connection.execute("VACUUM ANALYZE contacts")
+            await connection.execute("VACUUM ANALYZE companies")
+        finally:
+            await connection.close()
+
+    async def _import_sample(self, rows: int) -> None:
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "sample.csv"
             file.write_bytes(b"".join(sample_csv(rows)))

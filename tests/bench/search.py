@@ -108,7 +108,7 @@ def rows_sql(company: bool) -> str:
 
 async def run(target: Target, options: Options) -> list[Json]:
     """One row a shape, kind and number of connections."""
-    await load(target, options)
+    await target.load(options.rows)
     rng = random.Random(7)
     found: list[Json] = []
     async with AsyncExitStack() as opened:
@@ -185,18 +185,3 @@ def compare(ours: tuple[float, float], floor: tuple[float, float]) -> Json:
 
 def connector() -> aiohttp.TCPConnector:
     return aiohttp.TCPConnector(limit=max(CONNECTIONS))
-
-
-async def load(target: Target, options: Options) -> None:
-    """Imports the sample unless there are that many contacts, and waits until search sees all of them."""
-    connection = await asyncpg.connect(target.postgres)
-    try:
-        if await connection.fetchval("SELECT count(*) FROM contacts") < options.rows * 0.9:
-            await target.load_sample(options.rows)
-        async with asyncio.timeout(600):
-            while await connection.fetchval("SELECT EXISTS (SELECT FROM outbox)"):  # noqa: ASYNC110
-                await asyncio.sleep(0.2)
-        await connection.execute("VACUUM ANALYZE contacts")
-        await connection.execute("VACUUM ANALYZE companies")
-    finally:
-        await connection.close()

@@ -1,9 +1,5 @@
-"""Writes through the service against the same work by hand: the statements of the service on bare connections, COPY and merge.
+"""Writes through the service against the same work by hand: the statements of the service on bare connections, COPY and merge."""
 
-A row: what, operations a second (records for batches), p50 and p99 in ms, share of the floor's throughput, goal.
-"""
-
-import argparse
 import asyncio
 import csv
 import io
@@ -25,6 +21,8 @@ from connectra_common.server.peers import channel
 from connectra_write import imports
 from connectra_write.repository import Repository
 
+from .options import Options, Target
+
 CONNECTIONS = 16
 TURNS = 5
 COLUMNS = (
@@ -42,7 +40,7 @@ COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A line of the table; `share` and `goal` are of the floor's throughput."""
+    """A line of the table: operations a second (records for batches), share of the floor's throughput."""
 
     name: str
     per_second: float
@@ -51,12 +49,31 @@ class Result:
     share: float | None = None
     goal: str = ""
 
-    def __str__(self) -> str:
-        share = "" if self.share is None else f"{self.share:7.0%}"
-        return f"{self.name:34}{self.per_second:10,.0f}/s{self.p50_ms:9.1f}{self.p99_ms:9.1f}{share:>8}  {self.goal}"
+    def row(self) -> dict[str, Any]:
+        """As the table has it."""
+        return {
+            "what": self.name,
+            "per_second": round(self.per_second),
+            "p50_ms": round(self.p50_ms, 1),
+            "p99_ms": round(self.p99_ms, 1),
+            "of_floor": "" if self.share is None else round(self.share, 2),
+            "goal": self.goal,
+        }
 
 
 Work = Callable[[int], Awaitable[object]]
+
+
+async def run(target: Target, options: Options) -> list[dict[str, Any]]:
+    """One line a kind of write and side."""
+    async with channel(target.grpc["write"]) as opened:
+        write = WriteServiceStub(opened)
+        results = [
+            *await singles(target.postgres, write, options.seconds),
+            *await bulks(write, options.seconds),
+            *await merges(target.postgres, write, options.seconds),
+        ]
+    return [result.row() for result in results]
 
 
 async def timed(name: str, works: list[Work], seconds: float, records: int = 1, first: int = 0, **more: Any) -> Result:
@@ -234,34 +251,3 @@ async def merges(postgres: str, write: WriteServiceStub, seconds: float, rows: i
     results = await side_by_side("batch merge", [by_hand], service, seconds, ">= 70 %", rows)
     await connection.close()
     return iter(results)
-
-
-async def measure(postgres: str, write_address: str, seconds: float = 10.0) -> list[Result]:
-    """All lines of the write part.
-
-    Args:
-        postgres: DSN of the service's own database.
-        write_address: host:port of the write service.
-        seconds: how long each line is measured.
-    """
-    async with channel(write_address) as opened:
-        write = WriteServiceStub(opened)
-        return [
-            *await singles(postgres, write, seconds),
-            *await bulks(write, seconds),
-            *await merges(postgres, write, seconds),
-        ]
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("postgres")
-    parser.add_argument("write_address")
-    parser.add_argument("--seconds", type=float, default=10.0)
-    given = parser.parse_args()
-    for result in asyncio.run(measure(given.postgres, given.write_address, given.seconds)):
-        print(result)
-
-
-if __name__ == "__main__":
-    main()
