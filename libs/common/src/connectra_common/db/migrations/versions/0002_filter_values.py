@@ -45,7 +45,7 @@ def _trigrams() -> None:
         return
     savepoint.commit()
     # A long pending list: an import pays half, and the server's own housekeeping sorts the rest in.
-    for name in ("email", "mobile_phone"):
+    for name in ("email", "linkedin_url", "mobile_phone"):
         op.execute(f"""
             CREATE INDEX contacts_{name}_trigrams_idx ON contacts USING gin ({name} gin_trgm_ops)
             WITH (gin_pending_list_limit = 65536) WHERE deleted_at IS NULL""")
