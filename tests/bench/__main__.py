@@ -31,6 +31,9 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=100_000, help="generated contacts (default 100000)")
     parser.add_argument("--requests", type=int, default=200, help="requests of each kind (default 200)")
     parser.add_argument("--seconds", type=float, default=10, help="for each kind of write (default 10)")
+    parser.add_argument(
+        "--wide", type=int, default=0, help="bytes more a row of the jobs part: --rows 1000000 --wide 1500 is 2 GB"
+    )
     parser.add_argument("--home", type=Path, help="a stack that is running already, by its folder; it is left running")
     parser.add_argument("--output", type=Path, default=Path("bench.json"))
     arguments = parser.parse_args()
@@ -50,7 +53,7 @@ def main() -> None:
     try:
         status = json.loads(subprocess.run([command, "status", "--json"], env=environment, capture_output=True).stdout)
         target = Target(**status, environment=environment)
-        options = Options(arguments.rows, arguments.requests, arguments.seconds)
+        options = Options(arguments.rows, arguments.requests, arguments.seconds, arguments.wide)
         results = {part: asyncio.run(measure(part, target, options)) for part in arguments.parts or PARTS}
         arguments.output.write_text(json.dumps({"rows": options.rows, "results": results}, indent=2) + "\n")
     finally:

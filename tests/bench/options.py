@@ -14,11 +14,12 @@ from connectra_local.sample import sample_csv
 @dataclass(frozen=True)
 class Options:
     """`rows`: generated contacts. `requests`: of each kind at one connection, four times as many at sixteen. `seconds`: for each kind of
-    write."""
+    write. `wide`: bytes by which the rows of an imported file are longer."""
 
     rows: int
     requests: int
     seconds: float
+    wide: int
 
 
 @dataclass(frozen=True)
