@@ -239,7 +239,7 @@ def documents(entity: Entity) -> str:
 async def import_by_hand(bench: Bench, key: str) -> float:
     """Seconds until the file is stored and can be searched."""
     pool = await asyncpg.create_pool(bench.target.postgres, min_size=4, max_size=4)
-    async with httpx.AsyncClient(base_url=bench.target.elasticsearch, timeout=120, trust_env=False) as search:
+    async with httpx.AsyncClient(base_url=bench.target.elasticsearch, timeout=300, trust_env=False) as search:
         await prepare(bench, search)
         began = time.perf_counter()
         body = (await bench.store.get_object(Bucket=bench.bucket, Key=key))["Body"]
@@ -327,31 +327,31 @@ async def export_by_hand(bench: Bench) -> tuple[int, float]:
 
 
 async def imports(bench: Bench, options: Options) -> list[Result]:
-    """A file by a job and by hand, and four of them at once."""
+    """A file by a job and by hand, and four of them at once. Of a wide one only the job: its memory is what matters."""
     rows, wide = options.rows, options.wide
     key = await bench.put(people(rows, wide))
-    by_hand = await import_by_hand(bench, key)
+    floor = None if wide else rows / await import_by_hand(bench, key)
     async with watched_memory(bench.pids("first_time", "write")) as peak:
         _, seconds = await bench.run(("insert_csv_file", {"s3_key": key}))
-    floor, ours = rows / by_hand, rows / seconds
+    ours = rows / seconds
+    memory = ", ".join(f"{name} {mib:.0f} MiB" for name, mib in peak.items())
+    results = [
+        Result("import: job, everything searchable", ours, seconds, floor and ours / floor, ">= 60 %"),
+        Result(f"  highest RSS: {memory}", ours, seconds, None, f"each < {MAX_RSS_MIB} MiB"),
+    ]
+    if floor is None:
+        return results
     small = rows // 4
     one_key = await bench.put(people(small, wide))
     _, one = await bench.run(("insert_csv_file", {"s3_key": one_key}))
     keys = [await bench.put(people(small, wide)) for _ in range(4)]
     _, four = await bench.run(*(("insert_csv_file", {"s3_key": key}) for key in keys))
-    memory = ", ".join(f"{name} {mib:.0f} MiB" for name, mib in peak.items())
+    goal = f"{four / one:.2f} x the time of one; < 2 x on 4 cores"
     return [
-        Result("import: by hand", floor, by_hand),
-        Result("import: job, everything searchable", ours, seconds, ours / floor, ">= 60 %"),
-        Result(f"  highest RSS: {memory}", rows / seconds, seconds, None, f"each < {MAX_RSS_MIB} MiB"),
+        Result("import: by hand", floor, rows / floor),
+        *results,
         Result("one file", small / one, one),
-        Result(
-            "four such files at once",
-            4 * small / four,
-            four,
-            None,
-            f"{four / one:.2f} x the time of one; < 2 x on 4 cores",
-        ),
+        Result("four such files at once", 4 * small / four, four, None, goal),
     ]
 
 
