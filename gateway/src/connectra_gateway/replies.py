@@ -29,12 +29,15 @@ class Reply:
         return self.message or self.error
 
     @property
+    def body(self) -> dict[str, Any]:
+        """The error envelope."""
+        body = {"success": False, "error": self.error, "error_code": self.code, "message": self.text}
+        return body if self.details is None else body | {"details": self.details}
+
+    @property
     def envelope(self) -> str:
-        """The JSON body."""
-        body: dict[str, Any] = {"success": False, "error": self.error, "error_code": self.code, "message": self.text}
-        if self.details is not None:
-            body["details"] = self.details
-        return json.dumps(body, separators=(",", ":"))
+        """The same as JSON."""
+        return json.dumps(self.body, separators=(",", ":"))
 
 
 METHOD_NOT_ALLOWED = Reply(405, "METHOD_NOT_ALLOWED", "method not allowed")

@@ -1,0 +1,597 @@
+"""The REST contract as one table: what is sent, and what comes back. The contract test holds the gateway to it; docs/rest.md and the
+examples of the OpenAPI document are made from it.
+
+`{uuid}`, `{token}` and `{n}` in a request or an answer stand for what the row is `given` and for a number of the call's own.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from connectra_common.records.fields import COMPANY, CONTACT, SERVICES, Entity, Type
+from connectra_gateway import descriptors, paths
+from connectra_gateway.replies import Reply, replies
+
+Json = dict[str, Any]
+JSON, ERROR_JSON = "application/json; charset=utf-8", "application/json"
+# Of the gateway that the rows `too large` are sent through.
+SMALL_REQUEST_BYTES = 20_000
+
+
+class Like:
+    """Equal to every value whose JSON text is like this; `example` is one for people."""
+
+    def __init__(self, pattern: str, example: Any) -> None:
+        self.pattern, self.example = pattern, example
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self.example) and re.fullmatch(self.pattern, str(other), re.DOTALL) is not None
+
+    def __hash__(self) -> int:
+        return hash(self.pattern)
+
+    def __repr__(self) -> str:
+        return f"<like {self.example!r}>"
+
+
+NEW_UUID = Like("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "00c5752b-4b70-5e55-a027-63ae68753a52")
+GIVEN_UUID = "{uuid}"
+OTHER_UUID = "11111111-2222-4333-8444-555555555555"
+TIME = Like(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", "2026-11-23T14:46:47.600000Z")
+INTEGER = Like(r"\d+", 42)
+CURSOR = [Like(r"\d+", "1795445207600"), GIVEN_UUID]
+ETAG = Like(r'"\d+"', '"42"')
+TOKEN = Like(r"\d+", "57")
+JOB_CURSOR = Like(r".+Z_\d+", "2026-11-23T14:46:47.600000Z_42")
+UPLOADED = Like("uploads/.+_people.csv", "uploads/6f1c0b52-7c5e-4f0e-9d2b-0c8a0e3b7a11_people.csv")
+URL = Like("http.+X-Amz-Signature=.+", "https://s3.example/connectra/uploads/…_people.csv?X-Amz-Signature=…")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One call.
+
+    Args:
+        method: of the contracts.
+        case: what is special about it.
+        call: verb and path, without `/v1`; may have a query string.
+        status: of the answer.
+        answer: its JSON.
+        body: what is sent as JSON; bytes go as they are.
+        headers: what else is sent.
+        shows: headers of the answer, beside content-type and x-request-id, which every answer has.
+        given: what is there before: `company`, `contact`, or a `job` by its status.
+        through: which gateway: `open`, `small` (takes small requests), `away` (services down), `slow` (services that never
+            answer), `spent` (limit used up).
+        lacks: right that the caller's key does not have; `key`: it has no key.
+    """
+
+    method: str
+    case: str
+    call: str
+    status: int
+    answer: Any
+    body: Any = None
+    headers: dict[str, str] = field(default_factory=dict)
+    shows: dict[str, Any] = field(default_factory=dict)
+    given: str = ""
+    through: str = "open"
+    lacks: str = ""
+
+    @property
+    def is_error(self) -> bool:
+        """Whether it is answered by the error envelope."""
+        return isinstance(self.answer, dict) and "error_code" in self.answer
+
+    @property
+    def is_of_every_path(self) -> bool:
+        """Whether the case says nothing about the method: the page shows it once for all."""
+        return self.case in EVERY_PATH
+
+
+def filled(value: Any, known: dict[str, Any], *, examples: bool = False) -> Any:
+    """The value with `{name}` replaced by what is known; with `examples` also what is only `Like` something."""
+    match value:
+        case str():
+            for name, text in known.items():
+                value = value.replace(f"{{{name}}}", str(text))
+            return value
+        case dict():
+            return {key: filled(item, known, examples=examples) for key, item in value.items()}
+        case list():
+            return [filled(item, known, examples=examples) for item in value]
+        case Like() if examples:
+            return value.example
+    return value
+
+
+def error(code: str, message: str, **details: Any) -> Json:
+    """The envelope."""
+    return {"success": False, "error": message, "error_code": code, "message": message, "details": details}
+
+
+def invalid(field_name: str, message: str, *others: tuple[str, str], **details: Any) -> Json:
+    """VALIDATION_ERROR with all violations; the message is the first's."""
+    fields = [{"field": name, "message": text} for name, text in ((field_name, message), *others)]
+    more = f" (and {len(others)} more)" if others else ""
+    return error("VALIDATION_ERROR", f"{message}{more}", **details, fields=fields)
+
+
+def fixed(status: int) -> Json:
+    """The envelope of an answer that the gateway words itself."""
+    body: Json = _REPLIES[status].body
+    return body
+
+
+_REPLIES: dict[int, Reply] = {reply.status: reply for reply in replies(SMALL_REQUEST_BYTES)}
+
+PAGE_SIZE = (
+    "ERR_PAGE_SIZE_EXCEEDED: the requested page size surpasses the maximum allowed limit; "
+    "consider using pagination with smaller batches"
+)
+PAGE_RANGE = "ERR_PAGE_OUT_OF_RANGE: the requested page number is beyond the available range; verify total pages before requesting"
+EMPTY = "ERR_EMPTY_PAYLOAD: the 'data' array in the request body is empty; provide at least one record to process"
+TOO_MANY = (
+    "ERR_BATCH_TOO_LARGE: the number of records in the batch exceeds the allowed maximum; "
+    "split the data into smaller chunks"
+)
+SERVICE = (
+    "ERR_UNSUPPORTED_SERVICE: the specified service type is not supported for this operation; "
+    "verify the endpoint and try again"
+)
+JOB_TYPE = (
+    "ERR_MISSING_JOB_TYPE: the 'job_type' field is required; "
+    "specify a valid job type such as 'insert_csv_file' or 'export_csv_file'"
+)
+JOB_DATA = "ERR_MISSING_JOB_DATA: the 'job_data' field is required; include the necessary payload for job execution"
+RETRY_COUNT = (
+    "ERR_INVALID_RETRY_COUNT: 'retry_count' must be a non-negative integer; "
+    "use 0 for no retries or a positive number for retry attempts"
+)
+COLUMNS = (
+    "ERR_MISSING_SELECT_COLUMNS: 'select_columns' is required for export operations; "
+    "specify at least one column to include in the output"
+)
+LIMIT = "ERR_INVALID_LIMIT: 'limit' must be a non-negative integer; use 0 for default or specify a positive value"
+LIMIT_HIGH = (
+    "ERR_LIMIT_TOO_HIGH: 'limit' exceeds the maximum of 100 records per request; reduce the value or use pagination"
+)
+
+
+def job_type_unknown(job_type: str) -> str:
+    return (
+        f"ERR_INVALID_JOB_TYPE: job type '{job_type}' is not recognized; "
+        "supported types are 'insert_csv_file' and 'export_csv_file'"
+    )
+
+
+# ---- records
+
+
+def record(entity: Entity, **known: Any) -> Json:
+    """A stored record, every field in table order; what is not known is empty."""
+    always = {"id": INTEGER, "uuid": GIVEN_UUID, "created_at": TIME, "updated_at": TIME}
+    return {f.name: (always | known).get(f.name, [] if f.type is Type.LIST else None) for f in entity.fields}
+
+
+GIVEN = {
+    COMPANY: {
+        "name": "Acme {n}",
+        "website": "https://acme{n}.example",
+        "employees_count": 120,
+        "industries": ["software"],
+    },
+    CONTACT: {"first_name": "Jane", "last_name": "Doe", "email": "jane{n}@acme.example", "title": "VP of Sales"},
+}
+STORED = {
+    COMPANY: {**GIVEN[COMPANY], "normalized_domain": "acme{n}.example"},
+    CONTACT: {**GIVEN[CONTACT], "first_name": "jane", "last_name": "doe"},
+}
+WRONG = {
+    COMPANY: (
+        {"website": "acme"},
+        invalid("name", "name is required", ("website", "invalid website URL format: acme")),
+    ),
+    CONTACT: (
+        {"last_name": "Doe", "email": "jane"},
+        invalid("first_name", "first_name is required", ("email", "invalid email format: jane")),
+    ),
+}
+RENAMED = {COMPANY: ("city", "Berlin", "Berlin"), CONTACT: ("city", "Berlin", "berlin")}
+
+
+def one_record(entity: Entity) -> Iterator[Row]:
+    title, path = entity.title, f"/{entity.table}/{{uuid}}"
+    name = entity.name
+    missing = error("NOT_FOUND", f"{title} with identifier 'specified UUID' not found", uuid=OTHER_UUID)
+    wrong = invalid("uuid", "invalid UUID format: acme")
+    stored = record(entity, **STORED[entity])
+    ok, field_name = {"data": stored, "success": True}, RENAMED[entity][0]
+    changed = {**stored, field_name: RENAMED[entity][2]}
+
+    get = f"Get{title}"
+    yield Row(get, "stored", f"GET {path}", 200, ok, given=name, shows={"etag": ETAG})
+    chosen = {"data": {key: stored[key] for key in ("created_at", "uuid")}, "success": True}
+    yield Row(get, "some columns", f"GET {path}?select_columns=created_at,uuid", 200, chosen, given=name)
+    unknown = invalid("select_columns[0]", "select_columns[0]: unknown field 'citi'; did you mean 'city'?")
+    yield Row(get, "unknown column", f"GET {path}?select_columns=citi", 400, unknown, given=name)
+    yield Row(get, "no uuid", f"GET /{entity.table}/acme", 400, wrong)
+    yield Row(get, "not stored", f"GET /{entity.table}/{OTHER_UUID}", 404, missing)
+
+    update, body = f"Update{title}", {field_name: RENAMED[entity][1]}
+    shows = {"etag": ETAG, "x-consistency-token": TOKEN}
+    done = {"data": changed, "success": True}
+    yield Row(update, "stored", f"PUT {path}", 200, done, body, given=name, shows=shows)
+    again = {"if-match": "{etag}"}
+    yield Row(update, "unchanged since read", f"PUT {path}", 200, done, body, again, given=name, shows=shows)
+    stale = error("CONFLICT", f"{title} has changed since it was read", uuid=GIVEN_UUID, row_version=INTEGER)
+    yield Row(update, "changed since read", f"PUT {path}", 412, stale, body, {"if-match": '"1"'}, given=name)
+    number = invalid("city", "city must be a text")
+    yield Row(update, "wrong value", f"PUT {path}", 400, number, {"city": 5}, given=name)
+    yield Row(update, "no uuid", f"PUT /{entity.table}/acme", 400, wrong, body)
+    yield Row(update, "not stored", f"PUT /{entity.table}/{OTHER_UUID}", 404, missing, body)
+
+    delete = f"Delete{title}"
+    gone = {"message": f"{title} deleted successfully", "success": True}
+    token = {"x-consistency-token": TOKEN}
+    yield Row(delete, "stored", f"DELETE {path}", 200, gone, given=name, shows=token)
+    yield Row(delete, "changed since read", f"DELETE {path}", 412, stale, None, {"if-match": '"1"'}, given=name)
+    yield Row(delete, "no uuid", f"DELETE /{entity.table}/acme", 400, wrong)
+    yield Row(delete, "not stored", f"DELETE /{entity.table}/{OTHER_UUID}", 404, missing)
+
+
+def new_record(entity: Entity) -> Iterator[Row]:
+    title, given, name = entity.title, GIVEN[entity], entity.name
+    stored = record(entity, **STORED[entity])
+    shows = {"etag": ETAG, "x-consistency-token": TOKEN}
+    made = {**stored, "uuid": NEW_UUID}
+
+    create, call = f"Create{title}", f"POST /{entity.table}/create"
+    yield Row(create, "new", call, 201, {"data": made, "success": True}, given, shows=shows)
+    warned = [{"field": "citi", "message": "unknown field 'citi'; did you mean 'city'?"}]
+    answer = {"data": made, "warnings": warned, "success": True}
+    yield Row(create, "unknown field", call, 201, answer, {**given, "citi": "Bonn"}, shows=shows)
+    key = {"idempotency-key": "key-{n}"}
+    yield Row(create, "with a key", call, 201, {"data": made, "success": True}, given, key, shows=shows)
+    yield Row(create, "wrong fields", call, 400, WRONG[entity][1], WRONG[entity][0])
+    exists = error("CONFLICT", f"{title} with uuid '{{uuid}}' already exists", uuid=GIVEN_UUID)
+    yield Row(create, "exists", call, 409, exists, {**given, "uuid": GIVEN_UUID}, given=name)
+
+    upsert, call = f"Upsert{title}", f"POST /{entity.table}/upsert"
+    yield Row(upsert, "new", call, 201, {"data": made, "is_new": True, "success": True}, given, shows=shows)
+    known = {"data": stored, "is_new": False, "success": True}
+    yield Row(upsert, "stored", call, 200, known, given, given=name, shows=shows)
+
+    if entity is CONTACT:
+        homeless = error("NOT_FOUND", "Company with identifier 'specified UUID' not found", uuid=OTHER_UUID)
+        body = {**given, "company_id": OTHER_UUID}
+        yield Row(create, "unknown company", f"POST /{entity.table}/create", 404, homeless, body)
+        yield Row(upsert, "unknown company", call, 404, homeless, body)
+        nobody = invalid("email", "either email or UUID is required for upsert")
+        yield Row(upsert, "nobody", call, 400, nobody, {"first_name": "Jane"})
+    else:
+        yield Row(upsert, "wrong fields", call, 400, WRONG[entity][1], WRONG[entity][0])
+
+
+def many_records(entity: Entity) -> Iterator[Row]:
+    many, given, token = f"{entity.table.capitalize()}", GIVEN[entity], {"x-consistency-token": TOKEN}
+    method, wrong = f"BatchUpsert{many}", WRONG[entity]
+    failure = {"index": 1, "error": wrong[1]["message"], "fields": wrong[1]["details"]["fields"]}
+    if entity is CONTACT:
+        failure = {"index": 1, "error": "invalid email format: jane"}
+        failure["fields"] = [{"field": "email", "message": failure["error"]}]
+    for name in ("bulk", "batch-upsert"):
+        call = f"POST /{entity.table}/{name}"
+        for case, body in (("new", {entity.table: [given]}), ("as data", {"data": [given]}), ("bare array", [given])):
+            yield Row(method, case, call, 200, {"data": counts(created=1), "success": True}, body, shows=token)
+        some = {"data": counts(created=1, errors=[failure]), "success": False}
+        yield Row(method, "some wrong", call, 207, some, {entity.table: [given, wrong[0]]}, shows=token)
+        empty = error("VALIDATION_ERROR", EMPTY, reason="EMPTY_PAYLOAD")
+        yield Row(method, "no records", call, 400, empty, {entity.table: []})
+        large = error("VALIDATION_ERROR", TOO_MANY, count=2001, maximum=2000, reason="BATCH_TOO_LARGE")
+        yield Row(method, "too many", call, 400, large, [{}] * 2001)
+        shape = invalid(
+            entity.table, f"the body must be an array, or an object with one array '{entity.table}' or 'data'"
+        )
+        yield Row(method, "no array", call, 400, shape, {"records": [given]})
+
+
+def counts(created: int = 0, updated: int = 0, errors: list[Any] | None = None, good: int = 1) -> Json:
+    failed = errors or []
+    return {
+        "total_count": good + len(failed),
+        "success_count": good,
+        "error_count": len(failed),
+        "created": created,
+        "updated": updated,
+        "errors": failed,
+    }
+
+
+def csv_rows() -> Iterator[Row]:
+    method, call, token = "BatchUpsertRows", "POST /common/batch-upsert", {"x-consistency-token": TOKEN}
+    cells = {"company": "Acme {n}", "first_name": "Jane", "last_name": "Doe", "email": "jane@acme{n}.example"}
+    done = {"message": "Batch upsert successful", "data": counts(created=2), "success": True}
+    yield Row(method, "new", call, 200, done, {"data": [cells]}, shows=token)
+    failure = {"index": 1, "error": "a row must be a JSON object of CSV columns and texts"}
+    some = {
+        "message": "Batch upsert completed with errors",
+        "data": counts(created=2, errors=[failure]),
+        "success": False,
+    }
+    yield Row(method, "some wrong", call, 207, some, {"data": [cells, 5]}, shows=token)
+    yield Row(method, "no rows", call, 400, error("VALIDATION_ERROR", EMPTY, reason="EMPTY_PAYLOAD"), {"data": []})
+    large = error("VALIDATION_ERROR", TOO_MANY, count=101, maximum=100, reason="BATCH_TOO_LARGE")
+    yield Row(method, "too many", call, 400, large, {"data": [{}] * 101})
+
+
+# ---- queries
+
+
+def queries(entity: Entity) -> Iterator[Row]:
+    many = entity.table.capitalize()
+    where = {"keyword_match": {"must": {"uuid": GIVEN_UUID}}}
+    fresh = {"x-consistency-token": "{token}"}
+    rows = [{**record(entity, **STORED[entity]), "cursor": CURSOR}]
+    for method, call, found in (
+        (f"List{many}", f"POST /{entity.table}", {"data": rows, "success": True}),
+        (f"Count{many}", f"POST /{entity.table}/count", {"count": 1, "success": True}),
+    ):
+        yield Row(method, "found", call, 200, found, {"where": where, "limit": 5}, fresh, given=entity.name)
+        tree = {"filters": {"field": "uuid", "operator": "eq", "value": GIVEN_UUID}}
+        yield Row(method, "filters instead of where", call, 200, found, tree, fresh, given=entity.name)
+        nothing = {key: [] if key == "data" else 0 if key == "count" else value for key, value in found.items()}
+        nobody = {"where": {"keyword_match": {"must": {"uuid": OTHER_UUID}}}}
+        yield Row(method, "nothing found", call, 200, nothing, nobody)
+        warned = [{"field": "limt", "message": "unknown field 'limt'; did you mean 'limit'?"}]
+        with_warnings = {**{k: v for k, v in nothing.items() if k != "success"}, "warnings": warned, "success": True}
+        yield Row(method, "unknown member", call, 200, with_warnings, {**nobody, "limt": 1})
+        high = error("VALIDATION_ERROR", PAGE_SIZE, limit=101, maximum=100, reason="PAGE_SIZE_EXCEEDED")
+        yield Row(method, "limit over 100", call, 400, high, {"limit": 101})
+        far = error("VALIDATION_ERROR", PAGE_RANGE, page=11, maximum=10, reason="PAGE_OUT_OF_RANGE")
+        yield Row(method, "page over 10", call, 400, far, {"page": 11})
+        at = "where.keyword_match.must.contry"
+        unknown = invalid(at, f"{at}: unknown field 'contry'; did you mean 'country'?")
+        yield Row(method, "unknown field", call, 400, unknown, {"where": {"keyword_match": {"must": {"contry": "x"}}}})
+        at = "where.text_matches.must[0].search_type"
+        kind = invalid(at, f"{at}: input should be 'exact', 'shuffle' or 'substring'")
+        condition = {"filter_key": "city", "text_value": "bonn", "search_type": "fuzzy"}
+        body = {"where": {"text_matches": {"must": [condition]}}}
+        yield Row(method, "unknown search_type", call, 400, kind, body)
+
+
+def filters() -> Iterator[Row]:
+    for entity, method in ((COMPANY, "ListCompanyFilters"), (CONTACT, "ListContactFilters")):
+        answer = {"data": filter_rows(entity), "success": True}
+        yield Row(method, "all", f"GET /{entity.table}/filters", 200, answer)
+        yield from values(f"List{entity.title}FilterValues", f"POST /{entity.table}/filters/data", entity)
+    for service, entity in SERVICES.items():
+        answer = {"data": filter_rows(entity), "success": True}
+        yield Row("ListFilters", "all", f"GET /common/{service}/filters", 200, answer)
+        yield from values("ListFilterValues", f"POST /common/{service}/filters/data", entity)
+    unknown = error("VALIDATION_ERROR", SERVICE, service="people", allowed=list(SERVICES), reason="UNSUPPORTED_SERVICE")
+    yield Row("ListFilters", "unknown service", "GET /common/people/filters", 400, unknown)
+    call = "POST /common/people/filters/data"
+    yield Row("ListFilterValues", "unknown service", call, 400, unknown, {"filter_key": "city"})
+
+
+def filter_rows(entity: Entity) -> list[Json]:
+    kinds = {"long": "range", "text": "text"}
+    return [
+        {
+            "id": f.filter.id,
+            "key": f.name,
+            "service": entity.name,
+            "filter_type": kinds.get(f.index.value, "keyword"),
+            "display_name": f.filter.label,
+            "direct_derived": not f.filter.stored,
+            "active": True,
+            "deleted_at": None,
+        }
+        for f in sorted((f for f in entity.fields if f.filter), key=lambda f: f.filter.id if f.filter else 0)
+        if f.filter
+    ]
+
+
+def values(method: str, call: str, entity: Entity) -> Iterator[Row]:
+    key, value = ("website", "https://acme{n}.example") if entity is COMPANY else ("email", "jane{n}@acme.example")
+    one = {"data": [{"value": value, "display_value": value}], "success": True}
+    asked = {"filter_key": key, "search_text": value, "limit": 5}
+    fresh = {"x-consistency-token": "{token}"}
+    yield Row(method, "found", call, 200, one, asked, fresh, given=entity.name)
+    unknown = "unknown field 'contry'; did you mean 'country'?"
+    missing = error("NOT_FOUND", f"{entity.name} has no filter 'contry'; {unknown}", filter_key="contry")
+    yield Row(method, "unknown filter", call, 404, missing, {"filter_key": "contry"})
+    high = error("VALIDATION_ERROR", PAGE_SIZE, limit=101, maximum=100, reason="PAGE_SIZE_EXCEEDED")
+    yield Row(method, "limit over 100", call, 400, high, {"filter_key": "city", "limit": 101})
+    yield Row(method, "no filter", call, 400, invalid("filter_key", "filter_key: field required"), {})
+
+
+# ---- jobs
+
+IMPORT = {"job_type": "insert_csv_file", "job_data": {"s3_key": "uploads/people.csv"}, "retry_count": 3}
+VQL = {"where": {"keyword_match": {"must": {"uuid": OTHER_UUID}}}, "select_columns": ["uuid", "email"]}
+EXPORT = {"job_type": "export_csv_file", "job_data": {"vql": VQL, "service": "contact"}, "retry_count": 0}
+
+
+def job(status: str, **known: Any) -> Json:
+    """A job, every member always there."""
+    return {
+        "id": INTEGER,
+        "uuid": GIVEN_UUID,
+        "job_type": "insert_csv_file",
+        "data": {"s3_key": "{key}"},
+        "status": status,
+        "job_response": {},
+        "retry_count": 0,
+        "retry_interval": 30,
+        "run_after": None,
+        "created_at": TIME,
+        "updated_at": TIME,
+        "attempts": 1,
+        "progress": {},
+    } | known
+
+
+def jobs() -> Iterator[Row]:
+    method, call = "CreateJob", "POST /common/jobs/create"
+    for case, body in (("import", IMPORT), ("export", EXPORT)):
+        known = {"uuid": NEW_UUID, "attempts": 0, "data": body["job_data"], "retry_count": body["retry_count"]}
+        data = job("open", job_type=body["job_type"], **known)
+        yield Row(method, case, call, 201, {"message": "Job created successfully", "success": True, "data": data}, body)
+    both = invalid("job_type", JOB_TYPE, ("job_data", JOB_DATA), reason="MISSING_JOB_TYPE")
+    yield Row(method, "nothing asked", call, 400, both, {})
+    unknown = invalid("job_type", job_type_unknown("import"), reason="INVALID_JOB_TYPE")
+    yield Row(method, "unknown type", call, 400, unknown, {**IMPORT, "job_type": "import"})
+    below = invalid("retry_count", RETRY_COUNT, reason="INVALID_RETRY_COUNT")
+    yield Row(method, "retries below 0", call, 400, below, {**IMPORT, "retry_count": -1})
+    body = {"job_type": "export_csv_file", "job_data": {"service": "contact", "vql": {}}}
+    columns = invalid("job_data.vql.select_columns", COLUMNS, reason="MISSING_SELECT_COLUMNS")
+    yield Row(method, "export without columns", call, 400, columns, body)
+
+    method, call = "ListJobs", "POST /common/jobs"
+    asked = {"job_type": "insert_csv_file", "status": ["completed"], "limit": 1}
+    page = {"data": [job("completed", uuid=NEW_UUID)], "success": True, "next_cursor": JOB_CURSOR}
+    yield Row(method, "found", call, 200, page, asked, given="job completed")
+    yield Row(
+        method, "nothing found", call, 200, {"data": [], "success": True}, {"created_after": "2999-01-01T00:00:00Z"}
+    )
+    high = invalid("limit", LIMIT_HIGH, reason="LIMIT_TOO_HIGH")
+    yield Row(method, "limit over 100", call, 400, high, {"limit": 101})
+    yield Row(method, "limit below 0", call, 400, invalid("limit", LIMIT, reason="INVALID_LIMIT"), {"limit": -1})
+
+    path = "/common/jobs/{uuid}"
+    done = {"data": job("completed"), "success": True}
+    yield Row("GetJob", "stored", f"GET {path}", 200, done, given="job completed")
+    yield from lost("GetJob", "GET", "")
+    file = {"kind": "source", "s3_key": "{key}", "size_bytes": INTEGER, "download_url": URL}
+    files = {"data": [file], "success": True}
+    yield Row("ListJobFiles", "stored", f"GET {path}/files", 200, files, given="job completed")
+    yield from lost("ListJobFiles", "GET", "/files")
+    again = {"data": job("open"), "success": True}
+    yield Row("RetryJob", "failed", f"POST {path}/retry", 200, again, given="job failed")
+    not_failed = error("CONFLICT", "only a failed job can be retried; this one is completed", status="completed")
+    yield Row("RetryJob", "not failed", f"POST {path}/retry", 409, not_failed, given="job completed")
+    yield from lost("RetryJob", "POST", "/retry")
+    told = {"messages": "Cancelled by request"}
+    ended = {"data": job("failed", job_response=told, retry_count=1), "success": True}
+    yield Row("CancelJob", "waiting", f"POST {path}/cancel", 200, ended, given="job waiting")
+    over = error("CONFLICT", "the job has ended already (completed)", status="completed")
+    yield Row("CancelJob", "ended", f"POST {path}/cancel", 409, over, given="job completed")
+    yield from lost("CancelJob", "POST", "/cancel")
+
+    method, call = "CreateUploadUrl", "GET /common/upload-url"
+    url = {"success": True, "upload_url": URL, "s3_key": UPLOADED, "expires_in": "24h0m0s"}
+    yield Row(method, "new", f"{call}?filename=people.csv", 200, url)
+    yield Row(method, "no filename", call, 400, invalid("filename", "filename query parameter is required"))
+    slash = invalid("filename", "filename: a name without a path is expected; '/' and '\\' are not allowed")
+    yield Row(method, "a path", f"{call}?filename=../people.csv", 400, slash)
+
+
+def lost(method: str, verb: str, tail: str) -> Iterator[Row]:
+    missing = error("NOT_FOUND", f"Job with identifier '{OTHER_UUID}' not found")
+    yield Row(method, "not stored", f"{verb} /common/jobs/{OTHER_UUID}{tail}", 404, missing)
+    yield Row(method, "no uuid", f"{verb} /common/jobs/acme{tail}", 400, invalid("uuid", "invalid UUID format: acme"))
+
+
+# ---- health, and what every path answers
+
+
+def health() -> Iterator[Row]:
+    yield Row("GetHealth", "alive", "GET /health", 200, {"status": "ok"}, lacks="key")
+    up = {"status": "ok", "latency_ms": Like(r"[\d.]+", 1.2)}
+    checks = {"postgres": up, "elasticsearch": up, "s3": up}
+    yield Row("GetDependencyHealth", "all up", "GET /health/db", 200, {"status": "ok", "checks": checks})
+
+
+UNKNOWN_PATHS = ("/", "/nothing", "/v2/companies", "/companies/a/b", "/common/jobs/a/b", "/favicon.ico", "/admin/")
+# The body may be absent there, and is `{}` then.
+BODY_OPTIONAL = ("ListCompanies", "ListContacts", "CountCompanies", "CountContacts", "ListJobs")
+# No JSON of a body is read there.
+BODY_UNREAD = ("CancelJob", "RetryJob")
+KEYLESS = ("GetHealth",)
+# Answered by a service that is not ready as well, and whatever the rights.
+ALWAYS = (*KEYLESS, "GetDependencyHealth")
+EVERY_PATH = (
+    "no key", "no right", "limit used up", "wrong method", "not JSON", "wrong type", "empty body", "too large",
+    "service away", "service too slow",
+)  # fmt: skip
+RIGHTS = {"query": "read", "write": "write", "jobs": "jobs"}
+
+
+def of_every_path() -> Iterator[Row]:
+    """What is answered alike everywhere, for each path of the contracts."""
+    verbs: dict[str, set[str]] = {}
+    for service in descriptors.services():
+        for binding in service.bindings:
+            verbs.setdefault(binding.template, set()).add(binding.verb)
+    for service in descriptors.services():
+        for binding in service.bindings:
+            if not binding.template.startswith("/v1/"):
+                yield from _common(binding, RIGHTS[service.cluster], sorted(verbs[binding.template]))
+    for path in UNKNOWN_PATHS:
+        yield Row("", "unknown path", f"GET {path}", 404, fixed(404))
+
+
+def _common(binding: descriptors.Binding, right: str, verbs: list[str]) -> Iterator[Row]:
+    method = binding.method.rpartition(".")[2]
+    path = binding.template.replace("{service}", "company").replace("{uuid}", OTHER_UUID)
+    call = f"{binding.verb} {path}"
+    body = {"x": 1} if binding.verb in ("POST", "PUT") else None
+    if method not in KEYLESS:
+        yield Row(method, "no key", call, 401, fixed(401), body, lacks="key")
+        limited = {"retry-after": Like(r"\d+", "1"), "x-ratelimit-remaining": "0"}
+        yield Row(method, "limit used up", call, 429, fixed(429), body, through="spent", shows=limited)
+    if method not in ALWAYS:
+        yield Row(method, "no right", call, 403, fixed(403), body, lacks=right)
+    other = next(verb for verb in ("PATCH", "GET") if verb not in verbs)
+    yield Row(method, "wrong method", f"{other} {path}", 405, fixed(405), shows={"allow": ", ".join(verbs)})
+    yield Row(method, "service away", call, 503, fixed(503), body, through="away")
+    yield Row(method, "service too slow", call, 504, fixed(504), body, through="slow")
+    if body is None:
+        return
+    yield Row(method, "too large", call, 413, fixed(413), b" " * (SMALL_REQUEST_BYTES + 1), through="small")
+    if method in BODY_UNREAD:
+        return
+    yield Row(
+        method, "not JSON", call, 400,
+        error("BAD_REQUEST", "the request body is not valid JSON: Expecting value at line 1, column 7", line=1, column=7),
+        b'{"a": ',
+    )  # fmt: skip
+    yield Row(method, "wrong type", call, 400, _wrong_type(method), 5)
+    if method not in BODY_OPTIONAL:
+        yield Row(method, "empty body", call, 400, _empty(method), b"")
+
+
+def _wrong_type(method: str) -> Json:
+    if not method.startswith("BatchUpsert"):
+        return error("BAD_REQUEST", "the request body must be a JSON object")
+    name = {"BatchUpsertCompanies": "companies", "BatchUpsertContacts": "contacts"}.get(method)
+    allowed = f"'{name}' or 'data'" if name else "'data'"
+    return invalid(name or "data", f"the body must be an array, or an object with one array {allowed}")
+
+
+def _empty(method: str) -> Json:
+    if method.endswith("FilterValues"):
+        return invalid("filter_key", "filter_key: field required")
+    return error("BAD_REQUEST", "the request body is empty; a JSON document is required")
+
+
+@cache
+def rows() -> list[Row]:
+    """The table, in the order of the page."""
+    found = [*health()]
+    for entity in (COMPANY, CONTACT):
+        found += [*queries(entity), *one_record(entity), *new_record(entity), *many_records(entity)]
+    return [*found, *filters(), *csv_rows(), *jobs(), *of_every_path()]
+
+
+def template(call: str) -> str:
+    """`GET /companies/{uuid}` of `GET /companies/acme?x=1`: the path of the contracts that a call takes; "" for none."""
+    verb, _, path = call.partition(" ")
+    bindings = [b for s in descriptors.services() for b in s.bindings if not b.template.startswith("/v1/")]
+    found = [b.template for b in bindings if re.fullmatch(paths.expression(b.template), path.partition("?")[0])]
+    best = min(found, key=lambda text: text.count("{"), default="")
+    return f"{verb} {best}" if best else ""

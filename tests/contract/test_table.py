@@ -1,0 +1,184 @@
+"""The REST contract, row by row, through Envoy on the real stack; each path bare, with a trailing slash, and both under /v1."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from itertools import count, cycle
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import grpc
+import httpx
+import pytest
+from connectra_common.records.fields import ENTITIES
+from connectra_gateway import clients, descriptors
+from connectra_gateway.clients import ALL, Right
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+from tests.contract.conftest import free_port
+from tests.contract.table import ERROR_JSON, GIVEN, JSON, SMALL_REQUEST_BYTES, Row, filled, rows, template
+
+SPELLINGS = ("{}", "{}/", "/v1{}", "/v1{}/")
+# Unlike those of another run on the same stack.
+RUN, NUMBERS = uuid4().hex[:8], count(1)
+# Status and retries a row is given, by the word of the table.
+JOBS = {"completed": ("completed", 0), "failed": ("failed", 0), "waiting": ("failed", 1)}
+
+
+@dataclass
+class Calls:
+    """Clients of the gateways, keys by the right they lack, and what rows are given."""
+
+    clients: dict[str, httpx.AsyncClient]
+    keys: dict[str, str]
+    postgres: asyncpg.Connection
+    object_key: str = ""
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def headers(self, lacks: str = "") -> dict[str, str]:
+        return {} if lacks == "key" else {"x-api-key": self.keys[lacks]}
+
+    async def given(self, what: str) -> dict[str, Any]:
+        """Values for `{n}`, `{uuid}` and the like; what the row needs is stored by then."""
+        known: dict[str, Any] = {"n": f"{RUN}-{next(NUMBERS)}", "key": self.object_key}
+        kind, _, status = what.partition(" ")
+        if kind == "job":
+            known["uuid"] = str(uuid4())
+            async with self.lock:
+                await self.postgres.execute(
+                    """INSERT INTO jobs (uuid, job_type, data, status, retry_count, attempts, run_after)
+                    VALUES ($1, 'insert_csv_file', jsonb_build_object('s3_key', $2::text), $3, $4::int, 1,
+                            CASE WHEN $4::int > 0 THEN now() + interval '1 hour' END)""",
+                    *(known["uuid"], self.object_key, *JOBS[status]),
+                )
+        elif kind:
+            path, body = f"/{ENTITIES[kind].table}/create", filled(GIVEN[ENTITIES[kind]], known)
+            reply = await self.clients["open"].post(path, json=body, headers=self.headers())
+            known["uuid"] = reply.json()["data"]["uuid"]
+            known |= {"token": reply.headers["x-consistency-token"], "etag": reply.headers["etag"]}
+        return known
+
+    async def check(self, row: Row, spelling: str) -> None:
+        """Sends the call of a row; the answer must be the row's."""
+        known = await self.given(row.given)
+        verb, path = filled(row.call, known).split(" ")
+        path, mark, query = path.partition("?")
+        body = row.body if isinstance(row.body, bytes | None) else json.dumps(filled(row.body, known)).encode()
+        headers = {**self.headers(row.lacks), **filled(row.headers, known)}
+        url = spelling.format(path.rstrip("/")) + mark + query
+        reply = await self.clients[row.through].request(verb, url, content=body, headers=headers)
+        expected = filled(row.answer, known)
+        assert (reply.status_code, reply.json()) == (row.status, expected)
+        assert members(reply.json()) == members(expected)
+        shown = {"content-type": ERROR_JSON if row.is_error else JSON, **filled(row.shows, known)}
+        assert {name: reply.headers.get(name) for name in shown} == shown
+        assert reply.headers["x-request-id"]
+
+
+def members(value: Any) -> Any:
+    """Names of all members in their order."""
+    if isinstance(value, dict):
+        return [(name, members(item)) for name, item in value.items()]
+    return [members(item) for item in value] if isinstance(value, list) else None
+
+
+async def hang(request: bytes, context: Any) -> bytes:
+    await asyncio.Event().wait()
+    return b""
+
+
+class Silent(grpc.GenericRpcHandler):  # type: ignore[misc]
+    """Takes every call and answers none."""
+
+    def service(self, call: Any) -> Any:
+        return None if "Health" in call.method.split("/")[1] else grpc.unary_unary_rpc_method_handler(hang)
+
+
+@pytest.fixture(scope="module")
+async def silent() -> AsyncIterator[str]:
+    """Address of a service that is well, but never answers."""
+    server, servicer = grpc.aio.server(), health.aio.HealthServicer()
+    server.add_generic_rpc_handlers((Silent(),))
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+    for name in ("liveness", "readiness"):
+        await servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    yield f"127.0.0.1:{port}"
+    await server.stop(0)
+
+
+@pytest.fixture(scope="module")
+async def calls(stack: Any, silent: str, run_gateway: Callable[..., Any]) -> AsyncIterator[Calls]:
+    services = {f"{name.upper()}_ADDRESS": address for name, address in stack.grpc.items()}
+    settings = {
+        "open": services,
+        "small": {**services, "GATEWAY_MAX_REQUEST_BYTES": str(SMALL_REQUEST_BYTES)},
+        "away": dict.fromkeys(services, f"127.0.0.1:{free_port()}"),
+        "slow": {**dict.fromkeys(services, silent), "GATEWAY_TIMEOUT_SECONDS": "1"},
+        "spent": {**services, "MAX_REQUESTS_PER_MINUTE": "1"},
+    }
+    started = await asyncio.gather(*(asyncio.to_thread(run_gateway, **own) for own in settings.values()))
+    gateways = dict(zip(settings, started, strict=True))
+    opened = {n: httpx.AsyncClient(base_url=g.url, timeout=30, trust_env=False) for n, g in gateways.items()}
+    keys_file = gateways["open"].keys_file
+    keys = {right: clients.add(keys_file, f"no-{right}", ALL - {right}).key for right in Right}
+    made = Calls(opened, {"": gateways["open"].api_key, **keys}, await asyncpg.connect(stack.postgres))
+    for name in ("open", "small"):
+        await until(lambda name=name: opened[name].get("/health"), 200)  # type: ignore[misc]
+    await until(lambda: opened["slow"].get("/nothing", headers=made.headers()), 404)
+    await until(lambda: opened["spent"].get("/nothing", headers=made.headers()), 429)
+    await until(lambda: opened["open"].get("/health/db", headers=made.headers(Right.JOBS)), 200)
+    upload = (await opened["open"].get("/common/upload-url?filename=people.csv", headers=made.headers())).json()
+    async with httpx.AsyncClient(trust_env=False) as anybody:
+        (await anybody.put(upload["upload_url"], content=b"company\nAcme\n")).raise_for_status()
+    made.object_key = upload["s3_key"]
+    await made.given("job completed")  # so that a page of one job has another behind it
+    yield made
+    for client in opened.values():
+        await client.aclose()
+    await made.postgres.close()
+
+
+async def until(ask: Callable[[], Any], status: int) -> None:
+    async with asyncio.timeout(15):
+        while (await ask()).status_code != status:  # noqa: ASYNC110 - no event to wait for
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("row", [r for r in rows() if r.through != "slow"], ids=lambda r: f"{r.call} {r.case}")
+async def test_a_call_is_answered_as_the_table_says(calls: Calls, row: Row) -> None:
+    await asyncio.gather(*(calls.check(row, spelling) for spelling in SPELLINGS))
+
+
+async def test_a_service_that_is_too_slow_is_a_504_on_every_path(calls: Calls) -> None:
+    slow = [row for row in rows() if row.through == "slow"]
+    await asyncio.gather(*(calls.check(row, spelling) for row, spelling in zip(slow, cycle(SPELLINGS))))
+
+
+def test_the_table_has_a_success_and_every_case_for_every_path_of_the_contracts() -> None:
+    bindings = [b for service in descriptors.services() for b in service.bindings]
+    bare = {
+        f"{b.verb} {b.template}": b.method.rpartition(".")[2] for b in bindings if not b.template.startswith("/v1/")
+    }
+    assert {f"{b.verb} {b.template.removeprefix('/v1')}" for b in bindings if b.template.startswith("/v1/")} == set(
+        bare
+    )
+    assert {template(row.call): row.method for row in rows() if row.status < 300} == bare
+    for case in ("service away", "service too slow", "wrong method"):
+        assert len([row for row in rows() if row.case == case]) == len(bare)
+
+
+def test_every_path_that_is_documented_is_in_the_contracts() -> None:
+    records = (
+        "POST {0}", "POST {0}/count", "POST {0}/create", "POST {0}/upsert", "POST {0}/bulk", "POST {0}/batch-upsert",
+        "GET {0}/{{uuid}}", "PUT {0}/{{uuid}}", "DELETE {0}/{{uuid}}", "GET {0}/filters", "POST {0}/filters/data",
+    )  # fmt: skip
+    common = (
+        "GET /common/{service}/filters", "POST /common/{service}/filters/data", "POST /common/batch-upsert",
+        "GET /common/upload-url", "POST /common/jobs", "POST /common/jobs/create", "GET /health", "GET /health/db",
+    )  # fmt: skip
+    documented = {path.format(table) for table in ("/companies", "/contacts") for path in records} | set(common)
+    assert documented <= {template(row.call) for row in rows()}
