@@ -31,7 +31,7 @@ lint: setup ## ruff, mypy, buf lint, drift of generated code, import rules
 	@.venv/bin/ruff format --check
 	@.venv/bin/mypy
 	@.venv/bin/python proto/generate.py --check
-	@.venv/bin/python gateway/openapi/document.py --check
+	@PYTHONPATH=. .venv/bin/python gateway/openapi --check
 	@.venv/bin/buf lint
 	@.venv/bin/lint-imports
 
@@ -42,7 +42,7 @@ format: setup ## Format the code and the contracts
 
 proto: setup ## Regenerate what is made from the contracts: code, OpenAPI, docs/rest.md
 	@.venv/bin/python proto/generate.py
-	@.venv/bin/python gateway/openapi/document.py
+	@PYTHONPATH=. .venv/bin/python gateway/openapi
 
 OURS := client common contracts gateway jobs local query write
 lock: setup ## Write requirements.txt anew from the pyproject.toml files

@@ -1,13 +1,12 @@
-"""Writes the OpenAPI 3.1 document and docs/rest.md; `--check` only says whether the committed ones are up to date.
+"""The OpenAPI 3.1 document of the REST door.
 
 Nothing of it is written by hand: paths and words come from the contracts, records from the field catalogue, requests from the models that
-read them. What only code knows, the shape of an answer, stands in one table below; a method that is missing there ends the run.
+read them, statuses and examples from the table that the contract test holds the gateway to. What only code knows, the shape of an answer,
+stands in one table below; a method that is missing there ends the run.
 """
 
-import json
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,20 +15,21 @@ from typing import Any
 from connectra_common.records.fields import COMPANY, CONTACT, Entity, Type, csv_columns
 from connectra_common.vql.model import Vql
 from connectra_gateway import descriptors
-from connectra_gateway.replies import Reply, replies
+from connectra_gateway.replies import replies
 from connectra_jobs.models import CreateJobBody, ListJobsBody
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from pydantic.json_schema import models_json_schema
 
+from tests.contract.table import BODY_OPTIONAL, ETAG, KEYLESS, NEW_UUID, TOKEN, UPLOADED, Row, filled, rows
+
 ROOT = Path(__file__).resolve().parents[2]
-DOCUMENT = ROOT / "gateway/src/connectra_gateway/openapi.json"
-PAGE = ROOT / "docs/rest.md"
+# Codes of errors that only services raise.
+SERVICE_CODES = {"VALIDATION_ERROR", "DATABASE_ERROR", "ELASTICSEARCH_ERROR", "STORAGE_ERROR"}
+# What the placeholders of the table are in examples.
+EXAMPLES = {"n": "1", "uuid": NEW_UUID.example, "token": TOKEN.example, "etag": ETAG.example, "key": UPLOADED.example}
 
 Json = dict[str, Any]
 MODELS = (Vql, CreateJobBody, ListJobsBody)
-ACME: Json = {"name": "Acme", "website": "https://acme.example", "employees_count": 120, "industries": ["software"]}
-JANE: Json = {"first_name": "Jane", "last_name": "Doe", "email": "jane.doe@acme.example", "title": "VP of Sales"}
-SEARCH: Json = {"where": {"keyword_match": {"must": {"country": "germany"}}}, "limit": 5}
 
 
 def ref(name: str) -> Json:
@@ -60,51 +60,40 @@ def answer(**members: Any) -> Json:
 
 @dataclass(frozen=True)
 class Operation:
-    """What a method takes and gives, beyond what its contract says."""
+    """What a method takes and gives, beyond what its contract and the table of calls say."""
 
     answers: dict[int, Json]
     body: Json | None = None
-    example: Any = None
-    keyless: bool = False
-    errors: tuple[int, ...] = ()
     headers: tuple[str, ...] = ()
 
 
 def _operations() -> dict[str, Operation]:
     result = ref("BatchResult")
-    one_of_job = {200: answer(data=ref("Job"))}
+    job = {200: answer(data=ref("Job"))}
     filters = {200: answer(data=array(ref("Filter")))}
-    values = {200: answer(data=array(ref("FilterValue")))}
-    asked = ref("FilterValuesRequest")
+    values = Operation({200: answer(data=array(ref("FilterValue")))}, ref("FilterValuesRequest"))
     health = obj(status=TEXT, checks={"type": "object", "additionalProperties": {"type": "object"}})
+    some = {"const": False}
+    key, match = ("Idempotency-Key",), ("If-Match",)
     table = {
-        "GetHealth": Operation({200: obj(status=TEXT)}, keyless=True),
-        "GetDependencyHealth": Operation({200: health, 503: health}),
-        "ListFilters": Operation(filters, errors=(400,)),
-        "ListFilterValues": Operation(values, asked, {"filter_key": "country"}, errors=(400, 404)),
+        "GetHealth": Operation({200: obj(status=TEXT)}),
+        "GetDependencyHealth": Operation({200: health, 503: {"anyOf": [health, ref("Error")]}}),
+        "ListFilters": Operation(filters),
+        "ListFilterValues": values,
         "BatchUpsertRows": Operation(
-            {200: answer(message=TEXT, data=result), 207: obj(message=TEXT, data=result, success={"const": False})},
-            obj(data=array(ref("CsvRow"))),
-            {"data": [{"company": "Acme", "first_name": "Jane", "last_name": "Doe", "email": "jane.doe@acme.example"}]},
-            errors=(400,),
+            {200: answer(message=TEXT, data=result), 207: obj(message=TEXT, data=result, success=some)},
+            {"anyOf": [array(ref("CsvRow")), obj(data=array(ref("CsvRow")))]},
+            key,
         ),
-        "CreateUploadUrl": Operation(
-            {200: obj(success=OK, upload_url=TEXT, s3_key=TEXT, expires_in=TEXT)}, errors=(400,)
-        ),
-        "CreateJob": Operation(
-            {201: answer(message=TEXT, data=ref("Job"))},
-            ref("CreateJobBody"),
-            {"job_type": "insert_csv_file", "job_data": {"s3_key": "uploads/people.csv"}, "retry_count": 3},
-            errors=(400, 409),
-            headers=("Idempotency-Key",),
-        ),
-        "ListJobs": Operation({200: answer(data=array(ref("Job")))}, ref("ListJobsBody"), {"limit": 5}, errors=(400,)),
-        "GetJob": Operation(one_of_job, errors=(400, 404)),
-        "CancelJob": Operation(one_of_job, errors=(400, 404, 409)),
-        "RetryJob": Operation(one_of_job, errors=(400, 404, 409)),
-        "ListJobFiles": Operation({200: answer(data=array(ref("JobFile")))}, errors=(400, 404)),
+        "CreateUploadUrl": Operation({200: obj(success=OK, upload_url=TEXT, s3_key=TEXT, expires_in=TEXT)}),
+        "CreateJob": Operation({201: answer(message=TEXT, data=ref("Job"))}, ref("CreateJobBody"), key),
+        "ListJobs": Operation({200: answer(data=array(ref("Job")))}, ref("ListJobsBody")),
+        "GetJob": Operation(job),
+        "CancelJob": Operation(job),
+        "RetryJob": Operation(job),
+        "ListJobFiles": Operation({200: answer(data=array(ref("JobFile")))}),
     }
-    for one, many, entity, example in (("Company", "Companies", COMPANY, ACME), ("Contact", "Contacts", CONTACT, JANE)):
+    for one, many, entity in (("Company", "Companies", COMPANY), ("Contact", "Contacts", CONTACT)):
         stored, given = answer(data=ref(one)), ref(f"{one}Input")
         upserted = answer(data=ref(one), is_new={"type": "boolean"})
         records = {"maxItems": 2000, **array(given)}
@@ -117,31 +106,17 @@ def _operations() -> dict[str, Operation]:
         }
         consistent = ("X-Consistency-Token",)
         table |= {
-            f"List{many}": Operation(
-                {200: answer(data=array(ref(f"{one}Row")))}, ref("Vql"), SEARCH, errors=(400,), headers=consistent
-            ),
-            f"Count{many}": Operation(
-                {200: answer(count=NUMBER)}, ref("Vql"), SEARCH, errors=(400,), headers=consistent
-            ),
-            f"Get{one}": Operation({200: answer(data=ref(one))}, errors=(400, 404)),
+            f"List{many}": Operation({200: answer(data=array(ref(f"{one}Row")))}, ref("Vql"), consistent),
+            f"Count{many}": Operation({200: answer(count=NUMBER)}, ref("Vql"), consistent),
+            f"Get{one}": Operation({200: stored}),
             f"List{one}Filters": Operation(filters),
-            f"List{one}FilterValues": Operation(values, asked, {"filter_key": "country"}, errors=(400, 404)),
-            f"Create{one}": Operation(
-                {201: stored}, given, example, errors=(400, 404, 409), headers=("Idempotency-Key",)
-            ),
-            f"Update{one}": Operation(
-                {200: stored}, given, {"city": "berlin"}, errors=(400, 404, 412), headers=("If-Match",)
-            ),
-            f"Delete{one}": Operation({200: answer(message=TEXT)}, errors=(400, 404, 412), headers=("If-Match",)),
-            f"Upsert{one}": Operation(
-                {200: upserted, 201: upserted}, given, example, errors=(400, 404, 409), headers=("Idempotency-Key",)
-            ),
+            f"List{one}FilterValues": values,
+            f"Create{one}": Operation({201: stored}, given, key),
+            f"Update{one}": Operation({200: stored}, given, match),
+            f"Delete{one}": Operation({200: answer(message=TEXT)}, headers=match),
+            f"Upsert{one}": Operation({200: upserted, 201: upserted}, given, key),
             f"BatchUpsert{many}": Operation(
-                {200: answer(data=result), 207: obj(data=result, success={"const": False})},
-                batch,
-                {entity.table: [example]},
-                errors=(400, 409),
-                headers=("Idempotency-Key",),
+                {200: answer(data=result), 207: obj(data=result, success=some)}, batch, key
             ),
         }
     return table
@@ -157,7 +132,7 @@ class Method:
     query: list[str] = field(default_factory=list)
 
 
-def _methods() -> Iterator[tuple[str, Method]]:
+def methods() -> Iterator[tuple[str, Method]]:
     """(service, method) in the order of the contracts; bindings without their /v1 twins."""
     built = subprocess.run(
         [ROOT / ".venv/bin/buf", "build", "-o", "-#format=binpb"], cwd=ROOT, check=True, capture_output=True
@@ -199,17 +174,23 @@ _HEADERS = {
     "If-Match": "The ETag of the record as it was read; 412 when it has changed since.",
     "X-Consistency-Token": "Of an earlier write: the answer sees it.",
 }
+_PATH_EXAMPLE = {"uuid": NEW_UUID.example, "service": "company"}
+_SHOWN = {
+    "etag": "Version of the record, for If-Match.",
+    "x-consistency-token": "Sent back with a query, lets it see this write.",
+    "retry-after": "Seconds.",
+    "x-ratelimit-remaining": "Calls left.",
+}
 
 
 def document() -> Json:
     """The OpenAPI document."""
     operations = _operations()
     paths: dict[str, Json] = {}
-    errors = {reply.status: reply for reply in replies(0)}
-    for service, method in _methods():
-        about = operations[method.name]
+    for service, method in methods():
         for verb, template in method.bindings:
-            paths.setdefault(template, {})[verb.lower()] = _operation(service, method, about, template, errors)
+            operation = _operation(service, method, operations[method.name], template)
+            paths.setdefault(template, {})[verb.lower()] = operation
     common = {"schema": TEXT}
     return {
         "openapi": "3.1.0",
@@ -226,51 +207,72 @@ def document() -> Json:
         "paths": dict(sorted(paths.items())),
         "components": {
             "securitySchemes": {"key": {"type": "apiKey", "in": "header", "name": "X-API-Key"}},
-            "headers": {
-                "etag": {"description": "Version of the record, for If-Match.", **common},
-                "token": {"description": "Sent back with a query, lets it see this write.", **common},
-            },
+            "headers": {name: {"description": text, **common} for name, text in _SHOWN.items()},
             "schemas": schemas(),
         },
     }
 
 
-def _operation(service: str, method: Method, about: Operation, template: str, errors: dict[int, Reply]) -> Json:
+def _operation(service: str, method: Method, about: Operation, template: str) -> Json:
     names = [part[1:-1] for part in template.split("/") if part.startswith("{")]
-    parameters = [{"name": n, "in": "path", "required": True, "schema": TEXT, "description": _PATH[n]} for n in names]
+    parameters = [
+        {
+            "name": n,
+            "in": "path",
+            "required": True,
+            "schema": TEXT,
+            "description": _PATH[n],
+            "example": _PATH_EXAMPLE[n],
+        }
+        for n in names
+    ]
     parameters += [
         {"name": n, "in": "query", "required": n == "filename", "schema": TEXT, "description": _QUERY[n]}
         for n in _QUERY_OF.get(method.name, [])
     ]
     parameters += [{"name": n, "in": "header", "schema": TEXT, "description": _HEADERS[n]} for n in about.headers]
-    responses = {
-        str(status): {"description": "Success." if status < 300 else "See the body.", **_json(schema)}
-        for status, schema in about.answers.items()
-    }
-    for status in sorted({*about.errors, 401, 429, 500, 503} - set(about.answers)) if not about.keyless else ():
-        text = "the record has changed since it was read" if status == 412 else errors[status].text
-        responses[str(status)] = {"description": text.capitalize() + ".", **_json(ref("Error"))}
+    calls = [row for row in rows() if row.method == method.name and row.case != "wrong method"]
     alias = template.strip("/").replace("/", "_").replace("{", "").replace("}", "").replace("-", "_")
     operation: Json = {
         "operationId": f"{method.name}__{alias}",
         "tags": [service],
         "summary": method.words.split(". ")[0].rstrip(".") or method.name,
         "description": method.words,
-        "responses": dict(sorted(responses.items())),
+        "responses": _responses(about, calls),
     }
     if parameters:
         operation["parameters"] = parameters
     if about.body:
-        body = _json(about.body)
-        body["content"]["application/json"]["example"] = about.example
-        operation["requestBody"] = {"required": method.name not in ("ListJobs",), **body}
-    if about.keyless:
+        sent = next(row.body for row in calls if row.status < 300 and row.body is not None)
+        body = _json(about.body, sent)
+        operation["requestBody"] = {"required": method.name not in BODY_OPTIONAL, **body}
+    if method.name in KEYLESS:
         operation["security"] = []
     return operation
 
 
-def _json(schema: Json) -> Json:
-    return {"content": {"application/json": {"schema": schema}}}
+def _responses(about: Operation, calls: list[Row]) -> Json:
+    """By status, each with the first answer of the table as its example."""
+    found: Json = {}
+    for status in sorted({row.status for row in calls} | set(about.answers)):
+        row = next((row for row in calls if row.status == status), None)
+        schema = about.answers.get(status, ref("Error"))
+        described = "Success." if status < 300 else f"{_sentence(row)}." if row else "See the body."
+        found[str(status)] = {"description": described, **_json(schema, row.answer if row else None)}
+        headers = {name for row in calls if row.status == status for name in row.shows}
+        if headers:
+            found[str(status)]["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in sorted(headers)}
+    return found
+
+
+def _sentence(row: Row | None) -> str:
+    text = str(filled(row.answer, EXAMPLES)["message"]) if row else ""
+    return text[:1].upper() + text[1:]
+
+
+def _json(schema: Json, example: Any = None) -> Json:
+    shown = {} if example is None else {"example": filled(example, EXAMPLES, examples=True)}
+    return {"content": {"application/json": {"schema": schema, **shown}}}
 
 
 def schemas() -> Json:
@@ -286,7 +288,7 @@ def schemas() -> Json:
             "success error error_code message",
             success={"const": False},
             error=TEXT,
-            error_code={"enum": sorted({reply.code for reply in replies(0)} | {"VALIDATION_ERROR"})},
+            error_code={"enum": sorted({reply.code for reply in replies(0)} | SERVICE_CODES)},
             message=TEXT,
             details={"type": "object", "properties": {"fields": array(violation), "reason": TEXT}},
         ),
@@ -368,49 +370,3 @@ def _list(kind: str | list[str]) -> list[str]:
 
 def _items(kind: Type) -> Json:
     return {"items": {"type": "string"}} if kind is Type.LIST else {"minimum": 0} if kind is Type.INTEGER else {}
-
-
-def page(found: Json) -> str:
-    """docs/rest.md: all paths in one table, the errors in another."""
-    lines = [
-        "# REST",
-        "",
-        "Made from the contracts by `make proto`; change those, not this page. Every path exists under `/v1` and with a",
-        "trailing slash, too. All but `/health` need the header `X-API-Key`. The OpenAPI document is at `/openapi.json`.",
-        "",
-        "| method, path | answers | |",
-        "|---|---|---|",
-    ]
-    for path, verbs in found["paths"].items():
-        for verb, operation in verbs.items():
-            statuses = ", ".join(status for status in operation["responses"] if status < "500")
-            lines.append(f"| `{verb.upper()} {path}` | {statuses} | {operation['summary']} |")
-    lines += [
-        "",
-        "## Errors",
-        "",
-        "Every error is one envelope with `success` (false), `error`, `error_code`, `message` and `details`; the list",
-        "`details.fields` has every violation.",
-        "",
-        "| status | error_code | message |",
-        "|---|---|---|",
-        "| 400 | `VALIDATION_ERROR` | what is wrong with each field, and what is allowed |",
-    ]
-    lines += [f"| {r.status} | `{r.code}` | {r.text} |" for r in replies(0)]
-    return "\n".join(lines) + "\n"
-
-
-def main() -> None:
-    found = document()
-    wanted = {DOCUMENT: json.dumps(found, indent=1, ensure_ascii=False) + "\n", PAGE: page(found)}
-    if sys.argv[1:] == ["--check"]:
-        stale = [str(p.relative_to(ROOT)) for p, text in wanted.items() if not p.exists() or p.read_text() != text]
-        if stale:
-            sys.exit(f"not up to date, run `make proto`: {', '.join(stale)}")
-        return
-    for target, text in wanted.items():
-        target.write_text(text)
-
-
-if __name__ == "__main__":
-    main()

@@ -176,7 +176,7 @@ def record(entity: Entity, **known: Any) -> Json:
     return {f.name: (always | known).get(f.name, [] if f.type is Type.LIST else None) for f in entity.fields}
 
 
-GIVEN = {
+GIVEN: dict[Entity, Json] = {
     COMPANY: {
         "name": "Acme {n}",
         "website": "https://acme{n}.example",
@@ -185,11 +185,11 @@ GIVEN = {
     },
     CONTACT: {"first_name": "Jane", "last_name": "Doe", "email": "jane{n}@acme.example", "title": "VP of Sales"},
 }
-STORED = {
+STORED: dict[Entity, Json] = {
     COMPANY: {**GIVEN[COMPANY], "normalized_domain": "acme{n}.example"},
     CONTACT: {**GIVEN[CONTACT], "first_name": "jane", "last_name": "doe"},
 }
-WRONG = {
+WRONG: dict[Entity, tuple[Json, Json]] = {
     COMPANY: (
         {"website": "acme"},
         invalid("name", "name is required", ("website", "invalid website URL format: acme")),
