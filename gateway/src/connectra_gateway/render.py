@@ -19,6 +19,7 @@ from connectra_common.settings import AppSettings, GatewaySettings, PeerSettings
 from connectra_gateway import clients, descriptors, keys, limits, paths
 from connectra_gateway.clients import ClientsError, Right, write_private
 from connectra_gateway.launcher import Launcher
+from connectra_gateway.pages import pages
 from connectra_gateway.replies import METHOD_NOT_ALLOWED, OTHERWISE, replies
 
 _QUERY_REST = "connectra.query.v1.QueryRestService"
@@ -100,11 +101,6 @@ class Files:
         return self.root / "envelope.lua"
 
     @property
-    def openapi(self) -> Path:
-        """The description of the REST door that is served at /openapi.json."""
-        return self.root / "openapi.json"
-
-    @property
     def descriptors(self) -> Path:
         """The FileDescriptorSet for the transcoder."""
         return self.root / "descriptors.pb"
@@ -158,6 +154,7 @@ def configuration(files: Files, settings: GatewaySettings, peers: PeerSettings) 
         keyless=[paths.expression(template) for template in paths.templates(bindings, KEYLESS_METHOD)],
         known_paths=paths.known_paths(bindings),
         shadowed=paths.shadowed(bindings),
+        pages=list(pages()),
         path_variables=paths.variables(bindings),
         replies=own,
         method_not_allowed=METHOD_NOT_ALLOWED,
@@ -180,7 +177,8 @@ def render(root: Path, settings: GatewaySettings, peers: PeerSettings) -> Files:
         folder.chmod(0o700)
     package = resources.files("connectra_gateway")
     write_private(files.lua, package.joinpath("templates/envelope.lua").read_bytes())
-    write_private(files.openapi, package.joinpath("openapi.json").read_bytes())
+    for page in pages():
+        write_private(files.root / page.name, page.content)
     write_private(files.descriptors, descriptors.descriptor_set())
     render_keys(files, settings)
     write_private(files.envoy, configuration(files, settings, peers).encode())

@@ -1,0 +1,43 @@
+"""What Envoy answers out of files: the description of the API, and a page that shows it and tries calls.
+
+The page is Swagger UI as its package brings it. It needs no other host.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import resources
+
+from swagger_ui_bundle import swagger_ui_path
+
+_OURS = resources.files("connectra_gateway")
+
+
+@dataclass(frozen=True)
+class Page:
+    """One file.
+
+    Args:
+        path: regular expression of its paths.
+        name: of the file.
+        content_type: as it is sent.
+        content: of the file.
+    """
+
+    path: str
+    name: str
+    content_type: str
+    content: bytes
+
+
+def pages() -> Iterator[Page]:
+    """All of them."""
+    yield Page("(/v1)?/openapi[.]json/?", "openapi.json", "application/json", _read("openapi.json"))
+    yield Page("(/v1)?/docs/?", "docs.html", "text/html; charset=utf-8", _read("templates/docs.html"))
+    yield Page("/docs/docs[.]js", "docs.js", "text/javascript; charset=utf-8", _read("templates/docs.js"))
+    for name, kind in (("swagger-ui.css", "text/css"), ("swagger-ui-bundle.js", "text/javascript")):
+        content = (swagger_ui_path / name).read_bytes()
+        yield Page(f"/docs/{name.replace('.', '[.]')}", name, f"{kind}; charset=utf-8", content)
+
+
+def _read(name: str) -> bytes:
+    return _OURS.joinpath(name).read_bytes()
