@@ -1,6 +1,6 @@
 # The whole front door. `make` alone shows this list.
 .DEFAULT_GOAL := help
-.PHONY: help setup run up down test chaos bench lint format proto lock
+.PHONY: help setup run up down test clients chaos bench lint format proto lock
 
 help: ## Show the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -19,6 +19,12 @@ down: ## Stop it
 
 test: setup ## Run all tests against real parts
 	@.venv/bin/pytest $(ARGS)
+
+CLIENTS := $(CURDIR)/.connectra/clients
+clients: setup ## Try clients that others wrote (grpcurl, newman); needs Go and Node
+	@GOBIN=$(CLIENTS)/bin go install github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.4
+	@npm install --silent --no-audit --no-fund --prefix $(CLIENTS) newman@6.2.2 openapi-to-postmanv2@6
+	@PATH=$(CLIENTS)/bin:$(CLIENTS)/node_modules/.bin:$$PATH .venv/bin/pytest tests/contract/test_other_clients.py
 
 chaos: setup ## Run the long tests of faults and kills as well
 	@.venv/bin/pytest -m long $(ARGS)

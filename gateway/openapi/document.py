@@ -175,6 +175,12 @@ _HEADERS = {
     "X-Consistency-Token": "Of an earlier write: the answer sees it.",
 }
 _PATH_EXAMPLE = {"uuid": NEW_UUID.example, "service": "company"}
+_HEADER_EXAMPLE = {
+    "Idempotency-Key": "people-2026-11-23",
+    "If-Match": ETAG.example,
+    "X-Consistency-Token": TOKEN.example,
+}
+_QUERY_EXAMPLE = {"select_columns": "uuid,created_at", "filename": "people.csv"}
 _SHOWN = {
     "etag": "Version of the record, for If-Match.",
     "x-consistency-token": "Sent back with a query, lets it see this write.",
@@ -227,10 +233,20 @@ def _operation(service: str, method: Method, about: Operation, template: str) ->
         for n in names
     ]
     parameters += [
-        {"name": n, "in": "query", "required": n == "filename", "schema": TEXT, "description": _QUERY[n]}
+        {
+            "name": n,
+            "in": "query",
+            "required": n == "filename",
+            "schema": TEXT,
+            "description": _QUERY[n],
+            "example": _QUERY_EXAMPLE[n],
+        }
         for n in _QUERY_OF.get(method.name, [])
     ]
-    parameters += [{"name": n, "in": "header", "schema": TEXT, "description": _HEADERS[n]} for n in about.headers]
+    parameters += [
+        {"name": n, "in": "header", "schema": TEXT, "description": _HEADERS[n], "example": _HEADER_EXAMPLE[n]}
+        for n in about.headers
+    ]
     calls = [row for row in rows() if row.method == method.name and row.case != "wrong method"]
     alias = template.strip("/").replace("/", "_").replace("{", "").replace("}", "").replace("-", "_")
     operation: Json = {

@@ -1,15 +1,12 @@
 """What the contracts say: the services, their methods and REST paths, and the descriptor set for Envoy's transcoder.
 
-Everything comes from the generated modules of the package `connectra`: a service that is added there is found without a
-change here.
+A service that is added to the contracts is found without a change here.
 """
 
-import importlib
-import pkgutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import connectra
+from connectra_common.contracts import files
 from google.api import annotations_pb2
 from google.protobuf import descriptor_pb2
 from google.protobuf.descriptor import FileDescriptor, MethodDescriptor, ServiceDescriptor
@@ -50,7 +47,7 @@ class Service:
 
 def services() -> list[Service]:
     """All services of the contracts, by name."""
-    found = [service for file in _files() for service in file.services_by_name.values()]
+    found = [service for file in files() for service in file.services_by_name.values()]
     return sorted((_service(service) for service in found), key=lambda service: service.name)
 
 
@@ -67,17 +64,9 @@ def descriptor_set() -> bytes:
             add(dependency)
         file.CopyToProto(result.file.add())
 
-    for file in _files():
+    for file in files():
         add(file)
     return bytes(result.SerializeToString(deterministic=True))
-
-
-def _files() -> Iterator[FileDescriptor]:
-    for module in pkgutil.walk_packages(connectra.__path__, _PROTO_PACKAGE):
-        if module.name.endswith("_pb2"):
-            file: FileDescriptor = importlib.import_module(module.name).DESCRIPTOR
-            if file.services_by_name:
-                yield file
 
 
 def _service(service: ServiceDescriptor) -> Service:

@@ -17,6 +17,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from prometheus_client import start_http_server
 
+from connectra_common import contracts
 from connectra_common.server.interceptors import stack
 from connectra_common.settings import AppSettings, ServerSettings
 
@@ -67,7 +68,9 @@ async def run(process: Process, app: AppSettings, server: ServerSettings) -> Non
     for implementation, add, _ in process.services:
         add(implementation, grpc_server)
     names = [name for *_, name in process.services]
-    reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], grpc_server)
+    # Of the whole suite, whichever process is asked: the gateway can ask only one.
+    listed = [*contracts.typed_services(), health.SERVICE_NAME, reflection.SERVICE_NAME]
+    reflection.enable_server_reflection(listed, grpc_server)
     grpc_server.add_insecure_port(server.listen)
     await servicer.set("liveness", health_pb2.HealthCheckResponse.SERVING)
     for name in ("", "readiness", *names):
