@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from connectra_common.settings import AppSettings, GatewaySettings, PeerSettings
 from connectra_gateway import keys, limits, render
+from connectra_gateway.pages import pages
 from connectra_gateway.replies import replies
 from pydantic import ValidationError
 
@@ -104,9 +105,11 @@ def test_unknown_keys_are_those_that_match_none() -> None:
     resource = keys.unknown_keys(["one", "two"], 60)["resources"][0]["typed_config"]
     actions = [action["header_value_match"] for action in resource["rate_limits"][0]["actions"]]
 
-    assert [action["headers"][0]["string_match"]["exact"] for action in actions] == ["one", "two"]
+    *with_key, with_token = [action["headers"][0] for action in actions]
+    assert [header["string_match"]["exact"] for header in with_key] == ["one", "two"]
+    assert with_token["name"] == keys.SUBJECT
     assert not any(action["expect_match"] for action in actions)
-    assert len(resource["descriptors"][0]["entries"]) == 2
+    assert len(resource["descriptors"][0]["entries"]) == 3
 
 
 def test_files_are_readable_by_their_owner_only(tmp_path: Path) -> None:
@@ -117,14 +120,16 @@ def test_files_are_readable_by_their_owner_only(tmp_path: Path) -> None:
         "envoy.yaml",
         "envelope.lua",
         "descriptors.pb",
-        "openapi.json",
+        *(page.name for page in pages()),
         "api_keys.json",
         "rights.json",
         "unknown_keys.json",
     }
     assert {stat.S_IMODE(path.stat().st_mode) for path in written} == {0o600}
     assert stat.S_IMODE(files.keys_dir.stat().st_mode) == 0o700
-    credentials = json.loads(files.api_keys.read_text())["resources"][0]["typed_config"]["credentials"]
+    credentials = json.loads(files.api_keys.read_text())["resources"][0]["typed_config"]["extension_config"][
+        "typed_config"
+    ]["credentials"]
     assert credentials == [{"key": KEY, "client": "default"}]
 
 

@@ -14,20 +14,52 @@ _ALWAYS = {"default_value": {"numerator": 100, "denominator": "HUNDRED"}}
 
 
 def api_keys(clients: Iterable[Client]) -> dict[str, Any]:
-    """The key check: a client's name goes to the services as `x-client-id`, its key does not."""
+    """The key check: a client's name goes to the services as `x-client-id`, its key does not. Who has a good token needs no key."""
+    name, kind = "envoy.filters.http.api_key_auth", "envoy.extensions.filters.http.api_key_auth.v3.ApiKeyAuth"
+    check = {
+        "@type": f"type.googleapis.com/{kind}",
+        "credentials": [{"key": client.key, "client": client.name} for client in clients],
+        "key_sources": [{"header": "x-api-key"}],
+        "forwarding": {"header": "x-client-id", "hide_credentials": True},
+    }
     return _extension(
-        "envoy.filters.http.api_key_auth",
-        "envoy.extensions.filters.http.api_key_auth.v3.ApiKeyAuth",
-        {
-            "credentials": [{"key": client.key, "client": client.name} for client in clients],
-            "key_sources": [{"header": "x-api-key"}],
-            "forwarding": {"header": "x-client-id", "hide_credentials": True},
-        },
+        name,
+        "envoy.extensions.common.matching.v3.ExtensionWithMatcher",
+        {"extension_config": {"name": name, "typed_config": check}, "xds_matcher": _SKIP_WITH_TOKEN},
     )
 
 
+# The header that the token check sets.
+SUBJECT = "x-token-subject"
+# What stands before the subject in `x-client-id`; no name of a client has a colon.
+TOKEN = "token:"  # noqa: S105
+_SKIP_WITH_TOKEN = {
+    "matcher_tree": {
+        "input": {
+            "name": "subject",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.type.matcher.v3.HttpRequestHeaderMatchInput",
+                "header_name": SUBJECT,
+            },
+        },
+        "prefix_match_map": {
+            "map": {
+                "": {
+                    "action": {
+                        "name": "skip",
+                        "typed_config": {
+                            "@type": "type.googleapis.com/envoy.extensions.filters.common.matcher.action.v3.SkipFilter"
+                        },
+                    }
+                }
+            }
+        },
+    }
+}
+
+
 def unknown_keys(keys: Collection[str], per_minute: int) -> dict[str, Any]:
-    """The rate limit for calls that have none of these keys; good calls pass without cost."""
+    """The rate limit for calls that have none of these keys and no good token; good calls pass without cost."""
     bucket = limits.per_minute(per_minute)
     # One action a key; the descriptor comes about only if every action yields its entry, so if no key matches.
     entry = {"key": "header_match", "value": "unknown"}
@@ -42,6 +74,8 @@ def unknown_keys(keys: Collection[str], per_minute: int) -> dict[str, Any]:
         }
         for key in keys
     ]
+    subject = {"name": SUBJECT, "present_match": True}
+    actions.append({"header_value_match": {**actions[0]["header_value_match"], "headers": [subject]}})
     # For calls without descriptor; Envoy demands it, so it is one that never runs empty.
     endless = limits.Bucket(2**32 - 1, 2**32 - 1, bucket.fill_nanoseconds)
     return _extension(
@@ -68,27 +102,25 @@ def unknown_keys(keys: Collection[str], per_minute: int) -> dict[str, Any]:
 
 
 def rights(
-    clients: Iterable[Client], methods: Mapping[Right, Collection[str]], open_to_all: Collection[str]
+    clients: Iterable[Client],
+    methods: Mapping[Right, Collection[str]],
+    open_to_all: Collection[str],
+    claim: str | None = None,
 ) -> dict[str, Any]:
     """The check of rights, behind the transcoder, where every request has a gRPC path.
 
     Args:
         methods: for each right, the path prefixes (`/package.Service/`) it opens.
         open_to_all: paths below them that need no right. So do paths elsewhere.
+        claim: of a token, the list of its rights; None: there are no tokens.
     """
-    clients = list(clients)
-    policies = {
-        f"{right}": {
-            "permissions": [_path(prefix) for prefix in methods[right]],
-            "principals": [
-                {"header": {"name": "x-client-id", "string_match": {"exact": client.name}}}
-                for client in clients
-                if right in client.rights
-            ],
-        }
-        for right in methods
-        if any(right in client.rights for client in clients)
-    }
+    clients, policies = list(clients), {}
+    for right, prefixes in methods.items():
+        principals = [_client({"exact": client.name}) for client in clients if right in client.rights]
+        if claim:
+            principals.append({"and_ids": {"ids": [_client({"prefix": TOKEN}), _claimed(claim, right)]}})
+        if principals:
+            policies[f"{right}"] = {"permissions": [*map(_path, prefixes)], "principals": principals}
     closed = [_path(prefix) for prefixes in methods.values() for prefix in prefixes]
     policies["open"] = {
         "permissions": [{"not_rule": {"or_rules": {"rules": closed}}}, *map(_path, open_to_all)],
@@ -99,6 +131,19 @@ def rights(
         "envoy.extensions.filters.http.rbac.v3.RBAC",
         {"rules": {"action": "ALLOW", "policies": policies}},
     )
+
+
+def _client(name: dict[str, str]) -> dict[str, Any]:
+    return {"header": {"name": "x-client-id", "string_match": name}}
+
+
+def _claimed(claim: str, right: Right) -> dict[str, Any]:
+    metadata = {
+        "filter": "envoy.filters.http.jwt_authn",
+        "path": [{"key": "token"}, {"key": claim}],
+        "value": {"list_match": {"one_of": {"string_match": {"exact": f"{right}"}}}},
+    }
+    return {"metadata": metadata}
 
 
 def _path(prefix: str) -> dict[str, Any]:

@@ -12,11 +12,12 @@ from importlib import resources
 from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 import jinja2
 from connectra_common.settings import AppSettings, GatewaySettings, PeerSettings, Settings, load
 
-from connectra_gateway import clients, descriptors, keys, limits, paths
+from connectra_gateway import clients, descriptors, keys, limits, paths, tokens
 from connectra_gateway.clients import ClientsError, Right, write_private
 from connectra_gateway.launcher import Launcher
 from connectra_gateway.pages import pages
@@ -106,6 +107,11 @@ class Files:
         return self.root / "descriptors.pb"
 
     @property
+    def tls(self) -> Path:
+        """Where certificate and key are."""
+        return self.root / "tls.json"
+
+    @property
     def keys_dir(self) -> Path:
         """The watched folder."""
         return self.root / "keys"
@@ -160,7 +166,13 @@ def configuration(files: Files, settings: GatewaySettings, peers: PeerSettings) 
         method_not_allowed=METHOD_NOT_ALLOWED,
         otherwise=OTHERWISE,
         envelopes={str(reply.status): reply.envelope for reply in own},
-        cors=_CORS,
+        cors={**_CORS, "origins": settings.origins},
+        tls=settings.tls_cert_file,
+        subject=keys.SUBJECT,
+        token=keys.TOKEN,
+        jwt=tokens.jwt(settings),
+        rate_limit_service=Address.parse(settings.rate_limit_service) if settings.rate_limit_service else None,
+        max_heap_bytes=settings.max_heap_mib * 2**20,
         limit_client=client,
         limit_overall=client.times(settings.overall_factor),
         timeout=settings.request_timeout_seconds,
@@ -180,6 +192,8 @@ def render(root: Path, settings: GatewaySettings, peers: PeerSettings) -> Files:
     for page in pages():
         write_private(files.root / page.name, page.content)
     write_private(files.descriptors, descriptors.descriptor_set())
+    if settings.tls_cert_file and settings.tls_key_file:
+        write_private(files.tls, _json(tls_secret(Path(settings.tls_cert_file), Path(settings.tls_key_file))))
     render_keys(files, settings)
     write_private(files.envoy, configuration(files, settings, peers).encode())
     return files
@@ -194,8 +208,20 @@ def render_keys(files: Files, settings: GatewaySettings) -> None:
     known = clients.known(Path(settings.keys_file), settings.api_key.get_secret_value() if settings.api_key else None)
     per_minute = settings.unknown_keys_per_minute
     write_private(files.unknown_keys, _json(keys.unknown_keys([client.key for client in known], per_minute)))
-    write_private(files.rights, _json(keys.rights(known, _methods(), _ALIVE_METHODS)))
+    claim = settings.jwt_rights_claim if settings.jwt_issuer else None
+    write_private(files.rights, _json(keys.rights(known, _methods(), _ALIVE_METHODS, claim)))
     write_private(files.api_keys, _json(keys.api_keys(known)))
+
+
+def tls_secret(cert: Path, key: Path) -> dict[str, Any]:
+    """Certificate and key as a secret that Envoy reads anew when a file is moved into the certificate's folder."""
+    certificate = {
+        "certificate_chain": {"filename": str(cert.absolute())},
+        "private_key": {"filename": str(key.absolute())},
+        "watched_directory": {"path": str(cert.absolute().parent)},
+    }
+    kind = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
+    return {"resources": [{"@type": kind, "name": "front", "tls_certificate": certificate}]}
 
 
 def _methods() -> dict[Right, list[str]]:

@@ -4,6 +4,7 @@
 problem. Secrets are `SecretStr` and print as asterisks.
 """
 
+import os
 import re
 import sys
 from dataclasses import is_dataclass
@@ -250,16 +251,71 @@ class GatewaySettings(GatewayKeysSettings):
         64 * 1024 * 1024, validation_alias="GATEWAY_MAX_RESPONSE_BYTES", description="Of one REST answer."
     )
     concurrency: Positive = Field(1, validation_alias="GATEWAY_CONCURRENCY", description="Envoy's worker threads.")
+    max_heap_mib: Annotated[int, Field(ge=128)] = Field(
+        1024, validation_alias="GATEWAY_MAX_HEAP_MIB", description="Near it Envoy refuses requests with 503."
+    )
+    cors_origins: str = Field(
+        "*",
+        validation_alias="GATEWAY_CORS_ORIGINS",
+        description="Origins of web pages that may call, by commas; * is all.",
+    )
+    tls_cert_file: str | None = Field(
+        None, validation_alias="GATEWAY_TLS_CERT_FILE", description="PEM chain; with it the gateway speaks TLS alone."
+    )
+    tls_key_file: str | None = Field(
+        None, validation_alias="GATEWAY_TLS_KEY_FILE", description="PEM key of that chain."
+    )
+    jwt_issuer: str | None = Field(
+        None, validation_alias="GATEWAY_JWT_ISSUER", description="Whose tokens are taken beside keys; absent: nobody's."
+    )
+    jwt_audience: str | None = Field(None, validation_alias="GATEWAY_JWT_AUDIENCE", description="Their `aud`.")
+    jwt_jwks: str | None = Field(
+        None, validation_alias="GATEWAY_JWT_JWKS", description="The issuer's keys (JWKS): a file or an http(s) URL."
+    )
+    jwt_rights_claim: str = Field(
+        "rights", validation_alias="GATEWAY_JWT_RIGHTS_CLAIM", description="Claim with a list of rights.", min_length=1
+    )
+    rate_limit_service: Address | None = Field(
+        None, validation_alias="GATEWAY_RATE_LIMIT_SERVICE", description="Service that counts for all replicas."
+    )
     envoy_bin: str | None = Field(
         None, validation_alias="ENVOY_BIN", description="Envoy to run; absent: the installed package's, else in PATH."
     )
 
     @field_validator("api_key")
     @classmethod
-    def _sendable(cls, key: SecretStr) -> SecretStr:
-        if not re.fullmatch(r"[!-~]+", key.get_secret_value()):
+    def _sendable(cls, key: SecretStr | None) -> SecretStr | None:
+        if key and not re.fullmatch(r"[!-~]+", key.get_secret_value()):
             raise ValueError("must be printable ASCII without spaces, since it travels in a header")
         return key
+
+    @model_validator(mode="after")
+    def _complete(self) -> "GatewaySettings":
+        for group in ("tls_cert_file", "tls_key_file"), ("jwt_issuer", "jwt_audience", "jwt_jwks"):
+            names = [str(type(self).model_fields[name].validation_alias) for name in group]
+            if 0 < sum(getattr(self, name) is not None for name in group) < len(group):
+                raise ValueError(f"{', '.join(names)} must be set together, or none of them")
+        return self
+
+    @property
+    def origins(self) -> list[str]:
+        """The origins as a list."""
+        return [origin.strip() for origin in self.cors_origins.split(",") if origin.strip()]
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, origins: str) -> str:
+        for origin in origins.split(","):
+            if origin.strip() != "*" and not re.fullmatch(r"https?://[^/\s]+", origin.strip()):
+                raise ValueError(f"{origin.strip()!r} is no origin such as https://app.example")
+        return origins
+
+    @field_validator("jwt_jwks", "tls_cert_file", "tls_key_file")
+    @classmethod
+    def _readable(cls, name: str | None) -> str | None:
+        if name and not name.startswith(("http://", "https://")) and not os.access(name, os.R_OK):
+            raise ValueError(f"there is no readable file {name}")
+        return name
 
     @field_validator("listen", "admin_listen")
     @classmethod

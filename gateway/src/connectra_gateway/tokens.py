@@ -1,0 +1,48 @@
+"""Tokens (JWT) beside keys: whose are taken, and where the keys are that they are signed with."""
+
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from connectra_common.settings import GatewaySettings
+
+
+@dataclass(frozen=True)
+class Jwks:
+    """The issuer's keys: in a file, or behind a URL that Envoy asks from time to time."""
+
+    file: str = ""
+    url: str = ""
+    host: str = ""
+    port: int = 0
+    authorities: str = ""  # file of those that vouch for the host; "" without TLS
+
+
+@dataclass(frozen=True)
+class Jwt:
+    """What the token check needs."""
+
+    issuer: str
+    audience: str
+    jwks: Jwks
+
+
+def jwt(settings: GatewaySettings) -> Jwt | None:
+    """As configured; None: keys alone."""
+    if not (settings.jwt_issuer and settings.jwt_audience and settings.jwt_jwks):
+        return None
+    return Jwt(settings.jwt_issuer, settings.jwt_audience, _jwks(settings.jwt_jwks))
+
+
+def _jwks(where: str) -> Jwks:
+    url = urlsplit(where)
+    if url.scheme not in ("http", "https"):
+        return Jwks(file=str(Path(where).absolute()))
+    secure = url.scheme == "https"
+    return Jwks(
+        url=where,
+        host=url.hostname or "",
+        port=url.port or (443 if secure else 80),
+        authorities=(ssl.get_default_verify_paths().cafile or "/etc/ssl/certs/ca-certificates.crt") if secure else "",
+    )

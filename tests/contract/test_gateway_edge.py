@@ -1,0 +1,317 @@
+"""What the gateway does by configuration at its edge: TLS, tokens, origins, shared limits; and what it bears from a hostile caller."""
+
+import asyncio
+import functools
+import http.server
+import json
+import os
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import grpc
+import h2.config
+import h2.connection
+import h2.events
+import httpx
+import jwt
+import pytest
+import trustme
+from connectra.query.v1 import query_service_pb2, query_service_pb2_grpc
+from cryptography.hazmat.primitives.asymmetric import rsa
+from jwt.algorithms import RSAAlgorithm
+
+ISSUER, AUDIENCE = "https://issuer.example", "connectra"
+RunGateway = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def services(stack: Any) -> dict[str, str]:
+    return {f"{name.upper()}_ADDRESS": address for name, address in stack.grpc.items()}
+
+
+def client_of(gateway: Any, **headers: str) -> httpx.AsyncClient:
+    return httpx.AsyncClient(base_url=gateway.url, headers=headers, timeout=30, trust_env=False)
+
+
+async def until(ask: Callable[[], Any], is_so: Callable[[Any], bool]) -> Any:
+    async with asyncio.timeout(20):
+        while not is_so(result := await ask()):  # noqa: ASYNC110 - no event to wait for
+            await asyncio.sleep(0.05)
+    return result
+
+
+# ---- TLS
+
+
+def put(folder: Path, authority: trustme.CA) -> None:
+    """A new certificate and key, each moved into place as who renews them does."""
+    issued = authority.issue_cert("127.0.0.1")
+    for name, blob in (("tls.key", issued.private_key_pem), ("tls.crt", issued.cert_chain_pems[0])):
+        blob.write_to_path(str(folder.parent / name))
+        (folder.parent / name).rename(folder / name)
+
+
+async def test_tls_takes_a_new_certificate_while_it_runs(
+    run_gateway: RunGateway, services: dict[str, str], tmp_path: Path
+) -> None:
+    folder, authority = tmp_path / "tls", trustme.CA()
+    folder.mkdir()
+    put(folder, authority)
+    files = {"GATEWAY_TLS_CERT_FILE": str(folder / "tls.crt"), "GATEWAY_TLS_KEY_FILE": str(folder / "tls.key")}
+    gateway = await asyncio.to_thread(run_gateway, **services, **files)
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    url, port = gateway.url.replace("http:", "https:"), int(gateway.url.rpartition(":")[2])
+
+    def serial() -> str:
+        with (
+            socket.create_connection(("127.0.0.1", port)) as plain,
+            context.wrap_socket(plain, server_hostname="127.0.0.1") as secured,
+        ):
+            return str((secured.getpeercert() or {})["serialNumber"])
+
+    async with httpx.AsyncClient(base_url=url, verify=context, trust_env=False) as client:
+        await until(lambda: client.get("/health"), lambda reply: reply.status_code == 200)
+    with pytest.raises(httpx.RemoteProtocolError):
+        await asyncio.to_thread(httpx.get, f"{gateway.url}/health", trust_env=False)
+
+    before = await asyncio.to_thread(serial)
+    put(folder, authority)
+    await until(lambda: asyncio.to_thread(serial), lambda now: now != before)
+
+
+# ---- tokens
+
+
+class Issuer:
+    """Signs tokens; `jwks` is what tells its key."""
+
+    def __init__(self) -> None:
+        self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        public = json.loads(RSAAlgorithm.to_jwk(self._key.public_key()))
+        self.jwks = json.dumps({"keys": [{**public, "kid": "1", "alg": "RS256"}]})
+
+    def token(self, subject: str = "alice", rights: Any = ("read",), **claims: Any) -> str:
+        body = {
+            "iss": ISSUER, "aud": AUDIENCE, "sub": subject, "exp": int(time.time()) + 600, "rights": rights, **claims,
+        }  # fmt: skip
+        return jwt.encode({k: v for k, v in body.items() if v is not None}, self._key, "RS256", headers={"kid": "1"})
+
+
+@pytest.fixture(scope="module")
+def issuer() -> Issuer:
+    return Issuer()
+
+
+@pytest.fixture(scope="module")
+def jwks_url(issuer: Issuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("jwks")
+    (folder / "jwks.json").write_text(issuer.jwks)
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *args: Any) -> None: ...
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/jwks.json"
+    server.shutdown()
+
+
+@pytest.fixture(scope="module")
+async def tokens(services: dict[str, str], jwks_url: str, run_gateway: RunGateway) -> Any:
+    """A gateway that takes tokens of the issuer, its keys fetched by HTTP."""
+    settings = {"GATEWAY_JWT_ISSUER": ISSUER, "GATEWAY_JWT_AUDIENCE": AUDIENCE, "GATEWAY_JWT_JWKS": jwks_url}
+    running = await asyncio.to_thread(run_gateway, **services, **settings, MAX_REQUESTS_PER_MINUTE="600")
+    async with client_of(running) as client:
+        await until(lambda: client.get("/health"), lambda reply: reply.status_code == 200)
+    return running
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {token}"}
+
+
+async def test_subject_of_a_token_is_a_client_with_the_rights_of_its_claim(tokens: Any, issuer: Issuer) -> None:
+    async with client_of(tokens, **bearer(issuer.token())) as alice:
+        reply = await until(lambda: alice.post("/companies", json={"limit": 1}), lambda reply: reply.status_code == 200)
+        refused = await alice.post("/companies/create", json={"name": "Acme"})
+        assert (refused.status_code, refused.json()["error_code"]) == (403, "FORBIDDEN")
+        mine = str(uuid4())
+        await alice.get("/health/db", headers={"x-request-id": mine})
+    async with client_of(tokens, **bearer(issuer.token("bob", ["write"]))) as bob:
+        assert (await bob.post("/companies/create", json={})).status_code == 400
+        assert (await bob.post("/companies", json={})).status_code == 403
+
+    async def logged() -> str:
+        return next((line for line in tokens.log.read_text().splitlines() if mine in line), "")
+
+    line = await until(logged, bool)
+    assert json.loads(line)["client"] == "token:alice"
+    assert "eyJ" not in tokens.log.read_text()
+    assert reply.json()["success"] is True
+
+
+async def test_each_subject_has_a_bucket_of_its_own(tokens: Any, issuer: Issuer) -> None:
+    async def left(subject: str, calls: int) -> int:
+        async with client_of(tokens, **bearer(issuer.token(subject))) as client:
+            replies = await asyncio.gather(*(client.get("/nothing") for _ in range(calls)))
+        return min(int(reply.headers["x-ratelimit-remaining"]) for reply in replies)
+
+    assert await left("carol", 60) < 590
+    assert await left("dave", 1) == 599
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [{"iss": "https://other.example"}, {"aud": "other"}, {"exp": 1}, {"exp": None}, {"nbf": 2**33}],
+    ids=["issuer", "audience", "expired", "endless", "not yet"],
+)
+async def test_token_that_is_not_good_is_401(tokens: Any, issuer: Issuer, claims: dict[str, Any]) -> None:
+    async with client_of(tokens, **bearer(issuer.token(**claims))) as client:
+        reply = await client.get("/health/db")
+    assert (reply.status_code, reply.json()["error_code"]) == (401, "UNAUTHORIZED")
+
+
+async def test_forged_token_and_spoofed_subject_are_401_and_a_key_still_opens(tokens: Any) -> None:
+    forged = Issuer().token()
+    async with client_of(tokens) as client:
+        for headers in (bearer(forged), bearer("x.y.z"), {"x-token-subject": "alice", "x-client-id": "token:alice"}):
+            assert (await client.get("/health/db", headers=headers)).status_code == 401
+        assert (await client.get("/health/db", headers={"x-api-key": tokens.api_key})).status_code == 200
+
+
+async def test_token_opens_the_typed_door(tokens: Any, issuer: Issuer) -> None:
+    async with grpc.aio.insecure_channel(tokens.target) as channel:
+        query = query_service_pb2_grpc.QueryServiceStub(channel)
+        metadata = tuple(bearer(issuer.token()).items())
+        assert await query.CountCompanies(query_service_pb2.CountCompaniesRequest(), metadata=metadata)
+        metadata = tuple(bearer(Issuer().token()).items())
+        with pytest.raises(grpc.aio.AioRpcError) as error:
+            await query.CountCompanies(query_service_pb2.CountCompaniesRequest(), metadata=metadata)
+    assert error.value.code() == grpc.StatusCode.UNAUTHENTICATED
+
+
+def test_every_option_together_is_a_configuration_that_envoy_takes(
+    issuer: Issuer, services: dict[str, str], tmp_path: Path
+) -> None:
+    put(tmp_path, trustme.CA())
+    (tmp_path / "jwks.json").write_text(issuer.jwks)
+    settings = {
+        "GATEWAY_TLS_CERT_FILE": "tls.crt",
+        "GATEWAY_TLS_KEY_FILE": "tls.key",
+        "GATEWAY_JWT_ISSUER": ISSUER,
+        "GATEWAY_JWT_AUDIENCE": AUDIENCE,
+        "GATEWAY_CORS_ORIGINS": "https://a.example",
+        "GATEWAY_RATE_LIMIT_SERVICE": "limits.example:8081",
+        "API_KEY": "key-of-a-test",
+    }
+    for jwks in ("jwks.json", "https://issuer.example/keys"):
+        run = subprocess.run(
+            [sys.executable, "-m", "connectra_gateway.render", "validate"],
+            env={"PATH": os.environ["PATH"], **services, **settings, "GATEWAY_JWT_JWKS": jwks},
+            cwd=tmp_path, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert run.returncode == 0, run.stderr
+
+
+# ---- one gateway for the rest: some origins, a shared limit
+
+
+class Limits(grpc.GenericRpcHandler):  # type: ignore[misc]
+    """A rate limit service that says what it is told to: RateLimitResponse.overall_code."""
+
+    code = 1
+
+    def service(self, call: Any) -> Any:
+        async def should_rate_limit(request: bytes, context: Any) -> bytes:
+            return bytes([0x08, self.code])
+
+        return grpc.unary_unary_rpc_method_handler(should_rate_limit)
+
+
+@pytest.fixture(scope="module")
+async def limits() -> AsyncIterator[tuple[Limits, grpc.aio.Server, str]]:
+    handler, server = Limits(), grpc.aio.server()
+    server.add_generic_rpc_handlers((handler,))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    yield handler, server, f"127.0.0.1:{port}"
+    await server.stop(0)
+
+
+@pytest.fixture(scope="module")
+async def edge(services: dict[str, str], limits: Any, run_gateway: RunGateway) -> Any:
+    settings = {"GATEWAY_CORS_ORIGINS": "https://a.example, https://b.example", "GATEWAY_RATE_LIMIT_SERVICE": limits[2]}
+    running = await asyncio.to_thread(run_gateway, **services, **settings)
+    async with client_of(running) as client:
+        await until(lambda: client.get("/health"), lambda reply: reply.status_code == 200)
+    return running
+
+
+async def test_only_configured_origins_may_call(edge: Any) -> None:
+    ask = {"access-control-request-method": "POST"}
+    async with client_of(edge) as client:
+        for origin, allowed in (("https://a.example", True), ("https://b.example", True), ("https://c.example", False)):
+            asked = await client.options("/companies", headers={"origin": origin, **ask})
+            answered = await client.get("/health/db", headers={"origin": origin, "x-api-key": edge.api_key})
+            assert asked.status_code == (204 if allowed else 401)
+            assert answered.status_code == 200
+            for reply in (asked, answered):
+                assert reply.headers.get("access-control-allow-origin") == (origin if allowed else None)
+                assert "origin" in reply.headers["vary"]
+
+
+async def test_shared_limit_is_a_429_and_lets_pass_while_its_service_is_away(edge: Any, limits: Any) -> None:
+    handler, server, _ = limits
+    async with client_of(edge, **{"x-api-key": edge.api_key}) as client:
+        assert (await client.get("/health/db")).status_code == 200
+        handler.code = 2
+        refused = await client.get("/health/db")
+        assert (refused.status_code, refused.json()["error_code"]) == (429, "RATE_LIMIT_EXCEEDED")
+        assert (await client.get("/health")).status_code == 200
+        await server.stop(0)
+        assert (await client.get("/health/db")).status_code == 200
+
+
+async def test_connection_that_only_breaks_streams_off_is_closed(edge: Any) -> None:
+    port = int(edge.url.rpartition(":")[2])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    connection = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True))
+    connection.initiate_connection()
+    headers = [(":method", "GET"), (":path", "/health/db"), (":scheme", "http"), (":authority", "gateway")]
+    opened, closed = 0, False
+    async with asyncio.timeout(20):
+        while not closed and opened < 20_000:
+            for _ in range(50):
+                stream = connection.get_next_available_stream_id()
+                connection.send_headers(stream, headers, end_stream=True)
+                connection.reset_stream(stream)
+                opened += 1
+            try:
+                writer.write(connection.data_to_send())
+                await writer.drain()
+                data = await asyncio.wait_for(reader.read(65_536), 0.02)
+                closed = not data
+            except TimeoutError:
+                continue
+            except (ConnectionError, h2.exceptions.ProtocolError):
+                closed = True
+    writer.close()
+    assert closed
+    assert opened < 20_000
+    async with client_of(edge) as client:
+        assert (await client.get("/health")).status_code == 200
+
+
+async def test_memory_is_watched(edge: Any) -> None:
+    async with httpx.AsyncClient(base_url=edge.admin, trust_env=False) as admin:
+        stats = (await admin.get("/stats?filter=overload.envoy.*fixed_heap.pressure")).text
+    assert 0 < int(stats.rpartition(":")[2]) < 85  # percent
