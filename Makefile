@@ -1,6 +1,6 @@
 # The whole front door. `make` alone shows this list.
 .DEFAULT_GOAL := help
-.PHONY: help setup run up down test clients chaos bench lint format proto lock
+.PHONY: help setup run up down test clients chaos bench lint format proto lock sbom
 
 help: ## Show the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -40,6 +40,7 @@ lint: setup ## ruff, mypy, buf lint, drift of generated code, import rules
 	@PYTHONPATH=. .venv/bin/python gateway/openapi --check
 	@.venv/bin/buf lint
 	@.venv/bin/lint-imports
+	@.venv/bin/hadolint $(IMAGES:%=%/Dockerfile)
 
 format: setup ## Format the code and the contracts
 	@.venv/bin/ruff check --fix --exit-zero --quiet
@@ -51,6 +52,18 @@ proto: setup ## Regenerate what is made from the contracts: code, OpenAPI, docs/
 	@PYTHONPATH=. .venv/bin/python gateway/openapi
 
 OURS := client common contracts gateway jobs local query write
-lock: setup ## Write requirements.txt anew from the pyproject.toml files
-	@.venv/bin/uv pip compile pyproject.toml --group dev --group build --universal --python-version 3.11 --quiet \
-	  --generate-hashes --no-header --no-annotate $(OURS:%=--no-emit-package connectra-%) --output-file requirements.txt
+IMAGES := services/query services/write services/jobs gateway
+COMPILE := .venv/bin/uv pip compile --universal --python-version 3.11 --quiet --generate-hashes --no-header --no-annotate \
+  $(OURS:%=--no-emit-package connectra-%)
+
+lock: setup ## Write every requirements.txt anew from the pyproject.toml files
+	@$(COMPILE) pyproject.toml --group dev --group build --output-file requirements.txt
+	@$(COMPILE) --constraints requirements.txt --group build --output-file deploy/images/requirements.txt
+	@set -e; for part in $(IMAGES); do \
+	  $(COMPILE) --constraints requirements.txt --all-extras $$part/pyproject.toml --output-file $$part/requirements.txt; done
+
+sbom: setup ## Write what is in each image to .connectra/sbom (CycloneDX)
+	@mkdir -p .connectra/sbom
+	@set -e; for part in $(IMAGES); do \
+	  .venv/bin/cyclonedx-py requirements $$part/requirements.txt --pyproject $$part/pyproject.toml --output-reproducible \
+	    --output-file .connectra/sbom/$${part##*/}.cdx.json; ls .connectra/sbom/$${part##*/}.cdx.json; done

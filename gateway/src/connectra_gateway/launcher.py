@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -47,7 +48,7 @@ class Launcher:
             signal.signal(number, self._stop)
         before = _stamp(self._watched)
         # Started from this, the main thread: the death signal follows the thread that forks.
-        envoy = subprocess.Popen(self._command, preexec_fn=_die_with_parent, start_new_session=True)
+        envoy = subprocess.Popen(self._command, preexec_fn=partial(_die_with, os.getpid()), start_new_session=True)
         while envoy.poll() is None:
             if self._stopping.wait(WATCH_SECONDS):
                 self._drain(envoy)
@@ -99,9 +100,10 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
     return found.st_ino, found.st_mtime_ns, found.st_size
 
 
-def _die_with_parent() -> None:
+def _die_with(parent: int) -> None:
     # Linux: an Envoy without its launcher would hold the port, and nobody would renew its keys.
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() == 1:
+        # Gone already? In a container the launcher itself is process 1.
+        if os.getppid() != parent:
             os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,98 @@
+"""The Dockerfiles read, and their steps run in a folder: what can be shown of images without a container engine."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PARTS = {"query": "services/query", "write": "services/write", "jobs": "services/jobs", "gateway": "gateway"}
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """One instruction, continuation lines joined."""
+
+    name: str
+    value: str
+
+
+def stages(part: str) -> list[list[Instruction]]:
+    """The instructions of each stage, each beginning with its FROM."""
+    text = re.sub(r"^#.*\n", "", (ROOT / PARTS[part] / "Dockerfile").read_text(), flags=re.MULTILINE)
+    lines = [line for line in text.replace("\\\n", " ").splitlines() if line.strip()]
+    found: list[list[Instruction]] = []
+    for line in lines:
+        name, _, value = line.partition(" ")
+        if name == "FROM":
+            found.append([])
+        if found:
+            found[-1].append(Instruction(name, value.strip()))
+    return found
+
+
+def value(stage: list[Instruction], name: str) -> str:
+    """Of the one instruction of that name."""
+    (found,) = [instruction.value for instruction in stage if instruction.name == name]
+    return found
+
+
+class Image:
+    """What the steps of a Dockerfile left in a folder, and how a container would start it.
+
+    Args:
+        part: query, write, jobs or gateway.
+        folder: readable by everybody, and not below /tmp, which the container has for itself.
+    """
+
+    def __init__(self, part: str, folder: Path) -> None:
+        self.folder = folder
+        build, final = stages(part)
+        self.entrypoint: list[str] = json.loads(value(final, "ENTRYPOINT"))
+        self.user, self.group = value(final, "USER").split(":")
+        self.environment = dict(item.split("=", 1) for item in shlex.split(self._here(value(final, "ENV"))))
+        self.environment["PATH"] = self.environment["PATH"].replace("$PATH", os.defpath)
+        self._run_steps(build)
+        assert value(final, "COPY") == "--from=build /opt/connectra /opt/connectra"
+
+    def command(self, *arguments: str, environment: dict[str, str]) -> list[str]:
+        """A command line that runs `arguments` as process 1 of a container would: as the image's user, without any right, on a
+        read-only root with a /tmp of its own, and with nothing in the environment but the image's and what is given."""
+        pairs = [f"{name}={value}" for name, value in (self.environment | environment).items()]
+        mounts = "mount -t tmpfs -o mode=1777 tmpfs /tmp && mount -o remount,bind,ro / && cd / && exec"
+        user = f"setpriv --reuid {self.user} --regid {self.group} --clear-groups --bounding-set=-all --no-new-privs"
+        inner = f"{mounts} {user} env -i {shlex.join([*pairs, *arguments])}"
+        return ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", inner]
+
+    def _here(self, text: str) -> str:
+        return re.sub(r"(?<![\w.])/(opt/connectra|wheels)\b", rf"{self.folder}/\1", text)
+
+    def _run_steps(self, build: list[Instruction]) -> None:
+        source, python = self.folder / "src", self.folder / "python"
+        source.mkdir()
+        subprocess.run([sys.executable, "-m", "venv", python], check=True)  # stands for the base image
+        path = f"{python / 'bin'}:{os.defpath}"
+        kept = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONPATH")}
+        for step in build:
+            if step.name == "COPY":
+                self._copy(*step.value.split(), source)
+            elif step.name == "RUN":
+                command = ["bash", "-euo", "pipefail", "-c", self._here(step.value)]
+                done = subprocess.run(
+                    command, cwd=source, env={**kept, "PATH": path}, capture_output=True, text=True, check=False
+                )
+                assert done.returncode == 0, f"{step.value}\n{done.stderr}"
+
+    @staticmethod
+    def _copy(origin: str, target: str, source: Path) -> None:
+        goal = source / target / Path(origin).name if target.endswith("/") else source / target
+        goal.parent.mkdir(parents=True, exist_ok=True)
+        if (ROOT / origin).is_dir():
+            shutil.copytree(ROOT / origin, goal, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
+        else:
+            shutil.copy(ROOT / origin, goal)
