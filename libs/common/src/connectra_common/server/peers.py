@@ -1,5 +1,7 @@
 """Channels to the other services."""
 
+import json
+
 import grpc
 import grpc.aio
 
@@ -10,6 +12,11 @@ OPTIONS = [
     # A restarted peer is found again within a second.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1_000),
+    # A name with several addresses: calls go round those that say they are ready.
+    (
+        "grpc.service_config",
+        json.dumps({"loadBalancingConfig": [{"round_robin": {}}], "healthCheckConfig": {"serviceName": "readiness"}}),
+    ),
 ]
 
 

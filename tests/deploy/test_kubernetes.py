@@ -1,0 +1,445 @@
+"""The manifests as kustomize renders them: valid for Kubernetes, and what this project promises of them."""
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import entry_points, version
+from pathlib import Path
+from typing import Any
+
+import connectra_common.settings as settings
+import connectra_gateway.launcher
+import connectra_gateway.render
+import connectra_jobs.cli
+import connectra_jobs.main
+import connectra_query.main
+import connectra_write.cli
+import connectra_write.indexer.main
+import connectra_write.main
+import kubernetes_validate
+import pytest
+import yaml
+
+from tests.deploy.dockerfiles import ROOT
+from tests.deploy.kustomize import FOLDER, Object, of_kind, render
+from tests.deploy.packages import closure
+
+BASES = ("namespace", "migrate", "query", "write", "jobs", "gateway")
+OVERLAYS = ("dev", "production")
+FOLDERS = (*BASES, *(f"overlays/{o}{part}" for o in OVERLAYS for part in ("/namespace", "/migrate", "")))
+OLDEST = "1.30"  # the first with preStop `sleep`; docs/operations.md says so
+# Objects of operators: Kubernetes has no schemas of them.
+CUSTOM = {"ServiceMonitor", "ScaledObject", "TriggerAuthentication"}
+
+# What each process reads.
+CONFIGURATIONS: dict[tuple[str, ...], type] = {
+    ("connectra-query",): connectra_query.main.Settings,
+    ("connectra-write",): connectra_write.main.Settings,
+    ("connectra-write-indexer",): connectra_write.indexer.main.Settings,
+    ("connectra-jobs",): connectra_jobs.main.Config,
+    ("connectra", "jobs", "first_time"): connectra_jobs.cli.Config,
+    ("connectra", "jobs", "retry"): connectra_jobs.cli.Config,
+    ("connectra-gateway", "run"): connectra_gateway.render.Configuration,
+    ("connectra", "migrate"): connectra_write.cli.Settings,
+}
+
+# The arrows of the design: from, to, port.
+GRPC = {"query": 50051, "write": 50052, "jobs": 50053}
+STORES = {"postgres": 5432, "elasticsearch": 9200, "s3": 443}
+USES = {
+    "gateway": ("query", "write", "jobs"),
+    "query": ("postgres", "elasticsearch", "s3"),
+    "write": ("postgres", "elasticsearch"),
+    "indexer": ("postgres", "elasticsearch"),
+    "migrate": ("postgres", "elasticsearch"),
+    "jobs": ("postgres", "s3"),
+    "first-time": ("postgres", "s3", "query", "write"),
+    "retry": ("postgres", "s3", "query", "write"),
+}
+ARROWS = {(source, goal, (GRPC | STORES)[goal]) for source, goals in USES.items() for goal in goals}
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A Deployment or Job of a rendered folder."""
+
+    object: Object
+    folder: str
+
+    @property
+    def name(self) -> str:
+        return str(self.object["metadata"]["name"])
+
+    @property
+    def template(self) -> Object:
+        return dict(self.object["spec"]["template"])
+
+    @property
+    def pod(self) -> Object:
+        return dict(self.template["spec"])
+
+    @property
+    def container(self) -> Object:
+        (container,) = self.pod["containers"]
+        return dict(container)
+
+    @property
+    def labels(self) -> dict[str, str]:
+        return dict(self.template["metadata"]["labels"])
+
+
+def workloads(folder: str, *kinds: str) -> list[Workload]:
+    return [Workload(item, folder) for item in of_kind(render(folder), *(kinds or ("Deployment", "Job")))]
+
+
+def selects(selector: Object, labels: dict[str, str]) -> bool:
+    """Whether a label selector takes an object with these labels."""
+    expressions = selector.get("matchExpressions", [])
+    assert {expression["operator"] for expression in expressions} <= {"In"}
+    return selector.get("matchLabels", {}).items() <= labels.items() and all(
+        labels.get(expression["key"]) in expression["values"] for expression in expressions
+    )
+
+
+# ---- schemas
+
+
+@pytest.mark.parametrize(
+    ("overlay", "release"), [("dev", OLDEST), ("production", kubernetes_validate.latest_version())]
+)
+def test_every_object_fits_the_schemas_of_kubernetes(overlay: str, release: str) -> None:
+    for part in ("", "/namespace", "/migrate"):
+        for item in render(f"overlays/{overlay}{part}"):
+            if item["kind"] not in CUSTOM:
+                kubernetes_validate.validate(item, release, strict=True)
+
+
+@pytest.mark.parametrize("folder", BASES)
+def test_a_base_needs_no_operator_in_the_cluster(folder: str) -> None:
+    assert of_kind(render(folder), *CUSTOM) == []
+
+
+# ---- pods
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_every_pod_is_restricted(folder: str) -> None:
+    for workload in workloads(folder):
+        pod, container = workload.pod, workload.container
+        assert pod["automountServiceAccountToken"] is False
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert f"USER {pod['securityContext']['runAsUser']}:" in dockerfile(workload)
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        assert not pod.keys() & {"hostNetwork", "hostPID", "hostIPC", "initContainers"}
+        assert {kind for volume in pod["volumes"] for kind in volume.keys() - {"name"}} <= {"emptyDir", "secret"}
+        accounts = {item["metadata"]["name"]: item for item in of_kind(render(folder), "ServiceAccount")}
+        assert accounts[pod["serviceAccountName"]]["automountServiceAccountToken"] is False
+    assert of_kind(render(folder), "Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding") == []
+
+
+@pytest.mark.parametrize("folder", ["overlays/dev/namespace", "overlays/production/namespace"])
+def test_the_namespace_enforces_that(folder: str) -> None:
+    (namespace,) = of_kind(render(folder), "Namespace")
+
+    assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+    whole = [workload.object["metadata"]["namespace"] for workload in workloads(folder.removesuffix("/namespace"))]
+    assert set(whole) == {namespace["metadata"]["name"]}
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_every_container_says_what_it_needs_and_may_use(folder: str) -> None:
+    for workload in workloads(folder):
+        resources = workload.container["resources"]
+        assert resources["requests"].keys() == resources["limits"].keys() == {"cpu", "memory"}, workload.name
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_images_have_the_version_of_the_project(folder: str) -> None:
+    for workload in workloads(folder):
+        assert re.fullmatch(
+            rf"(\S+/)?connectra/\w+:{re.escape(version('connectra-common'))}", workload.container["image"]
+        )
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_an_image_has_the_command_it_is_started_by(folder: str) -> None:
+    scripts = {script.name: script.dist.name for script in entry_points(group="console_scripts") if script.dist}
+    commands = {entry.name: entry.dist.name for entry in entry_points(group="connectra.commands") if entry.dist}
+    for workload in workloads(folder):
+        program, *arguments = workload.container["command"]
+        inside = closure(f"connectra-{image(workload)}")
+        assert scripts[program] in inside
+        assert program != "connectra" or commands[arguments[0]] in inside
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_deployments_are_spread_and_lose_one_pod_at_a_time(folder: str) -> None:
+    budgets = of_kind(render(folder), "PodDisruptionBudget")
+    for workload in workloads(folder, "Deployment"):
+        spread = workload.pod["topologySpreadConstraints"]
+        assert {one["topologyKey"] for one in spread} == {"topology.kubernetes.io/zone", "kubernetes.io/hostname"}
+        assert all(selects(one["labelSelector"], workload.labels) for one in spread)
+        assert all("app.kubernetes.io/name" in one["matchLabelKeys"] for one in spread)
+        own = [budget for budget in budgets if selects(budget["spec"]["selector"], workload.labels)]
+        assert [budget["spec"]["maxUnavailable"] for budget in own] == [1], workload.name
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_deployments_are_probed_by_separate_health_names(folder: str) -> None:
+    for workload in workloads(folder, "Deployment"):
+        ports = {port["name"]: port["containerPort"] for port in workload.container["ports"]}
+        probes = {name: workload.container[f"{name}Probe"] for name in ("startup", "liveness", "readiness")}
+        if workload.name == "gateway":
+            # Not /health: that is the query service's word, and its outage must not restart gateways.
+            assert all(probe["httpGet"] == {"path": "/openapi.json", "port": "http"} for probe in probes.values())
+            continue
+        asked = {name: probe["grpc"] for name, probe in probes.items()}
+        assert {probe["port"] for probe in asked.values()} == {ports["grpc"]}
+        assert {name: probe["service"] for name, probe in asked.items()} == {
+            "startup": "liveness",
+            "liveness": "liveness",
+            "readiness": "readiness",
+        }
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_one_hand_alone_decides_on_the_number_of_pods(folder: str) -> None:
+    scalers = of_kind(render(folder), "HorizontalPodAutoscaler", "ScaledObject")
+    targets = [scaler["spec"]["scaleTargetRef"]["name"] for scaler in scalers]
+    deployments = {workload.name: workload for workload in workloads(folder, "Deployment")}
+
+    assert len(targets) == len(set(targets))
+    assert {name for name, workload in deployments.items() if "replicas" not in workload.object["spec"]} == set(targets)
+
+
+# ---- settings
+
+
+@pytest.fixture
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Iterator[pytest.MonkeyPatch]:
+    """No variable and no .env of this machine."""
+    for name in list(os.environ):
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    return monkeypatch
+
+
+def documented_secrets() -> dict[str, dict[str, str]]:
+    """Secrets as docs/operations.md has them made, with a value for each key."""
+    text = (ROOT / "docs/operations.md").read_text().replace("\\\n", " ")
+    found = re.findall(r"create secret generic (\S+)(.*)", text)
+    return {
+        name: dict.fromkeys(re.findall(r"--from-(?:literal|file)=([\w.]+)", rest), "a-secret-value")
+        for name, rest in found
+    }
+
+
+def environment(workload: Workload) -> dict[str, str]:
+    """What a container of it finds, images' own variables aside."""
+    objects = render(workload.folder)
+    maps = {item["metadata"]["name"]: item["data"] for item in of_kind(objects, "ConfigMap")}
+    secrets, found = documented_secrets(), {}
+    for source in workload.container["envFrom"]:
+        if reference := source.get("configMapRef"):
+            found |= maps[reference["name"]]
+        else:
+            found |= secrets[source["secretRef"]["name"]]
+    for variable in workload.container.get("env", []):
+        reference = variable["valueFrom"]["secretKeyRef"]  # no literal ones
+        found[variable["name"]] = secrets[reference["name"]][reference["key"]]
+    return found
+
+
+def image(workload: Workload) -> str:
+    return str(workload.container["image"]).rpartition(":")[0].rpartition("/")[2]
+
+
+def dockerfile(workload: Workload) -> str:
+    name = image(workload)
+    return (ROOT / (name if name == "gateway" else f"services/{name}") / "Dockerfile").read_text()
+
+
+def known_variables() -> set[str]:
+    models = [
+        model for model in vars(settings).values() if isinstance(model, type) and issubclass(model, settings.Settings)
+    ]
+    names: set[str] = set()
+    for field in (field for model in models for field in model.model_fields.values()):
+        alias = field.validation_alias
+        names |= {alias} if isinstance(alias, str) else {str(choice) for choice in getattr(alias, "choices", ())}
+    return names
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_every_process_finds_all_settings_it_needs_and_no_unknown_one(
+    overlay: str, clean_environment: pytest.MonkeyPatch
+) -> None:
+    for workload in (*workloads(f"overlays/{overlay}"), *workloads(f"overlays/{overlay}/migrate")):
+        found = environment(workload)
+        assert found.keys() <= known_variables()
+        with clean_environment.context() as patch:
+            for name, value in found.items():
+                patch.setenv(name, value)
+            read = settings.load(CONFIGURATIONS[tuple(workload.container["command"])])
+
+        ports = {port["name"]: port["containerPort"] for port in workload.container.get("ports", [])}
+        if server := getattr(read, "server", None):
+            assert port_of(server.listen) == ports["grpc"]
+            assert port_of(server.metrics_listen) == ports["metrics"]
+        if workload.name == "gateway":
+            assert port_of(read.gateway.listen) == ports["http"]
+            mounts = {mount["name"]: mount["mountPath"] for mount in workload.container["volumeMounts"]}
+            assert read.gateway.keys_file == f"{mounts['keys']}/keys.json"
+            # Not the mount itself: its owner is root, and the gateway closes the folder to others.
+            assert read.gateway.state_dir.startswith(f"{mounts['tmp']}/")
+        if peers := getattr(read, "peers", None):
+            goals = set(USES[workload.name]) & set(GRPC)
+            assert {name: getattr(peers, name) for name in goals} == {name: f"{name}:{GRPC[name]}" for name in goals}
+
+
+def port_of(address: str) -> int:
+    return int(address.rpartition(":")[2])
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_a_pod_has_the_time_to_drain(folder: str) -> None:
+    own_end = connectra_gateway.launcher.STOP_SECONDS
+    for workload in workloads(folder, "Deployment"):
+        maps = {item["metadata"]["name"]: item["data"] for item in of_kind(render(folder), "ConfigMap")}
+        given = [maps.get(s["configMapRef"]["name"], {}) for s in workload.container["envFrom"] if "configMapRef" in s]
+        default = settings.ServerSettings.model_fields["drain_seconds"].default
+        drain = next((float(one["DRAIN_SECONDS"]) for one in given if "DRAIN_SECONDS" in one), default)
+        wait = workload.container.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
+        assert workload.pod["terminationGracePeriodSeconds"] >= wait + drain + own_end, workload.name
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_secrets_are_named_and_never_held(folder: str) -> None:
+    assert of_kind(render(folder), "Secret") == []
+    for item in of_kind(render(folder), "ConfigMap"):
+        assert [name for name in item["data"] if re.search(r"PASSWORD|SECRET|ACCESS_KEY|API_KEY|USERNAME", name)] == []
+    for workload in workloads(folder):
+        assert set(secret_names(workload)) <= documented_secrets().keys()
+
+
+def secret_names(workload: Workload) -> Iterator[str]:
+    yield from (source["secretRef"]["name"] for source in workload.container["envFrom"] if "secretRef" in source)
+    yield from (volume["secret"]["secretName"] for volume in workload.pod["volumes"] if "secret" in volume)
+
+
+# ---- network
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_pods_reach_what_the_design_has_an_arrow_to_and_nothing_else(overlay: str) -> None:
+    pods = {w.name: w.labels for part in ("", "/migrate") for w in workloads(f"overlays/{overlay}{part}")}
+    policies = [
+        item["spec"]
+        for part in ("", "/migrate")
+        for item in of_kind(render(f"overlays/{overlay}{part}"), "NetworkPolicy")
+    ]
+    stores = {port: name for name, port in STORES.items()}
+
+    leaving, arriving = set(), set()
+    for policy in policies:
+        ours = [name for name, labels in pods.items() if selects(policy["podSelector"], labels)]
+        assert ours
+        assert policy["policyTypes"] == ["Ingress", "Egress"]
+        for rule in policy["egress"]:
+            for name in ours:
+                for port in (one["port"] for one in rule["ports"]):
+                    goals = (
+                        [goal for goal in pods if any(selects(peer["podSelector"], pods[goal]) for peer in rule["to"])]
+                        if "to" in rule
+                        else [stores[port]]
+                    )
+                    leaving |= {(name, goal, port) for goal in goals}
+        for rule in policy.get("ingress", []):
+            for name in ours:
+                sources = (
+                    [
+                        source
+                        for source in pods
+                        if any(selects(peer["podSelector"], pods[source]) for peer in rule["from"])
+                    ]
+                    if "from" in rule
+                    else ["everywhere"]
+                )
+                arriving |= {(source, name, one["port"]) for source in sources for one in rule["ports"]}
+
+    assert leaving == ARROWS
+    assert arriving == {arrow for arrow in ARROWS if arrow[1] in pods} | {("everywhere", "gateway", 8000)}
+
+
+def test_nothing_else_is_open_in_the_namespace() -> None:
+    policies = {item["metadata"]["name"]: item["spec"] for item in of_kind(render("namespace"), "NetworkPolicy")}
+
+    assert policies.pop("default-deny") == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    assert {port["port"] for rule in policies.pop("dns")["egress"] for port in rule["ports"]} == {53}
+    assert [rule["ports"] for rule in policies.pop("metrics")["ingress"]] == [[{"port": "metrics"}]]
+    assert policies == {}
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_services_lead_to_the_pods_of_their_name(overlay: str) -> None:
+    deployments = {w.name: w for w in workloads(f"overlays/{overlay}", "Deployment")}
+    services = {item["metadata"]["name"]: item for item in of_kind(render(f"overlays/{overlay}"), "Service")}
+
+    assert services.keys() == deployments.keys()
+    for name, service in services.items():
+        chosen = [other for other, w in deployments.items() if service["spec"]["selector"].items() <= w.labels.items()]
+        assert chosen == [name]
+        ports = {port["name"]: port["containerPort"] for port in deployments[name].container["ports"]}
+        assert {port["name"]: port["port"] for port in service["spec"]["ports"]} == ports
+        # gRPC calls share a connection: only who sees every pod can balance.
+        assert (service["spec"].get("clusterIP") == "None") == (name != "gateway")
+
+
+@pytest.mark.parametrize("service", ["query", "write", "jobs", "gateway"])
+def test_a_team_can_apply_one_service_from_a_folder_of_its_own(service: str, tmp_path: Path) -> None:
+    here = os.path.relpath(FOLDER, tmp_path)
+    own = {
+        "namespace": "search",
+        "resources": [f"{here}/{service}"],
+        "components": [f"{here}/overlays/production/settings"],
+    }
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(own))
+
+    rendered = [Workload(item, str(tmp_path)) for item in of_kind(render(str(tmp_path)), "Deployment")]
+    assert rendered
+    assert {workload.object["metadata"]["namespace"] for workload in rendered} == {"search"}
+    assert all(environment(workload) for workload in rendered)
+
+
+def test_prometheus_finds_every_service_with_metrics() -> None:
+    (monitor,) = of_kind(render("overlays/production"), "ServiceMonitor")
+    services = of_kind(render("overlays/production"), "Service")
+
+    (endpoint,) = monitor["spec"]["endpoints"]
+    with_metrics = {
+        s["metadata"]["name"] for s in services if any(p["name"] == endpoint["port"] for p in s["spec"]["ports"])
+    }
+    found = {s["metadata"]["name"] for s in services if selects(monitor["spec"]["selector"], s["metadata"]["labels"])}
+    assert with_metrics == {"query", "write", "indexer", "jobs", "first-time", "retry"}
+    assert with_metrics <= found
+
+
+def test_keda_asks_the_database_of_the_workers_and_one_pod_stays() -> None:
+    objects = render("overlays/production")
+    (login,) = of_kind(objects, "TriggerAuthentication")
+    workers = {w.name: w for w in workloads("overlays/production", "Deployment")}
+
+    for scaled in of_kind(objects, "ScaledObject"):
+        worker = workers[scaled["spec"]["scaleTargetRef"]["name"]]
+        assert {one["name"] for one in login["spec"]["env"]} <= environment(worker).keys()
+        assert {one["containerName"] for one in login["spec"]["env"]} == {worker.container["name"]}
+        assert scaled["spec"]["minReplicaCount"] == 1
+    (pool,) = [s for s in of_kind(objects, "ScaledObject") if s["metadata"]["name"] == "first-time"]
+    at_once = environment(workers["first-time"])["PARALLEL_JOBS"]
+    assert [trigger["metadata"]["targetQueryValue"] for trigger in pool["spec"]["triggers"]] == [at_once]

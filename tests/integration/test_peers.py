@@ -1,0 +1,55 @@
+"""Calls between services when a name leads to several processes."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import grpc
+from connectra_common.server.peers import channel
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+class Server(health.aio.HealthServicer):
+    """A process as the others see it, that counts the calls it gets."""
+
+    calls = 0
+    port = 0
+
+    async def Check(self, request: Any, context: Any) -> Any:
+        self.calls += 1
+        return await super().Check(request, context)
+
+
+@asynccontextmanager
+async def started() -> AsyncIterator[Server]:
+    servicer, server = Server(), grpc.aio.server()
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+    servicer.port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    yield servicer
+    await server.stop(0)
+
+
+async def test_calls_go_round_the_ready_ones_and_leave_the_others_out() -> None:
+    async with AsyncExitStack() as stack:
+        servers = [await stack.enter_async_context(started()) for _ in range(3)]
+        for server, status in zip(servers, (SERVING, SERVING, NOT_SERVING), strict=True):
+            await server.set("readiness", status)
+        target = "ipv4:" + ",".join(f"127.0.0.1:{server.port}" for server in servers)
+        calls = health_pb2_grpc.HealthStub(await stack.enter_async_context(channel(target)))
+
+        async def until(*wanted: bool) -> None:
+            """Calls until just these servers get some; pytest's own limit is the deadline."""
+            while True:
+                before = [server.calls for server in servers]
+                for _ in range(6):
+                    await calls.Check(health_pb2.HealthCheckRequest(), wait_for_ready=True, timeout=10)
+                if [now.calls > then for now, then in zip(servers, before, strict=True)] == list(wanted):
+                    return
+
+        await until(True, True, False)
+        await servers[2].set("readiness", SERVING)
+        await servers[0].set("readiness", NOT_SERVING)
+        await until(False, True, True)
