@@ -313,10 +313,13 @@ def test_a_pod_has_the_time_to_drain(folder: str) -> None:
     for workload in workloads(folder, "Deployment"):
         maps = {item["metadata"]["name"]: item["data"] for item in of_kind(render(folder), "ConfigMap")}
         given = [maps.get(s["configMapRef"]["name"], {}) for s in workload.container["envFrom"] if "configMapRef" in s]
-        default = settings.ServerSettings.model_fields["drain_seconds"].default
-        drain = next((float(one["DRAIN_SECONDS"]) for one in given if "DRAIN_SECONDS" in one), default)
+        defaults = {
+            "DRAIN_SECONDS": settings.ServerSettings.model_fields["drain_seconds"].default,
+            "LAME_DUCK_SECONDS": 0,
+        }
+        ends = defaults | {name: float(one[name]) for one in given for name in defaults.keys() & one.keys()}
         wait = workload.container.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
-        assert workload.pod["terminationGracePeriodSeconds"] >= wait + drain + own_end, workload.name
+        assert workload.pod["terminationGracePeriodSeconds"] >= wait + sum(ends.values()) + own_end, workload.name
 
 
 @pytest.mark.parametrize("folder", FOLDERS)

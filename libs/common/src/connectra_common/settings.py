@@ -60,6 +60,12 @@ class ServerSettings(Settings):
     drain_seconds: float = Field(
         10, ge=0, validation_alias="DRAIN_SECONDS", description="How long calls may go on after SIGTERM."
     )
+    lame_duck_seconds: float = Field(
+        0,
+        ge=0,
+        validation_alias="LAME_DUCK_SECONDS",
+        description="How long after SIGTERM calls are still taken, for callers to see that it is not ready any more.",
+    )
     max_message_mib: Positive = Field(64, validation_alias="GRPC_MAX_MESSAGE_MIB")
     default_deadline_seconds: float = Field(
         30, gt=0, validation_alias="GRPC_DEFAULT_DEADLINE_SECONDS", description="For calls that bring none."

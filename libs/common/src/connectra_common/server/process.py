@@ -94,11 +94,17 @@ async def run(process: Process, app: AppSettings, server: ServerSettings) -> Non
     for task in watchers:
         task.cancel()
     await servicer.enter_graceful_shutdown()
-    await asyncio.gather(grpc_server.stop(server.drain_seconds), _finish(loops, server.drain_seconds))
+    lame_duck = server.lame_duck_seconds if names else 0
+    await asyncio.gather(_stop(grpc_server, lame_duck, server.drain_seconds), _finish(loops, server.drain_seconds))
     log.info("stopped")
     for task in loops:
         if task.done() and not task.cancelled() and (error := task.exception()):
             raise error  # a loop must not end by itself: the exit code says so
+
+
+async def _stop(grpc_server: grpc.aio.Server, lame_duck_seconds: float, drain_seconds: float) -> None:
+    await asyncio.sleep(lame_duck_seconds)
+    await grpc_server.stop(drain_seconds)
 
 
 async def _finish(loops: list[asyncio.Task[None]], seconds: float) -> None:
