@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import grpc
+from connectra_common.server.interceptors import stack
 from connectra_common.server.peers import channel
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
@@ -24,7 +25,7 @@ class Server(health.aio.HealthServicer):
 
 @asynccontextmanager
 async def started() -> AsyncIterator[Server]:
-    servicer, server = Server(), grpc.aio.server()
+    servicer, server = Server(), grpc.aio.server(interceptors=stack(30))
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
     servicer.port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
@@ -33,12 +34,12 @@ async def started() -> AsyncIterator[Server]:
 
 
 async def test_calls_go_round_the_ready_ones_and_leave_the_others_out() -> None:
-    async with AsyncExitStack() as stack:
-        servers = [await stack.enter_async_context(started()) for _ in range(3)]
+    async with AsyncExitStack() as opened:
+        servers = [await opened.enter_async_context(started()) for _ in range(3)]
         for server, status in zip(servers, (SERVING, SERVING, NOT_SERVING), strict=True):
             await server.set("readiness", status)
         target = "ipv4:" + ",".join(f"127.0.0.1:{server.port}" for server in servers)
-        calls = health_pb2_grpc.HealthStub(await stack.enter_async_context(channel(target)))
+        calls = health_pb2_grpc.HealthStub(await opened.enter_async_context(channel(target)))
 
         async def until(*wanted: bool) -> None:
             """Calls until just these servers get some; pytest's own limit is the deadline."""
