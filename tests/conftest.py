@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import httpx
 import psutil
@@ -18,7 +19,10 @@ from connectra_local.config import scripts_folder
 from connectra_local.home import Home
 
 # What would point the stack at servers, ports or keys of the developer's own.
+# The deliberate way in is TEST_POSTGRES.
 FOREIGN_PREFIXES = ("PG_", "ELASTICSEARCH_", "S3_", "CONNECTRA_", "GATEWAY_", "API_KEY")
+# URL of a database in which the shared stack is to keep its data, instead of a server of its own; the tests make others beside it.
+TEST_POSTGRES = "CONNECTRA_TEST_PG_DSN"
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,20 @@ def isolated_environment(home: Path) -> dict[str, str]:
     }
 
 
+def given_postgres() -> dict[str, str]:
+    """The documented variables for the server of TEST_POSTGRES; none when it is not set."""
+    if not (dsn := os.environ.get(TEST_POSTGRES)):
+        return {}
+    url = urlsplit(dsn)
+    return {
+        "PG_DB_HOST": url.hostname or "",
+        "PG_DB_PORT": str(url.port or 5432),
+        "PG_DB_DATABASE": url.path.lstrip("/"),
+        "PG_DB_USERNAME": unquote(url.username or ""),
+        "PG_DB_PASSWORD": unquote(url.password or ""),
+    }
+
+
 @pytest.fixture(scope="session")
 def isolated() -> Callable[[Path], dict[str, str]]:
     """`isolated(home)`: the environment for a stack of the test's own in that folder."""
@@ -99,7 +117,7 @@ def run_connectra() -> Callable[..., "subprocess.CompletedProcess[str]"]:
 def stack() -> Iterator[Stack]:
     """The whole real stack, started once per run on free ports, gone without a trace at the end."""
     home = Path(tempfile.mkdtemp(prefix="connectra-test-"))
-    environment = isolated_environment(home)
+    environment = isolated_environment(home) | given_postgres()
     started = connectra(environment, "up", "--detach", timeout=280)
     if started.returncode != 0:
         pytest.fail(f"the stack did not come up:\n{started.stdout}\n{started.stderr}", pytrace=False)
