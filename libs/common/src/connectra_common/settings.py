@@ -117,6 +117,17 @@ class PostgresSettings(Settings):
         return f"{scheme}://{user}@{self.host}:{self.port}/{quote(self.database, safe='')}"
 
 
+class AuditSettings(Settings):
+    """The audit trail."""
+
+    enabled: bool = Field(
+        True, validation_alias="AUDIT", description="Record what this process writes; others' plain SQL always is."
+    )
+    retention_days: int = Field(
+        365, ge=0, validation_alias="AUDIT_RETENTION_DAYS", description="How long entries are kept; 0 is for ever."
+    )
+
+
 class ElasticsearchSettings(Settings):
     """The search index. `ELASTICSEARCH_CONNECTION`, a URL, stands for scheme, host and port."""
 

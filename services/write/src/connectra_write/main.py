@@ -10,7 +10,14 @@ from connectra_common import logging
 from connectra_common.db.engine import create_engine, ping
 from connectra_common.search.client import create_client
 from connectra_common.server.process import Process, run
-from connectra_common.settings import AppSettings, ElasticsearchSettings, PostgresSettings, ServerSettings, load
+from connectra_common.settings import (
+    AppSettings,
+    AuditSettings,
+    ElasticsearchSettings,
+    PostgresSettings,
+    ServerSettings,
+    load,
+)
 
 from connectra_write.index_admin.service import IndexService
 from connectra_write.index_admin.servicer import IndexServicer
@@ -19,7 +26,7 @@ from connectra_write.repository import Database
 from connectra_write.rest import WriteRestServicer
 from connectra_write.service import WriteService
 from connectra_write.servicer import WriteServicer
-from connectra_write.sweeper import filter_value_sweeper
+from connectra_write.sweeper import audit_sweeper, filter_value_sweeper
 
 
 @dataclass(frozen=True)
@@ -29,6 +36,7 @@ class Settings:
     app: AppSettings
     server: ServerSettings
     postgres: PostgresSettings
+    audit: AuditSettings
     elasticsearch: ElasticsearchSettings
 
 
@@ -40,7 +48,7 @@ async def serve(settings: Settings) -> None:
     index = IndexService(settings.postgres, search, settings.elasticsearch, notifier)
     package = "connectra.write.v1"
     try:
-        async with Database.open(settings.postgres) as database:
+        async with Database.open(settings.postgres, settings.audit.enabled) as database:
             service = WriteService(database, notifier)
             await run(
                 Process(
@@ -55,7 +63,12 @@ async def serve(settings: Settings) -> None:
                     ],
                     # Not Elasticsearch: writes go on without it, the outbox keeps what it has to hear.
                     checks={"postgres": lambda: ping(engine)},
-                    background=[notifier.run, service.expire_keys, filter_value_sweeper(engine)],
+                    background=[
+                        notifier.run,
+                        service.expire_keys,
+                        filter_value_sweeper(engine),
+                        audit_sweeper(engine, settings.audit.retention_days),
+                    ],
                 ),
                 settings.app,
                 settings.server,

@@ -12,6 +12,7 @@ from functools import lru_cache
 from zlib import crc32
 
 import asyncpg
+from connectra_common.db.audit import UNKNOWN, Origin
 from connectra_common.db.engine import POOL_TIMEOUT_SECONDS, connect_options
 from connectra_common.db.idempotency import KEPT_HOURS, IdempotencyKey
 from connectra_common.errors import Conflict, Unavailable
@@ -72,10 +73,11 @@ class Known:
 
 
 class Repository:
-    """Statements of one transaction."""
+    """Statements of one transaction. Those that change records tell the audit trail whose work it is, in the same round trip."""
 
-    def __init__(self, connection: asyncpg.Connection) -> None:
+    def __init__(self, connection: asyncpg.Connection, origin: Origin = UNKNOWN) -> None:
         self._connection = connection
+        self._origin = astuple(origin)
 
     async def lock_import(self, job_uuid: str) -> None:
         """Lets the batches of one job in one after the other."""
@@ -131,7 +133,7 @@ class Repository:
             clears = [sum(1 << i for i, n in enumerate(names) if n in r and r[n] is None) for r in records]
             rows = [(*row, cleared) for row, cleared in zip(rows, clears, strict=True)]
         await self._connection.copy_records_to_table(stage.name, records=rows, columns=stage.columns)
-        return [Changed(*row) for row in await self._connection.fetch(stage.merge)]
+        return [Changed(*row) for row in await self._connection.fetch(stage.merge, *self._origin)]
 
     async def create(self, entity: Entity, record: Record, values: Values) -> Stored | None:
         """Inserts a record, with its filter values; None when there is one of its uuid, or its company is missing."""
@@ -161,9 +163,11 @@ class Repository:
         """Marks a record as deleted; False when there is none or it has another version."""
         status = await self._connection.execute(
             f"""UPDATE {entity.table} SET deleted_at = now(), updated_at = now()
-                WHERE uuid = $1 AND deleted_at IS NULL AND ($2::bigint[] IS NULL OR row_version = ANY($2))""",
+                WHERE uuid = $1 AND deleted_at IS NULL AND ($2::bigint[] IS NULL OR row_version = ANY($2))
+                  AND {_origin("$3", "$4")}""",
             uuid,
             None if versions is None else list(versions),
+            *self._origin,
         )
         return bool(status == "UPDATE 1")
 
@@ -264,7 +268,8 @@ class Repository:
         return self._connection.transaction()  # type: ignore[no-any-return]
 
     async def _one(self, statement: str, values: Values, *arguments: object) -> Stored | None:
-        row = await self._connection.fetchrow(statement, *(_columns(values) if values else ()), *arguments)
+        before = _columns(values) if values else ()
+        row = await self._connection.fetchrow(statement, *before, *self._origin, *arguments)
         return None if row is None else Stored(*row)
 
 
@@ -278,9 +283,11 @@ class Database:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, settings: PostgresSettings) -> AsyncIterator["Database"]:
-        """A pool of at most `pool_size` connections, made when first needed."""
+    async def open(cls, settings: PostgresSettings, audit: bool = True) -> AsyncIterator["Database"]:
+        """A pool of at most `pool_size` connections, made when first needed; without `audit` their changes leave no trail."""
         options = connect_options(settings, "write")
+        if not audit:
+            options["server_settings"]["connectra.audit"] = "off"
         pool = asyncpg.create_pool(
             settings.dsn(),
             min_size=0,
@@ -293,8 +300,8 @@ class Database:
             yield cls(pool)
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Repository]:
-        """A connection on which each statement is a transaction of its own.
+    async def connection(self, origin: Origin | None = None) -> AsyncIterator[Repository]:
+        """A connection on which each statement is a transaction of its own; its changes are those of the call, or of `origin`.
 
         Raises:
             Unavailable: none is free in time.
@@ -304,7 +311,7 @@ class Database:
         except TimeoutError:
             raise Unavailable("the database is busy; try again", reason="DATABASE_ERROR") from None
         try:
-            yield Repository(connection)
+            yield Repository(connection, origin or Origin.of_call())
         except BaseException as error:
             # A call that was cut off may have left something open: what is not certainly clean is thrown away.
             if not isinstance(error, Exception) or connection.is_closed() or connection.is_in_transaction():
@@ -314,9 +321,9 @@ class Database:
             await self._pool.release(connection)
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Repository]:
+    async def transaction(self, origin: Origin | None = None) -> AsyncIterator[Repository]:
         """A transaction that commits when the block ends well."""
-        async with self.connection() as repository, repository.transaction():
+        async with self.connection(origin) as repository, repository.transaction():
             yield repository
 
     async def consistency_token(self) -> int:
@@ -366,11 +373,12 @@ _SQL_TYPES = {Type.INTEGER: "bigint", Type.TEXT: "text", Type.LIST: "text[]", Ty
 
 
 class _Parameters:
-    """Numbers and types the parameters of a statement, after those of the filter values."""
+    """Numbers and types the parameters of a statement, after those of the filter values and of its origin."""
 
     def __init__(self, entity: Entity, with_values: bool) -> None:
         self._entity = entity
         self._used = _FILTER_PARAMETERS if with_values else 0
+        self.origin = _origin(self.add("text"), self.add("text"))
 
     def add(self, type_: str) -> str:
         self._used += 1
@@ -378,6 +386,12 @@ class _Parameters:
 
     def field(self, name: str) -> str:
         return self.add(_SQL_TYPES[self._entity.by_name[name].type])
+
+
+def _origin(actor: str, request_id: str) -> str:
+    """A condition that is true, and lets the triggers of the audit trail know; a subquery is evaluated once, not once a row."""
+    return f"""(SELECT set_config('connectra.actor', {actor}, true) || set_config('connectra.request_id', {request_id}, true)
+                IS NOT NULL)"""
 
 
 def _statement(entity: Entity, written: str, with_values: bool, before: str = "", is_new: str = "true") -> str:
@@ -402,7 +416,7 @@ def _create(entity: Entity, names: tuple[str, ...], with_values: bool) -> str:
     cells = [parameters.add("text"), *map(parameters.field, names)]
     written = f"""
         INSERT INTO {entity.table} AS t ({", ".join(("uuid", *names))}) SELECT {", ".join(cells)}
-        WHERE {_company_exists(names, cells[1:])} ON CONFLICT (uuid) DO NOTHING RETURNING t.*"""
+        WHERE {_company_exists(names, cells[1:])} AND {parameters.origin} ON CONFLICT (uuid) DO NOTHING RETURNING t.*"""
     return _statement(entity, written, with_values)
 
 
@@ -414,7 +428,8 @@ def _restart(entity: Entity, with_values: bool) -> str:
     cells = [parameters.field(name) for name in names]
     written = f"""
         UPDATE {entity.table} AS t SET {_assignments(names, cells)}deleted_at = NULL, created_at = now(), updated_at = now()
-        WHERE uuid = {uuid} AND deleted_at IS NOT NULL AND {_company_exists(names, cells)} RETURNING t.*"""
+        WHERE uuid = {uuid} AND deleted_at IS NOT NULL AND {_company_exists(names, cells)} AND {parameters.origin}
+        RETURNING t.*"""
     return _statement(entity, written, with_values)
 
 
@@ -426,7 +441,8 @@ def _update(entity: Entity, names: tuple[str, ...], with_version: bool, with_val
     cells = [parameters.field(name) for name in names]
     written = f"""
         UPDATE {entity.table} AS t SET {_assignments(names, cells)}updated_at = now()
-        WHERE uuid = {uuid} AND deleted_at IS NULL AND {version} AND {_company_exists(names, cells)} RETURNING t.*"""
+        WHERE uuid = {uuid} AND deleted_at IS NULL AND {version} AND {_company_exists(names, cells)} AND {parameters.origin}
+        RETURNING t.*"""
     return _statement(entity, written, with_values, is_new="false")
 
 
@@ -441,7 +457,7 @@ def _upsert(entity: Entity, names: tuple[str, ...], with_values: bool) -> str:
     written = f"""
         INSERT INTO {entity.table} AS t ({", ".join(("uuid", *names))}) SELECT {", ".join(cells)}
         FROM (SELECT count(*) FROM before) AS locked
-        WHERE {_company_exists(names, cells[1:])}
+        WHERE {_company_exists(names, cells[1:])} AND {parameters.origin}
         ON CONFLICT (uuid) DO UPDATE SET {assignments}deleted_at = NULL, updated_at = now()
         RETURNING t.*, t.xmax = 0 AS created"""
     is_new = "t.created OR coalesce((SELECT deleted FROM before), false)"
@@ -491,7 +507,7 @@ def _stage(entity: Entity, clearing: bool) -> _Stage:
         create=f"CREATE TEMPORARY TABLE IF NOT EXISTS {stage} ({uuid}, {definitions}{clears}) ON COMMIT DELETE ROWS",
         # A row that would not change is left alone: no new version, nothing to index.
         merge=f"""
-            INSERT INTO {table} AS t ({columns}) SELECT {columns} FROM {stage} ORDER BY uuid
+            INSERT INTO {table} AS t ({columns}) SELECT {columns} FROM {stage} WHERE {_origin("$1::text", "$2::text")} ORDER BY uuid
             ON CONFLICT (uuid) DO UPDATE SET ({", ".join(names)}) = {assigned}, deleted_at = NULL, updated_at = now()
             WHERE t.deleted_at IS NOT NULL OR {differs}
             RETURNING t.uuid, t.xmax = 0, {"t.name" if entity is COMPANY else "NULL"}""",

@@ -8,6 +8,7 @@ from typing import TypeVar
 import orjson
 import structlog
 from connectra_common.db import idempotency
+from connectra_common.db.audit import Origin
 from connectra_common.db.idempotency import IdempotencyKey
 from connectra_common.errors import (
     Conflict,
@@ -209,7 +210,7 @@ class WriteService:
         _check_uuid(batch.job_uuid, "job_uuid")
         # In a thread: it takes a tenth of a second, in which other calls go on.
         parsed, values = await asyncio.to_thread(_parse, batch)
-        async with self._database.transaction() as repository:
+        async with self._database.transaction(Origin.of_job(batch.job_uuid)) as repository:
             await repository.lock_import(batch.job_uuid)
             if row := await repository.batch(batch.job_uuid, batch.number):
                 rejected = [Rejected(**r) for r in orjson.loads(row["rejected"])]

@@ -1,11 +1,13 @@
-"""Keeps the stored filter values true: what no record has any more vanishes from them within minutes."""
+"""What the write service clears away once a minute: filter values that no record has any more, old entries of the audit trail."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import asdict
 from typing import Any
 
 import structlog
+from connectra_common.db import audit
+from connectra_common.db.engine import transaction
 from connectra_common.db.filter_values import FilterValueSweep
 from connectra_common.errors import from_exception
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -17,26 +19,43 @@ INTERVAL_SECONDS = 60
 BUDGET_SECONDS = 5
 
 
-def filter_value_sweeper(engine: AsyncEngine) -> Callable[[asyncio.Event], Coroutine[Any, Any, None]]:
+Background = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
+
+
+def filter_value_sweeper(engine: AsyncEngine) -> Background:
     """A background loop; any number of processes may have one, of which one at a time works."""
     sweep = FilterValueSweep(engine)
 
+    async def work() -> None:
+        swept = await sweep.run(BUDGET_SECONDS)
+        if any(changes := {name: n for name, n in asdict(swept).items() if name != "filters" and n}):
+            log.info("filter values swept", **changes)
+
+    return _every_minute("filter values", work)
+
+
+def audit_sweeper(engine: AsyncEngine, days: int) -> Background:
+    """A background loop that removes entries older than so many days; 0 keeps them all."""
+
+    async def work() -> None:
+        swept = audit.SWEEP_SLICE if days else 0
+        while swept == audit.SWEEP_SLICE:
+            async with transaction(engine) as connection:
+                swept = await audit.sweep(connection, days)
+
+    return _every_minute("audit trail", work)
+
+
+def _every_minute(what: str, work: Callable[[], Awaitable[None]]) -> Background:
     async def run(stopping: asyncio.Event) -> None:
         while not stopping.is_set():
             try:
                 async with asyncio.timeout(INTERVAL_SECONDS):
                     await stopping.wait()
             except TimeoutError:
-                await _once(sweep)
+                try:
+                    await work()
+                except Exception as error:  # noqa: BLE001 - the next turn tries again
+                    log.warning("not swept", what=what, reason=from_exception(error).reason, error=repr(error))
 
     return run
-
-
-async def _once(sweep: FilterValueSweep) -> None:
-    try:
-        swept = await sweep.run(BUDGET_SECONDS)
-    except Exception as error:  # noqa: BLE001 - the next turn tries again
-        log.warning("filter values not swept", reason=from_exception(error).reason, error=repr(error))
-        return
-    if any(changes := {name: n for name, n in asdict(swept).items() if name != "filters" and n}):
-        log.info("filter values swept", **changes)

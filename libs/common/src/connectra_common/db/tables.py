@@ -277,3 +277,21 @@ idempotency_keys = Table(
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=_NOW),
     Index("idempotency_keys_created_at_idx", "created_at"),
 )
+
+# Who changed which record; written by triggers on the records, append-only.
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("at", DateTime(timezone=True), nullable=False, server_default=_NOW),
+    Column("actor", Text, nullable=False),
+    Column("request_id", Text),
+    Column("entity", Text, nullable=False),
+    Column("uuid", Text(collation="C"), nullable=False),
+    Column("operation", Text, nullable=False),
+    Column("row_version", BigInteger, nullable=False),
+    # {field: [old, new]}; none of a created record.
+    Column("changes", JSONB),
+    Index("audit_uuid_idx", "uuid", "id"),
+    Index("audit_at_idx", "at", postgresql_using="brin"),
+)
