@@ -2,11 +2,14 @@
 
 import asyncio
 from dataclasses import dataclass
+from typing import Annotated
 
 import typer
+from connectra_common.db import adopt as adoption
 from connectra_common.db import migrate as migrations
+from connectra_common.db.adopt import Report, State
 from connectra_common.db.engine import create_engine
-from connectra_common.errors import from_exception
+from connectra_common.errors import Conflict, from_exception
 from connectra_common.search import indices
 from connectra_common.search.client import create_client
 from connectra_common.settings import ElasticsearchSettings, PostgresSettings, load
@@ -20,25 +23,66 @@ class Settings:
     elasticsearch: ElasticsearchSettings
 
 
-def migrate() -> None:
+Adopt = Annotated[bool, typer.Option("--adopt", help="Take over the tables of another implementation, row by row.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="With --adopt: report what is odd about them, change nothing.")]
+
+
+def migrate(adopt: Adopt = False, dry_run: DryRun = False) -> None:
     """Bring database schema and search indices up to date. Safe to run twice, and by two at once."""
+    if dry_run and not adopt:
+        raise typer.BadParameter("--dry-run goes with --adopt")
     try:
-        before, after, created = asyncio.run(_migrate(load(Settings)))
+        done = asyncio.run(_migrate(load(Settings), adopt, dry_run))
     except Exception as error:  # noqa: BLE001 - one line for the operator, whatever it is
-        typer.echo(f"migrate: {from_exception(error).message} ({error})", err=True)
+        ours = from_exception(error)
+        typer.echo(f"migrate: {ours.message}" + ("" if ours is error else f" ({error})"), err=True)
         raise typer.Exit(1) from None
-    typer.echo(f"schema: {after}" + ("" if before == after else f" (was {before or 'empty'})"))
-    typer.echo(f"indices: {', '.join(created) if created else 'nothing to create'}")
+    raise typer.Exit(0 if done else 1)
 
 
-async def _migrate(settings: Settings) -> tuple[str | None, str, list[str]]:
+async def _migrate(settings: Settings, adopt: bool, dry_run: bool) -> bool:
+    """False: a dry run that found what must be mended first."""
     engine = create_engine(settings.postgres, "migrate")
     search = create_client(settings.elasticsearch)
     try:
         async with migrations.locked(engine) as connection:
+            report = await adoption.adopt(connection, dry_run=dry_run) if adopt else None
+            if report and dry_run:
+                _show(report)
+                return not report.blocked
+            if not report and await adoption.is_due(connection):
+                raise Conflict(_DUE)
             before, after = await migrations.upgrade(connection)
             created = await indices.ensure(search, settings.elasticsearch)
+        # Only what is committed is reported as done.
+        if report:
+            _show(report)
     finally:
         await search.close()
         await engine.dispose()
-    return before, after, created
+    typer.echo(f"schema: {after}" + ("" if before == after else f" (was {before or 'empty'})"))
+    typer.echo(f"indices: {', '.join(created) if created else 'nothing to create'}")
+    return True
+
+
+_DUE = "the database holds tables of another implementation; `connectra migrate --adopt` takes them over, --dry-run shows how"
+_NOTHING = {
+    State.EMPTY: "the database is empty: nothing to take over",
+    State.OURS: "the database is Connectra's own: nothing to take over",
+    State.ADOPTED: "the database is taken over already",
+}
+
+
+def _show(report: Report) -> None:
+    if report.state is not State.PREDECESSOR:
+        typer.echo(_NOTHING[report.state])
+        return
+    for table, count in report.rows.items():
+        typer.echo(f"{table:<14}{count:>12,} rows")
+        for found in report.findings:
+            if found.table == table:
+                more = ", …" if found.count > len(found.examples) else ""
+                mark = "  MUST BE MENDED FIRST" if found.blocks else ""
+                typer.echo(f"{'':<14}{found.count:>12,} {found.what} (id {', '.join(found.examples)}{more}){mark}")
+    for column in report.left:
+        typer.echo(f"{column} has no place here; its values stay in the schema {adoption.SCHEMA}")

@@ -1,0 +1,224 @@
+"""`connectra migrate --adopt`: a database of the documented tables, made by another implementation, becomes ours without losing a row."""
+
+import asyncio
+import json
+import time
+from asyncio.subprocess import DEVNULL
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from connectra_common.db import adopt, migrate
+from connectra_common.db.adopt import SCHEMA, SHAPE, State
+from connectra_common.errors import Conflict
+from connectra_common.records.fields import COMPANY, CONTACT
+from connectra_local.config import scripts_folder
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+# The tables as the predecessor made them, with 3,000 odd rows.
+PREDECESSOR = (Path(__file__).parent / "predecessor.sql").read_text()
+
+
+@pytest.fixture
+async def old(empty_database: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection to a new database as the predecessor left it."""
+    connection = await asyncpg.connect(empty_database)
+    await connection.execute(PREDECESSOR)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def engine(empty_database: str) -> AsyncIterator[AsyncEngine]:
+    """An engine on the database as it is."""
+    made = create_async_engine(
+        empty_database.replace("postgresql://", "postgresql+asyncpg://"),
+        connect_args={"server_settings": {"TimeZone": "UTC"}},
+    )
+    yield made
+    await made.dispose()
+
+
+async def contents(connection: asyncpg.Connection, schema: str = "public") -> dict[str, dict[int, dict[str, Any]]]:
+    """Every documented column of every row, by table and id."""
+    found = {}
+    for table, columns in SHAPE.items():
+        # As JSON: Python knows no year 15000.
+        rows = f"SELECT id, to_json(t)::text FROM (SELECT {', '.join(columns)} FROM {schema}.{table}) t"
+        found[table] = {row[0]: json.loads(row[1]) for row in await connection.fetch(rows)}
+    return found
+
+
+async def take_over(engine: AsyncEngine, dry_run: bool = False) -> adopt.Report:
+    async with migrate.locked(engine) as connection:
+        return await adopt.adopt(connection, dry_run=dry_run)
+
+
+def differences(before: dict[str, Any], after: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    return {name: (value, after[name]) for name, value in before.items() if value != after[name]}
+
+
+async def test_every_row_is_there_afterwards_and_as_it_was(old: asyncpg.Connection, engine: AsyncEngine) -> None:
+    before = await contents(old)
+    assert len(before["companies"]) + len(before["contacts"]) == 3001
+    await take_over(engine)
+    after = await contents(old)
+    assert await contents(old, SCHEMA) == before
+    for table in ("companies", "contacts", "filters_data", "jobs"):
+        assert after[table].keys() == before[table].keys()
+        for id_, row in before[table].items():
+            changed = differences(row, after[table][id_])
+            if not row["uuid"]:
+                assert len(changed.pop("uuid")[1]) == 36
+            for name in ("created_at", "updated_at"):
+                if name in row and row[name] is None:
+                    assert changed.pop(name)[1] is not None
+            if table == "jobs":
+                was, now = changed.pop("status", ("", ""))
+                assert now == ("failed" if was else "")
+                response = changed.pop("job_response", ("", {}))[1]
+                assert ("at the take-over" in str(response)) == bool(was)
+                changed = {name: values for name, values in changed.items() if values not in ((None, {}), (-1, 0))}
+            assert changed == {}, (table, id_)
+
+
+async def test_the_database_is_ours_then(old: asyncpg.Connection, engine: AsyncEngine) -> None:
+    await take_over(engine)
+    marked = {(r[0], r[1]) for r in await old.fetch("SELECT entity, uuid FROM outbox")}
+    records = {(e.name, r[0]) for e in (COMPANY, CONTACT) for r in await old.fetch(f"SELECT uuid FROM {e.table}")}
+    assert marked == records
+    assert await old.fetchval("SELECT count(*) FROM audit") == 0
+    for table in SHAPE:
+        newest = await old.fetchval(f"SELECT max(id) FROM {table}")
+        assert await old.fetchval("SELECT nextval(pg_get_serial_sequence($1, 'id'))", table) > newest
+    filters = {(r["service"], r["key"]): dict(r) for r in await old.fetch("SELECT * FROM filters")}
+    assert len(filters) == 27 + 1
+    city, shoes = filters["company", "city"], filters["contact", "shoe_size"]
+    assert (city["id"], city["display_name"], city["active"]) == (40, "Town", False)
+    assert (shoes["id"], shoes["active"]) == (2, False)
+    assert not await old.fetchval(
+        "SELECT count(*) FROM jobs WHERE status = 'failed' AND job_response::text LIKE '%take-over%' AND NOT cancel_requested"
+    )
+
+
+async def test_what_is_odd_is_counted_and_a_dry_run_changes_nothing(
+    old: asyncpg.Connection, engine: AsyncEngine
+) -> None:
+    before = await contents(old)
+    report = await take_over(engine, dry_run=True)
+    assert await contents(old) == before
+    assert await old.fetchval("SELECT to_regclass('outbox') IS NULL AND to_regnamespace($1) IS NULL", SCHEMA)
+    assert report.rows == {table: len(rows) for table, rows in before.items()}
+    assert report.left == ["contacts.notes"]
+    found = {(f.table, f.what.partition(";")[0]): f.count for f in report.findings}
+    assert found == {
+        ("companies", "no uuid"): 1,
+        ("companies", "uuid in upper case"): 10,
+        ("companies", "uuid that is none"): 10,
+        ("companies", "no name"): 20,
+        ("companies", "negative number"): 50,
+        ("companies", "domain of several companies"): 798,
+        ("companies", "no created_at or updated_at"): 59,
+        ("companies", "a time that no index takes"): 25,
+        ("contacts", "no uuid"): 20,
+        ("contacts", "uuid in upper case"): 20,
+        ("contacts", "e-mail address of several contacts"): found["contacts", "e-mail address of several contacts"],
+        ("contacts", "e-mail address that is none"): 80,
+        ("contacts", "company that is not there"): found["contacts", "company that is not there"],
+        ("filters", "no service or key"): 1,
+        ("filters", "key that is there already"): 1,
+        ("filters_data", "shows a uuid instead of a name"): 100,
+        ("filters_data", "no value"): 66,
+        ("jobs", "no uuid"): 1,
+        ("jobs", "claimed or running"): 40,
+        ("jobs", "failed with retries left"): 6,
+        ("jobs", "status that nobody knows"): 10,
+        ("jobs", "negative retry_count"): 16,
+    }
+    assert found["contacts", "company that is not there"] > 400
+    assert await take_over(engine) == report
+
+
+async def test_two_at_once_do_it_once_and_a_third_has_nothing_to_do(
+    old: asyncpg.Connection, engine: AsyncEngine
+) -> None:
+    reports = await asyncio.gather(take_over(engine), take_over(engine))
+    assert {r.state for r in reports} == {State.PREDECESSOR, State.ADOPTED}
+    after = await contents(old)
+    assert (await take_over(engine)).state is State.ADOPTED
+    assert await contents(old) == after
+
+
+async def test_what_is_something_else_is_refused_and_left_alone(empty_database: str, engine: AsyncEngine) -> None:
+    assert (await take_over(engine)).state is State.EMPTY
+    other = await asyncpg.connect(empty_database)
+    await other.execute(
+        PREDECESSOR + "ALTER TABLE companies DROP COLUMN city, ALTER keywords TYPE text; CREATE TABLE outbox (id int)"
+    )
+    problems = "companies.keywords is of type text.*companies has no column city.*outbox is there already"
+    with pytest.raises(Conflict, match=problems):
+        await take_over(engine)
+    await other.execute("DROP TABLE outbox; DROP TABLE companies")
+    with pytest.raises(Conflict, match="there is no table companies"):
+        await take_over(engine)
+    await other.close()
+
+
+async def test_rows_that_no_index_takes_are_named_before_anything_is_done(
+    old: asyncpg.Connection, engine: AsyncEngine
+) -> None:
+    await old.execute(
+        "UPDATE contacts SET email = (SELECT string_agg(md5(n::text), '') FROM generate_series(1, 100) n) WHERE id = 7"
+    )
+    before = await contents(old)
+    assert (await take_over(engine, dry_run=True)).blocked
+    with pytest.raises(Conflict, match=r"contacts: .*more than 2600 bytes.*\(7\)"):
+        await take_over(engine)
+    assert await contents(old) == before
+
+
+async def test_killed_in_the_middle_it_left_nothing_and_the_next_try_does_it_all(
+    stack: Any, old: asyncpg.Connection, empty_database: str, run_connectra: Callable[..., Any]
+) -> None:
+    environment = {
+        **stack.environment,
+        "PG_DB_CONNECTION": empty_database,
+        "ELASTICSEARCH_CONNECTION": stack.elasticsearch,
+    }
+    before = await contents(old)
+    refused = run_connectra(environment, "migrate")
+    assert (refused.returncode, "migrate --adopt" in refused.stderr) == (1, True)
+    # Whoever looks up a contact keeps it waiting: the command has taken the companies over by then.
+    await old.execute(
+        "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_advisory_lock(42); RETURN NULL; END'"
+    )
+    await old.execute(
+        """CREATE FUNCTION slow() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
+               IF to_regclass('public.contacts') IS NOT NULL AND to_regclass('public.audit') IS NOT NULL THEN
+                   EXECUTE 'CREATE OR REPLACE TRIGGER wait AFTER INSERT ON public.contacts FOR EACH STATEMENT EXECUTE FUNCTION wait()';
+               END IF; END $$;
+           CREATE EVENT TRIGGER slow ON ddl_command_end WHEN TAG IN ('CREATE INDEX') EXECUTE FUNCTION slow();
+           SELECT pg_advisory_lock(42)"""
+    )
+    command = [str(scripts_folder() / "connectra"), "migrate", "--adopt"]
+    process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=DEVNULL, stderr=DEVNULL)
+    waiting = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objid = 42 AND NOT granted"
+    deadline = time.monotonic() + 60
+    while not (pid := await old.fetchval(waiting)):  # the fetch itself lets the process go on
+        assert process.returncode is None
+        assert time.monotonic() < deadline
+    process.kill()
+    await process.wait()
+    await old.execute("SELECT pg_terminate_backend($1)", pid)
+    await old.execute("DROP EVENT TRIGGER slow; SELECT pg_advisory_unlock(42)")
+    assert await contents(old) == before
+    assert await old.fetchval("SELECT to_regnamespace($1) IS NULL", SCHEMA)
+    done = run_connectra(environment, "migrate", "--adopt")
+    assert done.returncode == 0, done.stderr
+    assert {"companies            1,001 rows", "contacts             2,000 rows"} <= set(done.stdout.splitlines())
+    assert "40 claimed or running" in done.stdout
+    assert await contents(old, SCHEMA) == before
+    assert "taken over already" in run_connectra(environment, "migrate", "--adopt").stdout
+    assert run_connectra(environment, "migrate").returncode == 0
