@@ -1,6 +1,7 @@
 """Settings: documented names, one line a problem, no secret printed."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from connectra_common.settings import (
@@ -8,8 +9,10 @@ from connectra_common.settings import (
     ElasticsearchSettings,
     GatewaySettings,
     JobsSettings,
+    PeerSettings,
     PostgresSettings,
     S3Settings,
+    ServerSettings,
     load,
 )
 
@@ -31,12 +34,20 @@ class Everything:
     jobs: JobsSettings
 
 
+@dataclass(frozen=True)
+class Secured:
+    server: ServerSettings
+    peers: PeerSettings
+    postgres: PostgresSettings
+    s3: S3Settings
+
+
 @pytest.fixture(autouse=True)
 def empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
     import os
 
     for name in os.environ:
-        if name.startswith(("PG_", "S3_", "ELASTICSEARCH_", "API_KEY", "JOB_", "LOG_")):
+        if name.startswith(("PG_", "S3_", "ELASTICSEARCH_", "API_KEY", "JOB_", "LOG_", "GRPC_")):
             monkeypatch.delenv(name)
     monkeypatch.chdir(str(tmp_path))
 
@@ -94,3 +105,23 @@ def test_an_empty_variable_is_an_absent_one(monkeypatch: pytest.MonkeyPatch) -> 
     set_all(monkeypatch, JOB_IN_QUEUE_SIZE="", S3_ENDPOINT="")
     assert load(JobsSettings).job_in_queue_size == 100
     assert load(S3Settings).endpoint_url is None
+
+
+def test_tls_settings_that_would_not_protect_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "file.pem"
+    file.touch()
+    set_all(
+        monkeypatch,
+        GRPC_TLS_CERT_FILE=str(file),
+        PG_DB_CONNECTION="postgresql://u:p@h/d?sslmode=verify-full",
+        S3_SSL_CA_FILE=str(tmp_path / "missing.pem"),
+    )
+    with pytest.raises(SystemExit) as stopped:
+        load(Secured)
+    lines = str(stopped.value).splitlines()
+    assert len(lines) == 3
+    assert all(any(part in line for line in lines) for part in ("GRPC_TLS_KEY_FILE", "PG_DB_SSL", "S3_SSL_CA_FILE"))
+    monkeypatch.delenv("GRPC_TLS_CERT_FILE")
+    monkeypatch.setenv("GRPC_TLS_CLIENT_AUTH", "true")
+    with pytest.raises(SystemExit, match="GRPC_TLS_CLIENT_AUTH needs"):
+        load(ServerSettings)

@@ -1,6 +1,7 @@
 """What is configured: the environment over `.env` of the project root over defaults with which it all works."""
 
 import os
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -43,6 +44,7 @@ class S3Access:
     bucket: str
     access_key: str
     secret_key: str
+    ca_file: str | None = None
 
     @property
     def url(self) -> str:
@@ -135,9 +137,21 @@ class Config:
             return S3Access(self.local("s3"), False, region, bucket, keys.s3_access_key, keys.s3_secret_key)
         endpoint = self.get("S3_ENDPOINT")
         access_key, secret_key = self.get("S3_ACCESS_KEY"), self.get("S3_SECRET_KEY")
-        return S3Access(endpoint, is_true(self.env.get("S3_SSL")), region, bucket, access_key, secret_key)
+        use_ssl, ca_file = is_true(self.env.get("S3_SSL")), self.env.get("S3_SSL_CA_FILE")
+        return S3Access(endpoint, use_ssl, region, bucket, access_key, secret_key, ca_file)
 
     # --- our own
+
+    @property
+    def grpc_tls(self) -> ssl.SSLContext | None:
+        """How the services are reached where they speak TLS."""
+        if not (ca_file := self.env.get("GRPC_TLS_CA_FILE")):
+            return None
+        context = ssl.create_default_context(cafile=ca_file)
+        context.set_alpn_protocols(["h2"])
+        if certificate := self.env.get("GRPC_TLS_CERT_FILE"):
+            context.load_cert_chain(certificate, self.env.get("GRPC_TLS_KEY_FILE"))
+        return context
 
     @property
     def api_key(self) -> str:

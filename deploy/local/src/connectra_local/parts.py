@@ -117,7 +117,8 @@ def _postgres(config: Config) -> Part:
 def _elasticsearch(config: Config) -> Part:
     url = config.elasticsearch_url
     if config.external_elasticsearch:
-        return Part("elasticsearch", address_of(url), partial(ready.elasticsearch, url))
+        ca_file = config.env.get("ELASTICSEARCH_SSL_CA_FILE")
+        return Part("elasticsearch", address_of(url), partial(ready.elasticsearch, url, ca_file))
     home, native = config.home, config.home.run / "native"
     command = elasticsearch.command(
         elasticsearch.installation(home.downloads),
@@ -171,7 +172,7 @@ def _service(config: Config, name: str) -> Part:
     return Part(
         name,
         address,
-        partial(ready.grpc, address),
+        partial(ready.grpc, address, config.grpc_tls),
         needs=needs,
         command=(script(program), *arguments),
         env=config.service_environment() | listen,

@@ -4,6 +4,7 @@ Every driver is imported where it is used: commands that only look at the state 
 """
 
 import asyncio
+import ssl
 from urllib.parse import urlsplit
 
 from connectra_local.config import S3Access
@@ -11,20 +12,25 @@ from connectra_local.config import S3Access
 TIMEOUT = 3.0
 
 
-async def http(url: str) -> None:
+def trusting(ca_file: str | None) -> ssl.SSLContext | bool:
+    """What httpx is to verify certificates with: this CA, or the authorities the system trusts."""
+    return ssl.create_default_context(cafile=ca_file) if ca_file else True
+
+
+async def http(url: str, ca_file: str | None = None) -> None:
     """Ready when GET answers 200."""
     import httpx
 
-    async with httpx.AsyncClient(timeout=TIMEOUT, trust_env=False) as client:
+    async with httpx.AsyncClient(timeout=TIMEOUT, trust_env=False, verify=trusting(ca_file)) as client:
         (await client.get(url)).raise_for_status()
 
 
-async def elasticsearch(url: str) -> None:
+async def elasticsearch(url: str, ca_file: str | None = None) -> None:
     """Ready when every primary shard can be read and written (cluster health is at least yellow)."""
-    await http(f"{url.rstrip('/')}/_cluster/health?wait_for_status=yellow&timeout=1s")
+    await http(f"{url.rstrip('/')}/_cluster/health?wait_for_status=yellow&timeout=1s", ca_file)
 
 
-async def grpc(address: str) -> None:
+async def grpc(address: str, tls: ssl.SSLContext | None = None) -> None:
     """Ready when the standard health service says SERVING for "readiness"."""
     # grpclib, not grpcio: it has no threads of its own, which a process that forks must not have.
     from grpclib.client import Channel
@@ -32,7 +38,7 @@ async def grpc(address: str) -> None:
     from grpclib.health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
     host, _, port = address.rpartition(":")
-    channel = Channel(host, int(port))
+    channel = Channel(host, int(port), ssl=tls)
     try:
         answer = await HealthStub(channel).Check(HealthCheckRequest(service="readiness"), timeout=TIMEOUT)
     finally:
@@ -72,7 +78,7 @@ async def s3(access: S3Access) -> None:
     # The signer alone: a whole S3 client takes a second to load.
     request = AWSRequest("HEAD", f"{access.url}/{access.bucket}")
     S3SigV4Auth(Credentials(access.access_key, access.secret_key), "s3", access.region).add_auth(request)
-    async with httpx.AsyncClient(timeout=TIMEOUT, trust_env=False) as client:
+    async with httpx.AsyncClient(timeout=TIMEOUT, trust_env=False, verify=trusting(access.ca_file)) as client:
         (await client.head(request.url, headers=dict(request.headers.items()))).raise_for_status()
 
 

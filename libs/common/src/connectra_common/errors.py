@@ -6,6 +6,7 @@ door). What a driver says never reaches a client: it is logged under the request
 
 import asyncio
 import json
+import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -176,6 +177,8 @@ def from_exception(error: BaseException) -> ConnectraError:
             return Unavailable("the search engine is overloaded; try again", reason="ELASTICSEARCH_ERROR")
         case elastic_transport.ConnectionTimeout():
             return DeadlineExceeded("the search took too long")
+        case elastic_transport.TlsError():
+            return Unavailable("the certificate of the search engine cannot be verified", reason="ELASTICSEARCH_ERROR")
         case elastic_transport.TransportError():
             return Unavailable("the search engine cannot be reached; try again", reason="ELASTICSEARCH_ERROR")
         case elasticsearch.ApiError():
@@ -190,6 +193,8 @@ def from_exception(error: BaseException) -> ConnectraError:
             return _from_storage(error)
         case TimeoutError() | asyncio.TimeoutError():
             return DeadlineExceeded("the request took too long")
+        case ssl.SSLCertVerificationError():
+            return Unavailable("the certificate of a dependency cannot be verified")
         case ConnectionError() | OSError():
             return Unavailable("a dependency cannot be reached; try again")
     return InternalError("an unexpected error occurred")

@@ -9,16 +9,29 @@ import re
 import sys
 from dataclasses import is_dataclass
 from ipaddress import ip_address
-from typing import Annotated, Literal, TypeVar, cast, get_type_hints
+from typing import Annotated, Any, Literal, Self, TypeVar, cast, get_type_hints
 from urllib.parse import quote, urlsplit
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AliasChoices,
+    Field,
+    FilePath,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 # host:port; an IPv6 host stands in brackets.
 Address = Annotated[str, Field(pattern=r"^(\[[0-9A-Fa-f:.]+\]|[^:\s/]+):\d{1,5}$")]
 Positive = Annotated[int, Field(gt=0)]
+
+
+def _ca_file(variable: str) -> Any:
+    return Field(None, validation_alias=variable, description="PEM; absent: the authorities this system trusts.")
 
 
 class Settings(BaseSettings):
@@ -50,7 +63,32 @@ class AppSettings(Settings):
     )
 
 
-class ServerSettings(Settings):
+class TlsSettings(Settings):
+    """TLS between the services: a process with a certificate serves TLS only, one with a CA speaks TLS only to the others."""
+
+    tls_cert_file: FilePath | None = Field(
+        None, validation_alias="GRPC_TLS_CERT_FILE", description="PEM, the chain; shown to callers and to those called."
+    )
+    tls_key_file: FilePath | None = Field(
+        None, validation_alias="GRPC_TLS_KEY_FILE", description="PEM, its private key."
+    )
+    tls_ca_file: FilePath | None = Field(
+        None, validation_alias="GRPC_TLS_CA_FILE", description="PEM, who may have signed the certificates of others."
+    )
+    tls_client_auth: bool = Field(
+        False, validation_alias="GRPC_TLS_CLIENT_AUTH", description="Serve only those who show a certificate of the CA."
+    )
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.tls_cert_file is None) != (self.tls_key_file is None):
+            raise ValueError("GRPC_TLS_CERT_FILE and GRPC_TLS_KEY_FILE must be set together")
+        if self.tls_client_auth and not (self.tls_cert_file and self.tls_ca_file):
+            raise ValueError("GRPC_TLS_CLIENT_AUTH needs GRPC_TLS_CERT_FILE, GRPC_TLS_KEY_FILE and GRPC_TLS_CA_FILE")
+        return self
+
+
+class ServerSettings(TlsSettings):
     """Where a process listens."""
 
     listen: Address = Field("0.0.0.0:50051", validation_alias="GRPC_LISTEN", description="gRPC, health and reflection.")
@@ -67,12 +105,15 @@ class ServerSettings(Settings):
         description="How long after SIGTERM calls are still taken, for callers to see that it is not ready any more.",
     )
     max_message_mib: Positive = Field(64, validation_alias="GRPC_MAX_MESSAGE_MIB")
+    health_listen: Address | None = Field(
+        None, validation_alias="GRPC_HEALTH_LISTEN", description="Health without TLS, for probes that speak none."
+    )
     default_deadline_seconds: float = Field(
         30, gt=0, validation_alias="GRPC_DEFAULT_DEADLINE_SECONDS", description="For calls that bring none."
     )
 
 
-class PeerSettings(Settings):
+class PeerSettings(TlsSettings):
     """Addresses of the services, for those that call them."""
 
     query: Address = Field("127.0.0.1:50051", validation_alias="QUERY_ADDRESS")
@@ -90,12 +131,18 @@ class PostgresSettings(Settings):
     password: SecretStr | None = Field(None, validation_alias="PG_DB_PASSWORD")
     connection: SecretStr | None = Field(None, validation_alias="PG_DB_CONNECTION")
     ssl: bool = Field(False, validation_alias="PG_DB_SSL", description="TLS, with the certificate verified.")
+    ssl_ca_file: FilePath | None = _ca_file("PG_DB_SSL_CA_FILE")
     debug: bool = Field(False, validation_alias="PG_DB_DEBUG", description="Log every statement.")
     pool_size: Positive = Field(20, validation_alias="PG_POOL_SIZE", description="Connections a process holds at most.")
 
     @model_validator(mode="after")
     def _complete(self) -> "PostgresSettings":
-        if self._url() is None:
+        url = self._url()
+        if url and "sslmode" in urlsplit(url).query:
+            raise ValueError(
+                "PG_DB_CONNECTION must not have sslmode: PG_DB_SSL says whether TLS is used, always verified"
+            )
+        if url is None:
             missing = [
                 n for n, v in (("PG_DB_USERNAME", self.username), ("PG_DB_PASSWORD", self.password)) if v is None
             ]
@@ -137,7 +184,8 @@ class ElasticsearchSettings(Settings):
     auth: bool = Field(False, validation_alias="ELASTICSEARCH_AUTH")
     username: str | None = Field(None, validation_alias="ELASTICSEARCH_USERNAME")
     password: SecretStr | None = Field(None, validation_alias="ELASTICSEARCH_PASSWORD")
-    ssl: bool = Field(False, validation_alias="ELASTICSEARCH_SSL")
+    ssl: bool = Field(False, validation_alias="ELASTICSEARCH_SSL", description="TLS, with the certificate verified.")
+    ssl_ca_file: FilePath | None = _ca_file("ELASTICSEARCH_SSL_CA_FILE")
     debug: bool = Field(False, validation_alias="ELASTICSEARCH_DEBUG", description="Log every request.")
     shards: Positive = Field(1, validation_alias="ELASTICSEARCH_SHARDS", description="Primary shards of a new index.")
     replicas: int = Field(0, ge=0, validation_alias="ELASTICSEARCH_REPLICAS", description="Replicas of a new index.")
@@ -165,7 +213,8 @@ class S3Settings(Settings):
     region: str = Field("us-east-1", validation_alias="S3_REGION")
     bucket: str = Field(validation_alias="S3_BUCKET")
     endpoint: Address | None = Field(None, validation_alias="S3_ENDPOINT", description="host:port, without scheme.")
-    ssl: bool = Field(True, validation_alias="S3_SSL")
+    ssl: bool = Field(True, validation_alias="S3_SSL", description="TLS, with the certificate verified.")
+    ssl_ca_file: FilePath | None = _ca_file("S3_SSL_CA_FILE")
     debug: bool = Field(False, validation_alias="S3_DEBUG", description="Log every request.")
     upload_url_ttl_hours: Annotated[int, Field(ge=1, le=168)] = Field(24, validation_alias="S3_UPLOAD_URL_TTL_HOURS")
     # The first spelling is the documented one; the right spelling is taken too.

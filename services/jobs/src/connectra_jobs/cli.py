@@ -50,8 +50,8 @@ async def serve(config: Config, lane: Lane, workers: int) -> None:
     engine = db.create_engine(config.postgres, name)
     async with (
         s3.client(config.s3) as store,
-        peers.channel(config.peers.write) as write,
-        peers.channel(config.peers.query) as query,
+        peers.channel(config.peers.write, config.peers) as write,
+        peers.channel(config.peers.query, config.peers) as query,
     ):
         deps = Deps(
             engine,

@@ -19,7 +19,7 @@ POOL_TIMEOUT_SECONDS = 5
 def connect_options(settings: PostgresSettings, process: str) -> dict[str, Any]:
     """Options of `asyncpg.connect` that every connection of a process has."""
     return {
-        "ssl": ssl.create_default_context() if settings.ssl else False,
+        "ssl": ssl.create_default_context(cafile=settings.ssl_ca_file) if settings.ssl else False,
         "timeout": CONNECT_TIMEOUT_SECONDS,
         "server_settings": {"application_name": f"connectra-{process}", "jit": "off", "TimeZone": "UTC"},
     }

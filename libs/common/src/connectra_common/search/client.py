@@ -12,6 +12,8 @@ def create_client(settings: ElasticsearchSettings) -> AsyncElasticsearch:
     options: dict[str, Any] = {}
     if settings.auth and settings.username and settings.password:
         options["basic_auth"] = (settings.username, settings.password.get_secret_value())
+    if settings.ssl_ca_file:
+        options["ca_certs"] = str(settings.ssl_ca_file)
     return AsyncElasticsearch(
         settings.url,
         request_timeout=settings.timeout_seconds,

@@ -1,9 +1,11 @@
-"""Channels to the other services."""
+"""Channels to the other services, and the credentials of both ends."""
 
 import json
 
 import grpc
 import grpc.aio
+
+from connectra_common.settings import TlsSettings
 
 OPTIONS = [
     ("grpc.max_receive_message_length", 64 * 1024 * 1024),
@@ -20,6 +22,29 @@ OPTIONS = [
 ]
 
 
-def channel(address: str) -> grpc.aio.Channel:
-    """A channel to one service; it connects when first used and again whenever the peer comes back."""
-    return grpc.aio.insecure_channel(address, options=OPTIONS)
+def channel(address: str, tls: TlsSettings | None = None) -> grpc.aio.Channel:
+    """A channel to one service; it connects when first used and again whenever the peer comes back.
+
+    With a CA it speaks TLS only, to a peer whose certificate is signed by it and names the host of the address.
+    """
+    if tls is None or tls.tls_ca_file is None:
+        return grpc.aio.insecure_channel(address, options=OPTIONS)
+    key, chain = _pair(tls) or (None, None)
+    credentials = grpc.ssl_channel_credentials(tls.tls_ca_file.read_bytes(), key, chain)
+    return grpc.aio.secure_channel(address, credentials, options=OPTIONS)
+
+
+def listen(server: grpc.aio.Server, address: str, tls: TlsSettings) -> None:
+    """Opens a port of a server; with a certificate it takes TLS only."""
+    if pair := _pair(tls):
+        authority = tls.tls_ca_file.read_bytes() if tls.tls_client_auth and tls.tls_ca_file else None
+        server.add_secure_port(address, grpc.ssl_server_credentials([pair], authority, tls.tls_client_auth))
+    else:
+        server.add_insecure_port(address)
+
+
+def _pair(tls: TlsSettings) -> tuple[bytes, bytes] | None:
+    """Private key and certificate chain."""
+    if tls.tls_key_file is None or tls.tls_cert_file is None:
+        return None
+    return tls.tls_key_file.read_bytes(), tls.tls_cert_file.read_bytes()

@@ -19,6 +19,7 @@ from prometheus_client import start_http_server
 
 from connectra_common import contracts
 from connectra_common.server.interceptors import stack
+from connectra_common.server.peers import listen
 from connectra_common.settings import AppSettings, ServerSettings
 
 log = structlog.get_logger()
@@ -71,11 +72,12 @@ async def run(process: Process, app: AppSettings, server: ServerSettings) -> Non
     # Of the whole suite, whichever process is asked: the gateway can ask only one.
     listed = [*contracts.typed_services(), health.SERVICE_NAME, reflection.SERVICE_NAME]
     reflection.enable_server_reflection(listed, grpc_server)
-    grpc_server.add_insecure_port(server.listen)
+    listen(grpc_server, server.listen, server)
+    probes = _probes(server, servicer)
     await servicer.set("liveness", health_pb2.HealthCheckResponse.SERVING)
     for name in ("", "readiness", *names):
         await servicer.set(name, health_pb2.HealthCheckResponse.NOT_SERVING)
-    await grpc_server.start()
+    await asyncio.gather(grpc_server.start(), probes.start())
     if server.metrics_listen:
         host, _, port = server.metrics_listen.rpartition(":")
         start_http_server(int(port), host.strip("[]"))
@@ -96,6 +98,7 @@ async def run(process: Process, app: AppSettings, server: ServerSettings) -> Non
     await servicer.enter_graceful_shutdown()
     lame_duck = server.lame_duck_seconds if names else 0
     await asyncio.gather(_stop(grpc_server, lame_duck, server.drain_seconds), _finish(loops, server.drain_seconds))
+    await probes.stop(None)
     log.info("stopped")
     for task in loops:
         if task.done() and not task.cancelled() and (error := task.exception()):
@@ -105,6 +108,15 @@ async def run(process: Process, app: AppSettings, server: ServerSettings) -> Non
 async def _stop(grpc_server: grpc.aio.Server, lame_duck_seconds: float, drain_seconds: float) -> None:
     await asyncio.sleep(lame_duck_seconds)
     await grpc_server.stop(drain_seconds)
+
+
+def _probes(server: ServerSettings, servicer: health.aio.HealthServicer) -> grpc.aio.Server:
+    """Health alone, without TLS; listens nowhere unless it is to."""
+    probes = grpc.aio.server()
+    if server.health_listen:
+        health_pb2_grpc.add_HealthServicer_to_server(servicer, probes)
+        probes.add_insecure_port(server.health_listen)
+    return probes
 
 
 async def _finish(loops: list[asyncio.Task[None]], seconds: float) -> None:
@@ -120,27 +132,31 @@ async def _follow(checks: Mapping[str, Check], servicer: health.aio.HealthServic
     down: set[str] | None = None
     failures = dict.fromkeys(checks, FAILURES_UNTIL_NOT_READY)  # unknown is not ready
     while True:
-        results = await asyncio.gather(*(passes(check) for check in checks.values()))
-        failures = {name: 0 if ok else failures[name] + 1 for name, ok in zip(checks, results, strict=True)}
+        found = await asyncio.gather(*(_problem(check) for check in checks.values()))
+        problems = dict(zip(checks, found, strict=True))
+        failures = {name: failures[name] + 1 if problem else 0 for name, problem in problems.items()}
         now = {name for name, times in failures.items() if times >= FAILURES_UNTIL_NOT_READY}
         if now != down:
             status = health_pb2.HealthCheckResponse.NOT_SERVING if now else health_pb2.HealthCheckResponse.SERVING
             for name in names:
                 await servicer.set(name, status)
-            log.info("readiness", ready=not now, down=sorted(now))
+            log.info("readiness", ready=not now, down={name: problems[name] for name in sorted(now)})
             down = now
         await asyncio.sleep(CHECK_INTERVAL_SECONDS)
 
 
 async def passes(check: Check) -> bool:
     """Whether a dependency answers within two seconds."""
+    return await _problem(check) is None
+
+
+async def _problem(check: Check) -> str | None:
     try:
         async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):
             await check()
     except Exception as error:  # noqa: BLE001 - whatever it is, the dependency is not usable
-        log.debug("check failed", error=repr(error))
-        return False
-    return True
+        return repr(error)
+    return None
 
 
 async def _log_memory(interval_seconds: int) -> None:

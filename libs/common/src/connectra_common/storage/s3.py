@@ -30,7 +30,9 @@ async def client(settings: S3Settings) -> AsyncIterator[Any]:
         # Buckets in the path: what S3-compatible stores understand without wildcard names.
         s3={"addressing_style": "path" if settings.endpoint else "auto"},
     )
-    async with session.client("s3", endpoint_url=settings.endpoint_url, config=config) as s3:
+    # None is the authorities this system trusts.
+    verify = str(settings.ssl_ca_file) if settings.ssl_ca_file else None
+    async with session.client("s3", endpoint_url=settings.endpoint_url, config=config, verify=verify) as s3:
         yield s3
 
 

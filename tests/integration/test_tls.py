@@ -1,0 +1,221 @@
+"""TLS: to the stores, verified, and between the services, in both directions."""
+
+import asyncio
+import os
+import ssl
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import asyncpg
+import grpc
+import httpx
+import pytest
+import trustme
+from connectra_common.db.engine import create_engine, ping
+from connectra_common.errors import from_exception
+from connectra_common.search.client import create_client
+from connectra_common.server.peers import channel
+from connectra_common.settings import ElasticsearchSettings, PostgresSettings, S3Settings, TlsSettings
+from connectra_common.storage import s3 as storage
+from connectra_local.config import scripts_folder
+from connectra_local.ports import free_ports
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from sqlalchemy import text
+
+
+class Authority:
+    """A certificate authority of a test's own, and files of what it signed for this machine."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir()
+        self._ca = trustme.CA()
+        self._issued = self._ca.issue_cert("localhost", "127.0.0.1")
+        self.ca_file, self.cert_file, self.key_file = (folder / name for name in ("ca.pem", "cert.pem", "key.pem"))
+        self._ca.cert_pem.write_to_path(self.ca_file)
+        self.cert_file.write_bytes(b"".join(blob.bytes() for blob in self._issued.cert_chain_pems))
+        self._issued.private_key_pem.write_to_path(self.key_file)
+
+    def server_context(self) -> ssl.SSLContext:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        self._issued.configure_cert(context)
+        return context
+
+    def copied_to(self, folder: Path) -> tuple[Path, Path]:
+        """Certificate and key where the owner of the folder, and only he, may read them."""
+        copies = folder / "test-cert.pem", folder / "test-key.pem"
+        for file, copy in zip((self.cert_file, self.key_file), copies, strict=True):
+            copy.write_bytes(file.read_bytes())
+            copy.chmod(0o600)
+            os.chown(copy, folder.stat().st_uid, folder.stat().st_gid)
+        return copies
+
+    def variables(self) -> dict[str, str]:
+        files = {"CERT": self.cert_file, "KEY": self.key_file, "CA": self.ca_file}
+        return {f"GRPC_TLS_{name}_FILE": str(file) for name, file in files.items()}
+
+
+@pytest.fixture(scope="module")
+def ours(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("tls") / "ours")
+
+
+@pytest.fixture(scope="module")
+def strangers(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("tls") / "strangers")
+
+
+@asynccontextmanager
+async def behind_tls(url: str, authority: Authority) -> AsyncIterator[int]:
+    """Ends TLS in front of a server, which itself speaks none; gives the port."""
+
+    async def pass_on(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        while data := await source.read(65536):
+            target.write(data)
+            await target.drain()
+        target.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        inner_reader, inner_writer = await asyncio.open_connection(urlsplit(url).hostname, urlsplit(url).port)
+        await asyncio.gather(pass_on(reader, inner_writer), pass_on(inner_reader, writer), return_exceptions=True)
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=authority.server_context())
+    yield server.sockets[0].getsockname()[1]
+    server.close()
+
+
+async def refusal(work: Awaitable[object]) -> str:
+    """How a command or a service tells of the failure."""
+    with pytest.raises(Exception, match="(?i)certificate.verify.failed|TLS error") as refused:
+        await work
+    return from_exception(refused.value).message
+
+
+async def test_elasticsearch_is_verified(stack: Any, ours: Authority, strangers: Authority) -> None:
+    async with behind_tls(stack.elasticsearch, ours) as port:
+        for authority, trusted in ((ours, True), (strangers, False), (None, False)):
+            ca_file = authority.ca_file if authority else None
+            settings = ElasticsearchSettings(host="127.0.0.1", port=port, ssl=True, ssl_ca_file=ca_file, _env_file=None)
+            async with create_client(settings) as client:
+                if trusted:
+                    assert (await client.info())["tagline"]
+                else:
+                    assert await refusal(client.info()) == "the certificate of the search engine cannot be verified"
+
+
+@pytest.fixture
+async def postgres_with_tls(stack: Any, postgres: asyncpg.Connection, ours: Authority) -> AsyncIterator[None]:
+    """The server's own TLS, switched on without a restart and off again."""
+    if not await postgres.fetchval("SELECT setting FROM pg_settings WHERE name = 'ssl_library'"):
+        pytest.skip("this PostgreSQL is built without TLS; Debian's in .ci/postgresql has it")
+    copies = ours.copied_to(Path(await postgres.fetchval("SHOW data_directory")))
+    for name, file in zip(("ssl_cert_file", "ssl_key_file"), copies, strict=True):
+        await postgres.execute(f"ALTER SYSTEM SET {name} = '{file}'")
+    await postgres.execute("ALTER SYSTEM SET ssl = on")
+    await postgres.execute("SELECT pg_reload_conf()")
+    yield
+    await postgres.execute("ALTER SYSTEM RESET ALL")
+    await postgres.execute("SELECT pg_reload_conf()")
+
+
+async def test_postgresql_is_verified(
+    stack: Any, ours: Authority, strangers: Authority, postgres_with_tls: None
+) -> None:
+    for authority, trusted in ((ours, True), (strangers, False), (None, False)):
+        ca_file = authority.ca_file if authority else None
+        settings = PostgresSettings(connection=stack.postgres, ssl=True, ssl_ca_file=ca_file, _env_file=None)
+        engine = create_engine(settings, "test")
+        if trusted:
+            async with engine.connect() as connection:
+                sql = text("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
+                assert await connection.scalar(sql)
+        else:
+            assert await refusal(ping(engine)) == "the certificate of a dependency cannot be verified"
+        await engine.dispose()
+
+
+async def test_s3_is_verified(stack: Any, ours: Authority, strangers: Authority) -> None:
+    async with behind_tls(stack.s3.endpoint, ours) as port:
+
+        def settings(authority: Authority) -> S3Settings:
+            access = {"access_key": stack.s3.access_key, "secret_key": stack.s3.secret_key, "bucket": stack.s3.bucket}
+            return S3Settings(
+                endpoint=f"127.0.0.1:{port}", ssl=True, ssl_ca_file=authority.ca_file, **access, _env_file=None
+            )
+
+        async with storage.client(settings(ours)) as client:
+            await storage.ping(client, settings(ours))
+        async with storage.client(settings(strangers)) as client:
+            with pytest.raises(Exception, match="certificate verify failed"):
+                await storage.ping(client, settings(strangers))
+
+
+@contextmanager
+def process(environment: dict[str, str], *command: str) -> Iterator[None]:
+    started = subprocess.Popen([str(scripts_folder() / command[0]), *command[1:]], env=environment)
+    try:
+        yield
+    finally:
+        started.terminate()
+        started.wait(30)
+
+
+async def health(address: str, tls: TlsSettings | None, seconds: float) -> int:
+    async with channel(address, tls) as opened:
+        stub = health_pb2_grpc.HealthStub(opened)
+        request = health_pb2.HealthCheckRequest(service="liveness")
+        return int((await stub.Check(request, timeout=seconds, wait_for_ready=seconds > 5)).status)
+
+
+def files(authority: Authority, certificate: Authority | None) -> TlsSettings:
+    pair = {"tls_cert_file": certificate.cert_file, "tls_key_file": certificate.key_file} if certificate else {}
+    return TlsSettings(tls_ca_file=authority.ca_file, **pair, _env_file=None)
+
+
+async def test_a_service_serves_only_those_whose_certificate_it_trusts_and_the_gateway_is_one(
+    stack: Any, ours: Authority, strangers: Authority, tmp_path: Path
+) -> None:
+    ports = free_ports()
+    write, probes, gateway = (f"127.0.0.1:{ports[name]}" for name in ("write", "jobs", "gateway"))
+    environment = {
+        **stack.environment,
+        **ours.variables(),
+        "GRPC_TLS_CLIENT_AUTH": "true",
+        "PG_DB_CONNECTION": stack.postgres,
+        "ELASTICSEARCH_CONNECTION": stack.elasticsearch,
+        "GRPC_LISTEN": write,
+        "GRPC_HEALTH_LISTEN": probes,
+        "WRITE_ADDRESS": write,
+        "GATEWAY_LISTEN": gateway,
+        "GATEWAY_ADMIN_LISTEN": f"127.0.0.1:{ports['gateway_admin']}",
+        "GATEWAY_STATE_DIR": str(tmp_path),
+        "API_KEY": "a-key-of-the-test",
+    }
+    with process(environment, "connectra-write"), process(environment, "connectra-gateway", "run"):
+        serving = health_pb2.HealthCheckResponse.SERVING
+        assert await health(write, files(ours, ours), 30) == serving
+        assert await health(probes, None, 30) == serving
+        for tls in (None, files(ours, None), files(ours, strangers), files(strangers, ours)):
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await health(write, tls, 3)
+            assert refused.value.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+        async with httpx.AsyncClient(
+            base_url=f"http://{gateway}", headers={"x-api-key": "a-key-of-the-test"}
+        ) as client:
+            assert await created(client) == 201
+
+
+async def created(client: httpx.AsyncClient) -> int:
+    """The status of a create once the gateway has found the service."""
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                reply = await client.post("/companies/create", json={"name": f"w{uuid4().hex}"})
+            except httpx.TransportError:
+                continue
+            if reply.status_code != 503:
+                return reply.status_code
