@@ -1,9 +1,9 @@
 # The whole front door. `make` alone shows this list.
 .DEFAULT_GOAL := help
-.PHONY: help setup run up down test clients chaos bench lint format proto lock sbom
+.PHONY: help setup run up down test clients chaos bench lint format proto lock sbom dependency-audit
 
 help: ## Show the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 28
 
 setup: ## Install everything into .venv and .connectra (what run and test begin with)
 	@python3 deploy/local/bootstrap.py
@@ -67,3 +67,6 @@ sbom: setup ## Write what is in each image to .connectra/sbom (CycloneDX)
 	@set -e; for part in $(IMAGES); do \
 	  .venv/bin/cyclonedx-py requirements $$part/requirements.txt --pyproject $$part/pyproject.toml --output-reproducible \
 	    --output-file .connectra/sbom/$${part##*/}.cdx.json; ls .connectra/sbom/$${part##*/}.cdx.json; done
+
+dependency-audit: setup ## Ask the vulnerability service of PyPI about everything in requirements.txt
+	@.venv/bin/uv tool run 'pip-audit>=2.9,<3' --requirement requirements.txt --require-hashes --disable-pip --strict

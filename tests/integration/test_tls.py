@@ -90,7 +90,7 @@ async def behind_tls(url: str, authority: Authority) -> AsyncIterator[int]:
 
 async def refusal(work: Awaitable[object]) -> str:
     """How a command or a service tells of the failure."""
-    with pytest.raises(Exception, match="(?i)certificate.verify.failed|TLS error") as refused:
+    with pytest.raises(Exception, match=r"(?i)certificate.verify.failed|TLS error") as refused:
         await work
     return from_exception(refused.value).message
 
