@@ -46,12 +46,6 @@ async def test_search_finds_what_was_taken_over(
             assert live[2] == 20  # the times of year 15000
             clause = {"filter_key": "first_name", "text_value": "person 1999", "search_type": "shuffle"}
             query = {"where": {"text_matches": {"must": [clause]}}}
-                "where": {
-                    "text_matches": {
-                        "must": [{"filter_key": "first_name", "text_value": "person 1999", "search_type": "shuffle"}]
-                    }
-                }
-            }
             (hit,) = (await client.post("/contacts", json=query)).json()["data"]
             assert hit["id"] == 1999
     finally:
