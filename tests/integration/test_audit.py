@@ -11,7 +11,8 @@ from connectra.write.v1 import write_service_pb2 as pb
 from connectra_common.db import audit
 from connectra_common.db.audit import Origin, Question
 from connectra_common.records.fields import COMPANY, CONTACT
-from connectra_write.repository import Repository
+from connectra_common.settings import PostgresSettings
+from connectra_write.repository import Database, Repository
 
 UUID = "00000000-0000-0000-0000-000000000001"
 
@@ -92,11 +93,12 @@ async def test_a_connection_forgets_for_whom_it_worked(database: asyncpg.Connect
     assert (entries[2]["actor"][:4], entries[2]["request_id"]) == ("sql:", None)
 
 
-async def test_a_session_may_do_without(database: asyncpg.Connection) -> None:
-    await database.execute("SET connectra.audit = 'off'")
-    await Repository(database).create(CONTACT, {"uuid": UUID}, ())
-    await database.execute("UPDATE contacts SET title = 'x'; DELETE FROM contacts")
-    assert await trail(database, UUID) == []
+async def test_a_process_may_do_without(database: asyncpg.Connection, empty_database: str) -> None:
+    settings = PostgresSettings(connection=empty_database, _env_file=None)
+    for audited in (False, True):
+        async with Database.open(settings, audited) as opened, opened.connection() as repository:
+            await repository.upsert(CONTACT, {"uuid": UUID, "title": str(audited)}, ())
+    assert [e["changes"] for e in await trail(database, UUID)] == [{"title": ["False", "True"]}]
 
 
 async def test_entries_are_never_changed_and_go_by_age(database: asyncpg.Connection) -> None:
