@@ -153,7 +153,7 @@ def configuration(files: Files, settings: GatewaySettings, peers: PeerSettings) 
         listen=Address.parse(settings.listen),
         admin=Address.parse(settings.admin_listen),
         peers={name: Address.parse(getattr(peers, name)) for name in _RETRY_ON},
-        tls=peers,
+        upstream_tls=peers,
         retry_on=_RETRY_ON,
         rest_services=rest,
         typed_services=[service for service in services if not service.is_rest],
