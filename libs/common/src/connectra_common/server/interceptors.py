@@ -5,6 +5,7 @@ so that unary and streaming calls are treated alike.
 """
 
 import asyncio
+import inspect
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -54,7 +55,11 @@ class AroundInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
 
         async def stream(request: Any, context: Context) -> AsyncIterator[Any]:
             async with around(method, context, True):
-                async for reply in behaviour(request, context):
+                replies = behaviour(request, context)
+                if inspect.isawaitable(replies):  # grpcio's own health service writes its replies itself
+                    await replies
+                    return
+                async for reply in replies:
                     yield reply
 
         for kind in ("unary_unary", "unary_stream", "stream_unary", "stream_stream"):
