@@ -18,7 +18,7 @@ from connectra_local.config import scripts_folder
 from connectra_local.home import Home
 
 # What would point the stack at servers, ports or keys of the developer's own.
-FOREIGN_PREFIXES = ("PG_", "ELASTICSEARCH_", "S3_", "CONNECTRA_", "GATEWAY_", "API_KEY")
+FOREIGN_PREFIXES = ("PG_", "ELASTICSEARCH_", "S3_", "CONNECTRA_", "GATEWAY_", "OTEL_", "API_KEY")
 
 
 @dataclass(frozen=True)

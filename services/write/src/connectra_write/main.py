@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from connectra.write.v1.index_service_pb2_grpc import add_IndexServiceServicer_to_server
 from connectra.write.v1.write_rest_pb2_grpc import add_WriteRestServiceServicer_to_server
 from connectra.write.v1.write_service_pb2_grpc import add_WriteServiceServicer_to_server
-from connectra_common import logging
 from connectra_common.db.engine import create_engine, ping
 from connectra_common.search.client import create_client
-from connectra_common.server.process import Process, run
+from connectra_common.server.process import Process, begin, run
 from connectra_common.settings import AppSettings, ElasticsearchSettings, PostgresSettings, ServerSettings, load
 
 from connectra_write.index_admin.service import IndexService
@@ -68,5 +67,5 @@ async def serve(settings: Settings) -> None:
 def main() -> None:
     """Entry point."""
     settings = load(Settings)
-    logging.configure(settings.app, "write")
+    begin(settings.app, "write")
     asyncio.run(serve(settings))

@@ -15,9 +15,8 @@ import psutil
 import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
-from prometheus_client import start_http_server
 
-from connectra_common import contracts
+from connectra_common import contracts, logging, metrics
 from connectra_common.server.interceptors import stack
 from connectra_common.settings import AppSettings, ServerSettings
 
@@ -45,6 +44,12 @@ class Process:
     services: Sequence[tuple[Any, Callable[[Any, Any], None], str]] = ()
     checks: Mapping[str, Check] = field(default_factory=dict)
     background: Sequence[Background] = ()
+
+
+def begin(app: AppSettings, name: str) -> None:
+    """What a process does first: logs, and its name for whoever looks at it."""
+    logging.configure(app, name)
+    metrics.name_build(name)
 
 
 async def run(process: Process, app: AppSettings, server: ServerSettings) -> None:
@@ -77,8 +82,7 @@ async def run(process: Process, app: AppSettings, server: ServerSettings) -> Non
         await servicer.set(name, health_pb2.HealthCheckResponse.NOT_SERVING)
     await grpc_server.start()
     if server.metrics_listen:
-        host, _, port = server.metrics_listen.rpartition(":")
-        start_http_server(int(port), host.strip("[]"))
+        metrics.serve(server.metrics_listen)
     log.info("listening", address=server.listen, services=names)
 
     watchers = [

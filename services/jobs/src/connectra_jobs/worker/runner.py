@@ -30,7 +30,7 @@ from connectra_jobs.worker import leftovers
 from connectra_jobs.worker.deps import Deps
 from connectra_jobs.worker.exporter import run_export
 from connectra_jobs.worker.importer import run_import
-from connectra_jobs.worker.run import Cancelled, HandBack, JobFailed, LeaseLost, Run, describe, explain
+from connectra_jobs.worker.run import ATTEMPTS, Cancelled, HandBack, JobFailed, LeaseLost, Run, describe, explain
 
 log = structlog.get_logger()
 
@@ -207,6 +207,7 @@ class Runner:
             try:
                 async with self._deps.engine.begin() as connection:
                     for item in await repository.sweep(connection):
+                        ATTEMPTS.labels(item.job.job_type, "lost").inc()
                         log.warning("lease expired", job=item.job.uuid, status=item.job.status, worker=item.worker)
             except Exception:
                 await asyncio.sleep(lease)
