@@ -7,7 +7,10 @@ it: take the greatest.
 from collections.abc import Callable
 from importlib.metadata import version
 
-from prometheus_client import Gauge, Info, start_http_server
+from prometheus_client import Gauge, Info, disable_created_metrics, start_http_server
+
+# A second series beside each counter and histogram, for a time that nobody asks for.
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 # OpenTelemetry's names of what a connection pool shows, as Prometheus spells them.
 CONNECTIONS = Gauge("db_client_connection_count", "Open connections of a pool.", ["pool", "state"])

@@ -23,6 +23,7 @@ class Config:
     """What a runner needs."""
 
     app: settings.AppSettings
+    tracing: settings.TracingSettings
     server: settings.ServerSettings
     postgres: settings.PostgresSettings
     s3: settings.S3Settings
@@ -46,7 +47,7 @@ def retry() -> None:
 async def serve(config: Config, lane: Lane, workers: int) -> None:
     """A runner process: the pool, and a health service on GRPC_LISTEN."""
     name = f"jobs-{lane.name}"
-    process.begin(config.app, name)
+    process.begin(config.app, config.tracing, name)
     engine = db.create_engine(config.postgres, name)
     async with (
         s3.client(config.s3) as store,

@@ -22,6 +22,7 @@ class Config:
     """What the process needs."""
 
     app: settings.AppSettings
+    tracing: settings.TracingSettings
     server: settings.ServerSettings
     postgres: settings.PostgresSettings
     s3: settings.S3Settings
@@ -58,5 +59,5 @@ async def serve(config: Config) -> None:
 def main() -> None:
     """Entry point."""
     config = settings.load(Config)
-    process.begin(config.app, "jobs")
+    process.begin(config.app, config.tracing, "jobs")
     asyncio.run(serve(config))

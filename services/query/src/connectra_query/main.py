@@ -14,6 +14,7 @@ from connectra_common.settings import (
     PostgresSettings,
     S3Settings,
     ServerSettings,
+    TracingSettings,
     load,
 )
 from connectra_common.storage import s3
@@ -28,6 +29,7 @@ class Settings:
     """All that the process reads."""
 
     app: AppSettings
+    tracing: TracingSettings
     server: ServerSettings
     postgres: PostgresSettings
     elasticsearch: ElasticsearchSettings
@@ -64,5 +66,5 @@ async def serve(settings: Settings) -> None:
 def main() -> None:
     """Entry point."""
     settings = load(Settings)
-    begin(settings.app, "query")
+    begin(settings.app, settings.tracing, "query")
     asyncio.run(serve(settings))

@@ -9,7 +9,14 @@ from connectra.write.v1.write_service_pb2_grpc import add_WriteServiceServicer_t
 from connectra_common.db.engine import create_engine, ping
 from connectra_common.search.client import create_client
 from connectra_common.server.process import Process, begin, run
-from connectra_common.settings import AppSettings, ElasticsearchSettings, PostgresSettings, ServerSettings, load
+from connectra_common.settings import (
+    AppSettings,
+    ElasticsearchSettings,
+    PostgresSettings,
+    ServerSettings,
+    TracingSettings,
+    load,
+)
 
 from connectra_write.index_admin.service import IndexService
 from connectra_write.index_admin.servicer import IndexServicer
@@ -26,6 +33,7 @@ class Settings:
     """All that the process reads."""
 
     app: AppSettings
+    tracing: TracingSettings
     server: ServerSettings
     postgres: PostgresSettings
     elasticsearch: ElasticsearchSettings
@@ -67,5 +75,5 @@ async def serve(settings: Settings) -> None:
 def main() -> None:
     """Entry point."""
     settings = load(Settings)
-    begin(settings.app, "write")
+    begin(settings.app, settings.tracing, "write")
     asyncio.run(serve(settings))

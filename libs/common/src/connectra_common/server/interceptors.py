@@ -1,4 +1,4 @@
-"""What every call goes through, in one fixed order: request id → metrics → errors → deadline.
+"""What every call goes through, in one fixed order: (trace →) request id → metrics → errors → deadline.
 
 Errors stand outside the deadline, since a deadline that passes is an error too. Each is an async context manager around the handler,
 so that unary and streaming calls are treated alike.

@@ -1,9 +1,13 @@
 """Channels to the other services."""
 
 import json
+from typing import Any
 
 import grpc
 import grpc.aio
+import structlog
+
+from connectra_common import telemetry
 
 OPTIONS = [
     ("grpc.max_receive_message_length", 64 * 1024 * 1024),
@@ -20,6 +24,27 @@ OPTIONS = [
 ]
 
 
+def _identified(details: grpc.aio.ClientCallDetails) -> grpc.aio.ClientCallDetails:
+    metadata = grpc.aio.Metadata(*(details.metadata or ()))
+    if (request_id := structlog.contextvars.get_contextvars().get("request_id")) and "x-request-id" not in metadata:
+        metadata.add("x-request-id", request_id)
+    return details._replace(metadata=metadata)
+
+
+# Two classes, since a channel takes an interceptor for one kind of call only.
+class _IdentifiedCall(grpc.aio.UnaryUnaryClientInterceptor):  # type: ignore[misc]
+    """Passes the request id on, so that the log lines of both services are found by it."""
+
+    async def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
+        return await continuation(_identified(client_call_details), request)
+
+
+class _IdentifiedStream(grpc.aio.UnaryStreamClientInterceptor):  # type: ignore[misc]
+    async def intercept_unary_stream(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
+        return await continuation(_identified(client_call_details), request)
+
+
 def channel(address: str) -> grpc.aio.Channel:
     """A channel to one service; it connects when first used and again whenever the peer comes back."""
-    return grpc.aio.insecure_channel(address, options=OPTIONS)
+    interceptors = [*telemetry.client_interceptors(), _IdentifiedCall(), _IdentifiedStream()]
+    return grpc.aio.insecure_channel(address, options=OPTIONS, interceptors=interceptors)

@@ -16,9 +16,9 @@ import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from connectra_common import contracts, logging, metrics
+from connectra_common import contracts, logging, metrics, telemetry
 from connectra_common.server.interceptors import stack
-from connectra_common.settings import AppSettings, ServerSettings
+from connectra_common.settings import AppSettings, ServerSettings, TracingSettings
 
 log = structlog.get_logger()
 
@@ -46,8 +46,9 @@ class Process:
     background: Sequence[Background] = ()
 
 
-def begin(app: AppSettings, name: str) -> None:
-    """What a process does first: logs, and its name for whoever looks at it."""
+def begin(app: AppSettings, tracing: TracingSettings, name: str) -> None:
+    """What a process does first, before it makes any client: logs, traces, its name for whoever looks at it."""
+    telemetry.configure(tracing, name)
     logging.configure(app, name)
     metrics.name_build(name)
 
@@ -61,7 +62,7 @@ async def run(process: Process, app: AppSettings, server: ServerSettings) -> Non
 
     size = server.max_message_mib * 1024 * 1024
     grpc_server = grpc.aio.server(
-        interceptors=stack(server.default_deadline_seconds),
+        interceptors=[*telemetry.server_interceptors(), *stack(server.default_deadline_seconds)],
         options=[
             ("grpc.max_receive_message_length", size),
             ("grpc.max_send_message_length", size),

@@ -10,6 +10,7 @@ import aiohttp
 import grpc
 import structlog
 import tenacity
+from connectra_common import telemetry
 from connectra_common.errors import ConnectraError, DeadlineExceeded, Unavailable, from_exception
 from connectra_common.settings import JobsSettings
 from grpc_status import rpc_status
@@ -224,8 +225,9 @@ class Run:
         async with self._lock:
             # Counted from before the question: the database's own clock starts later.
             asked = time.monotonic()
-            async with self._engine.begin() as connection:
-                cancel = await repository.renew(connection, self.claim, self.progress, self.settings.lease_seconds)
+            with telemetry.untraced():
+                async with self._engine.begin() as connection:
+                    cancel = await repository.renew(connection, self.claim, self.progress, self.settings.lease_seconds)
             if cancel is None:
                 self.stop(LeaseLost())
                 raise LeaseLost

@@ -75,6 +75,7 @@ async def _send(search: AsyncElasticsearch, actions: Sequence[str]) -> list[Resu
             "&filter_path=items.*.status,items.*.error.type,items.*.error.reason,items.*.error.caused_by.reason",
             headers={"content-type": "application/x-ndjson", "accept": "application/json"},
             body=("\n".join(actions) + "\n").encode(),
+            endpoint_id="bulk",
         )
     except ApiError as error:
         # A single item that cannot be read (an id of 600 bytes) spoils the whole request: halve until it stands alone.

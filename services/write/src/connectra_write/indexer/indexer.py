@@ -21,6 +21,7 @@ from typing import Any
 
 import asyncpg
 import structlog
+from connectra_common import telemetry
 from connectra_common.db.engine import connect_options, listener
 from connectra_common.errors import from_exception
 from connectra_common.records.fields import ENTITIES
@@ -168,7 +169,8 @@ class Indexer:
                 await self._idle(stopping, 0.05 if self._held else self._tuning.poll_seconds)
                 continue
             try:
-                again = await self._index(outbox, claims)
+                with telemetry.trace("index batch", documents=len(claims)):
+                    again = await self._index(outbox, claims)
             except BaseException:
                 self._unsettled += claims  # given back by the next lane that has a connection
                 raise
