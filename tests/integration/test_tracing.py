@@ -138,7 +138,7 @@ async def test_a_search_is_one_trace_from_the_gateway_to_both_engines(
     gateway = f"http://{traced.start('gateway', QUERY_ADDRESS=query)}"
     await ready_at(lambda: ready.http(f"{gateway}/health"))
 
-    trace_id, request_id = os.urandom(16), f"of-{mark}"
+    trace_id, request_id = os.urandom(16), str(uuid4())
     headers = {
         "x-api-key": stack.api_key,
         "x-consistency-token": token,
