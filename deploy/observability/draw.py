@@ -22,7 +22,7 @@ import matplotlib
 
 matplotlib.use("Agg")
 from matplotlib import dates, pyplot
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 RATE_INTERVAL = "1m"
 INK, PAPER, PANEL = "#d8d9da", "#111217", "#181b1f"
@@ -52,6 +52,8 @@ def scale(unit: str) -> FuncFormatter:
 
     def write(value: float, _: int) -> str:
         if unit == "s":
+            if value >= 120:
+                return f"{value / 60:.3g} min"
             return f"{value * 1000:.3g} ms" if 0 < value < 1 else f"{value:.3g} s"
         if unit == "percentunit":
             return f"{value:.0%}"
@@ -78,6 +80,7 @@ def draw(axes: Any, panel: dict[str, Any], series: list[Series]) -> None:
     axes.set_ylim(bottom=0)
     if all(value == 0 for _, _, values in series for value in values):
         axes.set_ylim(top=1)
+    axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 4, 5, 8, 10]))
     axes.yaxis.set_major_formatter(scale(panel["fieldConfig"]["defaults"]["unit"]))
     axes.xaxis.set_major_formatter(dates.DateFormatter("%H:%M", tz=UTC))
     axes.xaxis.set_major_locator(dates.AutoDateLocator(maxticks=6))
@@ -98,7 +101,7 @@ def main() -> None:
     arguments = parser.parse_args()
     panels = json.loads(Path(__file__).with_name("dashboard.json").read_text())["panels"]
     height = max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in panels)
-    figure = pyplot.figure(figsize=(18, height * 0.42), facecolor=PAPER)
+    figure = pyplot.figure(figsize=(18, height * 0.4), facecolor=PAPER)
     for panel in panels:
         at = panel["gridPos"]
         top = 1 - at["y"] / height
@@ -107,7 +110,7 @@ def main() -> None:
                 0.012, top - 0.6 / height, panel["title"], color=INK, fontsize=12, fontweight="bold", va="center"
             )
             continue
-        box = (at["x"] / 24 + 0.036, top - (at["h"] - 2.4) / height, at["w"] / 24 - 0.046, (at["h"] - 3.4) / height)
+        box = (at["x"] / 24 + 0.036, top - (at["h"] - 2.1) / height, at["w"] / 24 - 0.046, (at["h"] - 3.1) / height)
         targets = panel["targets"]
         series = [s for t in targets for s in ask(arguments.server, t["expr"], t["legendFormat"], arguments.minutes)]
         draw(figure.add_axes(box), panel, series)
