@@ -171,6 +171,7 @@ async def test_a_search_is_one_trace_from_the_gateway_to_both_engines(
     assert seen["connectra-query"] <= seen["connectra-gateway"]
     # What the caller asks for is in no span.
     assert not any(mark in value for _, span in taken.trace(trace_id) for value in attributes(span).values())
+    await asyncio.to_thread(traced.stop)  # Envoy's access log is written by then
     lines = [json.loads(line) for line in traced.log("gateway").read_text().splitlines() if request_id in line]
     assert [line["trace_id"] for line in lines] == [trace_id.hex()]
 

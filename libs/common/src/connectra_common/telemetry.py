@@ -30,6 +30,8 @@ def configure(settings: TracingSettings, process: str) -> None:
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
+    # In seconds: as long, and no longer, does a collector that is away hold up the end of a process.
+    os.environ.setdefault("OTEL_EXPORTER_OTLP_TIMEOUT", "3")
     attributes = {"service.version": version("connectra-common")}
     if "OTEL_SERVICE_NAME" not in os.environ:
         attributes["service.name"] = f"connectra-{process}"
