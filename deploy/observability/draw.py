@@ -52,14 +52,13 @@ def scale(unit: str) -> FuncFormatter:
 
     def write(value: float, _: int) -> str:
         if unit == "s":
-            if value >= 120:
+            if value >= 600:
                 return f"{value / 60:.3g} min"
             return f"{value * 1000:.3g} ms" if 0 < value < 1 else f"{value:.3g} s"
         if unit == "percentunit":
             return f"{value:.0%}"
-        steps = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")) if "b" in unit.lower() else ((1e6, "M"), (1e3, "k"))
-        suffix = "/s" if unit == "binBps" else ""
-        for size, letter in steps:
+        suffix = {"decbytes": "B", "Bps": "B/s"}.get(unit, "")
+        for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
             if value >= size:
                 return f"{value / size:.3g} {letter}{suffix}"
         return f"{value:.3g}"
@@ -83,7 +82,7 @@ def draw(axes: Any, panel: dict[str, Any], series: list[Series]) -> None:
     axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 4, 5, 8, 10]))
     axes.yaxis.set_major_formatter(scale(panel["fieldConfig"]["defaults"]["unit"]))
     axes.xaxis.set_major_formatter(dates.DateFormatter("%H:%M", tz=UTC))
-    axes.xaxis.set_major_locator(dates.AutoDateLocator(maxticks=6))
+    axes.xaxis.set_major_locator(dates.AutoDateLocator(minticks=3, maxticks=7))
     axes.tick_params(colors=INK, labelsize=7, length=0)
     axes.grid(color="#2c3235", linewidth=0.6)
     for spine in axes.spines.values():

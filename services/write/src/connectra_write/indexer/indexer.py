@@ -41,7 +41,7 @@ INDEXED = Counter("connectra_indexer_documents_total", "Documents settled, by ou
 LAG = Histogram(
     "connectra_index_lag_seconds",
     "Time from a change to its being in the index; of each batch, the longest.",
-    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200),
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 1800, 7200),
 )
 PENDING = Gauge("connectra_outbox_pending", "Outbox rows not yet in the index.")
 OLDEST = Gauge("connectra_outbox_oldest_seconds", "Age of the oldest of them.")
