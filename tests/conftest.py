@@ -20,7 +20,7 @@ from connectra_local.home import Home
 
 # What would point the stack at servers, ports or keys of the developer's own.
 # The deliberate way in is TEST_POSTGRES.
-FOREIGN_PREFIXES = ("PG_", "ELASTICSEARCH_", "S3_", "CONNECTRA_", "GATEWAY_", "API_KEY")
+FOREIGN_PREFIXES = ("PG_", "ELASTICSEARCH_", "S3_", "CONNECTRA_", "GATEWAY_", "OTEL_", "API_KEY")
 # URL of a database in which the shared stack is to keep its data, instead of a server of its own; the tests make others beside it.
 TEST_POSTGRES = "CONNECTRA_TEST_PG_DSN"
 

@@ -294,6 +294,7 @@ def test_every_process_finds_all_settings_it_needs_and_no_unknown_one(
             assert port_of(server.metrics_listen) == ports["metrics"]
         if workload.name == "gateway":
             assert port_of(read.gateway.listen) == ports["http"]
+            assert port_of(read.gateway.metrics_listen) == ports["envoy-metrics"]
             mounts = {mount["name"]: mount["mountPath"] for mount in workload.container["volumeMounts"]}
             assert read.gateway.keys_file == f"{mounts['keys']}/keys.json"
             # Not the mount itself: its owner is root, and the gateway closes the folder to others.
@@ -385,7 +386,9 @@ def test_nothing_else_is_open_in_the_namespace() -> None:
 
     assert policies.pop("default-deny") == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
     assert {port["port"] for rule in policies.pop("dns")["egress"] for port in rule["ports"]} == {53}
-    assert [rule["ports"] for rule in policies.pop("metrics")["ingress"]] == [[{"port": "metrics"}]]
+    assert [rule["ports"] for rule in policies.pop("metrics")["ingress"]] == [
+        [{"port": "metrics"}, {"port": "envoy-metrics"}]
+    ]
     assert policies == {}
 
 
@@ -424,12 +427,11 @@ def test_prometheus_finds_every_service_with_metrics() -> None:
     (monitor,) = of_kind(render("overlays/production"), "ServiceMonitor")
     services = of_kind(render("overlays/production"), "Service")
 
-    (endpoint,) = monitor["spec"]["endpoints"]
-    with_metrics = {
-        s["metadata"]["name"] for s in services if any(p["name"] == endpoint["port"] for p in s["spec"]["ports"])
-    }
+    scraped = {endpoint["port"]: endpoint.get("path") for endpoint in monitor["spec"]["endpoints"]}
+    assert scraped == {"metrics": None, "envoy-metrics": "/stats/prometheus"}
+    with_metrics = {s["metadata"]["name"] for s in services if any(p["name"] in scraped for p in s["spec"]["ports"])}
     found = {s["metadata"]["name"] for s in services if selects(monitor["spec"]["selector"], s["metadata"]["labels"])}
-    assert with_metrics == {"query", "write", "indexer", "jobs", "first-time", "retry"}
+    assert with_metrics == {"query", "write", "indexer", "jobs", "first-time", "retry", "gateway"}
     assert with_metrics <= found
 
 

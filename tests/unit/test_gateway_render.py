@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from connectra_common.settings import AppSettings, GatewaySettings, PeerSettings
+from connectra_common.settings import AppSettings, GatewaySettings, PeerSettings, TracingSettings
 from connectra_gateway import keys, limits, render
 from connectra_gateway.pages import pages
 from connectra_gateway.replies import replies
@@ -23,8 +23,13 @@ def peers(**values: Any) -> PeerSettings:
     return PeerSettings(_env_file=None, **values)
 
 
-def configuration(settings: GatewaySettings | None = None, upstreams: PeerSettings | None = None) -> str:
-    return render.configuration(render.Files(Path("/state")), settings or gateway(), upstreams or peers())
+OFF = TracingSettings(_env_file=None)
+
+
+def configuration(
+    settings: GatewaySettings | None = None, upstreams: PeerSettings | None = None, tracing: TracingSettings = OFF
+) -> str:
+    return render.configuration(render.Files(Path("/state")), settings or gateway(), upstreams or peers(), tracing)
 
 
 @pytest.mark.parametrize(
@@ -94,6 +99,18 @@ def test_configuration_has_the_settings() -> None:
     assert "type: STRICT_DNS" in text
 
 
+def test_traces_and_metrics_leave_the_gateway_only_where_asked() -> None:
+    assert "collector" not in configuration()
+    assert "name: metrics" not in configuration()
+    tracing = TracingSettings(
+        _env_file=None, endpoint="http://collector:4317", sampler="parentbased_traceidratio", sampler_ratio=0.25
+    )
+    traced = configuration(tracing=tracing)
+    assert 'address: "collector", port_value: 4317' in traced
+    assert "random_sampling: {value: 25.0}" in traced
+    assert "transport_sockets.tls" not in traced
+
+
 def test_every_streaming_method_has_a_route_without_timeout() -> None:
     lines = configuration().splitlines()
     for method in ("/connectra.jobs.v1.JobsService/WatchJob", "/connectra.query.v1.QueryService/ExportCompanies"):
@@ -113,7 +130,7 @@ def test_unknown_keys_are_those_that_match_none() -> None:
 
 
 def test_files_are_readable_by_their_owner_only(tmp_path: Path) -> None:
-    files = render.render(tmp_path / "state", gateway(), peers())
+    files = render.render(tmp_path / "state", gateway(), peers(), OFF)
     written = [path for path in files.root.rglob("*") if path.is_file()]
 
     assert {path.name for path in written} == {
@@ -134,9 +151,9 @@ def test_files_are_readable_by_their_owner_only(tmp_path: Path) -> None:
 
 
 def test_rendering_again_replaces_the_files(tmp_path: Path) -> None:
-    render.render(tmp_path, gateway(), peers())
+    render.render(tmp_path, gateway(), peers(), OFF)
     before = render.Files(tmp_path).api_keys.stat().st_ino
-    files = render.render(tmp_path, gateway(api_key="another-key"), peers())
+    files = render.render(tmp_path, gateway(api_key="another-key"), peers(), OFF)
 
     # Envoy sees moves only, so it must be another file.
     assert files.api_keys.stat().st_ino != before
@@ -154,6 +171,7 @@ def test_rendering_again_replaces_the_files(tmp_path: Path) -> None:
         ("admin_listen", "0.0.0.0:9901"),
         ("admin_listen", "localhost:9901"),
         ("listen", "somewhere:8000"),
+        ("metrics_listen", "9150"),
         ("api_key", "short"),
         ("api_key", "with a space"),
         ("api_key", "schlüssel-1"),

@@ -3,6 +3,7 @@
 import argparse
 import json
 import shutil
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -13,9 +14,10 @@ from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import jinja2
-from connectra_common.settings import AppSettings, GatewaySettings, PeerSettings, Settings, load
+from connectra_common.settings import AppSettings, GatewaySettings, PeerSettings, Settings, TracingSettings, load
 
 from connectra_gateway import clients, descriptors, keys, limits, paths, tokens
 from connectra_gateway.clients import ClientsError, Right, write_private
@@ -66,6 +68,12 @@ class Address:
         host, _, port = text.rpartition(":")
         return cls(host.strip("[]"), int(port))
 
+    @classmethod
+    def of_url(cls, url: str) -> "Address":
+        """From a URL, whose port is that of OTLP by gRPC when it names none."""
+        parts = urlsplit(url)
+        return cls(parts.hostname or "", parts.port or 4317)
+
     @property
     def is_ip(self) -> bool:
         """Whether the host needs no DNS."""
@@ -83,6 +91,7 @@ class Configuration:
     gateway: GatewaySettings
     peers: PeerSettings
     app: AppSettings
+    tracing: TracingSettings
 
 
 @dataclass(frozen=True)
@@ -132,13 +141,14 @@ class Files:
         return self.keys_dir / "unknown_keys.json"
 
 
-def configuration(files: Files, settings: GatewaySettings, peers: PeerSettings) -> str:
+def configuration(files: Files, settings: GatewaySettings, peers: PeerSettings, tracing: TracingSettings) -> str:
     """Text of envoy.yaml; holds no secret."""
     services = descriptors.services()
     rest = [service for service in services if service.is_rest]
     bindings = [binding for service in rest for binding in service.bindings]
     client = limits.per_minute(settings.max_requests_per_minute)
     own = replies(settings.max_request_bytes)
+    collector = tracing.collector or ""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("connectra_gateway"),
         undefined=jinja2.StrictUndefined,
@@ -152,6 +162,10 @@ def configuration(files: Files, settings: GatewaySettings, peers: PeerSettings) 
         files=files,
         listen=Address.parse(settings.listen),
         admin=Address.parse(settings.admin_listen),
+        metrics=settings.metrics_listen and Address.parse(settings.metrics_listen),
+        collector=collector and Address.of_url(collector),
+        collector_authorities=ssl.get_default_verify_paths().cafile if collector.startswith("https:") else None,
+        sampled_percent=100 * tracing.ratio,
         peers={name: Address.parse(getattr(peers, name)) for name in _RETRY_ON},
         upstream_tls=peers,
         retry_on=_RETRY_ON,
@@ -182,7 +196,7 @@ def configuration(files: Files, settings: GatewaySettings, peers: PeerSettings) 
     )
 
 
-def render(root: Path, settings: GatewaySettings, peers: PeerSettings) -> Files:
+def render(root: Path, settings: GatewaySettings, peers: PeerSettings, tracing: TracingSettings) -> Files:
     """Writes all files below `root`, those with keys readable by their owner only; replaces each in one step."""
     files = Files(root.resolve())
     for folder in (files.root, files.keys_dir):
@@ -196,7 +210,7 @@ def render(root: Path, settings: GatewaySettings, peers: PeerSettings) -> Files:
     if settings.tls_cert_file and settings.tls_key_file:
         write_private(files.tls, _json(tls_secret(Path(settings.tls_cert_file), Path(settings.tls_key_file))))
     render_keys(files, settings)
-    write_private(files.envoy, configuration(files, settings, peers).encode())
+    write_private(files.envoy, configuration(files, settings, peers, tracing).encode())
     return files
 
 
@@ -265,26 +279,26 @@ def main(argv: list[str] | None = None) -> None:
     """The console script."""
     arguments = _parser().parse_args(argv)
     read = load(Configuration)
-    settings, peers, app = read.gateway, read.peers, read.app
-    root = Path(arguments.state_dir or settings.state_dir)
+    root = Path(arguments.state_dir or read.gateway.state_dir)
     try:
-        _run(arguments.command, root, settings, peers, app)
+        _run(arguments.command, root, read)
     except ClientsError as error:
         sys.exit(f"gateway: {error}")
 
 
-def _run(name: str, root: Path, settings: GatewaySettings, peers: PeerSettings, app: AppSettings) -> None:
+def _run(name: str, root: Path, read: Configuration) -> None:
+    settings, app = read.gateway, read.app
     match name:
         case "render":
-            files = render(root, settings, peers)
+            files = render(root, settings, read.peers, read.tracing)
             sys.stdout.write(f"{files.envoy}\n")
         case "validate":
             with tempfile.TemporaryDirectory(prefix="connectra-gateway-") as temporary:
-                files = render(Path(temporary), settings, peers)
+                files = render(Path(temporary), settings, read.peers, read.tracing)
                 run = [*command(envoy_binary(settings.envoy_bin), files, settings, app), "--mode", "validate"]
                 sys.exit(subprocess.run(run, check=False).returncode)
         case "run":
-            files = render(root, settings, peers)
+            files = render(root, settings, read.peers, read.tracing)
             sys.exit(launcher(files, settings, app).run())
 
 

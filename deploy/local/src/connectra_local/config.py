@@ -177,6 +177,7 @@ class Config:
             "JOBS_ADDRESS": self.local("jobs"),
             "GATEWAY_LISTEN": self.gateway_listen,
             "GATEWAY_ADMIN_LISTEN": self.local("gateway_admin"),
+            "GATEWAY_METRICS_LISTEN": self.local("gateway_metrics"),
             "GATEWAY_STATE_DIR": str(self.home.run / "gateway"),
             "GATEWAY_KEYS_FILE": str(self.home.path / "keys.json"),
         }

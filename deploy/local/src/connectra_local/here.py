@@ -1,5 +1,7 @@
 """How other programs on this machine find what runs here."""
 
+from urllib.parse import urlsplit
+
 from connectra_local.home import Home
 from connectra_local.state import State
 
@@ -10,3 +12,22 @@ def running_server() -> tuple[str, str] | None:
     if state is None or not state.is_current():
         return None
     return state.connection["gateway"], state.connection["api_key"]
+
+
+def running_environment() -> dict[str, str] | None:
+    """The variables by which the services that run on this home find everything, or None. An entry point of "connectra.environments"."""
+    state = State.load(Home.find())
+    if state is None or not state.is_current():
+        return None
+    found = state.connection
+    store = urlsplit(found["s3"]["endpoint"])
+    return {
+        "PG_DB_CONNECTION": found["postgres"],
+        "ELASTICSEARCH_CONNECTION": found["elasticsearch"],
+        "S3_ENDPOINT": f"{store.hostname}:{store.port or 443}",
+        "S3_SSL": str(store.scheme == "https").lower(),
+        "S3_BUCKET": found["s3"]["bucket"],
+        "S3_ACCESS_KEY": found["s3"]["access_key"],
+        "S3_SECRET_KEY": found["s3"]["secret_key"],
+        **{f"{name.upper()}_ADDRESS": address for name, address in found["grpc"].items()},
+    }

@@ -189,7 +189,7 @@ def _gateway(config: Config) -> Part:
         needs=("query", "write", "jobs"),
         command=(script("connectra-gateway"), "run"),
         env=config.service_environment(),
-        ports=("gateway", "gateway_admin"),
+        ports=("gateway", "gateway_admin", "gateway_metrics"),
         prepare=partial(state.mkdir, parents=True, exist_ok=True),
     )
 

@@ -11,6 +11,7 @@ from connectra_local.home import LocalError
 DEFAULT_PORTS: dict[str, int] = {
     "gateway": 8000,
     "gateway_admin": 9901,
+    "gateway_metrics": 9150,
     "query": 50051,
     "write": 50052,
     "jobs": 50053,

@@ -20,7 +20,7 @@ GROUP = "connectra.commands"
 PANELS = {
     "On this machine": ("run", "up", "down", "status", "logs", "reset"),
     "Data": ("import", "export", "search", "job", "sample"),
-    "Operations": ("migrate", "index", "audit", "jobs"),
+    "Operations": ("doctor", "migrate", "index", "audit", "jobs"),
 }
 OTHERS = "More"
 

@@ -5,6 +5,7 @@ import sys
 
 import structlog
 
+from connectra_common import telemetry
 from connectra_common.settings import AppSettings
 
 
@@ -12,6 +13,7 @@ def configure(app: AppSettings, process: str) -> None:
     """Sets up structlog and, through it, the standard library's loggers. Call once, first thing."""
     shared: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
+        telemetry.add_trace_id,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]

@@ -63,6 +63,45 @@ class AppSettings(Settings):
     )
 
 
+class TracingSettings(Settings):
+    """Traces, by OpenTelemetry's own variables. The SDK reads the others of them (sampler, headers, limits, …) itself."""
+
+    endpoint: str | None = Field(
+        None,
+        validation_alias=AliasChoices("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+        pattern=r"^https?://[^/]+",
+        description="Collector that takes OTLP over gRPC; absent is off.",
+    )
+    disabled: bool = Field(False, validation_alias="OTEL_SDK_DISABLED")
+    exporter: Literal["otlp", "none"] = Field("otlp", validation_alias="OTEL_TRACES_EXPORTER")
+    protocol: Literal["grpc"] = Field(
+        "grpc", validation_alias=AliasChoices("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+    )
+    sampler: Literal[
+        "always_on",
+        "always_off",
+        "traceidratio",
+        "parentbased_always_on",
+        "parentbased_always_off",
+        "parentbased_traceidratio",
+    ] = Field("parentbased_always_on", validation_alias="OTEL_TRACES_SAMPLER")
+    sampler_ratio: float = Field(
+        1, ge=0, le=1, validation_alias="OTEL_TRACES_SAMPLER_ARG", description="Share of traces of a ratio sampler."
+    )
+
+    @property
+    def collector(self) -> str | None:
+        """Where traces go; None is nowhere."""
+        return None if self.disabled or self.exporter == "none" else self.endpoint
+
+    @property
+    def ratio(self) -> float:
+        """Share of the traces that begin here which is kept."""
+        if self.sampler.endswith("always_off"):
+            return 0
+        return self.sampler_ratio if self.sampler.endswith("traceidratio") else 1
+
+
 class TlsSettings(Settings):
     """TLS between the services: a process with a certificate serves TLS only, one with a CA speaks TLS only to the others."""
 
@@ -284,6 +323,11 @@ class GatewaySettings(GatewayKeysSettings):
     admin_listen: Address = Field(
         "127.0.0.1:9901", validation_alias="GATEWAY_ADMIN_LISTEN", description="Envoy's own door; loopback only."
     )
+    metrics_listen: Address | None = Field(
+        None,
+        validation_alias="GATEWAY_METRICS_LISTEN",
+        description="Envoy's metrics for Prometheus, at /stats/prometheus; absent is off.",
+    )
     state_dir: str = Field(
         ".connectra/gateway", validation_alias="GATEWAY_STATE_DIR", description="For rendered files."
     )
@@ -383,9 +427,11 @@ class GatewaySettings(GatewayKeysSettings):
             raise ValueError(f"there is no readable file {name}")
         return name
 
-    @field_validator("listen", "admin_listen")
+    @field_validator("listen", "admin_listen", "metrics_listen")
     @classmethod
-    def _ip(cls, address: str, field: ValidationInfo) -> str:
+    def _ip(cls, address: str | None, field: ValidationInfo) -> str | None:
+        if address is None:
+            return None
         try:
             ip = ip_address(address.rpartition(":")[0].strip("[]"))
         except ValueError:

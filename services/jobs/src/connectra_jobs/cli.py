@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import typer
 from connectra.query.v1 import query_service_pb2_grpc
 from connectra.write.v1 import write_service_pb2_grpc
-from connectra_common import logging, settings
+from connectra_common import settings
 from connectra_common.db import engine as db
 from connectra_common.server import peers, process
 from connectra_common.storage import s3
@@ -23,6 +23,7 @@ class Config:
     """What a runner needs."""
 
     app: settings.AppSettings
+    tracing: settings.TracingSettings
     server: settings.ServerSettings
     postgres: settings.PostgresSettings
     s3: settings.S3Settings
@@ -46,7 +47,7 @@ def retry() -> None:
 async def serve(config: Config, lane: Lane, workers: int) -> None:
     """A runner process: the pool, and a health service on GRPC_LISTEN."""
     name = f"jobs-{lane.name}"
-    logging.configure(config.app, name)
+    process.begin(config.app, config.tracing, name)
     engine = db.create_engine(config.postgres, name)
     async with (
         s3.client(config.s3) as store,

@@ -4,11 +4,12 @@ import asyncio
 from dataclasses import dataclass
 
 from connectra.jobs.v1 import jobs_rest_pb2_grpc, jobs_service_pb2_grpc
-from connectra_common import logging, settings
+from connectra_common import settings
 from connectra_common.db import engine as db
 from connectra_common.server import process
 from connectra_common.storage import s3
 
+from connectra_jobs.monitor import job_monitor
 from connectra_jobs.rest import JobsRestService
 from connectra_jobs.service import Jobs
 from connectra_jobs.servicer import JobsService
@@ -21,6 +22,7 @@ class Config:
     """What the process needs."""
 
     app: settings.AppSettings
+    tracing: settings.TracingSettings
     server: settings.ServerSettings
     postgres: settings.PostgresSettings
     s3: settings.S3Settings
@@ -46,6 +48,7 @@ async def serve(config: Config) -> None:
                     ),
                 ],
                 checks={"postgres": lambda: db.ping(engine), "s3": lambda: s3.ping(store, config.s3)},
+                background=[job_monitor(engine)],
             ),
             config.app,
             config.server,
@@ -56,5 +59,5 @@ async def serve(config: Config) -> None:
 def main() -> None:
     """Entry point."""
     config = settings.load(Config)
-    logging.configure(config.app, "jobs")
+    process.begin(config.app, config.tracing, "jobs")
     asyncio.run(serve(config))

@@ -215,6 +215,19 @@ NOT_HELD = text("SELECT uuid FROM jobs WHERE uuid = ANY(:uuids) AND lease_until 
     bindparam("uuids", type_=ARRAY(Text()))
 )
 
+# Jobs that have not ended, by type and state; of those that failed, such as will be retried. What has ended, most of the table, is
+# not read.
+UNDER_WAY = text("""
+    SELECT job_type, status, count(*) AS jobs,
+        count(*) FILTER (WHERE lease_until IS NULL AND (run_after IS NULL OR run_after <= now())) AS waiting,
+        coalesce(extract(epoch FROM now() - min(coalesce(run_after, updated_at)) FILTER (WHERE lease_until IS NULL)), 0)::float8
+            AS oldest,
+        count(*) FILTER (WHERE lease_until < now()) AS expired
+    FROM jobs
+    WHERE status IN ('open', 'in_queue', 'processing', 'retry_in_queued', 'retrying')
+        OR (status = 'failed' AND run_after IS NOT NULL)
+    GROUP BY job_type, status""")
+
 # Rejected rows of an import in the order of the file, a batch at a time.
 REJECTED = text("""
     SELECT batch_number, rejected FROM import_batches
@@ -379,6 +392,11 @@ async def sweep(connection: AsyncConnection) -> list[Expired]:
     if expired:
         await notify(connection)
     return expired
+
+
+async def under_way(connection: AsyncConnection) -> Sequence[RowMapping]:
+    """Rows of (job_type, status, jobs, waiting, oldest in seconds, expired)."""
+    return (await connection.execute(UNDER_WAY)).mappings().all()
 
 
 async def foreign_buckets(connection: AsyncConnection) -> list[str]:

@@ -5,16 +5,16 @@ from dataclasses import dataclass
 
 from connectra.query.v1.query_rest_pb2_grpc import add_QueryRestServiceServicer_to_server
 from connectra.query.v1.query_service_pb2_grpc import add_QueryServiceServicer_to_server
-from connectra_common import logging
 from connectra_common.db.engine import create_engine, ping
 from connectra_common.search.client import create_client
-from connectra_common.server.process import Process, run
+from connectra_common.server.process import Process, begin, run
 from connectra_common.settings import (
     AppSettings,
     ElasticsearchSettings,
     PostgresSettings,
     S3Settings,
     ServerSettings,
+    TracingSettings,
     load,
 )
 from connectra_common.storage import s3
@@ -29,6 +29,7 @@ class Settings:
     """All that the process reads."""
 
     app: AppSettings
+    tracing: TracingSettings
     server: ServerSettings
     postgres: PostgresSettings
     elasticsearch: ElasticsearchSettings
@@ -65,5 +66,5 @@ async def serve(settings: Settings) -> None:
 def main() -> None:
     """Entry point."""
     settings = load(Settings)
-    logging.configure(settings.app, "query")
+    begin(settings.app, settings.tracing, "query")
     asyncio.run(serve(settings))

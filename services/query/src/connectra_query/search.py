@@ -44,7 +44,11 @@ class Search:
         try:
             async with asyncio.timeout(seconds + ANSWER_SECONDS):
                 answer = await self._client.perform_request(
-                    "POST", f"{path}?{query}", headers=_HEADERS, body=orjson.dumps({**body, "timeout": _time(seconds)})
+                    "POST",
+                    f"{path}?{query}",
+                    headers=_HEADERS,
+                    body=orjson.dumps({**body, "timeout": _time(seconds)}),
+                    endpoint_id="search",
                 )
         except ConnectionTimeout:
             raise DeadlineExceeded("the search took too long") from None

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from connectra.write.v1.index_service_pb2_grpc import add_IndexServiceServicer_to_server
 from connectra.write.v1.write_rest_pb2_grpc import add_WriteRestServiceServicer_to_server
 from connectra.write.v1.write_service_pb2_grpc import add_WriteServiceServicer_to_server
-from connectra_common import logging
 from connectra_common.db.engine import create_engine, ping
 from connectra_common.search.client import create_client
-from connectra_common.server.process import Process, run
+from connectra_common.server.process import Process, begin, run
 from connectra_common.settings import (
     AppSettings,
     AuditSettings,
     ElasticsearchSettings,
     PostgresSettings,
     ServerSettings,
+    TracingSettings,
     load,
 )
 
@@ -34,6 +34,7 @@ class Settings:
     """All that the process reads."""
 
     app: AppSettings
+    tracing: TracingSettings
     server: ServerSettings
     postgres: PostgresSettings
     audit: AuditSettings
@@ -81,5 +82,5 @@ async def serve(settings: Settings) -> None:
 def main() -> None:
     """Entry point."""
     settings = load(Settings)
-    logging.configure(settings.app, "write")
+    begin(settings.app, settings.tracing, "write")
     asyncio.run(serve(settings))

@@ -12,6 +12,7 @@ from functools import lru_cache
 from zlib import crc32
 
 import asyncpg
+from connectra_common import metrics
 from connectra_common.db.audit import UNKNOWN, Origin
 from connectra_common.db.engine import POOL_TIMEOUT_SECONDS, connect_options
 from connectra_common.db.idempotency import KEPT_HOURS, IdempotencyKey
@@ -278,8 +279,16 @@ class Database:
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
+        self._waiting = 0
         self._reading: asyncio.Task[int] | None = None
         self._next: asyncio.Task[int] | None = None
+        metrics.watch_pool(
+            "asyncpg",
+            idle=pool.get_idle_size,
+            used=lambda: pool.get_size() - pool.get_idle_size(),
+            waiting=lambda: self._waiting,
+            most=pool.get_max_size(),
+        )
 
     @classmethod
     @asynccontextmanager
@@ -306,10 +315,13 @@ class Database:
         Raises:
             Unavailable: none is free in time.
         """
+        self._waiting += 1
         try:
             connection = await self._pool.acquire(timeout=POOL_TIMEOUT_SECONDS)
         except TimeoutError:
             raise Unavailable("the database is busy; try again", reason="DATABASE_ERROR") from None
+        finally:
+            self._waiting -= 1
         try:
             yield Repository(connection, origin or Origin.of_call())
         except BaseException as error:

@@ -25,6 +25,7 @@ from connectra_common.records.cleaning import Value
 from connectra_common.records.fields import COMPANY, CONTACT, Entity
 from connectra_common.records.limits import MAX_BATCH_RECORDS, MAX_BATCH_ROWS
 from connectra_common.records.validation import Mode, check, derived_uuid
+from prometheus_client import Counter
 
 from connectra_write import batches, imports
 from connectra_write.filter_values import KnownValues, Wanted, name_value, wanted
@@ -39,6 +40,8 @@ Record = dict[str, Value]
 Answer = TypeVar("Answer", Written, BatchWritten)
 # An answer, and the filter values that are stored once its transaction is.
 Done = tuple[Answer, list[FilterValue]]
+
+IMPORTED = Counter("connectra_import_records_total", "What import batches made of their rows.", ["outcome"])
 
 # More records than that are checked in a thread, so that other calls go on.
 _INLINE_RECORDS = 100
@@ -237,6 +240,8 @@ class WriteService:
             )
         self._known.add(new)
         self._notifier.wake()
+        for outcome in ("created", "updated", "unchanged", "rejected"):
+            IMPORTED.labels(outcome).inc(getattr(counts, outcome))
         return Applied(counts, parsed.rejected, token, False)
 
     async def import_progress(self, job_uuid: str) -> Progress:

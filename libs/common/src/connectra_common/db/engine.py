@@ -3,13 +3,15 @@
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import asyncpg
 import orjson
-from sqlalchemy import text
+from sqlalchemy import AsyncAdaptedQueuePool, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
 
+from connectra_common import metrics
 from connectra_common.settings import PostgresSettings
 
 CONNECT_TIMEOUT_SECONDS = 5
@@ -25,10 +27,24 @@ def connect_options(settings: PostgresSettings, process: str) -> dict[str, Any]:
     }
 
 
+class _Pool(AsyncAdaptedQueuePool):
+    """The usual pool; knows how many wait for a connection, be it one that is in use or one that is being made."""
+
+    waiting = 0
+
+    def _do_get(self) -> ConnectionPoolEntry:
+        self.waiting += 1
+        try:
+            return super()._do_get()
+        finally:
+            self.waiting -= 1
+
+
 def create_engine(settings: PostgresSettings, process: str) -> AsyncEngine:
     """A pool of at most `pool_size` connections, made when first needed."""
-    return create_async_engine(
+    engine = create_async_engine(
         settings.dsn("postgresql+asyncpg"),
+        poolclass=_Pool,
         pool_size=settings.pool_size,
         max_overflow=0,
         pool_timeout=POOL_TIMEOUT_SECONDS,
@@ -39,6 +55,18 @@ def create_engine(settings: PostgresSettings, process: str) -> AsyncEngine:
         json_deserializer=orjson.loads,
         connect_args=connect_options(settings, process),
     )
+
+    def pool() -> _Pool:
+        return cast(_Pool, engine.pool)
+
+    metrics.watch_pool(
+        "sqlalchemy",
+        idle=lambda: pool().checkedin(),
+        used=lambda: pool().checkedout(),
+        waiting=lambda: pool().waiting,
+        most=settings.pool_size,
+    )
+    return engine
 
 
 async def ping(engine: AsyncEngine) -> None:

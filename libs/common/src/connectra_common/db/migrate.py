@@ -29,9 +29,12 @@ async def upgrade(connection: AsyncConnection) -> tuple[str | None, str]:
 
 def head() -> str:
     """The revision this code is written for."""
-    revision = ScriptDirectory.from_config(_config()).get_current_head()
-    assert revision is not None
-    return revision
+    return revisions()[0]
+
+
+def revisions() -> list[str]:
+    """All that this code knows, the latest first."""
+    return [script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()]
 
 
 async def current(engine: AsyncEngine) -> str | None:

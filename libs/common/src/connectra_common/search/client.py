@@ -2,9 +2,34 @@
 
 from typing import Any
 
+from elastic_transport import AiohttpHttpNode
 from elasticsearch import AsyncElasticsearch
+from prometheus_client import Counter, Histogram
 
 from connectra_common.settings import ElasticsearchSettings
+
+REQUESTS = Counter(
+    "connectra_elasticsearch_requests_total", "Requests, by HTTP status, or `error` without one.", ["status"]
+)
+SECONDS = Histogram(
+    "connectra_elasticsearch_request_seconds",
+    "Time a request took.",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+
+
+class _Node(AiohttpHttpNode):
+    """The usual node, counted."""
+
+    async def perform_request(self, *arguments: Any, **options: Any) -> Any:  # type: ignore[override]
+        status = "error"
+        try:
+            with SECONDS.time():
+                answer = await super().perform_request(*arguments, **options)
+            status = str(answer.meta.status)
+            return answer
+        finally:
+            REQUESTS.labels(status).inc()
 
 
 def create_client(settings: ElasticsearchSettings) -> AsyncElasticsearch:
@@ -16,6 +41,7 @@ def create_client(settings: ElasticsearchSettings) -> AsyncElasticsearch:
         options["ca_certs"] = str(settings.ssl_ca_file)
     return AsyncElasticsearch(
         settings.url,
+        node_class=_Node,
         request_timeout=settings.timeout_seconds,
         connections_per_node=32,
         max_retries=0,

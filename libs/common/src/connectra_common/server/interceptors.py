@@ -1,4 +1,4 @@
-"""What every call goes through, in one fixed order: request id → metrics → errors → deadline.
+"""What every call goes through, in one fixed order: (trace →) request id → metrics → errors → deadline.
 
 Errors stand outside the deadline, since a deadline that passes is an error too. Each is an async context manager around the handler,
 so that unary and streaming calls are treated alike.
@@ -22,13 +22,29 @@ from connectra_common.server.metadata import Context
 
 log = structlog.get_logger()
 
-CALLS = Counter("grpc_server_handled_total", "Calls by method and code.", ["method", "code"])
+# Names, labels and the spelling of codes are those of grpc-prometheus, which ready-made dashboards and alerts ask for.
+_METHOD = ("grpc_type", "grpc_service", "grpc_method")
+STARTED = Counter("grpc_server_started_total", "Calls begun.", _METHOD)
+HANDLED = Counter("grpc_server_handled_total", "Calls ended, by code.", (*_METHOD, "grpc_code"))
 SECONDS = Histogram(
     "grpc_server_handling_seconds",
     "Time a call took.",
-    ["method"],
+    _METHOD,
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
+
+
+def _spelled(code: grpc.StatusCode) -> str:
+    match code:
+        case grpc.StatusCode.OK:
+            return "OK"
+        case grpc.StatusCode.CANCELLED:
+            return "Canceled"
+    return "".join(word.capitalize() for word in code.name.split("_"))
+
+
+# A context has its code as a number or as the enumeration's value, by who set it.
+_CODES = {key: _spelled(code) for code in grpc.StatusCode for key in (code, code.value[0])}
 
 Around = Callable[[str, Context, bool], AbstractAsyncContextManager[None]]
 
@@ -87,13 +103,19 @@ async def request_id(method: str, context: Context, streams: bool) -> AsyncItera
 @asynccontextmanager
 async def metrics(method: str, context: Context, streams: bool) -> AsyncIterator[None]:
     """Counts and times the call."""
+    _, service, name = method.split("/", 2)
+    labels = ("server_stream" if streams else "unary", service, name)
+    STARTED.labels(*labels).inc()
     began = time.perf_counter()
+    code = None
     try:
         yield
+    except (asyncio.CancelledError, GeneratorExit):
+        code = grpc.StatusCode.CANCELLED.value[0]
+        raise
     finally:
-        code = context.code() or grpc.StatusCode.OK
-        CALLS.labels(method, code.name if isinstance(code, grpc.StatusCode) else str(code)).inc()
-        SECONDS.labels(method).observe(time.perf_counter() - began)
+        HANDLED.labels(*labels, _CODES[code or context.code() or 0]).inc()
+        SECONDS.labels(*labels).observe(time.perf_counter() - began)
 
 
 @asynccontextmanager

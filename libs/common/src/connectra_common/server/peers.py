@@ -1,10 +1,13 @@
 """Channels to the other services, and the credentials of both ends."""
 
 import json
+from typing import Any
 
 import grpc
 import grpc.aio
+import structlog
 
+from connectra_common import telemetry
 from connectra_common.settings import TlsSettings
 
 OPTIONS = [
@@ -22,16 +25,37 @@ OPTIONS = [
 ]
 
 
+def _identified(details: grpc.aio.ClientCallDetails) -> grpc.aio.ClientCallDetails:
+    metadata = grpc.aio.Metadata(*(details.metadata or ()))
+    if (request_id := structlog.contextvars.get_contextvars().get("request_id")) and "x-request-id" not in metadata:
+        metadata.add("x-request-id", request_id)
+    return details._replace(metadata=metadata)
+
+
+# Two classes, since a channel takes an interceptor for one kind of call only.
+class _IdentifiedCall(grpc.aio.UnaryUnaryClientInterceptor):  # type: ignore[misc]
+    """Passes the request id on, so that the log lines of both services are found by it."""
+
+    async def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
+        return await continuation(_identified(client_call_details), request)
+
+
+class _IdentifiedStream(grpc.aio.UnaryStreamClientInterceptor):  # type: ignore[misc]
+    async def intercept_unary_stream(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
+        return await continuation(_identified(client_call_details), request)
+
+
 def channel(address: str, tls: TlsSettings | None = None) -> grpc.aio.Channel:
     """A channel to one service; it connects when first used and again whenever the peer comes back.
 
     With a CA it speaks TLS only, to a peer whose certificate is signed by it and names the host of the address.
     """
+    interceptors = [*telemetry.client_interceptors(), _IdentifiedCall(), _IdentifiedStream()]
     if tls is None or tls.tls_ca_file is None:
-        return grpc.aio.insecure_channel(address, options=OPTIONS)
+        return grpc.aio.insecure_channel(address, options=OPTIONS, interceptors=interceptors)
     key, chain = _pair(tls) or (None, None)
     credentials = grpc.ssl_channel_credentials(tls.tls_ca_file.read_bytes(), key, chain)
-    return grpc.aio.secure_channel(address, credentials, options=OPTIONS)
+    return grpc.aio.secure_channel(address, credentials, options=OPTIONS, interceptors=interceptors)
 
 
 def listen(server: grpc.aio.Server, address: str, tls: TlsSettings) -> None:

@@ -15,12 +15,11 @@ import psutil
 import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
-from prometheus_client import start_http_server
 
-from connectra_common import contracts
+from connectra_common import contracts, logging, metrics, telemetry
 from connectra_common.server.interceptors import stack
 from connectra_common.server.peers import listen
-from connectra_common.settings import AppSettings, ServerSettings
+from connectra_common.settings import AppSettings, ServerSettings, TracingSettings
 
 log = structlog.get_logger()
 
@@ -48,6 +47,13 @@ class Process:
     background: Sequence[Background] = ()
 
 
+def begin(app: AppSettings, tracing: TracingSettings, name: str) -> None:
+    """What a process does first, before it makes any client: logs, traces, its name for whoever looks at it."""
+    telemetry.configure(tracing, name)
+    logging.configure(app, name)
+    metrics.name_build(name)
+
+
 async def run(process: Process, app: AppSettings, server: ServerSettings) -> None:
     """Serves until SIGTERM or SIGINT, then drains: not ready, no new calls, running ones may end."""
     stopping = asyncio.Event()
@@ -57,7 +63,7 @@ async def run(process: Process, app: AppSettings, server: ServerSettings) -> Non
 
     size = server.max_message_mib * 1024 * 1024
     grpc_server = grpc.aio.server(
-        interceptors=stack(server.default_deadline_seconds),
+        interceptors=[*telemetry.server_interceptors(), *stack(server.default_deadline_seconds)],
         options=[
             ("grpc.max_receive_message_length", size),
             ("grpc.max_send_message_length", size),
@@ -79,8 +85,7 @@ async def run(process: Process, app: AppSettings, server: ServerSettings) -> Non
         await servicer.set(name, health_pb2.HealthCheckResponse.NOT_SERVING)
     await asyncio.gather(grpc_server.start(), probes.start())
     if server.metrics_listen:
-        host, _, port = server.metrics_listen.rpartition(":")
-        start_http_server(int(port), host.strip("[]"))
+        metrics.serve(server.metrics_listen)
     log.info("listening", address=server.listen, services=names)
 
     watchers = [

@@ -6,8 +6,12 @@ from typing import Any
 
 import aioboto3
 from botocore.config import Config
+from prometheus_client import Counter
 
 from connectra_common.settings import S3Settings
+
+REQUESTS = Counter("connectra_s3_requests_total", "Requests, by operation and HTTP status.", ["operation", "status"])
+BYTES = Counter("connectra_s3_bytes_total", "Bytes of objects, `in` from the store and `out` to it.", ["direction"])
 
 CONNECT_TIMEOUT_SECONDS = 5
 READ_TIMEOUT_SECONDS = 60
@@ -33,7 +37,17 @@ async def client(settings: S3Settings) -> AsyncIterator[Any]:
     # None is the authorities this system trusts.
     verify = str(settings.ssl_ca_file) if settings.ssl_ca_file else None
     async with session.client("s3", endpoint_url=settings.endpoint_url, config=config, verify=verify) as s3:
+        s3.meta.events.register("after-call.s3", _count)
+        s3.meta.events.register("after-call-error.s3", _count_error)
         yield s3
+
+
+def _count(model: Any, http_response: Any, **_: Any) -> None:
+    REQUESTS.labels(model.name, http_response.status_code).inc()
+
+
+def _count_error(event_name: str, **_: Any) -> None:
+    REQUESTS.labels(event_name.rpartition(".")[2], "error").inc()
 
 
 async def ping(s3: Any, settings: S3Settings) -> None:

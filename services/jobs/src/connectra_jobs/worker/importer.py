@@ -15,6 +15,7 @@ from typing import Any
 import structlog
 from connectra.query.v1 import query_service_pb2 as pb
 from connectra.write.v1 import write_service_pb2
+from connectra_common import telemetry
 from connectra_common.server.metadata import CONSISTENCY_TOKEN
 
 from connectra_jobs import repository
@@ -202,7 +203,8 @@ class _Import:
             byte_start=batch.byte_start,
             byte_end=batch.byte_end,
         )
-        return await self._run.persist(lambda: self._deps.write.ImportBatch(request, timeout=BATCH_TIMEOUT_SECONDS))
+        with telemetry.trace("import batch", job=request.job_uuid, batch=number):
+            return await self._run.persist(lambda: self._deps.write.ImportBatch(request, timeout=BATCH_TIMEOUT_SECONDS))
 
     async def _ledger(self) -> write_service_pb2.GetImportProgressResponse:
         request = write_service_pb2.GetImportProgressRequest(job_uuid=self._run.job.uuid)

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 import structlog
 from botocore.exceptions import ClientError
+from connectra_common.storage.s3 import BYTES
 
 from connectra_jobs.worker import leftovers
 from connectra_jobs.worker.run import JobFailed, Run
@@ -78,6 +79,7 @@ async def read(run: Run, s3: Any, source: Source, offset: int) -> AsyncGenerator
         while offset < source.size:
             data = await run.persist(more)
             offset += len(data)
+            BYTES.labels("in").inc(len(data))
             yield data
     except ClientError as error:
         if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") in (404, 412, 416):
@@ -180,6 +182,7 @@ class Upload:
             )
         except ClientError as error:
             raise UploadLost("the upload is gone") if _code(error) == "NoSuchUpload" else error from None
+        BYTES.labels("out").inc(len(part))
         self._parts.append({"PartNumber": number, "ETag": sent["ETag"], "ChecksumCRC32": sent["ChecksumCRC32"]})
 
     async def _complete_multipart(self) -> None:

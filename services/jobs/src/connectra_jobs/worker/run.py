@@ -10,9 +10,11 @@ import aiohttp
 import grpc
 import structlog
 import tenacity
+from connectra_common import telemetry
 from connectra_common.errors import ConnectraError, DeadlineExceeded, Unavailable, from_exception
 from connectra_common.settings import JobsSettings
 from grpc_status import rpc_status
+from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from connectra_jobs import repository
@@ -22,6 +24,9 @@ from connectra_jobs.repository import Claim
 log = structlog.get_logger()
 
 T = TypeVar("T")
+
+ATTEMPTS = Counter("connectra_job_attempts_total", "Runs that ended, by outcome.", ["job_type", "outcome"])
+ROWS = Counter("connectra_job_rows_total", "Rows read by imports and written by exports.", ["job_type"])
 
 PROGRESS_INTERVAL_SECONDS = 0.5
 MAX_BACKOFF_SECONDS = 5.0
@@ -107,6 +112,7 @@ class Run:
         self._renewed = self._written = 0.0
         # When the run last got further than ever before, and how far that was.
         self._advanced, self._furthest = 0.0, 0
+        self._rows = int(self.progress.get("rows", 0))
 
     @property
     def job(self) -> Job:
@@ -156,6 +162,7 @@ class Run:
             LeaseLost, HandBack, Cancelled: no.
         """
         self.progress.update(progress)
+        self._count_rows(progress.get("rows", self._rows))
         self._raise_stop()
         now = time.monotonic()
         if (done := progress.get("bytes", 0)) > self._furthest:
@@ -218,8 +225,9 @@ class Run:
         async with self._lock:
             # Counted from before the question: the database's own clock starts later.
             asked = time.monotonic()
-            async with self._engine.begin() as connection:
-                cancel = await repository.renew(connection, self.claim, self.progress, self.settings.lease_seconds)
+            with telemetry.untraced():
+                async with self._engine.begin() as connection:
+                    cancel = await repository.renew(connection, self.claim, self.progress, self.settings.lease_seconds)
             if cancel is None:
                 self.stop(LeaseLost())
                 raise LeaseLost
@@ -230,24 +238,37 @@ class Run:
     async def complete(self, response: dict[str, Any]) -> bool:
         """Ends the run with success. False when the lease is lost."""
         async with self._lock, self._engine.begin() as connection:
-            return await repository.complete(connection, self.claim, self._number, response, self.progress)
+            ended = await repository.complete(connection, self.claim, self._number, response, self.progress)
+        return self._count_attempt("completed", ended)
 
     async def fail(self, error: str, response: dict[str, Any], *, cancelled: bool = False) -> bool:
         """Ends the run without. False when the lease is lost."""
         async with self._lock, self._engine.begin() as connection:
-            return await repository.fail(
+            ended = await repository.fail(
                 connection, self.claim, self._number, error, response, self.progress, cancelled=cancelled
             )
+        return self._count_attempt("cancelled" if cancelled else "failed", ended)
 
     async def hand_back(self) -> bool:
         """Gives the job to whoever takes it next. False when the lease is lost."""
         async with self._lock, self._engine.begin() as connection:
-            return await repository.hand_back(connection, self.claim, self.attempt, self.progress)
+            ended = await repository.hand_back(connection, self.claim, self.attempt, self.progress)
+        return self._count_attempt("handed_back", ended)
 
     @property
     def _number(self) -> int:
         assert self.attempt is not None
         return self.attempt
+
+    def _count_rows(self, rows: int) -> None:
+        # An export that begins again goes back.
+        ROWS.labels(self.job.job_type).inc(max(rows - self._rows, 0))
+        self._rows = rows
+
+    def _count_attempt(self, outcome: str, ended: bool) -> bool:
+        if ended:
+            ATTEMPTS.labels(self.job.job_type, outcome).inc()
+        return ended
 
     def _raise_stop(self) -> None:
         if self._stop is not None:

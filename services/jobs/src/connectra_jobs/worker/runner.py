@@ -17,6 +17,7 @@ from typing import Any
 import asyncpg
 import grpc
 import structlog
+from connectra_common import telemetry
 from connectra_common.db.engine import listener
 from connectra_common.errors import ConnectraError
 from connectra_common.settings import JobsSettings, PostgresSettings
@@ -30,7 +31,7 @@ from connectra_jobs.worker import leftovers
 from connectra_jobs.worker.deps import Deps
 from connectra_jobs.worker.exporter import run_export
 from connectra_jobs.worker.importer import run_import
-from connectra_jobs.worker.run import Cancelled, HandBack, JobFailed, LeaseLost, Run, describe, explain
+from connectra_jobs.worker.run import ATTEMPTS, Cancelled, HandBack, JobFailed, LeaseLost, Run, describe, explain
 
 log = structlog.get_logger()
 
@@ -126,7 +127,10 @@ class Runner:
             log.error("worker broke; the lease will run out", exc_info=error)
 
     async def _work(self, run: Run) -> None:
-        with structlog.contextvars.bound_contextvars(job=run.job.uuid, job_type=run.job.job_type):
+        job = run.job
+        # The job's uuid is its request id as well: by it the lines of the services that a run calls are found.
+        bound = structlog.contextvars.bound_contextvars(job=job.uuid, job_type=job.job_type, request_id=job.uuid)
+        with bound, telemetry.trace(f"job {job.job_type}", job=job.uuid):
             try:
                 await run.persist(run.start)
                 log.info("run started", attempt=run.attempt, worker=self.worker)
@@ -207,6 +211,7 @@ class Runner:
             try:
                 async with self._deps.engine.begin() as connection:
                     for item in await repository.sweep(connection):
+                        ATTEMPTS.labels(item.job.job_type, "lost").inc()
                         log.warning("lease expired", job=item.job.uuid, status=item.job.status, worker=item.worker)
             except Exception:
                 await asyncio.sleep(lease)

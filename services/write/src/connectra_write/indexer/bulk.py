@@ -6,6 +6,11 @@ from typing import Any
 
 import orjson
 from elasticsearch import ApiError, AsyncElasticsearch
+from prometheus_client import Counter
+
+REJECTED = Counter(
+    "connectra_elasticsearch_rejected_items_total", "Items of bulk requests not taken, by HTTP status.", ["status"]
+)
 
 # A request is cut here: Elasticsearch takes 100 MB at most, and less at a time is easier on its heap.
 MAX_CHARS = 8_000_000
@@ -70,6 +75,7 @@ async def _send(search: AsyncElasticsearch, actions: Sequence[str]) -> list[Resu
             "&filter_path=items.*.status,items.*.error.type,items.*.error.reason,items.*.error.caused_by.reason",
             headers={"content-type": "application/x-ndjson", "accept": "application/json"},
             body=("\n".join(actions) + "\n").encode(),
+            endpoint_id="bulk",
         )
     except ApiError as error:
         # A single item that cannot be read (an id of 600 bytes) spoils the whole request: halve until it stands alone.
@@ -79,7 +85,11 @@ async def _send(search: AsyncElasticsearch, actions: Sequence[str]) -> list[Resu
             return [Result(error.status_code, "request", _reason(error.body))]
         half = len(actions) // 2
         return [*await _send(search, actions[:half]), *await _send(search, actions[half:])]
-    return [_result(next(iter(item.values()))) for item in answer.body["items"]]
+    results = [_result(next(iter(item.values()))) for item in answer.body["items"]]
+    for result in results:
+        if not (result.done or result.conflict):
+            REJECTED.labels(result.status).inc()
+    return results
 
 
 def _parts(actions: Sequence[str]) -> Iterator[Sequence[str]]:

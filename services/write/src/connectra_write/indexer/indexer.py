@@ -13,6 +13,7 @@ What a killed process had claimed is freed by any other within a second (`indexe
 import asyncio
 import socket
 import time
+from collections import Counter as Count
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -20,12 +21,13 @@ from typing import Any
 
 import asyncpg
 import structlog
+from connectra_common import telemetry
 from connectra_common.db.engine import connect_options, listener
 from connectra_common.errors import from_exception
 from connectra_common.records.fields import ENTITIES
 from connectra_common.settings import PostgresSettings
 from elasticsearch import AsyncElasticsearch
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter, Gauge, Histogram
 
 from connectra_write.indexer import bulk
 from connectra_write.indexer.bulk import Document, Result
@@ -36,6 +38,11 @@ from connectra_write.notifier import CHANNEL
 log = structlog.get_logger()
 
 INDEXED = Counter("connectra_indexer_documents_total", "Documents settled, by outcome.", ["entity", "outcome"])
+LAG = Histogram(
+    "connectra_index_lag_seconds",
+    "Time from a change to its being in the index; of each batch, the longest.",
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 1800, 7200),
+)
 PENDING = Gauge("connectra_outbox_pending", "Outbox rows not yet in the index.")
 OLDEST = Gauge("connectra_outbox_oldest_seconds", "Age of the oldest of them.")
 DEAD = Gauge("connectra_dead_letters", "Documents that Elasticsearch refuses for good.")
@@ -162,7 +169,8 @@ class Indexer:
                 await self._idle(stopping, 0.05 if self._held else self._tuning.poll_seconds)
                 continue
             try:
-                again = await self._index(outbox, claims)
+                with telemetry.trace("index batch", documents=len(claims)):
+                    again = await self._index(outbox, claims)
             except BaseException:
                 self._unsettled += claims  # given back by the next lane that has a connection
                 raise
@@ -180,6 +188,7 @@ class Indexer:
 
     async def _index(self, outbox: OutboxRepository, claims: Sequence[Claim]) -> bool:
         """Brings claimed rows to the index and settles them. True when some could not be taken for now."""
+        began = time.monotonic()
         outcome = await self._send(outbox, claims)
         finished, busy = await self._fan_out(outbox, outcome.done)
         if finished:
@@ -196,6 +205,9 @@ class Indexer:
                 log.error("document refused", entity=claim.entity, uuid=claim.uuid, reason=reason)
                 dead.append(claim)
         _count("indexed", outcome.done)
+        if outcome.done:
+            oldest = max((claim.seen_at - claim.marked_at).total_seconds() for claim in outcome.done)
+            LAG.observe(oldest + time.monotonic() - began)
         _count("retried", [*outcome.again, *outcome.conflicts])
         _count("dead", dead)
         return bool(outcome.again)
@@ -299,11 +311,13 @@ class Indexer:
 
     async def _measure(self, outbox: OutboxRepository, stopping: asyncio.Event) -> None:
         while not stopping.is_set():
+            began = time.monotonic()
             pending, oldest, dead = await outbox.pending()
             PENDING.set(pending)
             OLDEST.set(oldest)
             DEAD.set(dead)
-            await _sleep(self._tuning.statistics_seconds, stopping)
+            # Counting millions takes a while: it may never be more than a twentieth of it.
+            await _sleep(max(self._tuning.statistics_seconds, 20 * (time.monotonic() - began)), stopping)
 
 
 def _sort(outcome: _Outcome, claim: Claim, live: Result, building: Result | None) -> None:
@@ -323,8 +337,8 @@ def _sort(outcome: _Outcome, claim: Claim, live: Result, building: Result | None
 
 
 def _count(outcome: str, claims: Iterable[Claim]) -> None:
-    for claim in claims:
-        INDEXED.labels(claim.entity, outcome).inc()
+    for entity, number in Count(claim.entity for claim in claims).items():
+        INDEXED.labels(entity, outcome).inc(number)
 
 
 async def _sleep(seconds: float, stopping: asyncio.Event) -> None:

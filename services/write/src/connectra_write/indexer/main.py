@@ -3,11 +3,17 @@
 import asyncio
 from dataclasses import dataclass
 
-from connectra_common import logging
 from connectra_common.db.engine import create_engine, ping
 from connectra_common.search.client import create_client
-from connectra_common.server.process import Process, run
-from connectra_common.settings import AppSettings, ElasticsearchSettings, PostgresSettings, ServerSettings, load
+from connectra_common.server.process import Process, begin, run
+from connectra_common.settings import (
+    AppSettings,
+    ElasticsearchSettings,
+    PostgresSettings,
+    ServerSettings,
+    TracingSettings,
+    load,
+)
 
 from connectra_write.indexer.indexer import Indexer
 
@@ -17,6 +23,7 @@ class Settings:
     """All that the process reads."""
 
     app: AppSettings
+    tracing: TracingSettings
     server: ServerSettings
     postgres: PostgresSettings
     elasticsearch: ElasticsearchSettings
@@ -43,5 +50,5 @@ async def serve(settings: Settings) -> None:
 def main() -> None:
     """Entry point."""
     settings = load(Settings)
-    logging.configure(settings.app, "indexer")
+    begin(settings.app, settings.tracing, "indexer")
     asyncio.run(serve(settings))

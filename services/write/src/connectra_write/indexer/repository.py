@@ -36,6 +36,7 @@ class Claim:
     # Last number of outbox_seq, and the time, when it was claimed: marks that it does not cover are younger.
     seen_seq: int
     seen_at: datetime
+    marked_at: datetime
 
     @property
     def key(self) -> tuple[str, str]:
@@ -95,7 +96,7 @@ class OutboxRepository:
                      ORDER BY first_seq LIMIT $2 FOR UPDATE SKIP LOCKED) free
                WHERE o.entity = free.entity AND o.uuid = free.uuid
                RETURNING o.entity, o.uuid, o.row_id, o.generation, o.first_seq, o.fan_out, o.fan_out_after,
-                         o.fan_out_generation, o.attempts, (SELECT last_value FROM outbox_seq), now()""",
+                         o.fan_out_generation, o.attempts, (SELECT last_value FROM outbox_seq), now(), o.marked_at""",
             *(me, limit, lease_seconds),
         )
         return [Claim(*row) for row in rows]

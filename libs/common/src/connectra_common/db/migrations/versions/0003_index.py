@@ -6,7 +6,7 @@ from typing import cast
 from alembic import op
 from sqlalchemy import AdaptedConnection
 
-revision = "0004"
+revision = "0003"
 down_revision = "0002"
 
 

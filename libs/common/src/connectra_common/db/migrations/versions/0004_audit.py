@@ -6,8 +6,8 @@ from typing import cast
 from alembic import op
 from sqlalchemy import AdaptedConnection
 
-revision = "0005"
-down_revision = "0004"
+revision = "0004"
+down_revision = "0003"
 
 
 def upgrade() -> None:

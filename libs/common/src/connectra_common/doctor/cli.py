@@ -1,0 +1,123 @@
+"""The command: reads the settings, has everything looked at, prints it."""
+
+import asyncio
+import json
+import logging
+import os
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import asdict
+from importlib.metadata import entry_points
+from typing import Annotated, TypeVar
+
+import typer
+from pydantic import ValidationError
+
+from connectra_common.db.engine import create_engine
+from connectra_common.doctor import checks
+from connectra_common.doctor.finding import Check, Finding, Level, fail, ok
+from connectra_common.errors import from_exception
+from connectra_common.search.client import create_client
+from connectra_common.settings import (
+    ElasticsearchSettings,
+    PeerSettings,
+    PostgresSettings,
+    S3Settings,
+    Settings,
+    problems,
+)
+from connectra_common.storage import s3
+
+LOCAL_ENVIRONMENTS = "connectra.environments"
+"""Group of entry points: functions that return the variables of an installation that runs on this machine, or None."""
+CHECK_SECONDS = 60
+_MARKS = {Level.OK: typer.colors.GREEN, Level.WARN: typer.colors.YELLOW, Level.FAIL: typer.colors.RED}
+
+S = TypeVar("S", bound=Settings)
+
+
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of lines.")] = False,
+) -> None:
+    """Look whether everything is as it must be, and say what to do where it is not. Exit code 1 if something is broken."""
+    logging.disable(logging.CRITICAL)  # what is wrong is said by the findings
+    _find_local()
+    findings = asyncio.run(examine())
+    worst = max((finding.level for finding in findings), key=list(Level).index)
+    if as_json:
+        typer.echo(json.dumps({"status": worst, "checks": [asdict(finding) for finding in findings]}, indent=2))
+    else:
+        for finding in findings:
+            mark = typer.style(f"{finding.level:<5}", fg=_MARKS[finding.level])
+            typer.echo(f"{mark} {finding.check:<28} {finding.message}")
+            if finding.advice:
+                typer.echo(f"{'':<34} → {finding.advice}")
+    raise typer.Exit(1 if worst is Level.FAIL else 0)
+
+
+async def examine() -> list[Finding]:
+    """All findings, in a fixed order: settings, stores, what is in them, services."""
+    findings: list[Finding] = []
+    postgres = _read(PostgresSettings, findings)
+    elasticsearch = _read(ElasticsearchSettings, findings)
+    store, peers = _read(S3Settings, findings), _read(PeerSettings, findings)
+    if not findings:
+        findings.append(ok("settings", "complete"))
+    async with AsyncExitStack() as stack:
+        engine = search = None
+        if postgres:
+            engine = create_engine(postgres, "doctor")
+            stack.push_async_callback(engine.dispose)
+            findings += await _look("postgres", "mend PG_DB_*, or start it", lambda: checks.postgres(engine))
+        if elasticsearch:
+            search = create_client(elasticsearch)
+            stack.push_async_callback(search.close)
+            findings += await _look(
+                "elasticsearch",
+                "mend ELASTICSEARCH_*, or start it",
+                lambda: checks.elasticsearch(search, elasticsearch),
+            )
+        if store:
+            client = await stack.enter_async_context(s3.client(store))
+            findings += await _look(
+                "s3", "mend S3_*, make the bucket, or start it", lambda: checks.store(client, store)
+            )
+        sound = {finding.check for finding in findings if finding.level is not Level.FAIL}
+        if engine and "migrations" in sound:
+            findings += await _look("outbox", "see docs/operations.md", lambda: checks.queues(engine))
+            if search and "elasticsearch" in sound:
+                findings += await _look("drift", "see docs/operations.md", lambda: checks.drift(engine, search))
+        if peers:
+            findings += await _look("services", "see docs/operations.md", lambda: checks.services(peers))
+    return findings
+
+
+def _read(model: type[S], findings: list[Finding]) -> S | None:
+    try:
+        return model()
+    except ValidationError as error:
+        advice = "docs/operations.md says where settings come from"
+        findings += [fail("settings", line.removeprefix("settings: "), advice) for line in problems(error)]
+        return None
+
+
+async def _look(check: str, advice: str, look: Check) -> list[Finding]:
+    """The findings of a check; what keeps it from looking is one of them."""
+    found: list[Finding] = []
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            async for finding in look():
+                found.append(finding)
+    except Exception as error:  # noqa: BLE001 - that is what we are here to tell
+        found.append(fail(check, f"{from_exception(error).message} ({type(error).__name__})", advice))
+    return found
+
+
+def _find_local() -> None:
+    """Without any setting of a store in the environment: those of what runs on this machine."""
+    if any(name.startswith(("PG_DB_", "ELASTICSEARCH_", "S3_")) for name in os.environ):
+        return
+    for entry in entry_points(group=LOCAL_ENVIRONMENTS):
+        find: Callable[[], dict[str, str] | None] = entry.load()
+        for name, value in (find() or {}).items():
+            os.environ.setdefault(name, value)
