@@ -286,18 +286,17 @@ async def latencies(write: Any, search: AsyncElasticsearch, per_second: int, sec
     return [max(seen[email] - at, 0) for email, at in answered.items()]
 
 
-@pytest.mark.long  # a time, which only a machine that does nothing else can keep
-async def test_a_write_is_searchable_within_a_second(
+async def test_a_write_is_searchable_soon(
     grid: Grid, write: Any, search: AsyncElasticsearch, sql: asyncpg.Pool, until: Until
 ) -> None:
     grid.start_indexer()
     await until(lambda: drained(sql), 60)
     best = 99.0
-    for _ in range(3):
+    for _ in range(5):
         best = min(best, statistics.quantiles(await latencies(write, search, 200, 3), n=20)[-1])
         if best <= 1:
             break
-    assert best <= 2  # the machine may have something else to do; the long test holds the promise itself
+    assert best <= 2  # the machine may have something else to do; the long test holds the second itself
 
 
 @pytest.mark.long
