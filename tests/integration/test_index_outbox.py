@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 from connectra_common.records.fields import COMPANY, CONTACT
-from connectra_write.indexer.repository import LOCK_TIMEOUT, Claim, OutboxRepository
+from connectra_write.indexer.repository import SESSION, Claim, OutboxRepository
 
 LEASE = 30.0
 
@@ -18,7 +18,7 @@ def uuid(number: int) -> str:
 @pytest.fixture
 async def second(empty_database: str, database: asyncpg.Connection) -> AsyncIterator[asyncpg.Connection]:
     """Another connection to the same database, as an indexer has it."""
-    connection = await asyncpg.connect(empty_database, server_settings={"lock_timeout": LOCK_TIMEOUT})
+    connection = await asyncpg.connect(empty_database, server_settings=SESSION)
     yield connection
     await connection.close()
 
@@ -246,3 +246,22 @@ async def test_a_truncated_table_is_heard_by_the_contacts_too(database: asyncpg.
     assert after.version > before.version
     (deleted,), _ = await outbox.documents(COMPANY, [uuid(99)])
     assert deleted.source is None
+
+
+async def test_what_the_planner_believes_of_the_outbox_does_not_matter(
+    database: asyncpg.Connection, second: asyncpg.Connection
+) -> None:
+    # Vacuumed while it was empty, as far as it is known it has no rows; and it has the pages of many.
+    await database.execute(
+        "INSERT INTO outbox (entity, uuid) SELECT 'contact', 'old ' || n FROM generate_series(1, 40000) n"
+    )
+    await database.execute("DELETE FROM outbox WHERE uuid <> 'old 40000'")
+    await database.execute("VACUUM ANALYZE outbox")
+    await database.execute("DELETE FROM outbox")
+    outbox = OutboxRepository(second)
+    for start in range(0, 12_000, 2_000):
+        await add_contacts(database, *range(start, start + 2_000))
+        async with asyncio.timeout(20):
+            await outbox.release(await claims_of(outbox, 2_000), 0)
+            assert await outbox.done(await claims_of(outbox, 2_000)) == []
+        assert await left(database) == set()

@@ -32,7 +32,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from connectra_write.indexer import bulk
 from connectra_write.indexer.bulk import Document, Result
 from connectra_write.indexer.documents import BUILDING_SUFFIX
-from connectra_write.indexer.repository import LOCK_TIMEOUT, Claim, OutboxRepository
+from connectra_write.indexer.repository import SESSION, Claim, OutboxRepository
 from connectra_write.notifier import CHANNEL
 
 log = structlog.get_logger()
@@ -114,7 +114,7 @@ class Indexer:
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[asyncpg.Connection]:
         options = connect_options(self._postgres, "indexer")
-        options["server_settings"] = {**options["server_settings"], "lock_timeout": LOCK_TIMEOUT}
+        options["server_settings"] = {**options["server_settings"], **SESSION}
         connection = await asyncpg.connect(self._postgres.dsn(), command_timeout=60, **options)
         try:
             yield connection

@@ -1,7 +1,7 @@
 """All SQL of the indexer beside the documents: claiming, settling, fan-out.
 
 Transactions are short; no lock is held while Elasticsearch works. Rows that a writer holds are skipped, or waited for so briefly
-(`LOCK_TIMEOUT`) that in a deadlock with a writer it is never the writer who loses.
+(`SESSION`) that in a deadlock with a writer it is never the writer who loses.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,8 +15,14 @@ from connectra_common.records.fields import ENTITIES, Entity
 from connectra_write.indexer import documents
 from connectra_write.indexer.bulk import Document
 
-# Shorter than PostgreSQL's deadlock_timeout of one second.
-LOCK_TIMEOUT = "500ms"
+# Of a session of the indexer. The outbox is empty one moment and has thousands of rows the next, and what the planner knows of it is
+# of some other moment: left to choose it has joined every row with every claim, for minutes. So rows are looked up by key and locked by one
+# statement, planned when it runs, and changed by another that has their places (ctid), which cannot move while they are locked.
+SESSION = {
+    "lock_timeout": "500ms",  # shorter than PostgreSQL's deadlock_timeout of one second
+    "plan_cache_mode": "force_custom_plan",
+    "enable_seqscan": "off",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +79,8 @@ class OutboxRepository:
                 "SELECT pg_try_advisory_lock($1, $2)", locks.LIVING_INDEXER, row["id"]
             ):
                 continue
-            await self._connection.execute(
-                """UPDATE outbox o SET claimed_until = NULL, claimed_by = NULL
-                   FROM (SELECT entity, uuid FROM outbox WHERE claimed_by = $1
-                         ORDER BY entity, uuid FOR UPDATE SKIP LOCKED) theirs
-                   WHERE o.entity = theirs.entity AND o.uuid = theirs.uuid""",
-                row["id"],
-            )
+            theirs = "SELECT ctid FROM outbox WHERE claimed_by = $1 ORDER BY entity, uuid FOR UPDATE SKIP LOCKED"
+            await self._change("UPDATE outbox SET claimed_until = NULL, claimed_by = NULL", theirs, row["id"])
             # What a writer holds just now is looked for again.
             gone = "DELETE FROM indexers WHERE id = $1 AND NOT EXISTS (SELECT FROM outbox WHERE claimed_by = $1)"
             await self._connection.execute(gone, row["id"])
@@ -89,16 +90,20 @@ class OutboxRepository:
 
     async def claim(self, me: int, limit: int, lease_seconds: float) -> list[Claim]:
         """The oldest rows nobody works on."""
-        rows = await self._connection.fetch(
-            """UPDATE outbox o
-               SET claimed_by = $1, claimed_until = now() + make_interval(secs => $3), attempts = o.attempts + 1
-               FROM (SELECT entity, uuid FROM outbox WHERE claimed_until IS NULL OR claimed_until < now()
-                     ORDER BY first_seq LIMIT $2 FOR UPDATE SKIP LOCKED) free
-               WHERE o.entity = free.entity AND o.uuid = free.uuid
-               RETURNING o.entity, o.uuid, o.row_id, o.generation, o.first_seq, o.fan_out, o.fan_out_after,
-                         o.fan_out_generation, o.attempts, (SELECT last_value FROM outbox_seq), now(), o.marked_at""",
-            *(me, limit, lease_seconds),
-        )
+        free = """SELECT ctid FROM outbox WHERE claimed_until IS NULL OR claimed_until < now()
+                  ORDER BY first_seq LIMIT $1 FOR UPDATE SKIP LOCKED"""
+        async with self._connection.transaction():
+            places = await self._places(free, limit)
+            if not places:
+                return []
+            rows = await self._connection.fetch(
+                """UPDATE outbox
+                   SET claimed_by = $2, claimed_until = now() + make_interval(secs => $3), attempts = attempts + 1
+                   WHERE ctid = ANY($1::tid[])
+                   RETURNING entity, uuid, row_id, generation, first_seq, fan_out, fan_out_after,
+                             fan_out_generation, attempts, (SELECT last_value FROM outbox_seq), now(), marked_at""",
+                *(places, me, lease_seconds),
+            )
         return [Claim(*row) for row in rows]
 
     async def documents(self, entity: Entity, uuids: Sequence[str]) -> tuple[list[Document], bool]:
@@ -112,44 +117,38 @@ class OutboxRepository:
         """
         arrays = _arrays(claims)
         async with self._connection.transaction():
-            status = await self._connection.execute(
-                f"""DELETE FROM outbox o USING ({_MINE} FOR UPDATE OF o SKIP LOCKED) gone
-                    WHERE o.entity = gone.entity AND o.uuid = gone.uuid""",
-                *arrays,
-            )
+            settled = await self._change("DELETE FROM outbox", _mine("FOR UPDATE SKIP LOCKED"), *arrays)
             await self._connection.execute(
                 """DELETE FROM dead_letters d USING unnest($1::text[], $2::text[]) AS c (entity, uuid)
                    WHERE d.entity = c.entity AND d.uuid = c.uuid""",
                 *arrays[:2],
             )
-        if int(status.rpartition(" ")[2]) == len(claims):
+        if settled == len(claims):
             return []
-        await self._connection.execute(
-            """UPDATE outbox o SET first_seq = m.seen_seq, marked_at = m.seen_at
-               FROM (SELECT o.entity, o.uuid, c.seen_seq, c.seen_at FROM outbox o
-                     JOIN unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::timestamptz[])
-                            AS c (entity, uuid, row_id, generation, seen_seq, seen_at)
-                       ON o.entity = c.entity AND o.uuid = c.uuid AND o.row_id = c.row_id
-                      AND o.generation > c.generation AND o.first_seq < c.seen_seq
-                      -- A mark by fan-out is as old as the company's, however late it comes.
-                      AND (o.entity = 'company' OR o.fan_out_generation <= c.generation)
-                     ORDER BY o.entity, o.uuid FOR UPDATE OF o SKIP LOCKED) m
-               WHERE o.entity = m.entity AND o.uuid = m.uuid""",
-            *arrays,
-            [c.seen_seq for c in claims],
-            [c.seen_at for c in claims],
+        seen_seq, seen_at = min(c.seen_seq for c in claims), min(c.seen_at for c in claims)
+        await self._change(
+            "UPDATE outbox SET first_seq = $2, marked_at = $3",
+            """SELECT o.ctid
+               FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[]) AS c (entity, uuid, row_id, generation),
+                    LATERAL (SELECT ctid FROM outbox
+                             WHERE entity = c.entity AND uuid = c.uuid AND row_id = c.row_id
+                               AND generation > c.generation AND first_seq < $5
+                               -- A mark by fan-out is as old as the company's, however late it comes.
+                               AND (entity = 'company' OR fan_out_generation <= c.generation)
+                             FOR UPDATE SKIP LOCKED) o""",
+            *(*arrays, seen_seq),
+            values=(seen_seq, seen_at),
         )
-        held = {(row["entity"], row["uuid"]) for row in await self._connection.fetch(_MINE, *arrays)}
+        held = {(row["entity"], row["uuid"]) for row in await self._connection.fetch(_mine("OFFSET 0"), *arrays)}
         return [claim for claim in claims if claim.key in held]
 
     async def release(self, claims: Sequence[Claim], after_seconds: float) -> None:
         """Gives rows back, to be claimed again after a while. One that has been marked again is free already."""
-        await self._connection.execute(
-            f"""UPDATE outbox o SET claimed_until = now() + make_interval(secs => $5), claimed_by = NULL
-                FROM ({_MINE} ORDER BY o.entity, o.uuid FOR UPDATE OF o SKIP LOCKED) mine
-                WHERE o.entity = mine.entity AND o.uuid = mine.uuid""",
+        await self._change(
+            "UPDATE outbox SET claimed_until = now() + make_interval(secs => $2), claimed_by = NULL",
+            _mine("FOR UPDATE SKIP LOCKED"),
             *_arrays(claims),
-            after_seconds,
+            values=(after_seconds,),
         )
 
     async def bury(self, claim: Claim, reason: str) -> bool:
@@ -245,21 +244,33 @@ class OutboxRepository:
 
     async def fanned_out(self, claims: Sequence[Claim]) -> None:
         """Notes that the contacts of companies are marked, for rows that stay because they were marked again for other reasons."""
-        await self._connection.execute(
-            """UPDATE outbox o SET fan_out = false
-               FROM (SELECT o.uuid FROM outbox o JOIN unnest($1::text[], $2::bigint[], $3::bigint[])
-                            AS c (uuid, row_id, fan_out_generation)
-                       ON o.entity = 'company' AND o.uuid = c.uuid
-                      AND o.row_id = c.row_id AND o.fan_out_generation = c.fan_out_generation
-                     ORDER BY o.uuid FOR UPDATE OF o SKIP LOCKED) walked
-               WHERE o.entity = 'company' AND o.uuid = walked.uuid""",
-            *([c.uuid for c in claims], [c.row_id for c in claims], [c.fan_out_generation for c in claims]),
+        ordered = _ordered(claims)
+        await self._change(
+            "UPDATE outbox SET fan_out = false",
+            """SELECT o.ctid FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS c (uuid, row_id, fan_out_generation),
+                    LATERAL (SELECT ctid FROM outbox
+                             WHERE entity = 'company' AND uuid = c.uuid
+                               AND row_id = c.row_id AND fan_out_generation = c.fan_out_generation
+                             FOR UPDATE SKIP LOCKED) o""",
+            *([c.uuid for c in ordered], [c.row_id for c in ordered], [c.fan_out_generation for c in ordered]),
         )
 
     async def pending(self) -> tuple[int, float, int]:
         """Outbox rows, age of the oldest in seconds, dead letters."""
         row = await self._connection.fetchrow(PENDING)
         return row[0], row[1], row[2]
+
+    async def _places(self, select: str, *arguments: object) -> list[object]:
+        """Places of outbox rows, which the statement locks."""
+        return [row[0] for row in await self._connection.fetch(select, *arguments)]
+
+    async def _change(self, change: str, select: str, *arguments: object, values: Sequence[object] = ()) -> int:
+        """Locks the outbox rows of `select` and changes them; `values` are the change's parameters from $2 on. Returns how many."""
+        async with self._connection.transaction():
+            places = await self._places(select, *arguments)
+            if places:
+                await self._connection.execute(f"{change} WHERE ctid = ANY($1::tid[])", places, *values)
+        return len(places)
 
 
 PENDING = """
@@ -270,11 +281,16 @@ PENDING = """
 RAISE_VERSIONS = """
     SELECT setval('row_version_seq', $1::bigint + 1000000) WHERE $1::bigint >= (SELECT last_value FROM row_version_seq)"""
 
-# Rows that are as they were when they were claimed.
-_MINE = """
-    SELECT o.entity, o.uuid FROM outbox o
-    JOIN unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[]) AS c (entity, uuid, row_id, generation)
-      ON o.entity = c.entity AND o.uuid = c.uuid AND o.row_id = c.row_id AND o.generation = c.generation"""
+
+def _mine(end: str) -> str:
+    """Rows that are as they were when they were claimed, each looked up by its key, in the order of the claims."""
+    return f"""
+        SELECT o.ctid, o.entity, o.uuid
+        FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[]) AS c (entity, uuid, row_id, generation),
+             LATERAL (SELECT ctid, entity, uuid FROM outbox
+                      WHERE entity = c.entity AND uuid = c.uuid AND row_id = c.row_id AND generation = c.generation
+                      {end}) o"""
+
 
 # A contact that was changed by the transaction that changed its company is marked itself, and nobody sees the one without the other.
 _APART = "t.xmin <> c.xmin"
@@ -289,6 +305,11 @@ _REMARK = """
         WHERE outbox.claimed_until IS NOT NULL OR outbox.first_seq > excluded.first_seq"""
 
 
+def _ordered(claims: Iterable[Claim]) -> list[Claim]:
+    """In the order in which everybody locks rows."""
+    return sorted(claims, key=lambda claim: claim.key)
+
+
 def _arrays(claims: Iterable[Claim]) -> tuple[list[str], list[str], list[int], list[int]]:
-    kept = list(claims)
+    kept = _ordered(claims)
     return [c.entity for c in kept], [c.uuid for c in kept], [c.row_id for c in kept], [c.generation for c in kept]
