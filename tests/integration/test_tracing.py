@@ -18,6 +18,7 @@ import httpx
 import psutil
 import pytest
 from connectra_local import ready
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as pb
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc as pb_grpc
 
@@ -117,6 +118,14 @@ async def traced(stack: Any, collector: tuple[Collector, str], tmp_path: Path) -
     await asyncio.to_thread(started.stop)
 
 
+async def serving(address: str) -> None:
+    # Not `ready.grpc`: grpclib's health messages cannot be loaded beside those of grpcio.
+    async with grpc.aio.insecure_channel(address) as channel:
+        request = health_pb2.HealthCheckRequest(service="readiness")
+        answer = await health_pb2_grpc.HealthStub(channel).Check(request, timeout=3)
+    assert answer.status == health_pb2.HealthCheckResponse.SERVING
+
+
 async def ready_at(probe: Callable[[], Any]) -> None:
     async def check() -> bool:
         try:
@@ -134,7 +143,7 @@ async def test_a_search_is_one_trace_from_the_gateway_to_both_engines(
     mark = word()
     token = (await write.ImportBatch(batch(str(uuid4()), 0, row(mark, 1)))).consistency_token
     query = traced.start("query")
-    await ready_at(lambda: ready.grpc(query))
+    await ready_at(lambda: serving(query))
     gateway = f"http://{traced.start('gateway', QUERY_ADDRESS=query)}"
     await ready_at(lambda: ready.http(f"{gateway}/health"))
 
@@ -190,7 +199,7 @@ async def test_a_batch_of_an_import_is_one_trace_from_the_worker_to_the_database
         (await store.put(upload["upload_url"], content=f"email\na@{mark}.example\nbad".encode())).raise_for_status()
     # A database of their own: else the workers of the stack would take the job.
     write = traced.start("write", PG_DB_CONNECTION=empty_database, LOG_LEVEL="DEBUG")
-    await ready_at(lambda: ready.grpc(write))
+    await ready_at(lambda: serving(write))
     traced.start("first_time", PG_DB_CONNECTION=empty_database, WRITE_ADDRESS=write)
     database = await asyncpg.connect(empty_database)
     try:
