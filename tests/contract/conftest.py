@@ -73,7 +73,7 @@ def run_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunGateway
             )
         gateway = Gateway(process, f"http://{listen}", f"http://{admin}", folder / "state", folder / "log")
         running.append(process)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while not _ready(gateway):
             if process.poll() is not None or time.monotonic() > deadline:
                 pytest.fail(f"the gateway did not start:\n{gateway.log.read_text()}")

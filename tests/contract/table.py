@@ -6,7 +6,7 @@ examples of the OpenAPI document are made from it.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
@@ -16,8 +16,8 @@ from connectra_gateway.replies import Reply, replies
 
 Json = dict[str, Any]
 JSON, ERROR_JSON = "application/json; charset=utf-8", "application/json"
-# Of the gateway that the rows `too large` are sent through.
-SMALL_REQUEST_BYTES = 20_000
+# Of the gateways that the rows go through.
+MAX_REQUEST_BYTES = 20_000
 
 
 class Like:
@@ -63,7 +63,7 @@ class Row:
         headers: what else is sent.
         shows: headers of the answer, beside content-type and x-request-id, which every answer has.
         given: what is there before: `company`, `contact`, or a `job` by its status.
-        through: which gateway: `open`, `small` (takes small requests), `away` (services down), `slow` (services that never
+        through: which gateway: `open`, `away` (services down), `slow` (services that never
             answer), `spent` (limit used up).
         lacks: right that the caller's key does not have; `key`: it has no key.
     """
@@ -125,7 +125,7 @@ def fixed(status: int) -> Json:
     return body
 
 
-_REPLIES: dict[int, Reply] = {reply.status: reply for reply in replies(SMALL_REQUEST_BYTES)}
+_REPLIES: dict[int, Reply] = {reply.status: reply for reply in replies(MAX_REQUEST_BYTES)}
 
 PAGE_SIZE = (
     "ERR_PAGE_SIZE_EXCEEDED: the requested page size surpasses the maximum allowed limit; "
@@ -508,6 +508,27 @@ def health() -> Iterator[Row]:
 
 UNKNOWN_PATHS = ("/", "/nothing", "/v2/companies", "/companies/a/b", "/common/jobs/a/b", "/favicon.ico", "/admin/")
 # The body may be absent there, and is `{}` then.
+# The case in which a key for repeating a request is one of another request.
+USED_KEY = error("CONFLICT", "this Idempotency-Key was used with another request")
+
+
+def with_used_keys(found: list[Row]) -> Iterator[Row]:
+    """For each path that takes an Idempotency-Key: its success, with the key of another request."""
+    seen = set()
+    for row in found:
+        if (
+            row.method.startswith(("Create", "Upsert", "BatchUpsert"))
+            and row.body
+            and row.status < 300
+            and row.call not in seen
+        ):
+            seen.add(row.call)
+            headers = {"idempotency-key": "used-{n}"}
+            yield replace(
+                row, case="key of another request", status=409, answer=USED_KEY, headers=headers, shows={}, given="key"
+            )
+
+
 BODY_OPTIONAL = ("ListCompanies", "ListContacts", "CountCompanies", "CountContacts", "ListJobs")
 # No JSON of a body is read there.
 BODY_UNREAD = ("CancelJob", "RetryJob")
@@ -552,7 +573,7 @@ def _common(binding: descriptors.Binding, right: str, verbs: list[str]) -> Itera
     yield Row(method, "service too slow", call, 504, fixed(504), body, through="slow")
     if body is None:
         return
-    yield Row(method, "too large", call, 413, fixed(413), b" " * (SMALL_REQUEST_BYTES + 1), through="small")
+    yield Row(method, "too large", call, 413, fixed(413), b" " * (MAX_REQUEST_BYTES + 1))
     if method in BODY_UNREAD:
         return
     yield Row(
@@ -585,7 +606,8 @@ def rows() -> list[Row]:
     found = [*health()]
     for entity in (COMPANY, CONTACT):
         found += [*queries(entity), *one_record(entity), *new_record(entity), *many_records(entity)]
-    return [*found, *filters(), *csv_rows(), *jobs(), *of_every_path()]
+    found += [*filters(), *csv_rows(), *jobs()]
+    return [*found, *with_used_keys(found), *of_every_path()]
 
 
 def template(call: str) -> str:
