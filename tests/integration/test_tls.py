@@ -194,6 +194,7 @@ async def test_a_service_serves_only_those_whose_certificate_it_trusts_and_the_g
         "GATEWAY_ADMIN_LISTEN": f"127.0.0.1:{ports['gateway_admin']}",
         "GATEWAY_STATE_DIR": str(tmp_path),
         "API_KEY": "a-key-of-the-test",
+        "MAX_REQUESTS_PER_MINUTE": "60000",
     }
     with process(environment, "connectra-write"), process(environment, "connectra-gateway", "run"):
         serving = health_pb2.HealthCheckResponse.SERVING

@@ -19,7 +19,11 @@ def test_an_empty_body_is_an_empty_object_unless_one_is_required() -> None:
 
 
 def test_whole_numbers_keep_every_digit() -> None:
-    assert read_json(body(b"[9223372036854775807, 1.5]")) == [9223372036854775807, 1.5]
+    assert read_json(body(b"[9223372036854775808, 1.5]")) == [9223372036854775808, 1.5]
+
+
+def test_a_character_of_two_escapes_is_one() -> None:
+    assert read_json(body(rb'["\ud83d\ude00"]')) == ["\U0001f600"]
 
 
 @pytest.mark.parametrize(
@@ -31,6 +35,7 @@ def test_whole_numbers_keep_every_digit() -> None:
         (b"[-Infinity]", "-Infinity, which is not JSON"),
         (b'{"a": "\xff"}', "not UTF-8: byte 7"),
         (b"[" * 100_000, "nested too deeply"),
+        (rb'{"a": ["\ud83d\ude00", "x\uDE00"]}', r"has \ude00 alone, which is half of a character"),
         (b"{} x", "Extra data at line 1, column 4"),
     ],
 )

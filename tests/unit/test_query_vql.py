@@ -156,6 +156,8 @@ def test_the_boolean_tree_nests_and_joins_where() -> None:
         ({"page": 11}, "ERR_PAGE_OUT_OF_RANGE"),
         ({"offset": 1000}, "ERR_PAGE_OUT_OF_RANGE"),
         ({"limit": "3"}, "limit: input should be a valid integer"),
+        ({"cursor": [2**63, "u"]}, "is no value of created_at"),
+        ({"where": {"keyword_match": {"must": {"email": 2**63}}}}, "is beyond 64 bits"),
         ({"cursor": ["a"]}, "cursor: has 1 values; this order gives 2"),
         ({"cursor": ["1", "u"], "page": 2}, "cannot be given together with page"),
         ({"filters": {"field": "stage", "operator": "is", "value": 1}}, "filters.operator: input should be 'eq'"),

@@ -90,11 +90,11 @@ def _cursor_value(value: Scalar | None, name: str, fields: dict[str, Field]) -> 
     index = Index.LONG if name == "_score" else fields[name.removesuffix(".keyword")].index
     if index not in (Index.LONG, Index.DATE):
         return None if value is None else str(value)
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
+    if isinstance(value, str) and value.lstrip("-").isdecimal():
+        value = int(value)
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and -(2**63) <= value < 2**63:
         return value
     if isinstance(value, str):
-        if value.lstrip("-").isdecimal():
-            return int(value)
         if index is Index.DATE and is_date(value):
             return value
         with suppress(ValueError):

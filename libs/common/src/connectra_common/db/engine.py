@@ -1,5 +1,6 @@
 """Connections to PostgreSQL: SQLAlchemy Core over asyncpg."""
 
+import json
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -51,7 +52,7 @@ def create_engine(settings: PostgresSettings, process: str) -> AsyncEngine:
         pool_recycle=1800,
         echo=settings.debug,
         hide_parameters=not settings.debug,
-        json_serializer=lambda value: orjson.dumps(value).decode(),
+        json_serializer=json.dumps,  # takes numbers beyond 64 bits as well, as jsonb does
         json_deserializer=orjson.loads,
         connect_args=connect_options(settings, process),
     )

@@ -1,6 +1,7 @@
 """The REST door: JSON bodies in and out as google.api.HttpBody."""
 
 import json
+import re
 from typing import Any
 
 import grpc
@@ -16,7 +17,7 @@ def read_json(body: HttpBody, *, required: bool = False) -> Any:
     """The body's JSON value; an empty body is `{}` unless `required`.
 
     Raises:
-        BadRequest: not JSON (with the position), a key twice in one object, NaN or Infinity, or empty when required.
+        BadRequest: not JSON (with the position), a key twice in one object, NaN or Infinity, half a character, or empty when required.
     """
     try:
         text = body.data.decode()
@@ -25,7 +26,10 @@ def read_json(body: HttpBody, *, required: bool = False) -> Any:
                 raise BadRequest("the request body is empty; a JSON document is required")
             return {}
         # Not the fastest parser: the one that shows every key to us, of which another would silently keep the last.
-        return json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
+        value = json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
+        if _SURROGATE.search(text):
+            _check_characters(value)
+        return value
     except UnicodeDecodeError as error:
         raise BadRequest(f"the request body is not UTF-8: byte {error.start}", details={"byte": error.start}) from None
     except json.JSONDecodeError as error:
@@ -35,6 +39,18 @@ def read_json(body: HttpBody, *, required: bool = False) -> Any:
         ) from None
     except RecursionError:
         raise BadRequest("the request body is nested too deeply") from None
+
+
+# Escapes as which half a character can be written; no store takes one.
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+def _check_characters(value: object) -> None:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        half = f"\\u{ord(error.object[error.start]):04x}"
+        raise BadRequest(f"the request body has {half} alone, which is half of a character") from None
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -179,6 +179,8 @@ def _bad_value(value: Scalar, field: Field) -> str | None:
     elif field.index is Index.DATE:
         if not isinstance(value, str) or not is_date(value):
             return f"{_shown(value)} is not a date; write 2024-01-15 or 2024-01-15T08:00:00Z"
+    elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+        return f"{_shown(value)} is beyond 64 bits"
     elif isinstance(value, str) and len(value) > LIMITS.value_chars:
         return f"a value has {len(value)} characters; at most {LIMITS.value_chars} are allowed"
     return None
