@@ -23,7 +23,6 @@ from connectra_common.vql.model import Vql
 from connectra_common.vql.proto import to_proto
 
 from .options import Options, Target
-from .search import load
 
 Json = dict[str, Any]
 Call = Callable[[], Awaitable[object]]
@@ -34,7 +33,7 @@ PARTS = {"gateway": "envoy", "query": "query", "postgres": "postgres", "elastics
 
 async def run(target: Target, options: Options) -> list[Json]:
     """One row for what Envoy adds, one a kind of REST call."""
-    await load(target, options)
+    await target.load(options.rows)
     command = [str(Path(sys.executable).parent / "connectra"), "status", "--json"]
     process = await asyncio.create_subprocess_exec(*command, env=target.environment, stdout=asyncio.subprocess.PIPE)
     status = json.loads((await process.communicate())[0])
