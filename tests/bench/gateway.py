@@ -18,7 +18,6 @@ import psutil
 from connectra.query.v1.query_service_pb2 import ListContactsRequest
 from connectra.query.v1.query_service_pb2_grpc import QueryServiceStub
 from connectra_common.requests import read
-from connectra_common.server.peers import OPTIONS
 from connectra_common.vql.model import Vql
 from connectra_common.vql.proto import to_proto
 
@@ -66,7 +65,7 @@ async def added(target: Target, query: str, requests: int) -> Json:
     request = ListContactsRequest(query=to_proto(read(Vql, {"limit": 25})))
     metadata = (("x-api-key", target.api_key),)
     times: dict[str, list[float]] = {target.gateway.removeprefix("http://"): [], query: []}
-    channels = {address: grpc.aio.insecure_channel(address, options=OPTIONS) for address in times}
+    channels = {address: grpc.aio.insecure_channel(address) for address in times}
     stubs = {address: QueryServiceStub(channel) for address, channel in channels.items()}
     for turn in range(requests + 20):  # the first ones warm up
         for address, stub in stubs.items():
