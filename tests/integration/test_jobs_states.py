@@ -79,6 +79,7 @@ class Jobs(RuleBasedStateMachine):
 
     loop: asyncio.Runner
     engine: AsyncEngine
+    url: str
 
     def __init__(self) -> None:
         super().__init__()
@@ -276,7 +277,7 @@ def machine(stack: Any) -> Iterator[type[Jobs]]:
     with asyncio.Runner() as runner:
         runner.run(admin(f"CREATE DATABASE {name}"))
         engine = runner.run(open_engine())
-        yield type("JobsHere", (Jobs,), {"loop": runner, "engine": engine})
+        yield type("JobsHere", (Jobs,), {"loop": runner, "engine": engine, "url": url})
         runner.run(engine.dispose())
         runner.run(admin(f"DROP DATABASE {name} WITH (FORCE)"))
 
@@ -288,3 +289,21 @@ def test_whatever_happens_a_job_has_one_holder_and_a_stale_worker_changes_nothin
             max_examples=30, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )
+
+
+def test_a_worker_that_is_frozen_in_a_transaction_holds_its_locks_for_a_while_only(
+    machine: type[Jobs], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(db, "IDLE_TRANSACTION_SECONDS", 1)
+
+    async def freeze() -> None:
+        frozen = db.create_engine(PostgresSettings(connection=SecretStr(machine.url)), "frozen")
+        async with frozen.connect() as asleep, machine.engine.begin() as awake:
+            arguments = {"free": 1, "queue_size": 10, "types": None, "lease_seconds": 1}
+            await repository.claim(asleep, FIRST_TIME, "frozen", **arguments)
+            async with asyncio.timeout(10):
+                await repository.claim(awake, FIRST_TIME, "awake", **arguments)
+            await asleep.invalidate()
+        await frozen.dispose()
+
+    machine.loop.run(freeze())

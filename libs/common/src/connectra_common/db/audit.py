@@ -66,6 +66,8 @@ _SWEEP = """
 async def find(connection: asyncpg.Connection, question: Question, limit: int) -> AsyncIterator[asyncpg.Record]:
     """Entries, the newest first."""
     async with connection.transaction(readonly=True):
+        # Somebody may be reading them page by page.
+        await connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
         async for row in connection.cursor(_FIND, *astuple(question), limit):
             yield row
 

@@ -17,6 +17,8 @@ from connectra_common.settings import PostgresSettings
 
 CONNECT_TIMEOUT_SECONDS = 5
 POOL_TIMEOUT_SECONDS = 5
+# A process that is frozen, or whose host is gone, in the middle of a transaction keeps its locks for so long.
+IDLE_TRANSACTION_SECONDS = 30
 
 
 def connect_options(settings: PostgresSettings, process: str) -> dict[str, Any]:
@@ -24,7 +26,12 @@ def connect_options(settings: PostgresSettings, process: str) -> dict[str, Any]:
     return {
         "ssl": ssl.create_default_context(cafile=settings.ssl_ca_file) if settings.ssl else False,
         "timeout": CONNECT_TIMEOUT_SECONDS,
-        "server_settings": {"application_name": f"connectra-{process}", "jit": "off", "TimeZone": "UTC"},
+        "server_settings": {
+            "application_name": f"connectra-{process}",
+            "jit": "off",
+            "TimeZone": "UTC",
+            "idle_in_transaction_session_timeout": f"{IDLE_TRANSACTION_SECONDS}s",
+        },
     }
 
 

@@ -18,6 +18,7 @@ from connectra_common.db import locks
 async def locked(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     """A transaction that only one process at a time can be in: migrations, and what belongs with them, never run twice at once."""
     async with engine.begin() as connection:
+        await connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
         await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": locks.MIGRATE})
         yield connection
 

@@ -52,6 +52,8 @@ class ExportRepository:
     async def begin(self, connection: asyncpg.Connection) -> None:
         """First in a snapshot."""
         await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        # It waits for whoever takes the file, as long as an import waits for a dependency by default.
+        await connection.execute("SET LOCAL idle_in_transaction_session_timeout = '10min'")
 
     async def page_end(self, connection: asyncpg.Connection, after: int, rows: int) -> int | None:
         """The last id of the page of so many rows behind an id; None when nothing follows."""
