@@ -8,11 +8,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import httpx
 import jsonschema_rs
 import pytest
 
 DOCUMENT: dict[str, Any] = json.loads(resources.files("connectra_gateway").joinpath("openapi.json").read_text())
-SECONDS = 25
 CHECKS = (
     "not_a_server_error,status_code_conformance,content_type_conformance,"
     "response_schema_conformance,response_headers_conformance"
@@ -43,15 +43,47 @@ def test_the_key_is_asked_for_everywhere_but_for_health() -> None:
     assert open_to_all == ["/health"]
 
 
+def with_nul(value: Any) -> Iterator[Any]:
+    """The value again for each text in it, with a NUL character there."""
+    match value:
+        case str():
+            yield value + "\0"
+        case dict():
+            yield from ({**value, key: other} for key, inner in value.items() for other in with_nul(inner))
+        case list():
+            yield from (
+                [*value[:i], other, *value[i + 1 :]] for i, inner in enumerate(value) for other in with_nul(inner)
+            )
+
+
+async def test_a_nul_character_in_any_text_is_no_server_error(stack: Any, run_gateway: Callable[..., Any]) -> None:
+    services = {f"{name.upper()}_ADDRESS": address for name, address in stack.grpc.items()}
+    gateway = await asyncio.to_thread(run_gateway, **services)
+    refused = 0
+    async with httpx.AsyncClient(base_url=gateway.url, headers={"x-api-key": gateway.api_key}, timeout=30) as client:
+        for path, verbs in DOCUMENT["paths"].items():
+            for verb, operation in verbs.items():
+                content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+                for body in with_nul(content.get("example")):
+                    answer = await client.request(verb, path.replace("{", "").replace("}", ""), json=body)
+                    assert answer.status_code < 500, f"{verb} {path} {body}: {answer.text}"
+                    refused += "U+0000" in answer.text
+    assert refused > 10
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    "chosen", [("--seed", "7", "--max-time", "25"), pytest.param(("--max-time", "600"), marks=pytest.mark.long)]
+)
 async def test_generated_calls_get_no_server_error_and_only_what_is_described(
-    stack: Any, run_gateway: Callable[..., Any], tmp_path: Path
+    stack: Any, run_gateway: Callable[..., Any], tmp_path: Path, chosen: tuple[str, ...]
 ) -> None:
     services = {f"{name.upper()}_ADDRESS": address for name, address in stack.grpc.items()}
     gateway = await asyncio.to_thread(run_gateway, **services)
     process = await asyncio.create_subprocess_exec(
         str(Path(sys.executable).parent / "st"), "run", f"{gateway.url}/openapi.json",
         "--header", f"X-API-Key: {gateway.api_key}", "--checks", CHECKS, "--phases", "examples,coverage,fuzzing",
-        "--max-time", str(SECONDS), "--request-timeout", "20", "--continue-on-failure", "--generation-database", "none",
+        *chosen, "--request-timeout", "20", "--continue-on-failure", "--generation-database", "none",
         "--warnings", "off", "--no-color", cwd=tmp_path, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
     text = (await process.communicate())[0].decode()

@@ -215,6 +215,8 @@ def _from_database(error: BaseException | None) -> ConnectraError:
         return Unavailable("the database cannot be reached; try again", reason="DATABASE_ERROR")
     if isinstance(error, asyncpg.TransactionRollbackError):
         return Unavailable("the database had to undo the change; try again", reason="DATABASE_ERROR")
+    if isinstance(error, asyncpg.CharacterNotInRepertoireError | asyncpg.UntranslatableCharacterError):
+        return BadRequest("a text has the character U+0000 (NUL), which is not allowed")
     return DatabaseError("the database refused the statement")
 
 

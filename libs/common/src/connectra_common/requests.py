@@ -38,10 +38,27 @@ def read(model: type[M], data: object) -> M:
     Raises:
         ValidationFailed: with all violations.
     """
+    if nul := nul_violations(data):
+        raise ValidationFailed.of(nul)
     try:
         return model.model_validate(data)
     except ValidationError as error:
         raise ValidationFailed.of(violations(error)) from None
+
+
+def nul_violations(data: object, prefix: str = "") -> list[FieldViolation]:
+    """A violation for each text, in whatever depth, that has the character U+0000, which PostgreSQL neither stores nor compares."""
+    found, rest = [], [(prefix, data)]
+    while rest:
+        at, value = rest.pop()
+        if isinstance(value, str) and "\0" in value:
+            found.append(FieldViolation(at, f"{at}: has the character U+0000 (NUL), which is not allowed"))
+        elif isinstance(value, Mapping):
+            rest += [(path((key,), at), inner) for key, inner in value.items()]
+            rest += [(at, key) for key in value]
+        elif isinstance(value, list):
+            rest += [(path((index,), at), inner) for index, inner in enumerate(value)]
+    return found
 
 
 def violations(error: ValidationError, prefix: str = "") -> list[FieldViolation]:

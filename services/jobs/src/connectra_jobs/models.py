@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from connectra_common.errors import FieldViolation, ValidationFailed
 from connectra_common.records.fields import SERVICES
-from connectra_common.requests import Request, keys, read, unknown_keys, violations
+from connectra_common.requests import Request, keys, nul_violations, read, unknown_keys, violations
 from connectra_common.vql.model import Vql
 from connectra_common.vql.validate import MISSING_SELECT_COLUMNS, checked_export
 from pydantic import BaseModel, Field, ValidationError, field_validator
@@ -284,6 +284,8 @@ def read_create(body: Mapping[str, Any]) -> tuple[NewJob, list[dict[str, str]]]:
         found.add("retry_count", text, "INVALID_RETRY_COUNT")
     warnings = unknown_keys(body, keys(CreateJobBody))
     if isinstance(data, dict) and job_type in JOB_TYPES:
+        for violation in nul_violations(data, "job_data"):
+            found.add(violation.field, violation.message, "VALIDATION_ERROR")
         _check_data(job_type, data, found)
         warnings += unknown_keys(data, keys(DATA_MODELS[job_type]), "job_data")
     found.raise_any()

@@ -83,9 +83,8 @@ class QueryServicer(pb_grpc.QueryServiceServicer):
     async def ListFilterValues(
         self, request: pb.ListFilterValuesRequest, context: Context
     ) -> pb.ListFilterValuesResponse:
-        asked = FilterValuesRequest(
-            filter_key=request.filter_key, search_text=request.search_text, page=request.page, limit=request.limit
-        )
+        names = ("filter_key", "search_text", "page", "limit")
+        asked = read(FilterValuesRequest, {name: getattr(request, name) for name in names})
         values = await self._service.filter_values(request.service, asked, Call.of(context))
         return pb.ListFilterValuesResponse(values=[pb.FilterValue(value=v, display_value=d) for v, d in values])
 
