@@ -12,12 +12,12 @@ from typing import Any
 from uuid import uuid4
 
 import asyncpg
+import grpc
 from connectra.common.v1 import records_pb2
 from connectra.write.v1 import write_service_pb2 as pb
 from connectra.write.v1.write_service_pb2_grpc import WriteServiceStub
 from connectra_common.records import ids
 from connectra_common.records.fields import COMPANY, CONTACT, Entity
-from connectra_common.server.peers import channel
 from connectra_write import imports
 from connectra_write.repository import Repository
 
@@ -66,7 +66,7 @@ Work = Callable[[int], Awaitable[object]]
 
 async def run(target: Target, options: Options) -> list[dict[str, Any]]:
     """One line a kind of write and side."""
-    async with channel(target.grpc["write"]) as opened:
+    async with grpc.aio.insecure_channel(target.grpc["write"]) as opened:
         write = WriteServiceStub(opened)
         results = [
             *await singles(target.postgres, write, options.seconds),

@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import grpc
-from connectra_common.server.interceptors import stack
+from connectra_common.server.interceptors import CallInterceptor
 from connectra_common.server.peers import channel
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
@@ -25,7 +25,7 @@ class Server(health.aio.HealthServicer):
 
 @asynccontextmanager
 async def started() -> AsyncIterator[Server]:
-    servicer, server = Server(), grpc.aio.server(interceptors=stack(30))
+    servicer, server = Server(), grpc.aio.server(interceptors=[CallInterceptor(30)])
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
     servicer.port = server.add_insecure_port("127.0.0.1:0")
     await server.start()

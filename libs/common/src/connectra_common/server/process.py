@@ -17,7 +17,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from connectra_common import contracts, logging, metrics, telemetry
-from connectra_common.server.interceptors import stack
+from connectra_common.server.interceptors import CallInterceptor
 from connectra_common.server.peers import listen
 from connectra_common.settings import AppSettings, ServerSettings, TracingSettings
 
@@ -63,7 +63,7 @@ async def run(process: Process, app: AppSettings, server: ServerSettings) -> Non
 
     size = server.max_message_mib * 1024 * 1024
     grpc_server = grpc.aio.server(
-        interceptors=[*telemetry.server_interceptors(), *stack(server.default_deadline_seconds)],
+        interceptors=[*telemetry.server_interceptors(), CallInterceptor(server.default_deadline_seconds)],
         options=[
             ("grpc.max_receive_message_length", size),
             ("grpc.max_send_message_length", size),
