@@ -13,11 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 log = structlog.get_logger()
 
 CHANNEL = "outbox"
-DEBOUNCE_SECONDS = 0.02
+# The first write of a while is told at once; those that follow, together.
+DEBOUNCE_SECONDS = 0.1
 
 
 class Notifier:
-    """Sends at most one NOTIFY every 20 ms. A lost one does no harm: indexers also look by themselves."""
+    """Sends at most ten NOTIFY a second. A lost one does no harm: indexers also look by themselves."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")

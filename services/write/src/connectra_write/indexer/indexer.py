@@ -179,6 +179,9 @@ class Indexer:
             if failures:
                 delay = self._tuning.retry_first_seconds * 2 ** min(failures - 1, 10)
                 await _sleep(min(delay, self._tuning.retry_last_seconds), stopping)
+            elif len(claims) < self._batch:
+                # What is written meanwhile comes together in one batch: many small ones cost all three, PostgreSQL, Elasticsearch and us.
+                await self._idle(stopping, self._tuning.poll_seconds)
 
     async def _idle(self, stopping: asyncio.Event, seconds: float) -> None:
         waits = [asyncio.create_task(self._wake.wait()), asyncio.create_task(stopping.wait())]
