@@ -5,6 +5,7 @@ everything in `checks` answers.
 """
 
 import asyncio
+import gc
 import signal
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -86,6 +87,9 @@ async def run(process: Process, app: AppSettings, server: ServerSettings) -> Non
     await asyncio.gather(grpc_server.start(), probes.start())
     if server.metrics_listen:
         metrics.serve(server.metrics_listen)
+    # What lives as long as the process is not looked through again by every collection: large answers cause many.
+    gc.collect()
+    gc.freeze()
     log.info("listening", address=server.listen, services=names)
 
     watchers = [
