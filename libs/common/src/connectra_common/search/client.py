@@ -3,7 +3,7 @@
 from typing import Any
 
 from elastic_transport import AiohttpHttpNode
-from elasticsearch import AsyncElasticsearch
+from elasticsearch import AsyncElasticsearch, OrjsonSerializer
 from prometheus_client import Counter, Histogram
 
 from connectra_common.settings import ElasticsearchSettings
@@ -42,6 +42,7 @@ def create_client(settings: ElasticsearchSettings) -> AsyncElasticsearch:
     return AsyncElasticsearch(
         settings.url,
         node_class=_Node,
+        serializer=OrjsonSerializer(),
         request_timeout=settings.timeout_seconds,
         connections_per_node=32,
         max_retries=0,

@@ -2,8 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager, nullcontext
 
 from connectra.common.v1 import export_pb2
 from connectra_common.errors import Unavailable
@@ -15,11 +15,15 @@ from connectra_query import elastic
 from connectra_query.export.repository import Chunk, ExportRepository, Format, Layout
 
 PAGE_ROWS = 5_000
+# Of the index, the most it gives at once: a page costs the same however many hits it has.
+INDEX_PAGE_ROWS = 10_000
 # So large a page is aimed at: with long records it has fewer rows. It travels in messages of at most MESSAGE_BYTES.
 PAGE_BYTES = 4 * 1024 * 1024
 MESSAGE_BYTES = 1024 * 1024
 FIRST_ROWS, FEWEST_ROWS = 1_000, 20
 PIT_KEEP_ALIVE = "5m"
+# Parts of the matches that are walked through at the same time.
+SLICES = 2
 # Pages that are made before anybody takes them.
 PAGES_AHEAD = 2
 
@@ -43,8 +47,8 @@ async def export(
     if layout.format is Format.CSV:
         yield Chunk(",".join(query.columns).encode() + b"\n", 0)
     repository = ExportRepository(engine, query, layout)
-    pages = _matching(repository, search, query) if query.root.nodes else _everything(repository)
-    async with aclosing(_ahead(pages)) as chunks:
+    walks = _walks(repository, search, query) if query.root.nodes else nullcontext([_everything(repository)])
+    async with walks as pages, aclosing(_ahead(pages)) as chunks:
         async for chunk in chunks:
             for start in range(0, len(chunk.data), MESSAGE_BYTES):
                 end = start + MESSAGE_BYTES
@@ -74,9 +78,22 @@ async def _everything(repository: ExportRepository) -> AsyncGenerator[Chunk]:
             after = until
 
 
-async def _matching(repository: ExportRepository, search: AsyncElasticsearch, query: Query) -> AsyncGenerator[Chunk]:
+@asynccontextmanager
+async def _walks(
+    repository: ExportRepository, search: AsyncElasticsearch, query: Query
+) -> AsyncIterator[list[AsyncGenerator[Chunk]]]:
+    """Walks that together go through all matches as of one moment."""
+    pit = (await search.open_point_in_time(index=query.entity.alias, keep_alive=PIT_KEEP_ALIVE))["id"]
+    try:
+        yield [_matching(repository, _uuids(search, query, pit, number)) for number in range(SLICES)]
+    finally:
+        with contextlib.suppress(ApiError, TransportError):  # it ends by itself
+            await search.options(ignore_status=404).close_point_in_time(id=pit)
+
+
+async def _matching(repository: ExportRepository, found: AsyncGenerator[list[str]]) -> AsyncGenerator[Chunk]:
     pace = _Pace()
-    async with aclosing(_uuids(search, query)) as pages:
+    async with aclosing(found) as pages:
         following = asyncio.ensure_future(anext(pages, None))
         try:
             while uuids := await following:
@@ -92,45 +109,43 @@ async def _matching(repository: ExportRepository, search: AsyncElasticsearch, qu
             await asyncio.gather(following, return_exceptions=True)
 
 
-async def _uuids(search: AsyncElasticsearch, query: Query) -> AsyncGenerator[list[str]]:
-    """uuids of all matches as of one moment, a page at a time, ordered."""
-    pit = (await search.open_point_in_time(index=query.entity.alias, keep_alive=PIT_KEEP_ALIVE))["id"]
-    try:
-        conditions, after = elastic.compile_query(query), None
-        while True:
+async def _uuids(search: AsyncElasticsearch, query: Query, pit: str, number: int) -> AsyncGenerator[list[str]]:
+    """uuids of a slice of the matches, a page at a time, in the order of the index: nothing has to be sorted for it."""
+    conditions, after = elastic.compile_query(query), None
+    while True:
+        try:
             answer = await search.search(
                 query=conditions,
                 pit={"id": pit, "keep_alive": PIT_KEEP_ALIVE},
-                size=PAGE_ROWS,
-                sort=[{"uuid": "asc"}],
+                slice={"id": number, "max": SLICES},
+                size=INDEX_PAGE_ROWS,
+                sort=[{"_shard_doc": "asc"}],
                 search_after=after,
                 source=False,
                 stored_fields="_none_",
+                docvalue_fields=[{"field": "uuid"}],
                 track_total_hits=False,
                 # A shard that is away must not make the file shorter.
                 allow_partial_search_results=False,
-                filter_path="pit_id,hits.hits.sort",
+                filter_path="pit_id,hits.hits.sort,hits.hits.fields",
             )
-            pit, hits = answer["pit_id"], answer.get("hits", {}).get("hits", [])
-            if hits:
-                after = hits[-1]["sort"]
-                yield [hit["sort"][0] for hit in hits]
-            if len(hits) < PAGE_ROWS:
-                return
-    except NotFoundError:
-        # It was restarted, and its points in time are gone.
-        message = "the search engine lost the view of the export; ask for it again"
-        raise Unavailable(message, reason="ELASTICSEARCH_ERROR") from None
-    finally:
-        with contextlib.suppress(ApiError, TransportError):  # it ends by itself
-            await search.options(ignore_status=404).close_point_in_time(id=pit)
+        except NotFoundError:
+            # It was restarted, and its points in time are gone.
+            message = "the search engine lost the view of the export; ask for it again"
+            raise Unavailable(message, reason="ELASTICSEARCH_ERROR") from None
+        pit, hits = answer["pit_id"], answer.get("hits", {}).get("hits", [])
+        if hits:
+            after = hits[-1]["sort"]
+            yield [hit["fields"]["uuid"][0] for hit in hits]
+        if len(hits) < INDEX_PAGE_ROWS:
+            return
 
 
-async def _ahead(pages: AsyncGenerator[Chunk]) -> AsyncGenerator[Chunk]:
-    """The same pages, the next of them being made while one is taken."""
+async def _ahead(walks: Sequence[AsyncGenerator[Chunk]]) -> AsyncGenerator[Chunk]:
+    """The pages of all walks, the next of each being made while one is taken."""
     queue: asyncio.Queue[Chunk | Exception | None] = asyncio.Queue(PAGES_AHEAD)
 
-    async def make() -> None:
+    async def make(pages: AsyncGenerator[Chunk]) -> None:
         try:
             async with aclosing(pages):
                 async for page in pages:
@@ -139,12 +154,18 @@ async def _ahead(pages: AsyncGenerator[Chunk]) -> AsyncGenerator[Chunk]:
         except Exception as error:  # noqa: BLE001 - raised where the pages are taken
             await queue.put(error)
 
-    task = asyncio.create_task(make())
+    tasks = [asyncio.create_task(make(pages)) for pages in walks]
     try:
-        while (page := await queue.get()) is not None:
-            if isinstance(page, Exception):
-                raise page
-            yield page
+        ended = 0
+        while ended < len(tasks):
+            match await queue.get():
+                case None:
+                    ended += 1
+                case Exception() as error:
+                    raise error
+                case page:
+                    yield page
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
