@@ -1,10 +1,10 @@
 """All SQL of the query service. It only reads."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import lru_cache
 
-from connectra_common.db.engine import driver
+from connectra_common.db.engine import driver, transaction
 from connectra_common.records.fields import COMPANY, Entity
 from connectra_common.records.sql import json_object
 from sqlalchemy import TextClause, text
@@ -54,13 +54,17 @@ class Repository:
             row = (await connection.execute(_one(entity, columns), {"uuid": uuid})).one_or_none()
         return (str(row[0]).encode(), row[1]) if row else None
 
-    async def is_indexed(self, connection: AsyncConnection, token: int) -> bool:
-        """Whether everything up to a consistency token has left the outbox."""
-        return not await connection.scalar(_PENDING, {"token": token})
+    @asynccontextmanager
+    async def outbox(self) -> AsyncIterator[Callable[[int], Awaitable[bool]]]:
+        """A function that tells whether everything up to a consistency token has left the outbox."""
+        async with transaction(self._engine) as connection:
+            # The outbox is empty one moment and has thousands of rows the next: left to choose, the planner would have all of it read.
+            await connection.execute("SET LOCAL enable_seqscan = off")
 
+            async def is_indexed(token: int) -> bool:
+                return not await connection.fetchval("SELECT EXISTS (SELECT FROM outbox WHERE first_seq <= $1)", token)
 
-# Whether the index has not yet heard of a write of that age.
-_PENDING = text("SELECT EXISTS (SELECT FROM outbox WHERE first_seq <= :token)")
+            yield is_indexed
 
 
 @lru_cache(maxsize=512)

@@ -29,7 +29,8 @@ from connectra_query.search import PIT_KEEP_ALIVE, Search
 
 # A query waits so long for the write whose token it brings.
 CONSISTENCY_WAIT_SECONDS = 5.0
-CONSISTENCY_POLL_SECONDS = 0.02
+# It looks again after so long, then after half as long again each time: under a bulk load a look is not cheap.
+CONSISTENCY_POLL_SECONDS, CONSISTENCY_POLL_MOST_SECONDS = 0.02, 0.3
 # A read that the database alone answers.
 MOST_SECONDS = 30.0
 MAX_BATCH_UUIDS = 1_000
@@ -215,12 +216,13 @@ class QueryService:
             raise ValidationFailed.of(
                 [FieldViolation("x-consistency-token", "x-consistency-token: is not a token of a write")]
             )
-        until = time.monotonic() + call.seconds(CONSISTENCY_WAIT_SECONDS)
-        async with self._repository.connect() as connection:
-            while not await self._repository.is_indexed(connection, int(token)):
+        until, pause = time.monotonic() + call.seconds(CONSISTENCY_WAIT_SECONDS), CONSISTENCY_POLL_SECONDS
+        async with self._repository.outbox() as is_indexed:
+            while not await is_indexed(int(token)):
                 if time.monotonic() > until:
                     raise Unavailable("the write of this consistency token is not searchable yet; try again")
-                await asyncio.sleep(CONSISTENCY_POLL_SECONDS)
+                await asyncio.sleep(pause)
+                pause = min(pause * 1.5, CONSISTENCY_POLL_MOST_SECONDS)
         await self._index.refresh(entity.alias)
 
 
