@@ -14,11 +14,11 @@ log = structlog.get_logger()
 
 CHANNEL = "outbox"
 # The first write of a while is told at once; those that follow, together.
-DEBOUNCE_SECONDS = 0.1
+DEBOUNCE_SECONDS = 0.05
 
 
 class Notifier:
-    """Sends at most ten NOTIFY a second. A lost one does no harm: indexers also look by themselves."""
+    """Sends at most twenty NOTIFY a second. A lost one does no harm: indexers also look by themselves."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
