@@ -1,13 +1,18 @@
 """`connectra doctor` on real parts: a healthy installation has nothing to say, and what is broken is named with what to do."""
 
 import json
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import asyncpg
 import pytest
+from connectra_common.doctor import checks
 from connectra_common.doctor.cli import examine
 from connectra_common.doctor.finding import Finding, Level
+from connectra_common.records.fields import COMPANY, Entity
+from connectra_common.search.mappings import index_body
+from connectra_common.settings import ElasticsearchSettings
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from .test_slice import eventually
@@ -113,3 +118,31 @@ async def test_what_waits_too_long_is_named_with_what_to_do(
     assert found["jobs"].level is Level.FAIL
     assert "connectra jobs first_time" in found["jobs"].advice
     assert "connectra index verify contact" in found["contacts in both"].advice
+
+
+async def test_an_index_with_other_mappings_than_ours_is_named_with_what_to_do(
+    doctor: Examine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def another(entity: Entity, settings: ElasticsearchSettings) -> dict[str, Any]:
+        body = index_body(entity, settings)
+        properties = body["mappings"]["properties"]
+        changed = {"country": {"type": "long"}} if entity is COMPANY else {"shoe_size": {"type": "long"}}
+        return {"mappings": {"properties": properties | changed}}
+
+    monkeypatch.setattr(checks, "index_body", another)
+    found = await doctor()
+    companies, contacts = (found[f"mapping of {alias}"] for alias in ("companies_index", "contacts_index"))
+    assert (companies.level, companies.advice) == (Level.WARN, "run `connectra index reindex company`")
+    assert "country" in companies.message
+    assert (contacts.level, contacts.advice) == (Level.FAIL, "run `connectra migrate`")
+    assert "lacks shoe_size" in contacts.message
+
+
+@pytest.mark.parametrize(("ahead", "level"), [(0.4, Level.OK), (-6, Level.WARN), (400, Level.FAIL)])
+async def test_a_clock_that_is_off_is_named(
+    doctor: Examine, monkeypatch: pytest.MonkeyPatch, ahead: float, level: Level
+) -> None:
+    now = time.time
+    monkeypatch.setattr(checks.time, "time", lambda: now() - ahead)
+    found = await doctor()
+    assert {found[f"clock of {store}"].level for store in ("postgres", "s3")} == {level}

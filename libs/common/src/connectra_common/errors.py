@@ -175,6 +175,8 @@ def from_exception(error: BaseException) -> ConnectraError:
             return NotImplementedYet("this method is not available yet")
         case elasticsearch.ApiError() if error.status_code in (429, 502, 503, 504):
             return Unavailable("the search engine is overloaded; try again", reason="ELASTICSEARCH_ERROR")
+        case elasticsearch.AuthenticationException() | elasticsearch.AuthorizationException():
+            return Unavailable("the search engine refuses this service's credentials", reason="ELASTICSEARCH_ERROR")
         case elastic_transport.ConnectionTimeout():
             return DeadlineExceeded("the search took too long")
         case elastic_transport.TlsError():
