@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from connectra_common.errors import ConnectraError
 from connectra_common.records.fields import COMPANY, CONTACT, Entity, Type, csv_columns
 from connectra_common.vql.model import Vql
 from connectra_gateway import descriptors
@@ -158,9 +159,20 @@ def methods() -> Iterator[tuple[str, Method]]:
 
 def _spelled_out(words: dict[str, str], package: str, text: str) -> str:
     """Words of a REST method: where it says "As QueryService.ListContacts.", those of the typed door, and then its own."""
-    if not (typed := re.search(r"As (\w+Service\.\w+)\.", text)):
-        return text
-    return f"{words[f'{package}.{typed[1]}']} {text.replace(typed[0], '')}".strip()
+    if typed := re.search(r"As (\w+Service\.\w+)\.", text):
+        text = f"{words[f'{package}.{typed[1]}']} {text.replace(typed[0], '')}".strip()
+    for typed_words, rest_words in _TRANSLATED.items():
+        text = re.sub(rf"\b{typed_words}\b", rest_words, text)
+    return text
+
+
+# The typed door's words, and what they are at this one.
+_TRANSLATED = {
+    **{error.grpc_code.name: str(error.http_status) for error in ConnectraError.__subclasses__()},
+    "in the metadata": "in the details",
+    "the metadata": "the header",
+    "as List(Companies|Contacts)": "as for the list",
+}
 
 
 _QUERY = {

@@ -107,14 +107,15 @@ class WriteRestServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateCompany(self, request, context):
-        """Merge of the fields present: null, "" and [] clear, absent keeps. As WriteService.UpdateCompany.
+        """Merge of the fields present: null, "" and [] clear, absent keeps. NOT_FOUND; ABORTED (CONFLICT) when `if-match` is given and names no
+        etag of the record as it is stored.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteCompany(self, request, context):
-        """As WriteService.DeleteCompany.
+        """Soft delete. NOT_FOUND, also the second time; ABORTED as for a change.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -142,14 +143,15 @@ class WriteRestServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateContact(self, request, context):
-        """Merge of the fields present: null, "" and [] clear, absent keeps. As WriteService.UpdateContact.
+        """Merge of the fields present: null, "" and [] clear, absent keeps. NOT_FOUND; ABORTED (CONFLICT) when `if-match` is given and names no
+        etag of the record as it is stored.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteContact(self, request, context):
-        """As WriteService.DeleteContact.
+        """Soft delete. NOT_FOUND, also the second time; ABORTED as for a change.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -1118,7 +1118,8 @@ class WriteRestServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "___google__api__.HttpBody":
         """
-        Merge of the fields present: null, "" and [] clear, absent keeps. As WriteService.UpdateCompany.
+        Merge of the fields present: null, "" and [] clear, absent keeps. NOT_FOUND; ABORTED (CONFLICT) when `if-match` is given and names no
+        etag of the record as it is stored.
         """
 
         return await self._unary_unary(
@@ -1139,7 +1140,7 @@ class WriteRestServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "___google__api__.HttpBody":
         """
-        As WriteService.DeleteCompany.
+        Soft delete. NOT_FOUND, also the second time; ABORTED as for a change.
         """
 
         return await self._unary_unary(
@@ -1223,7 +1224,8 @@ class WriteRestServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "___google__api__.HttpBody":
         """
-        Merge of the fields present: null, "" and [] clear, absent keeps. As WriteService.UpdateContact.
+        Merge of the fields present: null, "" and [] clear, absent keeps. NOT_FOUND; ABORTED (CONFLICT) when `if-match` is given and names no
+        etag of the record as it is stored.
         """
 
         return await self._unary_unary(
@@ -1244,7 +1246,7 @@ class WriteRestServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "___google__api__.HttpBody":
         """
-        As WriteService.DeleteContact.
+        Soft delete. NOT_FOUND, also the second time; ABORTED as for a change.
         """
 
         return await self._unary_unary(
