@@ -38,8 +38,8 @@ class Chunk:
 
 
 # COPY takes no parameters. The driver would have the server quote them for it, and send a third of a megabyte back and forth.
-_GIVE = "SELECT set_config('connectra.uuids', $1, true) IS NULL"
-_GIVEN = "string_to_array(current_setting('connectra.uuids'), ',')"
+_GIVE = "SELECT set_config('connectra.uuids', CAST($1::text[] AS text), true) IS NULL"
+_GIVEN = "CAST(current_setting('connectra.uuids') AS text[])"
 
 
 class ExportRepository:
@@ -73,7 +73,7 @@ class ExportRepository:
     async def some(self, uuids: Sequence[str]) -> Chunk:
         """Those of these records that are not deleted, as they are now."""
         async with transaction(self._engine) as connection:
-            await connection.fetchval(_GIVE, ",".join(uuids))
+            await connection.fetchval(_GIVE, uuids)
             return await self._copy(connection, self._some)
 
     async def _copy(self, connection: asyncpg.Connection, statement: str, *arguments: object) -> Chunk:
