@@ -9,6 +9,7 @@ import httpx
 import pytest
 from connectra.query.v1 import query_service_pb2 as pb
 from connectra_common.db.filter_values import FilterValueSweep, Swept
+from connectra_query.filters import repository as filter_repository
 from connectra_query.filters import service as filter_service
 from connectra_query.filters.service import FilterService, FilterValuesRequest
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -137,6 +138,27 @@ async def test_pages_walk_over_all_values_once_whatever_way_the_column_is_read(
     assert await page(17) == walked[1600:1700]
     found = [value for number in range(1, 20) for value in await page(number, search_text="1")]
     assert found == [value for value in walked if "1" in value]
+
+
+@pytest.mark.parametrize("field", ["email", "company_id"])
+async def test_a_search_in_many_values_finds_those_that_are_near_and_those_that_are_far(
+    engine: AsyncEngine, database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch, field: str
+) -> None:
+    monkeypatch.setattr(filter_repository, "NEXT_VALUES", 100)
+    await database.execute(
+        f"""INSERT INTO contacts (uuid, {field}) SELECT gen_random_uuid()::text, 'n' || lpad(n::text, 4, '0')
+        FROM generate_series(0, 2499) n"""
+    )
+    await database.execute("ANALYZE contacts")
+    service = FilterService(engine)
+
+    async def page(number: int, text: str) -> list[str]:
+        request = FilterValuesRequest(filter_key=field, page=number, limit=25, search_text=text)
+        return [value for value, _ in await service.values("contact", request)]
+
+    for text in ("N", "1", "24", "249", "n2499", "x"):
+        found = [value for number in range(1, 102) for value in await page(number, text)]
+        assert found == [value for n in range(2500) if text.lower() in (value := f"n{n:04}")]
 
 
 @pytest.fixture

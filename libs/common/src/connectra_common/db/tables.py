@@ -87,7 +87,7 @@ contacts = _records(
     # Where the extension pg_trgm is to be had.
     *(
         Index(f"contacts_{n}_trigrams_idx", n, postgresql_using="gin", postgresql_where=text("deleted_at IS NULL"))
-        for n in ("email", "linkedin_url", "mobile_phone")
+        for n in ("company_id", "email", "linkedin_url", "mobile_phone")
     ),
     *(_values("contacts", f.name) for f in CONTACT.direct_filters),
 )

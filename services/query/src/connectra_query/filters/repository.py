@@ -19,6 +19,7 @@ MAX_VALUE_BYTES = 1_000
 SKIP_FROM_ROWS_PER_VALUE = 25
 SHAPE_SECONDS = 60.0
 ANCHOR_EVERY = 1_000
+NEXT_VALUES = 10_000
 
 Value = tuple[str, str]
 
@@ -73,10 +74,16 @@ class FilterRepository:
         self, column: Column, search: str, after: str | int | None, skip: int, limit: int, seconds: float
     ) -> list[str | int]:
         """Values behind `after`, in order."""
-        sql = f"{_values(column, search, after)} OFFSET {int(skip)} LIMIT {int(limit)}"
+        page, arguments = f"OFFSET {int(skip)} LIMIT {int(limit)}", _arguments(search, after)
         async with transaction(self._engine) as connection:
             await _limit(connection, seconds)
-            return [row[0] for row in await connection.fetch(sql, *_arguments(search, after))]
+            if search and column.trigrams:
+                # A text that many values have fills a page out of the next ones, before a trigram index has told all of them.
+                rows = await connection.fetch(f"{_values(column, search, after, NEXT_VALUES)} {page}", *arguments)
+                if len(rows) == limit:
+                    return [row[0] for row in rows]
+            rows = await connection.fetch(f"{_values(column, search, after)} {page}", *arguments)
+        return [row[0] for row in rows]
 
     async def anchors(self, column: Column, search: str, seconds: float) -> list[str | int]:
         """Every 1,000th value, in order: one walk over all of them."""
@@ -109,7 +116,7 @@ _SHAPE = """
                (SELECT CASE WHEN n_distinct > 0 THEN greatest(c.reltuples, 1) / n_distinct ELSE -1 / nullif(n_distinct, 0) END
                 FROM pg_stats s WHERE s.schemaname = n.nspname AND s.tablename = c.relname AND s.attname = $2), 1)::float8,
            EXISTS (SELECT FROM pg_indexes i WHERE i.schemaname = n.nspname AND i.tablename = c.relname
-                   AND i.indexdef LIKE '%(' || $2 || ' gin_trgm_ops)%')
+                   AND i.indexdef LIKE '%(' || $2 || ' %gin_trgm_ops)%')
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass($1)"""
 
 
@@ -130,8 +137,8 @@ def _stored(search: bool) -> str:
         ORDER BY display_value COLLATE "C", value COLLATE "C" OFFSET $3 LIMIT $4"""
 
 
-def _values(column: Column, search: str, after: str | int | None) -> str:
-    """Ordered values as `v`; $1 is the value to go on behind, the next parameter the pattern."""
+def _values(column: Column, search: str, after: str | int | None, among: int | None = None) -> str:
+    """Ordered values as `v`, of the next `among` or of all; $1 is the value to go on behind, the next parameter the pattern."""
     table, name = column.entity.table, column.field.name
     number = column.field.type is Type.INTEGER
     key = name if number else f'{name} COLLATE "C"'
@@ -148,12 +155,16 @@ def _values(column: Column, search: str, after: str | int | None) -> str:
                 SELECT (SELECT {name} FROM {table} WHERE {live} AND {key} > k.v ORDER BY {key} LIMIT 1)
                 FROM k WHERE k.v IS NOT NULL)
             SELECT v FROM k WHERE v IS NOT NULL {match}"""
-    if search and column.trigrams:
+    if search and column.trigrams and among is None:
         inside = _match(column, search, name, 1 if after is None else 2)
         return f"SELECT DISTINCT {key} AS v FROM {table} WHERE {live} {behind} {inside} ORDER BY v"
-    # OFFSET 0 keeps the match outside: once a value, not once a row.
-    walk = f"SELECT DISTINCT {key} AS v FROM {table} WHERE {live} {behind} ORDER BY v OFFSET 0"
-    return f"SELECT v FROM ({walk}) AS each WHERE true {match}" if search else walk.removesuffix(" OFFSET 0")
+    walk = f"SELECT DISTINCT {key} AS v FROM {table} WHERE {live} {behind} ORDER BY v"
+    # The limit, or OFFSET 0, keeps the match outside: once a value, not once a row.
+    return (
+        f"SELECT v FROM ({walk} {f'LIMIT {among}' if among else 'OFFSET 0'}) AS each WHERE true {match}"
+        if search
+        else walk
+    )
 
 
 def _match(column: Column, search: str, value: str, parameter: int) -> str:

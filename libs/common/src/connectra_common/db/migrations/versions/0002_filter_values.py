@@ -45,9 +45,10 @@ def _trigrams() -> None:
         return
     savepoint.commit()
     # A long pending list: an import pays half, and the server's own housekeeping sorts the rest in.
-    for name in ("email", "linkedin_url", "mobile_phone"):
+    for name in ("company_id", "email", "linkedin_url", "mobile_phone"):
+        # By the database's collation, whatever the column's: case is folded by its rules.
         op.execute(f"""
-            CREATE INDEX contacts_{name}_trigrams_idx ON contacts USING gin ({name} gin_trgm_ops)
+            CREATE INDEX contacts_{name}_trigrams_idx ON contacts USING gin ({name} COLLATE "default" gin_trgm_ops)
             WITH (gin_pending_list_limit = 65536) WHERE deleted_at IS NULL""")
     op.execute("""
         CREATE INDEX filters_data_trigrams_idx ON filters_data USING gin (display_value gin_trgm_ops)
