@@ -14,9 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from connectra_query import elastic
 from connectra_query.export.repository import Chunk, ExportRepository, Format, Layout
 
-PAGE_ROWS = 5_000
-# Of the index, the most it gives at once: a page costs the same however many hits it has.
-INDEX_PAGE_ROWS = 10_000
+# The most that Elasticsearch gives at once.
+PAGE_ROWS = 10_000
 # So large a page is aimed at: with long records it has fewer rows. It travels in messages of at most MESSAGE_BYTES.
 PAGE_BYTES = 4 * 1024 * 1024
 MESSAGE_BYTES = 1024 * 1024
@@ -118,7 +117,7 @@ async def _uuids(search: AsyncElasticsearch, query: Query, pit: str, number: int
                 query=conditions,
                 pit={"id": pit, "keep_alive": PIT_KEEP_ALIVE},
                 slice={"id": number, "max": SLICES},
-                size=INDEX_PAGE_ROWS,
+                size=PAGE_ROWS,
                 sort=[{"_shard_doc": "asc"}],
                 search_after=after,
                 source=False,
@@ -137,7 +136,7 @@ async def _uuids(search: AsyncElasticsearch, query: Query, pit: str, number: int
         if hits:
             after = hits[-1]["sort"]
             yield [hit["fields"]["uuid"][0] for hit in hits]
-        if len(hits) < INDEX_PAGE_ROWS:
+        if len(hits) < PAGE_ROWS:
             return
 
 
