@@ -217,3 +217,19 @@ async def test_a_watched_job_is_seen_to_its_end(stack: Any) -> None:
         request = jobs_service_pb2.WatchJobRequest(uuid=created.job.uuid)
         states = [answer.job.status async for answer in jobs.WatchJob(request, timeout=30)]
     assert states[-1] == "failed"
+
+
+async def test_a_bucket_that_cannot_be_is_refused_and_of_an_old_job_has_no_files(
+    api: httpx.AsyncClient, postgres: asyncpg.Connection
+) -> None:
+    data = {"s3_key": "a.csv", "s3_bucket": "a bucket\x85"}
+    refused = await api.post("/common/jobs/create", json={"job_type": "insert_csv_file", "job_data": data})
+    assert refused.status_code == 400
+    assert [f["field"] for f in refused.json()["details"]["fields"]] == ["job_data.s3_bucket"]
+    uuid = str(uuid4())
+    await postgres.execute(
+        "INSERT INTO jobs (uuid, job_type, data, status) VALUES ($1, 'insert_csv_file', $2, 'completed')",
+        *(uuid, json.dumps(data)),
+    )
+    files = await api.get(f"/common/jobs/{uuid}/files")
+    assert (files.status_code, files.json()["data"]) == (200, [])

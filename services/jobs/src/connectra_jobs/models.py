@@ -1,5 +1,6 @@
 """The REST JSON of the jobs service as pydantic models, and what the rest of the service works on."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,7 +11,7 @@ from connectra_common.records.fields import SERVICES
 from connectra_common.requests import Request, keys, nul_violations, read, unknown_keys, violations
 from connectra_common.vql.model import Vql
 from connectra_common.vql.validate import MISSING_SELECT_COLUMNS, checked_export
-from pydantic import BaseModel, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, field_validator
 
 from connectra_jobs.states import STATES
 
@@ -60,11 +61,20 @@ def invalid_job_type(job_type: str) -> str:
     )
 
 
+def _bucket(name: str) -> str:
+    if not re.fullmatch(r"[a-zA-Z0-9._-]{0,255}", name):
+        raise ValueError("is no name of a bucket: letters, digits, '.', '-' and '_' are allowed, at most 255")
+    return name
+
+
+Bucket = Annotated[str, Field(description="Absent: the service's own bucket."), AfterValidator(_bucket)]
+
+
 class ImportData(Request):
     """`job_data` of an import."""
 
     s3_key: Annotated[str, Field(min_length=1, description="The object to read.")]
-    s3_bucket: Annotated[str, Field(description="Absent: the service's own bucket.")] | None = None
+    s3_bucket: Bucket | None = None
     max_rejected: (
         Annotated[int, Field(ge=0, description="So many rows may be rejected; with more the job fails.")]
         | Annotated[float, Field(gt=0, lt=1, description="The same as a share of all rows.")]
@@ -94,7 +104,7 @@ class ExportData(Request):
 
     service: Literal["contact", "contacts", "company", "companies"]
     vql: Annotated[Vql, Field(description="A query with `select_columns`; order and paging are not used.")]
-    s3_bucket: Annotated[str, Field(description="Absent: the service's own bucket.")] | None = None
+    s3_bucket: Bucket | None = None
     format: Annotated[Literal["csv", "ndjson"], Field(description="A header and lines, or a JSON object a line.")] = (
         "csv"
     )

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from uuid import uuid4
 
 import orjson
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ParamValidationError
 from connectra_common.db import idempotency
 from connectra_common.db.idempotency import IdempotencyKey
 from connectra_common.errors import FieldViolation, NotFound, ValidationFailed, WrongState
@@ -147,6 +147,8 @@ class Jobs:
     async def _file(self, bucket: str, kind: Literal["source", "result", "rejected"], key: str) -> JobFile | None:
         try:
             head = await self.s3.head_object(Bucket=bucket, Key=key)
+        except ParamValidationError:  # what no store can have, as jobs of tables that were taken over may name it
+            return None
         except ClientError as error:
             if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == 404:
                 return None
