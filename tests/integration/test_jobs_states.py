@@ -296,14 +296,20 @@ def test_a_worker_that_is_frozen_in_a_transaction_holds_its_locks_for_a_while_on
 ) -> None:
     monkeypatch.setattr(db, "IDLE_TRANSACTION_SECONDS", 1)
 
-    async def freeze() -> None:
+    async def claimed_by_another() -> list[str]:
         frozen = db.create_engine(PostgresSettings(connection=SecretStr(machine.url)), "frozen")
-        async with frozen.connect() as asleep, machine.engine.begin() as awake:
+        async with frozen.connect() as asleep, machine.engine.connect() as awake:
             arguments = {"free": 1, "queue_size": 10, "types": None, "lease_seconds": 1}
-            await repository.claim(asleep, FIRST_TIME, "frozen", **arguments)
+            assert len(await repository.claim(asleep, FIRST_TIME, "frozen", **arguments)) == 1
             async with asyncio.timeout(10):
-                await repository.claim(awake, FIRST_TIME, "awake", **arguments)
+                claims = await repository.claim(awake, FIRST_TIME, "awake", **arguments)
             await asleep.invalidate()
         await frozen.dispose()
+        return [claim.job.uuid for claim in claims]
 
-    machine.loop.run(freeze())
+    async def stored() -> str:
+        async with machine.engine.begin() as connection:
+            await connection.execute(text("TRUNCATE jobs CASCADE"))
+            return (await repository.insert(connection, str(uuid4()), NewJob("insert_csv_file", {}))).uuid
+
+    assert machine.loop.run(stored()) in machine.loop.run(claimed_by_another())
