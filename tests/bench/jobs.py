@@ -120,7 +120,7 @@ class Bench:
                     raise RuntimeError(f"job {uuid}: {job['job_response']}")
                 if job["status"] == "completed":
                     ended[uuid] = job
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.3)  # as `connectra import` does: looking takes from the job
         return [ended[uuid] for uuid in uuids], time.perf_counter() - began
 
     def pids(self, *names: str) -> dict[str, int]:

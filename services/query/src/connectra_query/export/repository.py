@@ -1,5 +1,6 @@
 """All SQL of exports. It only reads, and PostgreSQL itself writes the bytes of the file."""
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -12,6 +13,9 @@ from connectra_common.records.sql import expression
 from connectra_common.vql.ast import Query
 from connectra_common.vql.validate import COMPANY_PREFIX
 from sqlalchemy.ext.asyncio import AsyncEngine
+
+# PostgreSQL sends eight kilobytes at a time: after so short a rest the next read finds many of them.
+READ_REST_SECONDS = 0.002
 
 
 class Format(StrEnum):
@@ -37,18 +41,12 @@ class Chunk:
     rows: int
 
 
-# COPY takes no parameters. The driver would have the server quote them for it, and send a third of a megabyte back and forth.
-_GIVE = "SELECT set_config('connectra.uuids', CAST($1::text[] AS text), true) IS NULL"
-_GIVEN = "CAST(current_setting('connectra.uuids') AS text[])"
-
-
 class ExportRepository:
     """Reads the records of one export."""
 
     def __init__(self, engine: AsyncEngine, query: Query, layout: Layout) -> None:
-        self._engine, self._entity, self._layout = engine, query.entity, layout
+        self._engine, self._query, self._layout = engine, query, layout
         self._page = _select(query, layout, "t.id > $1 AND t.id <= $2 AND t.deleted_at IS NULL ORDER BY t.id")
-        self._some = _select(query, layout, f"t.uuid = ANY({_GIVEN}) AND t.deleted_at IS NULL ORDER BY t.id")
 
     def snapshot(self) -> AbstractAsyncContextManager[asyncpg.Connection]:
         """A transaction whose reads, from `begin` on, all see the same moment."""
@@ -62,7 +60,8 @@ class ExportRepository:
 
     async def page_end(self, connection: asyncpg.Connection, after: int, rows: int) -> int | None:
         """The last id of the page of so many rows behind an id; None when nothing follows."""
-        statement = f"SELECT max(id) FROM (SELECT id FROM {self._entity.table} WHERE id > $1 ORDER BY id LIMIT $2) p"
+        table = self._query.entity.table
+        statement = f"SELECT max(id) FROM (SELECT id FROM {table} WHERE id > $1 ORDER BY id LIMIT $2) p"
         end: int | None = await connection.fetchval(statement, after, rows)
         return end
 
@@ -70,17 +69,20 @@ class ExportRepository:
         """Records with ids behind `after` up to `until`."""
         return await self._copy(connection, self._page, after, until)
 
-    async def some(self, uuids: Sequence[str]) -> Chunk:
-        """Those of these records that are not deleted, as they are now."""
+    async def some(self, ids: Sequence[int]) -> Chunk:
+        """Those of the records with these ids that are not deleted, as they are now, in any order."""
+        # COPY takes no parameters, and so many numbers are sooner written here than quoted by the server for the driver.
+        given = f"'{{{','.join(map(str, ids))}}}'::bigint[]"
+        statement = _select(self._query, self._layout, f"t.id = ANY({given}) AND t.deleted_at IS NULL")
         async with transaction(self._engine) as connection:
-            await connection.fetchval(_GIVE, uuids)
-            return await self._copy(connection, self._some)
+            return await self._copy(connection, statement)
 
     async def _copy(self, connection: asyncpg.Connection, statement: str, *arguments: object) -> Chunk:
         pieces: list[bytes] = []
 
         async def take(data: bytes) -> None:
             pieces.append(data)
+            await asyncio.sleep(READ_REST_SECONDS)
 
         # JSON has no raw control characters, so with these the CSV writer copies it as it is.
         marks = {} if self._layout.format is Format.CSV else {"delimiter": "\x02", "quote": "\x01"}
