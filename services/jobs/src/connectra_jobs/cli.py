@@ -15,7 +15,7 @@ from connectra_jobs.states import FIRST_TIME, RETRY, Lane
 from connectra_jobs.worker.deps import Deps
 from connectra_jobs.worker.runner import Runner
 
-app = typer.Typer(help="Run imports and exports.", no_args_is_help=True)
+app = typer.Typer(help="Run the worker pools. To list, watch or cancel jobs: `connectra job`.", no_args_is_help=True)
 
 
 @dataclass(frozen=True)
