@@ -359,13 +359,14 @@ async def imports(bench: Bench, options: Options) -> list[Result]:
 
 
 async def exports(bench: Bench) -> list[Result]:
-    """All contacts by a job, without and with conditions, and by hand."""
-    await export_by_hand(bench)  # caches
+    """All contacts by a job, without and with conditions, and by hand; each a second time, when what it needs is warm."""
+    await export_by_hand(bench)
     rows, by_hand = await export_by_hand(bench)
     results = [Result("export: by hand", rows / by_hand, by_hand)]
     conditions = {"range_query": {"must": {"created_at": {"gte": "2000-01-01"}}}}
     for name, where in (("everything", {}), ("through the index", conditions)):
         data = {"service": "contact", "vql": {"where": where, "select_columns": list(EXPORTED)}}
+        await bench.run(("export_csv_file", data))
         async with watched_memory(bench.pids("first_time", "query")) as peak:
             (job,), _ = await bench.run(("export_csv_file", data))
         seconds = job["job_response"]["seconds"]

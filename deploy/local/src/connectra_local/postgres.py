@@ -14,12 +14,15 @@ from connectra_local.config import POSTGRES_USER, Config
 from connectra_local.home import LocalError
 
 UNPRIVILEGED = "nobody"
+# Indexes of random keys are written all over: where they do not fit into its buffers, an import writes each page many times. Memory is
+# taken when it is first used.
+SHARED_BUFFERS_MB = min(2048, psutil.virtual_memory().total // 8 // 2**20)
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
-    "shared_buffers": "256MB",
+    "shared_buffers": f"{SHARED_BUFFERS_MB}MB",
     "max_connections": "200",
-    "max_wal_size": "2GB",
+    "max_wal_size": "4GB",
     "wal_compression": "on",
     "checkpoint_timeout": "15min",
     "log_line_prefix": "%m [%p] ",

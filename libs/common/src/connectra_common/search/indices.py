@@ -11,7 +11,7 @@ import structlog
 from elasticsearch import AsyncElasticsearch, BadRequestError
 
 from connectra_common.records.fields import ENTITIES, Entity
-from connectra_common.search.mappings import VERSION, index_body
+from connectra_common.search.mappings import REFRESH_INTERVAL, VERSION, index_body
 from connectra_common.settings import ElasticsearchSettings
 
 log = structlog.get_logger()
@@ -75,7 +75,9 @@ def _body(settings: ElasticsearchSettings, entity: Entity, shards: int, codec: s
 
 
 async def _extend(client: AsyncElasticsearch, settings: ElasticsearchSettings, entity: Entity, name: str) -> None:
-    await client.indices.put_settings(index=name, settings={"index": {"gc_deletes": GC_DELETES}})
+    await client.indices.put_settings(
+        index=name, settings={"index": {"gc_deletes": GC_DELETES, "refresh_interval": REFRESH_INTERVAL}}
+    )
     try:
         await client.indices.put_mapping(index=name, **index_body(entity, settings)["mappings"])
     except BadRequestError as error:

@@ -12,6 +12,8 @@ from connectra_common.settings import ElasticsearchSettings
 
 # Raised with every change of what stands below; part of the name of new indices.
 VERSION = 1
+# The latest that what was indexed is searchable. Mostly it is sooner: indexers refresh when no more waits.
+REFRESH_INTERVAL = "5s"
 # Longer values are searched but not ordered by or matched as a whole (Lucene takes 32,766 bytes).
 MAX_KEYWORD_CHARS = 8_000
 
@@ -50,7 +52,7 @@ def index_body(entity: Entity, settings: ElasticsearchSettings, codec: str = "be
                 "number_of_shards": settings.shards,
                 "number_of_replicas": settings.replicas,
                 "codec": codec,
-                "refresh_interval": "500ms",
+                "refresh_interval": REFRESH_INTERVAL,
                 "max_result_window": 10_000,
                 "analysis": _ANALYSIS,
             }

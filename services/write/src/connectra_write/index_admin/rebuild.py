@@ -20,7 +20,7 @@ import structlog
 from connectra_common.errors import Unavailable, VersionConflict, WrongState, from_exception
 from connectra_common.records.fields import Entity, Index
 from connectra_common.search import indices
-from connectra_common.search.mappings import indexed_fields
+from connectra_common.search.mappings import REFRESH_INTERVAL, indexed_fields
 from connectra_common.settings import ElasticsearchSettings, PostgresSettings
 from elasticsearch import AsyncElasticsearch
 
@@ -299,7 +299,7 @@ class Rebuild:
         return answers
 
     async def _swap(self, repository: IndexRepository, entity: Entity, build: Build) -> None:
-        settings = {"index": {"refresh_interval": "500ms", "number_of_replicas": self._settings.replicas}}
+        settings = {"index": {"refresh_interval": REFRESH_INTERVAL, "number_of_replicas": self._settings.replicas}}
         await self._search.indices.put_settings(index=build.index_name, settings=settings)
         async with repository.transaction():
             # Held against an abort at the same moment.

@@ -32,7 +32,9 @@ from prometheus_client import Counter, Gauge, Histogram
 from connectra_write.indexer import bulk
 from connectra_write.indexer.bulk import Document, Result
 from connectra_write.indexer.documents import BUILDING_SUFFIX
+from connectra_write.indexer.refresher import Refresher
 from connectra_write.indexer.repository import SESSION, Claim, OutboxRepository
+from connectra_write.indexer.waits import first_of
 from connectra_write.notifier import CHANNEL
 
 log = structlog.get_logger()
@@ -90,6 +92,7 @@ class Indexer:
         self._postgres = postgres
         self._search = search.options(request_timeout=tuning.bulk_timeout_seconds)
         self._tuning = tuning
+        self._refresher = Refresher(self._search)
         self._wake = asyncio.Event()
         self._entered = asyncio.Event()
         self._me = 0
@@ -103,7 +106,7 @@ class Indexer:
         lanes = [self._guarded(self._lane, stopping) for _ in range(self._tuning.lanes)]
         others = [self._guarded(work, stopping) for work in (self._live, self._listen, self._measure)]
         try:
-            await asyncio.gather(*lanes, *others)
+            await asyncio.gather(*lanes, *others, self._refresher.run(stopping))
         finally:
             # Stopped in the middle of a bulk: another indexer may go on at once.
             async with self._connection() as connection:
@@ -135,7 +138,7 @@ class Indexer:
                             delay = self._tuning.retry_first_seconds
             except Exception as error:  # noqa: BLE001 - whatever it is, the outbox keeps the work
                 log.warning("indexer waits", reason=from_exception(error).reason, error=repr(error), seconds=delay)
-                await _sleep(delay, stopping)
+                await first_of(stopping, seconds=delay)
                 delay = min(delay * 2, self._tuning.retry_last_seconds)
 
     async def _live(self, outbox: OutboxRepository, stopping: asyncio.Event) -> None:
@@ -147,7 +150,7 @@ class Indexer:
                 if dead := await outbox.free_claims_of_the_dead(self._me):
                     log.info("claims of dead indexers are free again", indexers=dead)
                     self._wake.set()
-                await _sleep(self._tuning.look_around_seconds, stopping)
+                await first_of(stopping, seconds=self._tuning.look_around_seconds)
         finally:
             self._entered.clear()
 
@@ -162,11 +165,12 @@ class Indexer:
                 held, self._held = self._held, []
                 self._held += await outbox.done(held)
             if not self._entered.is_set():
-                await self._idle(stopping, 0.02)
+                await first_of(self._wake, stopping, seconds=0.02)
                 continue
             claims = await outbox.claim(self._me, self._batch, self._tuning.lease_seconds)
             if not claims:
-                await self._idle(stopping, 0.05 if self._held else self._tuning.poll_seconds)
+                self._refresher.caught_up()
+                await first_of(self._wake, stopping, seconds=0.05 if self._held else self._tuning.poll_seconds)
                 continue
             try:
                 with telemetry.trace("index batch", documents=len(claims)):
@@ -178,16 +182,11 @@ class Indexer:
             failures = failures + 1 if again else 0
             if failures:
                 delay = self._tuning.retry_first_seconds * 2 ** min(failures - 1, 10)
-                await _sleep(min(delay, self._tuning.retry_last_seconds), stopping)
+                await first_of(stopping, seconds=min(delay, self._tuning.retry_last_seconds))
             elif len(claims) < self._batch:
+                self._refresher.caught_up()
                 # What is written meanwhile comes together in one batch: many small ones cost all three, PostgreSQL, Elasticsearch and us.
-                await self._idle(stopping, self._tuning.poll_seconds)
-
-    async def _idle(self, stopping: asyncio.Event, seconds: float) -> None:
-        waits = [asyncio.create_task(self._wake.wait()), asyncio.create_task(stopping.wait())]
-        _, late = await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        for wait in late:
-            wait.cancel()
+                await first_of(self._wake, stopping, seconds=self._tuning.poll_seconds)
 
     async def _index(self, outbox: OutboxRepository, claims: Sequence[Claim]) -> bool:
         """Brings claimed rows to the index and settles them. True when some could not be taken for now."""
@@ -230,6 +229,7 @@ class Indexer:
             aliases = [entity.alias, entity.alias + BUILDING_SUFFIX] if building else [entity.alias]
             ordered = [documents[claim.uuid] for claim in of_entity]
             results = await self._bulk(ordered, aliases, began)
+            self._refresher.indexed(entity.alias)
             live, others = results[: len(ordered)], results[len(ordered) :] or [None] * len(ordered)
             for claim, document, result, other in zip(of_entity, ordered, live, others, strict=True):
                 if result.refused and document.source is None:
@@ -308,7 +308,7 @@ class Indexer:
     async def _listen(self, outbox: OutboxRepository, stopping: asyncio.Event) -> None:
         async with listener(self._postgres, "indexer-listen", CHANNEL, self._wake.set) as connection:
             while not stopping.is_set():
-                await _sleep(1, stopping)
+                await first_of(stopping, seconds=1)
                 if connection.is_closed():
                     raise ConnectionError("the listening connection has gone")
 
@@ -320,7 +320,7 @@ class Indexer:
             OLDEST.set(oldest)
             DEAD.set(dead)
             # Counting millions takes a while: it may never be more than a twentieth of it.
-            await _sleep(max(self._tuning.statistics_seconds, 20 * (time.monotonic() - began)), stopping)
+            await first_of(stopping, seconds=max(self._tuning.statistics_seconds, 20 * (time.monotonic() - began)))
 
 
 def _sort(outcome: _Outcome, claim: Claim, live: Result, building: Result | None) -> None:
@@ -342,11 +342,3 @@ def _sort(outcome: _Outcome, claim: Claim, live: Result, building: Result | None
 def _count(outcome: str, claims: Iterable[Claim]) -> None:
     for entity, number in Count(claim.entity for claim in claims).items():
         INDEXED.labels(entity, outcome).inc(number)
-
-
-async def _sleep(seconds: float, stopping: asyncio.Event) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await stopping.wait()
-    except TimeoutError:
-        pass
