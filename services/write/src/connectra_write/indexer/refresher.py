@@ -28,7 +28,7 @@ class Refresher:
         self._caught_up = asyncio.Event()
 
     def indexed(self, alias: str) -> None:
-        """Something was."""
+        """Something was, and is not searchable yet."""
         self._indexed.add(alias)
 
     def caught_up(self) -> None:
@@ -37,7 +37,7 @@ class Refresher:
             self._caught_up.set()
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Refreshes whenever the lanes have caught up."""
+        """Refreshes whenever the lanes have caught up, and once more when told to stop."""
         while not stopping.is_set():
             await first_of(self._caught_up, stopping)
             took = await self._refresh()
