@@ -6,8 +6,18 @@ import orjson
 import pytest
 import sqlalchemy.exc
 from botocore.exceptions import ClientError
+from connectra.common.v1.error_reason_pb2 import ErrorReason
 from connectra_common import errors
-from connectra_common.errors import FieldViolation, NotFound, ValidationFailed, envelope, from_exception, rich_status
+from connectra_common.errors import (
+    ConnectraError,
+    FieldViolation,
+    NotFound,
+    ValidationFailed,
+    envelope,
+    from_exception,
+    rich_status,
+)
+from connectra_common.refusals import MissingJobType, PageSizeExceeded
 from google.rpc import error_details_pb2
 
 
@@ -37,9 +47,8 @@ def test_an_envelope_always_fits_into_a_trailer() -> None:
 
 
 def test_typed_callers_get_reason_metadata_and_violations() -> None:
-    error = ValidationFailed(
-        "m", reason="PAGE_SIZE_EXCEEDED", fields=[FieldViolation("limit", "too much")], details={"maximum": 100}
-    )
+    error = PageSizeExceeded(101, 100)
+    error.fields = (FieldViolation("limit", "too much"),)
     status = rich_status(error)
     info, violations = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
     status.details[0].Unpack(info)
@@ -48,7 +57,7 @@ def test_typed_callers_get_reason_metadata_and_violations() -> None:
         3,
         "PAGE_SIZE_EXCEEDED",
         "connectra",
-        {"maximum": "100"},
+        {"limit": "101", "maximum": "100"},
     )
     assert violations.field_violations[0].field == "limit"
 
@@ -56,17 +65,17 @@ def test_typed_callers_get_reason_metadata_and_violations() -> None:
 @pytest.mark.parametrize(
     ("cause", "expected"),
     [
-        (elastic_transport.ConnectionError("http://secret:9200"), "Unavailable"),
+        (elastic_transport.ConnectionError("http://secret:9200"), "SearchUnavailable"),
         (elastic_transport.ConnectionTimeout("x"), "DeadlineExceeded"),
-        (asyncpg.CannotConnectNowError("x"), "Unavailable"),
+        (asyncpg.CannotConnectNowError("x"), "DatabaseUnavailable"),
         (asyncpg.QueryCanceledError("x"), "DeadlineExceeded"),
-        (asyncpg.DeadlockDetectedError("x"), "Unavailable"),
+        (asyncpg.DeadlockDetectedError("x"), "DatabaseUnavailable"),
         (asyncpg.UndefinedColumnError("column secret"), "DatabaseError"),
-        (sqlalchemy.exc.TimeoutError(), "Unavailable"),
+        (sqlalchemy.exc.TimeoutError(), "DatabaseUnavailable"),
         (ConnectionRefusedError(), "Unavailable"),
         (TimeoutError(), "DeadlineExceeded"),
         (ClientError({"Error": {"Code": "NoSuchKey"}}, "GetObject"), "NotFound"),
-        (ClientError({"Error": {"Code": "SlowDown"}}, "GetObject"), "Unavailable"),
+        (ClientError({"Error": {"Code": "SlowDown"}}, "GetObject"), "StorageUnavailable"),
         (ClientError({"Error": {"Code": "AccessDenied"}}, "GetObject"), "StorageError"),
         (NotImplementedError(), "NotImplementedYet"),
         (KeyError("secret"), "InternalError"),
@@ -80,4 +89,24 @@ def test_drivers_errors_become_ours_and_their_texts_stay_behind(cause: Exception
 
 def test_a_reason_that_the_contract_does_not_have_is_a_defect() -> None:
     with pytest.raises(ValueError, match="NO_SUCH_REASON"):
-        NotFound("x", reason="NO_SUCH_REASON")
+        type("NoSuch", (NotFound,), {"reason": "NO_SUCH_REASON"})
+
+
+def test_several_refusals_become_one_with_the_reason_of_the_first() -> None:
+    error = ValidationFailed.together([MissingJobType(), ValidationFailed.at("job_data", "must be an object")])
+    assert error.reason == "MISSING_JOB_TYPE"
+    assert [violation.field for violation in error.fields] == ["job_type", "job_data"]
+    assert error.message.endswith("(and 1 more)")
+    assert ValidationFailed.together([only := MissingJobType()]) is only
+
+
+def test_every_reason_of_the_contract_is_one_of_a_class() -> None:
+    # What the gateway alone says; no class of ours has it.
+    gateway = {"UNSPECIFIED", "UNAUTHORIZED", "FORBIDDEN", "RATE_LIMIT_EXCEEDED"}
+    known = {name.removeprefix("ERROR_REASON_") for name in ErrorReason.keys()}  # noqa: SIM118 - no dict
+    ours = {kind.reason for kind in _kinds(ConnectraError) if kind.__module__.startswith("connectra")}
+    assert ours == known - gateway
+
+
+def _kinds(kind: type[ConnectraError]) -> list[type[ConnectraError]]:
+    return [kind, *(each for below in kind.__subclasses__() for each in _kinds(below))]

@@ -1,7 +1,25 @@
 """Errors of the domain, and the one mapper from everything else to them.
 
-A service raises one of these classes; the error interceptor turns it into a google.rpc.Status (typed door) or the JSON envelope (REST
-door). What a driver says never reaches a client: it is logged under the request id.
+A service raises one of these classes; the interceptor turns it into a google.rpc.Status (typed door) or the JSON envelope (REST door).
+What a driver says never reaches a client: it is logged under the request id.
+
+    ConnectraError
+    ├─ ValidationFailed     400  one or more fields are wrong; named refusals are in `refusals`
+    ├─ BadRequest           400  the request cannot be read at all
+    ├─ NotFound             404
+    ├─ Conflict             409  it exists already
+    ├─ WrongState           409  it exists, but its state does not allow this
+    ├─ VersionConflict      412  it has changed since it was read
+    ├─ NotImplementedYet    501
+    ├─ Unavailable          503  the same request may succeed later
+    │  ├─ DatabaseUnavailable
+    │  ├─ SearchUnavailable
+    │  └─ StorageUnavailable
+    ├─ DeadlineExceeded     504
+    ├─ InternalError        500  a defect of ours
+    ├─ DatabaseError        500  PostgreSQL refused what we sent
+    ├─ SearchError          500  Elasticsearch did
+    └─ StorageError         500  the object store did
 """
 
 import asyncio
@@ -34,21 +52,32 @@ class FieldViolation:
     field: str
     message: str
 
+    @classmethod
+    def at(cls, field: str, problem: str) -> "FieldViolation":
+        """A violation whose message begins with the field's name."""
+        return cls(field, f"{field}: {problem}")
+
 
 class ConnectraError(Exception):
     """An error a client may see.
 
     Args:
         message: for people; ends up as `error` and `message` of the envelope.
-        reason: name of an `ErrorReason`; the class's own when absent.
         fields: all violations, not the first.
         details: more members of the envelope's `details`, and of ErrorInfo's metadata.
     """
 
     grpc_code = StatusCode.INTERNAL
     http_status = 500
-    # Coarse documented code of the envelope; the fine one is `reason`.
+    # Coarse documented code of the envelope.
     error_code = "INTERNAL_ERROR"
+    # The fine one: name of an `ErrorReason`. A class without one has its coarse code as reason.
+    reason = "INTERNAL_ERROR"
+
+    def __init_subclass__(cls) -> None:
+        if "reason" not in vars(cls) and "error_code" in vars(cls):
+            cls.reason = cls.error_code
+        ErrorReason.Value(f"ERROR_REASON_{cls.reason}")  # a reason that the contract does not have is a defect
 
     def __init__(
         self,
@@ -60,10 +89,10 @@ class ConnectraError(Exception):
     ) -> None:
         super().__init__(message)
         self.message = message
-        self.reason = reason or self.error_code
+        if reason:
+            self.reason = reason
         self.fields = tuple(fields)
         self.details = dict(details or {})
-        ErrorReason.Value(f"ERROR_REASON_{self.reason}")  # a reason that the contract does not have is a defect
 
 
 class ValidationFailed(ConnectraError):
@@ -79,6 +108,20 @@ class ValidationFailed(ConnectraError):
         more = f" (and {len(fields) - 1} more)" if len(fields) > 1 else ""
         return cls(f"{fields[0].message}{more}", fields=fields)
 
+    @classmethod
+    def at(cls, field: str, problem: str) -> "ValidationFailed":
+        """One field is wrong; the message begins with its name."""
+        return cls.of([FieldViolation.at(field, problem)])
+
+    @staticmethod
+    def together(errors: "Sequence[ValidationFailed]") -> "ValidationFailed":
+        """Several as one, with the reason of the first and the violations of all."""
+        if len(errors) == 1:
+            return errors[0]
+        error = ValidationFailed.of([violation for error in errors for violation in error.fields])
+        error.reason = errors[0].reason
+        return error
+
 
 class BadRequest(ConnectraError):
     """The request cannot be read at all."""
@@ -89,7 +132,7 @@ class BadRequest(ConnectraError):
 
 
 class NotFound(ConnectraError):
-    """No such thing."""
+    """The named resource does not exist."""
 
     grpc_code = StatusCode.NOT_FOUND
     http_status = 404
@@ -136,6 +179,24 @@ class Unavailable(ConnectraError):
     error_code = "UNAVAILABLE"
 
 
+class DatabaseUnavailable(Unavailable):
+    """PostgreSQL is away or busy."""
+
+    reason = "DATABASE_ERROR"
+
+
+class SearchUnavailable(Unavailable):
+    """Elasticsearch is away or busy."""
+
+    reason = "ELASTICSEARCH_ERROR"
+
+
+class StorageUnavailable(Unavailable):
+    """The object store is away or busy."""
+
+    reason = "STORAGE_ERROR"
+
+
 class DeadlineExceeded(ConnectraError):
     """The answer was not there in time."""
 
@@ -174,21 +235,21 @@ def from_exception(error: BaseException) -> ConnectraError:
         case NotImplementedError():  # what the generated servicers raise for methods that are not there
             return NotImplementedYet("this method is not available yet")
         case elasticsearch.ApiError() if error.status_code in (429, 502, 503, 504):
-            return Unavailable("the search engine is overloaded; try again", reason="ELASTICSEARCH_ERROR")
+            return SearchUnavailable("the search engine is overloaded; try again")
         case elasticsearch.AuthenticationException() | elasticsearch.AuthorizationException():
-            return Unavailable("the search engine refuses this service's credentials", reason="ELASTICSEARCH_ERROR")
+            return SearchUnavailable("the search engine refuses this service's credentials")
         case elastic_transport.ConnectionTimeout():
             return DeadlineExceeded("the search took too long")
         case elastic_transport.TlsError():
-            return Unavailable("the certificate of the search engine cannot be verified", reason="ELASTICSEARCH_ERROR")
+            return SearchUnavailable("the certificate of the search engine cannot be verified")
         case elastic_transport.TransportError():
-            return Unavailable("the search engine cannot be reached; try again", reason="ELASTICSEARCH_ERROR")
+            return SearchUnavailable("the search engine cannot be reached; try again")
         case elasticsearch.ApiError():
             return SearchError("ERR_ELASTICSEARCH_FAILURE: the search engine refused the query")
         case sqlalchemy.exc.DBAPIError():
             return _from_database(error.orig.__cause__ if error.orig else None)
         case sqlalchemy.exc.TimeoutError():
-            return Unavailable("the database is busy; try again", reason="DATABASE_ERROR")
+            return DatabaseUnavailable("the database is busy; try again")
         case asyncpg.PostgresError() | asyncpg.InterfaceError() | asyncpg.InternalClientError():
             return _from_database(error)
         case ClientError() | BotoCoreError():
@@ -214,9 +275,9 @@ def _from_database(error: BaseException | None) -> ConnectraError:
         OSError,
     )
     if error is None or isinstance(error, away):
-        return Unavailable("the database cannot be reached; try again", reason="DATABASE_ERROR")
+        return DatabaseUnavailable("the database cannot be reached; try again")
     if isinstance(error, asyncpg.TransactionRollbackError):
-        return Unavailable("the database had to undo the change; try again", reason="DATABASE_ERROR")
+        return DatabaseUnavailable("the database had to undo the change; try again")
     if isinstance(error, asyncpg.CharacterNotInRepertoireError | asyncpg.UntranslatableCharacterError):
         return BadRequest("a text has the character U+0000 (NUL), which is not allowed")
     return DatabaseError("the database refused the statement")
@@ -228,7 +289,7 @@ def _from_storage(error: Exception) -> ConnectraError:
         return NotFound("no such object in the object store")
     if code and not code.startswith("5") and code not in ("SlowDown", "InternalError", "ServiceUnavailable"):
         return StorageError(f"the object store refused the request ({code})")
-    return Unavailable("the object store cannot be reached; try again", reason="STORAGE_ERROR")
+    return StorageUnavailable("the object store cannot be reached; try again")
 
 
 def envelope(error: ConnectraError) -> bytes:

@@ -8,9 +8,10 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from connectra_common.errors import FieldViolation, ValidationFailed
 from connectra_common.records.fields import SERVICES
+from connectra_common.refusals import MissingSelectColumns
 from connectra_common.requests import Request, keys, nul_violations, read, unknown_keys, violations
 from connectra_common.vql.model import Vql
-from connectra_common.vql.validate import MISSING_SELECT_COLUMNS, checked_export
+from connectra_common.vql.validate import checked_export
 from pydantic import AfterValidator, BaseModel, Field, ValidationError, field_validator
 
 from connectra_jobs.states import STATES
@@ -436,7 +437,8 @@ def _check_data(job_type: str, data: Mapping[str, Any], found: _Violations) -> I
         values["service"] = "contact"  # reported already; the rest is checked all the same
     vql = values.get("vql")
     if not (isinstance(vql, dict) and vql.get("select_columns")):
-        found.add("job_data.vql.select_columns", MISSING_SELECT_COLUMNS, "MISSING_SELECT_COLUMNS")
+        field = "job_data.vql.select_columns"
+        found.add(field, MissingSelectColumns(field).message, MissingSelectColumns.reason)
         if not isinstance(vql, dict):
             return None
     export = _validated(ExportData, values, found)

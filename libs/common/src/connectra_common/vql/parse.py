@@ -2,26 +2,20 @@
 
 from collections import defaultdict
 
-from connectra_common.errors import ValidationFailed
 from connectra_common.records.fields import CONTACT, Entity, Index
+from connectra_common.refusals import PageOutOfRange, PageSizeExceeded
 from connectra_common.search.mappings import indexed_fields
 from connectra_common.vql.ast import And, Bounds, Exists, Facet, Node, Not, Or, Query, Sort, Terms, Text
 from connectra_common.vql.limits import LIMITS
 from connectra_common.vql.model import Facet as FacetModel
 from connectra_common.vql.model import FilterNode, TextMatch, Vql, Where
 
-PAGE_SIZE_EXCEEDED = (
-    "ERR_PAGE_SIZE_EXCEEDED: the requested page size surpasses the maximum allowed limit; "
-    "consider using pagination with smaller batches"
-)
-PAGE_OUT_OF_RANGE = "ERR_PAGE_OUT_OF_RANGE: the requested page number is beyond the available range; verify total pages before requesting"
-
 
 def parse(entity: Entity, request: Vql) -> Query:
     """The tree of a request.
 
     Raises:
-        ValidationFailed: the page lies beyond what can be reached.
+        PageSizeExceeded, PageOutOfRange: the page lies beyond what can be reached.
     """
     size, skip = _window(request)
     nodes: list[Node] = []
@@ -52,20 +46,14 @@ def parse(entity: Entity, request: Vql) -> Query:
 def _window(request: Vql) -> tuple[int, int]:
     limit, page, offset = request.limit or 0, request.page or 0, request.offset or 0
     if limit > LIMITS.page_size:
-        raise ValidationFailed(
-            PAGE_SIZE_EXCEEDED, reason="PAGE_SIZE_EXCEEDED", details={"limit": limit, "maximum": LIMITS.page_size}
-        )
+        raise PageSizeExceeded(limit, LIMITS.page_size)
     # Zero and negative values always meant the default.
     size = limit if limit > 0 else LIMITS.default_page_size
     skip = (page - 1) * size if page > 0 else max(offset, 0)
     if page > LIMITS.pages:
-        raise ValidationFailed(
-            PAGE_OUT_OF_RANGE, reason="PAGE_OUT_OF_RANGE", details={"page": page, "maximum": LIMITS.pages}
-        )
+        raise PageOutOfRange("page", page, LIMITS.pages)
     if skip + size > LIMITS.window and offset > 0:
-        raise ValidationFailed(
-            PAGE_OUT_OF_RANGE, reason="PAGE_OUT_OF_RANGE", details={"offset": offset, "maximum": LIMITS.window - size}
-        )
+        raise PageOutOfRange("offset", offset, LIMITS.window - size)
     return size, skip
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from connectra_common.errors import FieldViolation, ValidationFailed
 from connectra_common.records.fields import COMPANY, Entity, Field, Index
+from connectra_common.refusals import MissingSelectColumns
 from connectra_common.requests import hint
 from connectra_common.search.mappings import indexed_fields
 from connectra_common.vql.ast import And, Bounds, Exists, Leaf, Node, Not, Or, Query, Scalar, Terms, Text
@@ -16,11 +17,6 @@ from connectra_common.vql.render import leaves as leaves_of
 
 # Of columns of a contact's company in an export.
 COMPANY_PREFIX = "company."
-
-MISSING_SELECT_COLUMNS = (
-    "ERR_MISSING_SELECT_COLUMNS: 'select_columns' is required for export operations; "
-    "specify at least one column to include in the output"
-)
 
 
 def checked(entity: Entity, request: Vql) -> Query:
@@ -44,7 +40,7 @@ def checked_export(entity: Entity, request: Vql) -> Query:
         ValidationFailed: with every violation, or without columns.
     """
     if not request.select_columns:
-        raise ValidationFailed(MISSING_SELECT_COLUMNS, reason="MISSING_SELECT_COLUMNS")
+        raise MissingSelectColumns
     ignored = ("limit", "page", "offset", "cursor", "order_by", "company_config")
     query = parse(entity, request.model_copy(update=dict.fromkeys(ignored)))
     if found := [*validate(replace(query, columns=())), *_unknown_export_columns(entity, query.columns)]:

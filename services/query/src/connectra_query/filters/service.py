@@ -9,9 +9,9 @@ from typing import TypeVar
 
 from connectra_common.errors import FieldViolation, NotFound, ValidationFailed
 from connectra_common.records.fields import SERVICES, Entity
+from connectra_common.refusals import PageSizeExceeded
 from connectra_common.requests import Request, hint
 from connectra_common.vql.limits import LIMITS
-from connectra_common.vql.parse import PAGE_SIZE_EXCEEDED
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from connectra_query.filters.repository import ANCHOR_EVERY, Column, Filter, FilterRepository, Value
@@ -128,9 +128,7 @@ def _entity(service: str) -> Entity:
 def _checked(request: FilterValuesRequest) -> tuple[int, int, str]:
     limit, page, search = request.limit or 0, request.page or 0, (request.search_text or "").strip()
     if limit > LIMITS.page_size:
-        raise ValidationFailed(
-            PAGE_SIZE_EXCEEDED, reason="PAGE_SIZE_EXCEEDED", details={"limit": limit, "maximum": LIMITS.page_size}
-        )
+        raise PageSizeExceeded(limit, LIMITS.page_size)
     if len(search) > LIMITS.text_chars:
         message = f"search_text: has {len(search)} characters; at most {LIMITS.text_chars} are allowed"
         raise ValidationFailed.of([FieldViolation("search_text", message)])

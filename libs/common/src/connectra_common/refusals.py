@@ -1,0 +1,217 @@
+"""Named refusals: one class each, which makes reason, text and details out of the facts.
+
+Their texts are documented; clients match on what stands before the colon. A test compares the reasons with the contract's.
+"""
+
+from collections.abc import Sequence
+
+from connectra_common.errors import Conflict, DatabaseUnavailable, FieldViolation, NotFound, ValidationFailed
+
+
+class PageSizeExceeded(ValidationFailed):
+    """A list was asked for more rows than a page may have."""
+
+    reason = "PAGE_SIZE_EXCEEDED"
+
+    def __init__(self, limit: int, maximum: int) -> None:
+        super().__init__(
+            "ERR_PAGE_SIZE_EXCEEDED: the requested page size surpasses the maximum allowed limit; "
+            "consider using pagination with smaller batches",
+            details={"limit": limit, "maximum": maximum},
+        )
+
+
+class PageOutOfRange(ValidationFailed):
+    """`page` or `offset` lies beyond what can be reached without a cursor."""
+
+    reason = "PAGE_OUT_OF_RANGE"
+
+    def __init__(self, parameter: str, given: int, maximum: int) -> None:
+        super().__init__(
+            "ERR_PAGE_OUT_OF_RANGE: the requested page number is beyond the available range; "
+            "verify total pages before requesting",
+            details={parameter: given, "maximum": maximum},
+        )
+
+
+class EmptyPayload(ValidationFailed):
+    """A batch without records."""
+
+    reason = "EMPTY_PAYLOAD"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "ERR_EMPTY_PAYLOAD: the 'data' array in the request body is empty; provide at least one record to process"
+        )
+
+
+class BatchTooLarge(ValidationFailed):
+    """A batch of more records than one request may have."""
+
+    reason = "BATCH_TOO_LARGE"
+
+    def __init__(self, count: int, maximum: int) -> None:
+        super().__init__(
+            "ERR_BATCH_TOO_LARGE: the number of records in the batch exceeds the allowed maximum; "
+            "split the data into smaller chunks",
+            details={"count": count, "maximum": maximum},
+        )
+
+
+class UnsupportedService(ValidationFailed):
+    """A path names neither companies nor contacts."""
+
+    reason = "UNSUPPORTED_SERVICE"
+
+    def __init__(self, service: str, allowed: Sequence[str]) -> None:
+        super().__init__(
+            "ERR_UNSUPPORTED_SERVICE: the specified service type is not supported for this operation; "
+            "verify the endpoint and try again",
+            details={"service": service[:100], "allowed": [*allowed]},
+        )
+
+
+class _OfField(ValidationFailed):
+    """A refusal of one field, whose violation has the same text."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message, fields=[FieldViolation(field, message)])
+
+
+class MissingJobType(_OfField):
+    """A job without a type."""
+
+    reason = "MISSING_JOB_TYPE"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "job_type",
+            "ERR_MISSING_JOB_TYPE: the 'job_type' field is required; "
+            "specify a valid job type such as 'insert_csv_file' or 'export_csv_file'",
+        )
+
+
+class InvalidJobType(_OfField):
+    """A job of a type that does not exist."""
+
+    reason = "INVALID_JOB_TYPE"
+
+    def __init__(self, job_type: str) -> None:
+        super().__init__(
+            "job_type",
+            f"ERR_INVALID_JOB_TYPE: job type '{job_type[:100]}' is not recognized; "
+            "supported types are 'insert_csv_file' and 'export_csv_file'",
+        )
+
+
+class MissingJobData(_OfField):
+    """A job without `job_data`."""
+
+    reason = "MISSING_JOB_DATA"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "job_data",
+            "ERR_MISSING_JOB_DATA: the 'job_data' field is required; include the necessary payload for job execution",
+        )
+
+
+class InvalidRetryCount(_OfField):
+    """`retry_count` is no number from 0 to the maximum."""
+
+    reason = "INVALID_RETRY_COUNT"
+
+    def __init__(self, given: object, maximum: int) -> None:
+        too_many = type(given) is int and given > maximum
+        super().__init__(
+            "retry_count",
+            f"retry_count: at most {maximum} retries are allowed"
+            if too_many
+            else "ERR_INVALID_RETRY_COUNT: 'retry_count' must be a non-negative integer; "
+            "use 0 for no retries or a positive number for retry attempts",
+        )
+
+
+class UnknownService(_OfField):
+    """An export of neither companies nor contacts."""
+
+    reason = "UNKNOWN_SERVICE"
+
+    def __init__(self, field: str) -> None:
+        super().__init__(
+            field,
+            "ERR_UNKNOWN_SERVICE: the provided service identifier is not recognized; use 'contacts' or 'companies'",
+        )
+
+
+class MissingSelectColumns(_OfField):
+    """An export without columns."""
+
+    reason = "MISSING_SELECT_COLUMNS"
+
+    def __init__(self, field: str = "select_columns") -> None:
+        super().__init__(
+            field,
+            "ERR_MISSING_SELECT_COLUMNS: 'select_columns' is required for export operations; "
+            "specify at least one column to include in the output",
+        )
+
+
+class InvalidLimit(_OfField):
+    """`limit` of a list of jobs is no number from 0."""
+
+    reason = "INVALID_LIMIT"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "limit",
+            "ERR_INVALID_LIMIT: 'limit' must be a non-negative integer; use 0 for default or specify a positive value",
+        )
+
+
+class LimitTooHigh(_OfField):
+    """`limit` of a list of jobs is above the documented maximum."""
+
+    reason = "LIMIT_TOO_HIGH"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "limit",
+            "ERR_LIMIT_TOO_HIGH: 'limit' exceeds the maximum of 100 records per request; "
+            "reduce the value or use pagination",
+        )
+
+
+class RecordNotFound(NotFound):
+    """No record of this uuid, or a deleted one."""
+
+    def __init__(self, title: str, uuid: str) -> None:
+        super().__init__(f"{title} with identifier 'specified UUID' not found", details={"uuid": uuid})
+
+
+class JobNotFound(NotFound):
+    """No job of this uuid."""
+
+    def __init__(self, uuid: str) -> None:
+        super().__init__(f"Job with identifier '{uuid}' not found")
+
+
+class RecordExists(Conflict):
+    """A record of this uuid exists already."""
+
+    def __init__(self, title: str, uuid: str) -> None:
+        super().__init__(f"{title} with uuid '{uuid}' already exists", details={"uuid": uuid})
+
+
+class IdempotencyKeyReused(Conflict):
+    """The key came with another request before."""
+
+    def __init__(self) -> None:
+        super().__init__("this Idempotency-Key was used with another request")
+
+
+class PoolExhausted(DatabaseUnavailable):
+    """No connection became free in time."""
+
+    def __init__(self) -> None:
+        super().__init__("the database is busy; try again")
