@@ -62,7 +62,7 @@ async def run(target: Target, options: Options) -> list[Json]:
 
 async def added(target: Target, query: str, requests: int) -> Json:
     """A page of 25 by the typed door, in turn through Envoy and directly."""
-    request = ListContactsRequest(query=to_proto(read(Vql, {"limit": 25})))
+    request = ListContactsRequest(query=to_proto(read(Vql, {"limit": 25}).model))
     metadata = (("x-api-key", target.api_key),)
     times: dict[str, list[float]] = {target.gateway.removeprefix("http://"): [], query: []}
     channels = {address: grpc.aio.insecure_channel(address) for address in times}

@@ -103,7 +103,7 @@ async def test_a_condition_finds_what_is_documented_through_both_doors(
     rows = (await api.post("/contacts", json=document)).json()["data"]
     assert sorted(row["first_name"] for row in rows) == expected.split()
     assert (await api.post("/contacts/count", json=document)).json() == {"count": len(rows), "success": True}
-    typed = await query.ListContacts(pb.ListContactsRequest(query=to_proto(read(Vql, document))))
+    typed = await query.ListContacts(pb.ListContactsRequest(query=to_proto(read(Vql, document).model)))
     assert [row.contact.uuid for row in typed.rows] == [row["uuid"] for row in rows]
 
 

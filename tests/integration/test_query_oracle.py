@@ -365,7 +365,7 @@ async def test_search_finds_and_counts_what_the_oracle_does(
         assert uuids(page.json()["data"]) == expected, json.dumps(document, ensure_ascii=False)
         assert (await api.post("/contacts/count", json=body)).json()["count"] == len(expected)
         typed = await query.ListContacts(
-            query_pb.ListContactsRequest(query=to_proto(read(Vql, {**body, "limit": 100})))
+            query_pb.ListContactsRequest(query=to_proto(read(Vql, {**body, "limit": 100}).model))
         )
         assert sorted(row.contact.uuid for row in typed.rows) == expected
 

@@ -64,7 +64,7 @@ async def corpus(stack: Any) -> AsyncIterator[Corpus]:
 
 
 def typed(document: dict[str, Any]) -> vql_pb2.Vql:
-    return to_proto(read(Vql, document))
+    return to_proto(read(Vql, document).model)
 
 
 async def test_a_stream_gives_every_match_once_in_the_asked_order(corpus: Corpus, query: Any) -> None:

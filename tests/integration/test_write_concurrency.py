@@ -10,7 +10,7 @@ import httpx
 import pytest
 from connectra.common.v1 import records_pb2
 from connectra.write.v1 import write_service_pb2 as pb
-from connectra_common.db.idempotency import IdempotencyKey
+from connectra_common.call import IdempotencyKey
 from connectra_common.errors import Conflict
 from connectra_write.repository import Repository
 
@@ -149,13 +149,13 @@ async def test_the_key_of_one_client_is_nothing_to_another(write: Any) -> None:
 async def test_keys_are_forgotten_after_24_hours(database: asyncpg.Connection) -> None:
     repository, key = Repository(database), IdempotencyKey("c", "k")
     async with repository.transaction():
-        assert await repository.begin_keyed(key, "hash") is None
-        await repository.end_keyed(key, 201, '{"b": 1, "a": 2}')
-    assert await repository.begin_keyed(key, "hash") == '{"b": 1, "a": 2}'
+        assert await repository.reserve_key(key, "hash") is None
+        await repository.keep_answer(key, '{"b": 1, "a": 2}')
+    assert await repository.reserve_key(key, "hash") == '{"b": 1, "a": 2}'
     with pytest.raises(Conflict):
-        await repository.begin_keyed(key, "other")
+        await repository.reserve_key(key, "other")
     assert await repository.expire_keys(10) == 0
     await database.execute("UPDATE idempotency_keys SET created_at = now() - interval '24 hours 1 second'")
-    assert await repository.begin_keyed(key, "other") is None
+    assert await repository.reserve_key(key, "other") is None
     await database.execute("UPDATE idempotency_keys SET created_at = now() - interval '24 hours 1 second'")
     assert await repository.expire_keys(10) == 1

@@ -15,7 +15,7 @@ from connectra_query.service import compile_request
 
 
 def compiled(document: dict[str, Any], entity: Entity = CONTACT) -> Query:
-    return compile_request(entity, read(Vql, document))
+    return compile_request(entity, read(Vql, document).model)
 
 
 def conditions(document: dict[str, Any], entity: Entity = CONTACT) -> dict[str, Any]:
@@ -249,8 +249,8 @@ def test_cursors_come_back_as_text_and_are_sent_in_their_own_types() -> None:
     ],
 )
 def test_the_typed_spelling_asks_the_same(document: dict[str, Any]) -> None:
-    request = read(Vql, document)
-    again = read(Vql, to_json(to_proto(request)))
+    request = read(Vql, document).model
+    again = read(Vql, to_json(to_proto(request))).model
     assert unordered(compile_request(CONTACT, again)) == unordered(compile_request(CONTACT, request))
 
 

@@ -6,12 +6,14 @@ import sys
 import structlog
 
 from connectra_common import telemetry
+from connectra_common.call import current
 from connectra_common.settings import AppSettings
 
 
 def configure(app: AppSettings, process: str) -> None:
     """Sets up structlog and, through it, the standard library's loggers. Call once, first thing."""
     shared: list[structlog.types.Processor] = [
+        _add_call,
         structlog.contextvars.merge_contextvars,
         telemetry.add_trace_id,
         structlog.processors.add_log_level,
@@ -35,6 +37,13 @@ def configure(app: AppSettings, process: str) -> None:
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[_drop_meta, last]))
     logging.basicConfig(handlers=[handler], level=max(logging.WARNING, getattr(logging, app.log_level)), force=True)
     structlog.contextvars.bind_contextvars(process=process, env=app.env)
+
+
+def _add_call(_: object, __: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
+    call = current()
+    if call.request_id:
+        event["request_id"], event["client"] = call.request_id, call.client or None
+    return event
 
 
 def _drop_meta(_: object, __: str, event: structlog.types.EventDict) -> structlog.types.EventDict:

@@ -2,13 +2,16 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, TypeVar
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from connectra_common.errors import FieldViolation, ValidationFailed
 
 M = TypeVar("M", bound=BaseModel)
+
+# {"field", "message"} of what was ignored.
+Warning: TypeAlias = dict[str, str]
 
 
 class Request(BaseModel):
@@ -32,8 +35,15 @@ class Part(BaseModel):
         return data
 
 
-def read(model: type[M], data: object) -> M:
-    """The request as a model.
+class Read(NamedTuple, Generic[M]):
+    """A request that was read, and a warning for each of its keys that is ignored."""
+
+    model: M
+    warnings: list[Warning]
+
+
+def read(model: type[M], data: object, *more_keys: str) -> Read[M]:
+    """The request as a model; `more_keys` are expected as well, though the model does not have them.
 
     Raises:
         ValidationFailed: with all violations.
@@ -41,7 +51,7 @@ def read(model: type[M], data: object) -> M:
     if nul := nul_violations(data):
         raise ValidationFailed.of(nul)
     try:
-        return model.model_validate(data)
+        return Read(model.model_validate(data), unknown_keys(data, [*keys(model), *more_keys]))
     except ValidationError as error:
         raise ValidationFailed.of(violations(error)) from None
 
@@ -100,7 +110,7 @@ def hint(name: str, known: Sequence[str]) -> str:
     return f"unknown field {name!r}; " + (f"did you mean {close[0]!r}?" if close else f"allowed: {', '.join(known)}")
 
 
-def unknown_keys(data: object, known: Sequence[str], prefix: str = "") -> list[dict[str, str]]:
+def unknown_keys(data: object, known: Sequence[str], prefix: str = "") -> list[Warning]:
     """A warning for each key that is ignored."""
     if not isinstance(data, Mapping):
         return []

@@ -335,7 +335,7 @@ def read_list(body: Mapping[str, Any]) -> JobFilter:
         raise ValidationFailed(
             LIMIT_TOO_HIGH, reason="LIMIT_TOO_HIGH", fields=[FieldViolation("limit", LIMIT_TOO_HIGH)]
         )
-    request = read(ListJobsBody, dict(body))
+    request = read(ListJobsBody, dict(body)).model
     size, page, behind = request.limit or DEFAULT_LIMIT, request.page or 1, _read_cursor(request.cursor)
     if behind and page > 1:
         message = "page: cannot be given together with cursor, which goes on behind a page by itself"

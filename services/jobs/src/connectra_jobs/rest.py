@@ -3,7 +3,7 @@
 from typing import Any
 
 from connectra.jobs.v1 import jobs_rest_pb2, jobs_rest_pb2_grpc
-from connectra_common.db.idempotency import IdempotencyKey
+from connectra_common.call import current
 from connectra_common.server.metadata import Context
 from connectra_common.server.rest import read_object, reply, send_headers
 from google.api.httpbody_pb2 import HttpBody
@@ -27,7 +27,7 @@ class JobsRestService(jobs_rest_pb2_grpc.JobsRestServiceServicer):
     async def CreateJob(self, request: jobs_rest_pb2.CreateJobRestRequest, context: Context) -> HttpBody:
         """`POST /common/jobs/create`."""
         new, warnings = read_create(read_object(request.body, required=True))
-        created = await self._jobs.create(new, IdempotencyKey.read(context))
+        created = await self._jobs.create(new, current().idempotency_key)
         answer: dict[str, Any] = {
             "message": "Job created successfully",
             "success": True,

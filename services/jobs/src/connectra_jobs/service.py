@@ -9,8 +9,8 @@ from uuid import uuid4
 
 import orjson
 from botocore.exceptions import ClientError, ParamValidationError
+from connectra_common.call import IdempotencyKey
 from connectra_common.db import idempotency
-from connectra_common.db.idempotency import IdempotencyKey
 from connectra_common.errors import FieldViolation, NotFound, ValidationFailed, WrongState
 from connectra_common.settings import S3Settings
 from connectra_common.storage.s3 import presigned_put

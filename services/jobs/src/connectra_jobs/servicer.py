@@ -7,7 +7,7 @@ from typing import Any
 from connectra.common.v1 import export_pb2
 from connectra.jobs.v1 import jobs_service_pb2 as pb
 from connectra.jobs.v1 import jobs_service_pb2_grpc
-from connectra_common.db.idempotency import IdempotencyKey
+from connectra_common.call import current
 from connectra_common.server.metadata import Context
 from connectra_common.vql import proto as vql
 from google.protobuf.struct_pb2 import Struct
@@ -25,7 +25,7 @@ class JobsService(jobs_service_pb2_grpc.JobsServiceServicer):
     async def CreateJob(self, request: pb.CreateJobRequest, context: Context) -> pb.CreateJobResponse:
         """Stores a job."""
         new, _ = read_create(_create_to_json(request))
-        created = await self._jobs.create(new, IdempotencyKey.read(context))
+        created = await self._jobs.create(new, current().idempotency_key)
         return pb.CreateJobResponse(job=_job(created.job))
 
     async def ListJobs(self, request: pb.ListJobsRequest, context: Context) -> pb.ListJobsResponse:

@@ -85,19 +85,19 @@ class QueryRestServicer(pb_grpc.QueryRestServiceServicer):
 
     async def _filter_values(self, service: str, request: Any, context: Context) -> HttpBody:
         document = read_object(request.body)
-        values = await self._service.filter_values(service, read(FilterValuesRequest, document), Call.of(context))
+        values = await self._service.filter_values(service, read(FilterValuesRequest, document).model, Call.of(context))
         data = reply([{"value": value, "display_value": shown} for value, shown in values]).data
         # The path says which service; clients send it in the body too.
         return reply_raw(b'{"data":' + data + _warnings(document, FilterValuesRequest, "service") + b',"success":true}')
 
     async def _list(self, entity: Entity, request: Any, context: Context) -> HttpBody:
         document = read_object(request.body)
-        page = await self._service.page(entity, read(Vql, document), Call.of(context))
+        page = await self._service.page(entity, read(Vql, document).model, Call.of(context))
         return reply_raw(b'{"data":' + page.rows + _beside(page) + _warnings(document, Vql) + b',"success":true}')
 
     async def _count(self, entity: Entity, request: Any, context: Context) -> HttpBody:
         document = read_object(request.body)
-        count = await self._service.count(entity, read(Vql, document), Call.of(context))
+        count = await self._service.count(entity, read(Vql, document).model, Call.of(context))
         return reply_raw(b'{"count":%d' % count + _warnings(document, Vql) + b',"success":true}')
 
     async def _get(self, entity: Entity, request: Any, context: Context) -> HttpBody:

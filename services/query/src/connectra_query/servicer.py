@@ -84,7 +84,7 @@ class QueryServicer(pb_grpc.QueryServiceServicer):
         self, request: pb.ListFilterValuesRequest, context: Context
     ) -> pb.ListFilterValuesResponse:
         names = ("filter_key", "search_text", "page", "limit")
-        asked = read(FilterValuesRequest, {name: getattr(request, name) for name in names})
+        asked = read(FilterValuesRequest, {name: getattr(request, name) for name in names}).model
         values = await self._service.filter_values(request.service, asked, Call.of(context))
         return pb.ListFilterValuesResponse(values=[pb.FilterValue(value=v, display_value=d) for v, d in values])
 
@@ -131,7 +131,7 @@ class QueryServicer(pb_grpc.QueryServiceServicer):
 
 
 def _vql(request: Any) -> Vql:
-    return read(Vql, to_json(request.query))
+    return read(Vql, to_json(request.query)).model
 
 
 def _layout(request: Any) -> Layout:

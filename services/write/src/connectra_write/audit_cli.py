@@ -9,7 +9,7 @@ import orjson
 import typer
 from connectra_client.display import console
 from connectra_common.db.audit import Question, find
-from connectra_common.db.engine import connect_options
+from connectra_common.db.database import connect_options
 from connectra_common.errors import from_exception
 from connectra_common.settings import PostgresSettings, load
 from rich.table import Table

@@ -13,10 +13,11 @@ from zlib import crc32
 
 import asyncpg
 from connectra_common import metrics
+from connectra_common.call import IdempotencyKey, current
+from connectra_common.db import idempotency
 from connectra_common.db.audit import UNKNOWN, Origin
-from connectra_common.db.engine import POOL_TIMEOUT_SECONDS, connect_options
-from connectra_common.db.idempotency import KEPT_HOURS, IdempotencyKey
-from connectra_common.errors import Conflict, Unavailable
+from connectra_common.db.database import POOL_TIMEOUT_SECONDS, connect_options
+from connectra_common.errors import DatabaseUnavailable
 from connectra_common.records.cleaning import Value
 from connectra_common.records.fields import COMPANY, ENTITIES, Entity, Type
 from connectra_common.records.sql import json_object
@@ -219,46 +220,17 @@ class Repository:
         if values:
             await self._connection.execute(f"WITH written AS (SELECT) {_FILTER_VALUES}", *_columns(values))
 
-    async def begin_keyed(self, key: IdempotencyKey, request_hash: str) -> str | None:
-        """As `idempotency.begin`, on the driver's own connection.
+    async def reserve_key(self, key: IdempotencyKey, request_hash: str) -> str | None:
+        """See `idempotency.reserve`."""
+        return await idempotency.reserve(self._connection, key, request_hash)
 
-        Raises:
-            Conflict: the key was used with another request.
-        """
-        reserved = await self._connection.fetchval(
-            """INSERT INTO idempotency_keys AS k (client, key, request_hash, http_status, response)
-               VALUES ($1, $2, $3, 0, 'null')
-               ON CONFLICT (client, key) DO UPDATE SET request_hash = excluded.request_hash, created_at = now()
-               WHERE k.created_at < now() - make_interval(hours => $4) RETURNING true""",
-            *(key.client, key.key, request_hash, KEPT_HOURS),
-        )
-        if reserved:
-            return None
-        row = await self._connection.fetchrow(
-            "SELECT request_hash, response #>> '{}' FROM idempotency_keys WHERE client = $1 AND key = $2",
-            *(key.client, key.key),
-        )
-        if row[0] != request_hash:
-            raise Conflict("this Idempotency-Key was used with another request")
-        return str(row[1])
-
-    async def end_keyed(self, key: IdempotencyKey, http_status: int, response: str) -> None:
-        """Keeps the answer of a reserved key; as text, so that it is repeated to the letter."""
-        await self._connection.execute(
-            """UPDATE idempotency_keys SET http_status = $3, response = to_jsonb($4::text)
-               WHERE client = $1 AND key = $2""",
-            *(key.client, key.key, http_status, response),
-        )
+    async def keep_answer(self, key: IdempotencyKey, response: str) -> None:
+        """See `idempotency.keep`."""
+        await idempotency.keep(self._connection, key, response)
 
     async def expire_keys(self, limit: int) -> int:
-        """Removes answers older than 24 h, at most so many; returns how many."""
-        status = await self._connection.execute(
-            """DELETE FROM idempotency_keys WHERE (client, key) IN (
-                   SELECT client, key FROM idempotency_keys WHERE created_at < now() - make_interval(hours => $1)
-                   LIMIT $2 FOR UPDATE SKIP LOCKED)""",
-            *(KEPT_HOURS, limit),
-        )
-        return int(status.rpartition(" ")[2])
+        """See `idempotency.expire`."""
+        return await idempotency.expire(self._connection, limit)
 
     async def consistency_token(self) -> int:
         """A number that no outbox row of this transaction is above."""
@@ -319,11 +291,11 @@ class Database:
         try:
             connection = await self._pool.acquire(timeout=POOL_TIMEOUT_SECONDS)
         except TimeoutError:
-            raise Unavailable("the database is busy; try again", reason="DATABASE_ERROR") from None
+            raise DatabaseUnavailable("the database is busy; try again") from None
         finally:
             self._waiting -= 1
         try:
-            yield Repository(connection, origin or Origin.of_call())
+            yield Repository(connection, origin or Origin.of_call(current()))
         except BaseException as error:
             # A call that was cut off may have left something open: what is not certainly clean is thrown away.
             if not isinstance(error, Exception) or connection.is_closed() or connection.is_in_transaction():

@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 from connectra.write.v1 import write_rest_pb2 as pb
 from connectra.write.v1 import write_rest_pb2_grpc as pb_grpc
-from connectra_common.db.idempotency import IdempotencyKey
+from connectra_common.call import current
 from connectra_common.errors import FieldViolation, ValidationFailed
 from connectra_common.records.csv_rows import column_name
 from connectra_common.records.fields import COMPANY, CONTACT, Entity, csv_columns
@@ -18,7 +18,6 @@ from google.api.httpbody_pb2 import HttpBody
 
 from connectra_write.outcomes import BatchWritten, Written
 from connectra_write.service import WriteService
-from connectra_write.versions import read_if_match
 
 Warnings = list[dict[str, str]]
 
@@ -61,7 +60,7 @@ class WriteRestServicer(pb_grpc.WriteRestServiceServicer):
 
     async def BatchUpsertRows(self, request: pb.BatchUpsertRowsRestRequest, context: Context) -> HttpBody:
         rows, prefix, found = _records(read_json(request.body, required=True), ("data",))
-        written = await self._service.batch_upsert_rows(rows, IdempotencyKey.read(context))
+        written = await self._service.batch_upsert_rows(rows, current().idempotency_key)
         known = csv_columns()
         for index, row in enumerate(rows if len(found) < MAX_WARNINGS else ()):
             if isinstance(row, dict):
@@ -72,27 +71,27 @@ class WriteRestServicer(pb_grpc.WriteRestServiceServicer):
 
     async def _create(self, entity: Entity, request: Any, context: Context) -> HttpBody:
         record = read_object(request.body, required=True)
-        written = await self._service.create(entity, record, IdempotencyKey.read(context))
+        written = await self._service.create(entity, record, current().idempotency_key)
         return await _reply(written, warnings(entity, record), context)
 
     async def _update(self, entity: Entity, request: Any, context: Context) -> HttpBody:
         record = read_object(request.body, required=True)
-        written = await self._service.update(entity, request.uuid, record, read_if_match(context))
+        written = await self._service.update(entity, request.uuid, record, current().versions)
         return await _reply(written, warnings(entity, record), context)
 
     async def _delete(self, entity: Entity, request: Any, context: Context) -> HttpBody:
-        token = await self._service.delete(entity, request.uuid, read_if_match(context))
+        token = await self._service.delete(entity, request.uuid, current().versions)
         await send_headers(context, x_consistency_token=str(token))
         return reply({"message": f"{entity.title} deleted successfully", "success": True})
 
     async def _upsert(self, entity: Entity, request: Any, context: Context) -> HttpBody:
         record = read_object(request.body, required=True)
-        written = await self._service.upsert(entity, record, IdempotencyKey.read(context))
+        written = await self._service.upsert(entity, record, current().idempotency_key)
         return await _reply(written, warnings(entity, record), context, says_new=True)
 
     async def _batch(self, entity: Entity, request: Any, context: Context) -> HttpBody:
         records, prefix, found = _records(read_json(request.body, required=True), (entity.table, "data"))
-        written = await self._service.batch_upsert(entity, records, IdempotencyKey.read(context))
+        written = await self._service.batch_upsert(entity, records, current().idempotency_key)
         for index, record in enumerate(records):
             if len(found) >= MAX_WARNINGS:
                 break

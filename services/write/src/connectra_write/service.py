@@ -7,9 +7,9 @@ from typing import TypeVar
 
 import orjson
 import structlog
+from connectra_common.call import IdempotencyKey, current
 from connectra_common.db import idempotency
 from connectra_common.db.audit import Origin
-from connectra_common.db.idempotency import IdempotencyKey
 from connectra_common.errors import (
     Conflict,
     ConnectraError,
@@ -213,7 +213,7 @@ class WriteService:
         _check_uuid(batch.job_uuid, "job_uuid")
         # In a thread: it takes a tenth of a second, in which other calls go on.
         parsed, values = await asyncio.to_thread(_parse, batch)
-        async with self._database.transaction(Origin.of_job(batch.job_uuid)) as repository:
+        async with self._database.transaction(Origin.of_job(batch.job_uuid, current())) as repository:
             await repository.lock_import(batch.job_uuid)
             if row := await repository.batch(batch.job_uuid, batch.number):
                 rejected = [Rejected(**r) for r in orjson.loads(row["rejected"])]
@@ -287,11 +287,11 @@ class WriteService:
             return replace(answer, token=await self._database.consistency_token())
         request_hash = idempotency.request_hash(*request)
         async with self._database.transaction() as repository:
-            if earlier := await repository.begin_keyed(key, request_hash):
+            if earlier := await repository.reserve_key(key, request_hash):
                 return kind.unpack(earlier)
             answer, new = await work(repository)
             answer = replace(answer, token=await repository.consistency_token())
-            await repository.end_keyed(key, answer.http_status, packed(answer))
+            await repository.keep_answer(key, packed(answer))
         self._known.add(new)
         self._notifier.wake()
         return answer

@@ -7,12 +7,12 @@ import orjson
 from connectra.common.v1 import records_pb2
 from connectra.write.v1 import write_service_pb2 as pb
 from connectra.write.v1 import write_service_pb2_grpc as pb_grpc
-from connectra_common.db.idempotency import IdempotencyKey
+from connectra_common.call import CONSISTENCY_TOKEN, current
 from connectra_common.errors import FieldViolation, ValidationFailed
 from connectra_common.records.fields import COMPANY, CONTACT, Entity
 from connectra_common.records.messages import from_message, to_message
 from connectra_common.requests import hint
-from connectra_common.server.metadata import CONSISTENCY_TOKEN, Context
+from connectra_common.server.metadata import Context
 
 from connectra_write.imports import Batch
 from connectra_write.outcomes import BatchWritten, Written
@@ -26,16 +26,12 @@ class WriteServicer(pb_grpc.WriteServiceServicer):
         self._service = service
 
     async def CreateCompany(self, request: pb.CreateCompanyRequest, context: Context) -> pb.CreateCompanyResponse:
-        written = await self._service.create(
-            COMPANY, from_message(COMPANY, request.company), IdempotencyKey.read(context)
-        )
+        written = await self._service.create(COMPANY, from_message(COMPANY, request.company), current().idempotency_key)
         token = await _send_token(written.token, context)
         return pb.CreateCompanyResponse(company=_message(COMPANY, written), consistency_token=token)
 
     async def CreateContact(self, request: pb.CreateContactRequest, context: Context) -> pb.CreateContactResponse:
-        written = await self._service.create(
-            CONTACT, from_message(CONTACT, request.contact), IdempotencyKey.read(context)
-        )
+        written = await self._service.create(CONTACT, from_message(CONTACT, request.contact), current().idempotency_key)
         token = await _send_token(written.token, context)
         return pb.CreateContactResponse(contact=_message(CONTACT, written), consistency_token=token)
 
@@ -58,17 +54,13 @@ class WriteServicer(pb_grpc.WriteServiceServicer):
         return pb.DeleteContactResponse(consistency_token=await _send_token(token, context))
 
     async def UpsertCompany(self, request: pb.UpsertCompanyRequest, context: Context) -> pb.UpsertCompanyResponse:
-        written = await self._service.upsert(
-            COMPANY, from_message(COMPANY, request.company), IdempotencyKey.read(context)
-        )
+        written = await self._service.upsert(COMPANY, from_message(COMPANY, request.company), current().idempotency_key)
         token = await _send_token(written.token, context)
         company = _message(COMPANY, written)
         return pb.UpsertCompanyResponse(company=company, is_new=written.is_new, consistency_token=token)
 
     async def UpsertContact(self, request: pb.UpsertContactRequest, context: Context) -> pb.UpsertContactResponse:
-        written = await self._service.upsert(
-            CONTACT, from_message(CONTACT, request.contact), IdempotencyKey.read(context)
-        )
+        written = await self._service.upsert(CONTACT, from_message(CONTACT, request.contact), current().idempotency_key)
         token = await _send_token(written.token, context)
         contact = _message(CONTACT, written)
         return pb.UpsertContactResponse(contact=contact, is_new=written.is_new, consistency_token=token)
@@ -77,7 +69,7 @@ class WriteServicer(pb_grpc.WriteServiceServicer):
         self, request: pb.BatchUpsertCompaniesRequest, context: Context
     ) -> pb.BatchUpsertCompaniesResponse:
         records = [from_message(COMPANY, company) for company in request.companies]
-        written = await self._service.batch_upsert(COMPANY, records, IdempotencyKey.read(context))
+        written = await self._service.batch_upsert(COMPANY, records, current().idempotency_key)
         token = await _send_token(written.token, context)
         return pb.BatchUpsertCompaniesResponse(result=_result(written), consistency_token=token)
 
@@ -85,13 +77,13 @@ class WriteServicer(pb_grpc.WriteServiceServicer):
         self, request: pb.BatchUpsertContactsRequest, context: Context
     ) -> pb.BatchUpsertContactsResponse:
         records = [from_message(CONTACT, contact) for contact in request.contacts]
-        written = await self._service.batch_upsert(CONTACT, records, IdempotencyKey.read(context))
+        written = await self._service.batch_upsert(CONTACT, records, current().idempotency_key)
         token = await _send_token(written.token, context)
         return pb.BatchUpsertContactsResponse(result=_result(written), consistency_token=token)
 
     async def BatchUpsertRows(self, request: pb.BatchUpsertRowsRequest, context: Context) -> pb.BatchUpsertRowsResponse:
         written = await self._service.batch_upsert_rows(
-            [dict(row.values) for row in request.rows], IdempotencyKey.read(context)
+            [dict(row.values) for row in request.rows], current().idempotency_key
         )
         token = await _send_token(written.token, context)
         return pb.BatchUpsertRowsResponse(result=_result(written), consistency_token=token)

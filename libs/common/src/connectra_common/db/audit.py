@@ -1,11 +1,12 @@
 """The audit trail: on whose behalf a transaction changes records, and what was changed by whom (docs/adr/0006)."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import astuple, dataclass
 from datetime import datetime
+from typing import Any
 
-import asyncpg
-import structlog
+from connectra_common.call import Call
+from connectra_common.db.database import Connection, rows_of
 
 SWEEP_SLICE = 5_000
 
@@ -23,18 +24,16 @@ class Origin:
     request_id: str
 
     @classmethod
-    def of_call(cls) -> "Origin":
-        """Of the call that is being served, as the interceptors have bound it."""
-        bound = structlog.contextvars.get_contextvars()
-        if "request_id" not in bound:
+    def of_call(cls, call: Call) -> "Origin":
+        """Of a call; unknown outside of any."""
+        if not call.request_id:
             return UNKNOWN
-        client = bound.get("client")
-        return cls(f"client:{client}" if client else "direct", bound["request_id"])
+        return cls(f"client:{call.client}" if call.client else "direct", call.request_id)
 
     @classmethod
-    def of_job(cls, uuid: str) -> "Origin":
-        """Of a job, whatever call brings its work."""
-        return cls(f"job:{uuid}", cls.of_call().request_id)
+    def of_job(cls, uuid: str, call: Call) -> "Origin":
+        """Of a job, whatever call carries its work."""
+        return cls(f"job:{uuid}", call.request_id)
 
 
 UNKNOWN = Origin("", "")
@@ -63,7 +62,7 @@ _SWEEP = """
     DELETE FROM audit WHERE id IN (SELECT id FROM audit ORDER BY id LIMIT $2) AND at < now() - make_interval(days => $1)"""
 
 
-async def find(connection: asyncpg.Connection, question: Question, limit: int) -> AsyncIterator[asyncpg.Record]:
+async def find(connection: Connection, question: Question, limit: int) -> AsyncIterator[Mapping[str, Any]]:
     """Entries, the newest first."""
     async with connection.transaction(readonly=True):
         # Somebody may be reading them page by page.
@@ -72,7 +71,7 @@ async def find(connection: asyncpg.Connection, question: Question, limit: int) -
             yield row
 
 
-async def sweep(connection: asyncpg.Connection, days: int) -> int:
+async def sweep(connection: Connection, days: int) -> int:
     """Removes entries older than so many days, a slice of them; returns how many, SWEEP_SLICE when there may be more."""
     status = await connection.execute(_SWEEP, days, SWEEP_SLICE)
-    return int(status.rpartition(" ")[2])
+    return rows_of(status)

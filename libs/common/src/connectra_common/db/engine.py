@@ -1,7 +1,6 @@
 """Connections to PostgreSQL: SQLAlchemy Core over asyncpg."""
 
 import json
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, cast
@@ -13,26 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from connectra_common import metrics
+from connectra_common.db.database import POOL_TIMEOUT_SECONDS, connect_options
 from connectra_common.settings import PostgresSettings
-
-CONNECT_TIMEOUT_SECONDS = 5
-POOL_TIMEOUT_SECONDS = 5
-# A process that is frozen, or whose host is gone, in the middle of a transaction keeps its locks for so long.
-IDLE_TRANSACTION_SECONDS = 30
-
-
-def connect_options(settings: PostgresSettings, process: str) -> dict[str, Any]:
-    """Options of `asyncpg.connect` that every connection of a process has."""
-    return {
-        "ssl": ssl.create_default_context(cafile=settings.ssl_ca_file) if settings.ssl else False,
-        "timeout": CONNECT_TIMEOUT_SECONDS,
-        "server_settings": {
-            "application_name": f"connectra-{process}",
-            "jit": "off",
-            "TimeZone": "UTC",
-            "idle_in_transaction_session_timeout": f"{IDLE_TRANSACTION_SECONDS}s",
-        },
-    }
 
 
 class _Pool(AsyncAdaptedQueuePool):

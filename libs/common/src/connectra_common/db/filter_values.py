@@ -12,6 +12,7 @@ import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from connectra_common.db import locks
+from connectra_common.db.database import rows_of
 from connectra_common.db.engine import transaction
 from connectra_common.records.fields import COMPANY, ENTITIES, Entity, Field, Type
 from connectra_common.records.ids import filter_value_uuid
@@ -109,8 +110,7 @@ async def _sweep(
 async def _count(connection: asyncpg.Connection, sql: str, first: list[str], *more: object) -> int:
     if not first:
         return 0
-    status = await connection.execute(sql, first, *more)
-    return int(status.rpartition(" ")[2])
+    return rows_of(await connection.execute(sql, first, *more))
 
 
 def _differences(entity: Entity, field: Field) -> str:

@@ -5,23 +5,18 @@ write service.
 """
 
 import json
-import re
-from dataclasses import dataclass
 from hashlib import sha256
 
 from sqlalchemy import bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from connectra_common.errors import Conflict, FieldViolation, ValidationFailed
-from connectra_common.server import metadata
-from connectra_common.server.metadata import Context
+from connectra_common.call import IdempotencyKey
+from connectra_common.db.database import Connection, rows_of
+from connectra_common.errors import Conflict
+from connectra_common.refusals import IdempotencyKeyReused
 
-HEADER = "idempotency-key"
-MAX_KEY_CHARS = 255
 KEPT_HOURS = 24
-
-_KEY = re.compile(rf"[ -~]{{1,{MAX_KEY_CHARS}}}")
 
 # Reserves a key until the transaction ends; nothing comes back when it is in use. Of two transactions with one key the
 # second waits here for the first.
@@ -39,29 +34,6 @@ _ANSWER = text("""
 _END = text("""
     UPDATE idempotency_keys SET http_status = :http_status, response = :response
     WHERE client = :client AND key = :key""").bindparams(bindparam("response", type_=JSONB()))
-
-
-@dataclass(frozen=True, slots=True)
-class IdempotencyKey:
-    """A key and whose it is; `client` is empty for calls that did not come through the gateway."""
-
-    client: str
-    key: str
-
-    @classmethod
-    def read(cls, context: Context) -> "IdempotencyKey | None":
-        """The key of a call, if it brings one.
-
-        Raises:
-            ValidationFailed: empty, too long, or not printable ASCII.
-        """
-        key = metadata.get(context, HEADER)
-        if key is None:
-            return None
-        if not _KEY.fullmatch(key):
-            message = f"Idempotency-Key must have 1 to {MAX_KEY_CHARS} printable ASCII characters"
-            raise ValidationFailed.of([FieldViolation("Idempotency-Key", message)])
-        return cls(metadata.get(context, "x-client-id") or "", key)
 
 
 def request_hash(*request: object) -> str:
@@ -90,3 +62,49 @@ async def end(connection: AsyncConnection, key: IdempotencyKey, http_status: int
     """Keeps the answer of a reserved key; it becomes visible with the work itself."""
     parameters = {"client": key.client, "key": key.key, "http_status": http_status, "response": response}
     await connection.execute(_END, parameters)
+
+
+# Reserves a key until the transaction ends; nothing comes back when it is in use. Of two transactions with one key the
+# second waits here for the first.
+_RESERVE = """
+    INSERT INTO idempotency_keys AS k (client, key, request_hash, response) VALUES ($1, $2, $3, 'null')
+    ON CONFLICT (client, key) DO UPDATE SET request_hash = excluded.request_hash, created_at = now()
+    WHERE k.created_at < now() - make_interval(hours => $4)
+    RETURNING true"""
+
+# The answer of a key in use; as text, so that it is repeated to the letter.
+_KEPT = "SELECT request_hash, response #>> '{}' FROM idempotency_keys WHERE client = $1 AND key = $2"
+
+_KEEP = "UPDATE idempotency_keys SET response = to_jsonb($3::text) WHERE client = $1 AND key = $2"
+
+_EXPIRE = """
+    DELETE FROM idempotency_keys WHERE (client, key) IN (
+        SELECT client, key FROM idempotency_keys WHERE created_at < now() - make_interval(hours => $1)
+        LIMIT $2 FOR UPDATE SKIP LOCKED)"""
+
+
+async def reserve(connection: Connection, key: IdempotencyKey, request: str) -> str | None:
+    """Reserves a key in the caller's transaction. Gives the answer that was kept, or None: the work is to be done, then `keep`.
+
+    Args:
+        request: hash of the request.
+
+    Raises:
+        IdempotencyKeyReused: by another request.
+    """
+    if await connection.fetchval(_RESERVE, key.client, key.key, request, KEPT_HOURS):
+        return None
+    earlier = await connection.fetchrow(_KEPT, key.client, key.key)
+    if earlier is None or earlier[0] != request:
+        raise IdempotencyKeyReused
+    return str(earlier[1])
+
+
+async def keep(connection: Connection, key: IdempotencyKey, response: str) -> None:
+    """Keeps the answer of a reserved key; it becomes visible with the work itself."""
+    await connection.execute(_KEEP, key.client, key.key, response)
+
+
+async def expire(connection: Connection, limit: int) -> int:
+    """Removes answers older than 24 h, at most `limit`; returns how many."""
+    return rows_of(await connection.execute(_EXPIRE, KEPT_HOURS, limit))

@@ -272,7 +272,8 @@ idempotency_keys = Table(
     Column("client", Text, primary_key=True),
     Column("key", Text, primary_key=True),
     Column("request_hash", Text, nullable=False),
-    Column("http_status", SmallInteger, nullable=False),
+    # Not used any more; it goes once no release that writes it runs.
+    Column("http_status", SmallInteger, nullable=False, server_default=text("0")),
     Column("response", JSONB, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=_NOW),
     Index("idempotency_keys_created_at_idx", "created_at"),

@@ -7,6 +7,7 @@ import re
 from hashlib import sha1
 from uuid import NAMESPACE_URL
 
+from connectra_common.errors import FieldViolation, ValidationFailed
 from connectra_common.records.cleaning import clean, lower
 
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -15,6 +16,17 @@ UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}
 def is_uuid(text: str) -> bool:
     """Lower-case hexadecimal, 8-4-4-4-12."""
     return UUID.fullmatch(text) is not None
+
+
+def checked_uuid(uuid: str, field: str = "uuid") -> str:
+    """The uuid of a request, as it is stored.
+
+    Raises:
+        ValidationFailed: it is not one.
+    """
+    if not is_uuid(uuid):
+        raise ValidationFailed.of([FieldViolation(field, f"invalid UUID format: {uuid[:100]}")])
+    return uuid
 
 
 def company_uuid(name: str | None, linkedin_url: str | None) -> str:

@@ -1,4 +1,4 @@
-"""What every call goes through: request id, metrics, errors, deadline."""
+"""What every call goes through: what it carries, metrics, errors, deadline."""
 
 import asyncio
 import inspect
@@ -15,6 +15,7 @@ from grpc_status import rpc_status
 from prometheus_client import Counter, Histogram
 
 from connectra_common import errors
+from connectra_common.call import REQUEST_ID, Call, bind
 from connectra_common.server.metadata import Context
 
 log = structlog.get_logger()
@@ -85,7 +86,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
 
 
 class _Method:
-    """What the calls of one method go through. Together, not a layer each: layers were a seventh of what a small call costs."""
+    """What the calls of one method go through. One interceptor, not one per concern: the extra layers cost 14 % of a small call."""
 
     def __init__(self, path: str, streams: bool, default_seconds: float | None) -> None:
         _, service, name = path.split("/", 2)
@@ -96,20 +97,19 @@ class _Method:
 
     @asynccontextmanager
     async def call(self, context: Context) -> AsyncIterator[None]:
-        """In this order: the caller's request id, or a new one, and the client's name are bound to every log line (a call has a task,
-        and so a context of variables, of its own); it is counted and timed; any exception becomes the error its door speaks, a passed
-        deadline too.
+        """In this order: what the call carries is bound for all that it does (a call has a task, and so a context of variables, of its
+        own), with the caller's request id or a new one; it is counted and timed; any exception becomes the error its door speaks, a
+        passed deadline too.
         """
         metadata = dict(context.invocation_metadata() or ())
-        structlog.contextvars.bind_contextvars(
-            request_id=metadata.get("x-request-id") or str(uuid4()), client=metadata.get("x-client-id")
-        )
+        remaining = context.time_remaining()
+        seconds = self._default if remaining is None else remaining
+        bind(Call.read(metadata, str(metadata.get(REQUEST_ID) or uuid4()), seconds))
         self._started.inc()
         began = time.perf_counter()
         code = None
         try:
-            remaining = context.time_remaining()
-            async with asyncio.timeout(self._default if remaining is None else remaining):
+            async with asyncio.timeout(seconds):
                 yield
         except (asyncio.CancelledError, GeneratorExit):
             code = grpc.StatusCode.CANCELLED.value[0]

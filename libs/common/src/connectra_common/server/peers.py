@@ -5,9 +5,9 @@ from typing import Any
 
 import grpc
 import grpc.aio
-import structlog
 
 from connectra_common import telemetry
+from connectra_common.call import REQUEST_ID, current
 from connectra_common.settings import TlsSettings
 
 OPTIONS = [
@@ -27,8 +27,8 @@ OPTIONS = [
 
 def _identified(details: grpc.aio.ClientCallDetails) -> grpc.aio.ClientCallDetails:
     metadata = grpc.aio.Metadata(*(details.metadata or ()))
-    if (request_id := structlog.contextvars.get_contextvars().get("request_id")) and "x-request-id" not in metadata:
-        metadata.add("x-request-id", request_id)
+    if (request_id := current().request_id) and REQUEST_ID not in metadata:
+        metadata.add(REQUEST_ID, request_id)
     return details._replace(metadata=metadata)
 
 

@@ -7,7 +7,7 @@ everything in `checks` answers.
 import asyncio
 import gc
 import signal
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from connectra_common import contracts, logging, metrics, telemetry
+from connectra_common.server.background import Background
 from connectra_common.server.interceptors import CallInterceptor
 from connectra_common.server.peers import listen
 from connectra_common.settings import AppSettings, ServerSettings, TracingSettings
@@ -25,7 +26,6 @@ from connectra_common.settings import AppSettings, ServerSettings, TracingSettin
 log = structlog.get_logger()
 
 Check = Callable[[], Awaitable[object]]
-Background = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
 
 CHECK_INTERVAL_SECONDS = 1.0
 CHECK_TIMEOUT_SECONDS = 2.0

@@ -85,6 +85,16 @@ def reply(value: object) -> HttpBody:
     return HttpBody(content_type=JSON, data=orjson.dumps(value))
 
 
+def envelope(*, success: bool = True, **members: object) -> HttpBody:
+    """An answer: its members in this order, then `success`. One that is None is left out; bytes are JSON already."""
+    shown = {
+        name: orjson.Fragment(value) if isinstance(value, bytes) else value
+        for name, value in members.items()
+        if value is not None
+    }
+    return reply({**shown, "success": success})
+
+
 def reply_raw(data: bytes) -> HttpBody:
     """A JSON answer that is text already."""
     return HttpBody(content_type=JSON, data=data)

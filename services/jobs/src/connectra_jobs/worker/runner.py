@@ -18,6 +18,7 @@ import asyncpg
 import grpc
 import structlog
 from connectra_common import telemetry
+from connectra_common.call import Call, bound
 from connectra_common.db.engine import listener
 from connectra_common.errors import ConnectraError
 from connectra_common.settings import JobsSettings, PostgresSettings
@@ -129,8 +130,8 @@ class Runner:
     async def _work(self, run: Run) -> None:
         job = run.job
         # The job's uuid is its request id as well: by it the lines of the services that a run calls are found.
-        bound = structlog.contextvars.bound_contextvars(job=job.uuid, job_type=job.job_type, request_id=job.uuid)
-        with bound, telemetry.trace(f"job {job.job_type}", job=job.uuid):
+        named = structlog.contextvars.bound_contextvars(job=job.uuid, job_type=job.job_type)
+        with bound(Call(request_id=job.uuid)), named, telemetry.trace(f"job {job.job_type}", job=job.uuid):
             try:
                 await run.persist(run.start)
                 log.info("run started", attempt=run.attempt, worker=self.worker)

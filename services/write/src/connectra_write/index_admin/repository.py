@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import asyncpg
 from connectra_common.db import locks
-from connectra_common.db.engine import connect_options
+from connectra_common.db.database import connect_options
 from connectra_common.records.fields import COMPANY, ENTITIES, Entity
 from connectra_common.settings import PostgresSettings
 

@@ -22,7 +22,8 @@ from typing import Any
 import asyncpg
 import structlog
 from connectra_common import telemetry
-from connectra_common.db.engine import connect_options, listener
+from connectra_common.db.database import connect_options
+from connectra_common.db.engine import listener
 from connectra_common.errors import from_exception
 from connectra_common.records.fields import ENTITIES
 from connectra_common.settings import PostgresSettings
