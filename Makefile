@@ -51,7 +51,7 @@ proto: setup ## Regenerate what is made from the contracts: code, OpenAPI, docs/
 	@.venv/bin/python proto/generate.py
 	@PYTHONPATH=. .venv/bin/python gateway/openapi
 
-OURS := client common contracts gateway jobs local query write
+OURS := client common contracts gateway jobs local ops query write
 IMAGES := services/query services/write services/jobs gateway
 COMPILE := .venv/bin/uv pip compile --universal --python-version 3.11 --quiet --generate-hashes --no-header --no-annotate \
   $(OURS:%=--no-emit-package connectra-%)

@@ -29,6 +29,7 @@ PACKAGES = (
     "libs/contracts",
     "libs/common",
     "libs/client",
+    "libs/ops",
     "services/query",
     "services/write",
     "services/jobs",

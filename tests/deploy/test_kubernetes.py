@@ -13,8 +13,8 @@ import connectra_gateway.launcher
 import connectra_gateway.render
 import connectra_jobs.cli
 import connectra_jobs.main
+import connectra_ops.migrate.cli
 import connectra_query.main
-import connectra_write.cli
 import connectra_write.indexer.main
 import connectra_write.main
 import kubernetes_validate
@@ -41,7 +41,7 @@ CONFIGURATIONS: dict[tuple[str, ...], type] = {
     ("connectra", "jobs", "first_time"): connectra_jobs.cli.Config,
     ("connectra", "jobs", "retry"): connectra_jobs.cli.Config,
     ("connectra-gateway", "run"): connectra_gateway.render.Configuration,
-    ("connectra", "migrate"): connectra_write.cli.Settings,
+    ("connectra", "migrate"): connectra_ops.migrate.cli.Settings,
 }
 
 # The arrows of the design: from, to, port.

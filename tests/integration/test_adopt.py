@@ -10,11 +10,12 @@ from typing import Any
 
 import asyncpg
 import pytest
-from connectra_common.db import adopt, migrate
-from connectra_common.db.adopt import SCHEMA, SHAPE, State
+from connectra_common.db import migrate
 from connectra_common.errors import Conflict
 from connectra_common.records.fields import COMPANY, CONTACT
 from connectra_local.config import scripts_folder
+from connectra_ops.migrate import adopt
+from connectra_ops.migrate.adopt import SCHEMA, SHAPE, State
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 # The tables as the predecessor made them, with 3,000 odd rows.

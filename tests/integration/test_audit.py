@@ -9,16 +9,17 @@ import httpx
 import pytest
 from connectra.write.v1 import write_service_pb2 as pb
 from connectra_common.db import audit
-from connectra_common.db.audit import Origin, Question
+from connectra_common.db.audit import Origin
 from connectra_common.records.fields import COMPANY, CONTACT
 from connectra_common.settings import PostgresSettings
+from connectra_ops.audit import AuditFilter, find
 from connectra_write.repository import Database, Repository
 
 UUID = "00000000-0000-0000-0000-000000000001"
 
 
 async def trail(database: asyncpg.Connection, uuid: str) -> list[dict[str, Any]]:
-    rows = [dict(row) async for row in audit.find(database, Question(uuid=uuid), 100)]
+    rows = [dict(row) async for row in find(database, AuditFilter(uuid=uuid), 100)]
     return [{**row, "changes": json.loads(row["changes"] or "null")} for row in reversed(rows)]
 
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import asyncpg
 import pytest
-from connectra_common.doctor import checks
-from connectra_common.doctor.cli import examine
-from connectra_common.doctor.finding import Finding, Level
 from connectra_common.records.fields import COMPANY, Entity
 from connectra_common.search.mappings import index_body
 from connectra_common.settings import ElasticsearchSettings
+from connectra_ops.doctor import checks
+from connectra_ops.doctor.cli import examine
+from connectra_ops.doctor.finding import Finding, Level
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from .test_slice import eventually

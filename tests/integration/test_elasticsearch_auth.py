@@ -12,13 +12,13 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from connectra_common.doctor.cli import examine
-from connectra_common.doctor.finding import Level
 from connectra_common.errors import from_exception
 from connectra_common.search.client import create_client
 from connectra_common.settings import ElasticsearchSettings
 from connectra_gateway.render import envoy_binary
 from connectra_local.ports import free_ports
+from connectra_ops.doctor.cli import examine
+from connectra_ops.doctor.finding import Level
 from elasticsearch import AuthenticationException
 
 TYPES = "type.googleapis.com/envoy.extensions"

@@ -1,18 +1,19 @@
-"""What the write service adds to the `connectra` command."""
+"""The command."""
 
 import asyncio
 from dataclasses import dataclass
 from typing import Annotated
 
 import typer
-from connectra_common.db import adopt as adoption
 from connectra_common.db import migrate as migrations
-from connectra_common.db.adopt import Report, State
 from connectra_common.db.engine import create_engine
 from connectra_common.errors import Conflict, from_exception
 from connectra_common.search import indices
 from connectra_common.search.client import create_client
 from connectra_common.settings import ElasticsearchSettings, PostgresSettings, load
+
+from connectra_ops.migrate import adopt as adoption
+from connectra_ops.migrate.adopt import Report, State
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def migrate(adopt: Adopt = False, dry_run: DryRun = False) -> None:
 
 
 async def _migrate(settings: Settings, adopt: bool, dry_run: bool) -> bool:
-    """False: a dry run that found what must be mended first."""
+    """False: a dry run that found what must be fixed first."""
     engine = create_engine(settings.postgres, "migrate")
     search = create_client(settings.elasticsearch)
     try:
@@ -82,7 +83,7 @@ def _show(report: Report) -> None:
         for found in report.findings:
             if found.table == table:
                 more = ", …" if found.count > len(found.examples) else ""
-                mark = "  MUST BE MENDED FIRST" if found.blocks else ""
+                mark = "  MUST BE FIXED FIRST" if found.blocks else ""
                 typer.echo(f"{'':<14}{found.count:>12,} {found.what} (id {', '.join(found.examples)}{more}){mark}")
     for column in report.left:
         typer.echo(f"{column} has no place here; its values stay in the schema {adoption.SCHEMA}")

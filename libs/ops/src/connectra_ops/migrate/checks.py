@@ -1,4 +1,4 @@
-"""What may be odd about the rows of a database that is taken over. Odd rows are kept and reported; a few must be mended first."""
+"""What may be odd about the rows of a database that is taken over. Odd rows are kept and reported; a few must be fixed first."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The command: reads the settings, has everything looked at, prints it."""
+"""The command: reads the settings, runs the checks, prints what they find."""
 
 import asyncio
 import json
@@ -11,11 +11,7 @@ from importlib.metadata import entry_points
 from typing import Annotated, TypeVar
 
 import typer
-from pydantic import ValidationError
-
-from connectra_common.db.engine import create_engine
-from connectra_common.doctor import checks
-from connectra_common.doctor.finding import Check, Finding, Level, fail, ok
+from connectra_common.db.database import Database
 from connectra_common.errors import from_exception
 from connectra_common.search.client import create_client
 from connectra_common.settings import (
@@ -27,9 +23,13 @@ from connectra_common.settings import (
     problems,
 )
 from connectra_common.storage import s3
+from pydantic import ValidationError
 
+from connectra_ops.doctor import checks
+from connectra_ops.doctor.finding import Check, Finding, Level, fail, ok
+
+# Group of entry points: functions that return the variables of an installation that runs on this machine, or None.
 LOCAL_ENVIRONMENTS = "connectra.environments"
-"""Group of entry points: functions that return the variables of an installation that runs on this machine, or None."""
 CHECK_SECONDS = 60
 _MARKS = {Level.OK: typer.colors.GREEN, Level.WARN: typer.colors.YELLOW, Level.FAIL: typer.colors.RED}
 
@@ -39,7 +39,7 @@ S = TypeVar("S", bound=Settings)
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of lines.")] = False,
 ) -> None:
-    """Look whether everything is as it must be, and say what to do where it is not. Exit code 1 if something is broken."""
+    """Check that everything is as it must be, and say what to do where it is not. Exit code 1 if something is broken."""
     logging.disable(logging.CRITICAL)  # what is wrong is said by the findings
     _find_local()
     findings = asyncio.run(examine())
@@ -64,29 +64,26 @@ async def examine() -> list[Finding]:
     if not findings:
         findings.append(ok("settings", "complete"))
     async with AsyncExitStack() as stack:
-        engine = search = None
+        database = search = None
         if postgres:
-            engine = create_engine(postgres, "doctor")
-            stack.push_async_callback(engine.dispose)
-            findings += await _look("postgres", "mend PG_DB_*, or start it", lambda: checks.postgres(engine))
+            database = await stack.enter_async_context(Database.open(postgres, "doctor"))
+            findings += await _look("postgres", "fix PG_DB_*, or start it", lambda: checks.postgres(database))
         if elasticsearch:
             search = create_client(elasticsearch)
             stack.push_async_callback(search.close)
             findings += await _look(
                 "elasticsearch",
-                "mend ELASTICSEARCH_*, or start it",
+                "fix ELASTICSEARCH_*, or start it",
                 lambda: checks.elasticsearch(search, elasticsearch),
             )
         if store:
             client = await stack.enter_async_context(s3.client(store))
-            findings += await _look(
-                "s3", "mend S3_*, make the bucket, or start it", lambda: checks.store(client, store)
-            )
+            findings += await _look("s3", "fix S3_*, make the bucket, or start it", lambda: checks.store(client, store))
         sound = {finding.check for finding in findings if finding.level is not Level.FAIL}
-        if engine and "migrations" in sound:
-            findings += await _look("outbox", "see docs/operations.md", lambda: checks.queues(engine))
+        if database and "migrations" in sound:
+            findings += await _look("outbox", "see docs/operations.md", lambda: checks.queues(database))
             if search and "elasticsearch" in sound:
-                findings += await _look("drift", "see docs/operations.md", lambda: checks.drift(engine, search))
+                findings += await _look("drift", "see docs/operations.md", lambda: checks.drift(database, search))
         if peers:
             findings += await _look("services", "see docs/operations.md", lambda: checks.services(peers))
     return findings
@@ -102,7 +99,7 @@ def _read(model: type[S], findings: list[Finding]) -> S | None:
 
 
 async def _look(check: str, advice: str, look: Check) -> list[Finding]:
-    """The findings of a check; what keeps it from looking is one of them."""
+    """The findings of a check; that it cannot be done is one of them."""
     found: list[Finding] = []
     try:
         async with asyncio.timeout(CHECK_SECONDS):

@@ -9,14 +9,15 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 import asyncpg
-from sqlalchemy.ext.asyncio import AsyncConnection
-
-from connectra_common.db import adopt_checks, migrate
-from connectra_common.db.adopt_checks import Finding
+from connectra_common.db import migrate
 from connectra_common.db.engine import driver
 from connectra_common.db.tables import metadata
 from connectra_common.errors import Conflict
 from connectra_common.records.fields import COMPANY, CONTACT, Entity, Type
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from connectra_ops.migrate import checks
+from connectra_ops.migrate.checks import Finding
 
 SCHEMA = "predecessor"
 
@@ -81,7 +82,7 @@ class Report:
 
     @property
     def blocked(self) -> bool:
-        """Whether something must be mended first."""
+        """Whether something must be fixed first."""
         return any(finding.blocks for finding in self.findings)
 
 
@@ -104,13 +105,13 @@ async def adopt(connection: AsyncConnection, *, dry_run: bool = False) -> Report
         return Report(state)
     if not dry_run:
         await raw.execute(f"LOCK TABLE {', '.join(SHAPE)} IN ACCESS EXCLUSIVE MODE")
-    rows, findings = await adopt_checks.run(raw)
+    rows, findings = await checks.run(raw)
     report = Report(state, rows, findings, left)
     if dry_run:
         return report
     if report.blocked:
         what = "; ".join(f"{f.table}: {f.what} ({', '.join(f.examples)})" for f in findings if f.blocks)
-        raise Conflict(f"some rows must be mended first: {what}")
+        raise Conflict(f"some rows must be fixed first: {what}")
     await raw.execute(f"CREATE SCHEMA {SCHEMA}")
     for table in SHAPE:
         await raw.execute(f"ALTER TABLE {table} SET SCHEMA {SCHEMA}")

@@ -5,18 +5,18 @@ import time
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from elasticsearch import AsyncElasticsearch
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from connectra_common.db import migrate
-from connectra_common.doctor import repository
-from connectra_common.doctor.finding import Finding, Findings, fail, ok, warn
+from connectra_common.db.database import Database
 from connectra_common.records.fields import ENTITIES, Entity
 from connectra_common.search import indices
 from connectra_common.search.mappings import index_body
 from connectra_common.server.peers import channel
 from connectra_common.settings import ElasticsearchSettings, PeerSettings, S3Settings
+from elasticsearch import AsyncElasticsearch
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from connectra_ops.doctor import repository
+from connectra_ops.doctor.finding import Finding, Findings, fail, ok, warn
 
 OLDEST_POSTGRES = 14
 ELASTICSEARCH = 8
@@ -27,9 +27,9 @@ BEHIND_WARN_SECONDS, BEHIND_FAIL_SECONDS = 60, 600
 WAITING_WARN_SECONDS = 600
 
 
-async def postgres(engine: AsyncEngine) -> Findings:
+async def postgres(database: Database) -> Findings:
     """The server, its clock, and whether the schema is the one this program is written for."""
-    async with engine.connect() as connection:
+    async with database.connection() as connection:
         began = time.time()
         server = await repository.server(connection)
         here = (began + time.time()) / 2
@@ -40,11 +40,12 @@ async def postgres(engine: AsyncEngine) -> Findings:
     else:
         yield ok("postgres", f"answers, PostgreSQL {server['version']}")
     yield _clock("clock of postgres", server["now"] - here)
-    yield await _schema(engine)
+    yield await _schema(database)
 
 
-async def _schema(engine: AsyncEngine) -> Finding:
-    current, known = await migrate.current(engine), migrate.revisions()
+async def _schema(database: Database) -> Finding:
+    async with database.connection() as connection:
+        current, known = await repository.revision(connection), migrate.revisions()
     if current == known[0]:
         return ok("migrations", f"the database is at {current}")
     if current is None:
@@ -60,16 +61,16 @@ async def _schema(engine: AsyncEngine) -> Finding:
     )
 
 
-async def queues(engine: AsyncEngine) -> Findings:
+async def queues(database: Database) -> Findings:
     """What waits in the database: outbox, dead letters, jobs."""
-    async with engine.connect() as connection:
+    async with database.connection() as connection:
         outbox, jobs = await repository.outbox(connection), await repository.jobs(connection)
     yield _outbox(outbox["pending"], outbox["oldest"] or 0, outbox["indexers"])
     if outbox["dead"]:
         yield warn(
             "dead letters",
             f"Elasticsearch refuses {outbox['dead']:,} documents for good",
-            "`connectra index dead-letters` says why; mend the records, or `connectra index replay`",
+            "`connectra index dead-letters` says why; fix the records, or `connectra index replay`",
         )
     else:
         yield ok("dead letters", "none")
@@ -142,13 +143,13 @@ async def _mapping(client: AsyncElasticsearch, settings: ElasticsearchSettings, 
     return ok(check, f"{name} is as the catalogue says")
 
 
-async def drift(engine: AsyncEngine, client: AsyncElasticsearch) -> Findings:
+async def drift(database: Database, client: AsyncElasticsearch) -> Findings:
     """Whether both stores have as many records, but for what is on its way."""
     for entity in ENTITIES.values():
         # What is indexed this moment is counted a little later.
         for wait in (0.0, 1.0, 2.0):
             await asyncio.sleep(wait)
-            async with engine.connect() as connection:
+            async with database.connection() as connection:
                 pending = (await repository.outbox(connection))["pending"]
                 stored = await repository.count(connection, entity)
             indexed = int((await client.count(index=entity.alias))["count"])
@@ -168,7 +169,7 @@ def _drift(entity: Entity, stored: int | None, indexed: int, pending: int) -> Fi
     return warn(
         check,
         f"{stored:,} in the database, {indexed:,} in the index, {pending:,} on their way",
-        f"`connectra index verify {entity.name}` names them, `--repair` mends them",
+        f"`connectra index verify {entity.name}` names them, `--repair` repairs them",
     )
 
 
@@ -203,7 +204,7 @@ async def services(peers: PeerSettings) -> Findings:
                 answer = await stub.Check(health_pb2.HealthCheckRequest(service="readiness"), timeout=CALL_SECONDS)
             except Exception:  # noqa: BLE001 - whatever it is, the service cannot be used from here
                 yield fail(
-                    f"service {name}", f"{address} does not answer", f"start connectra-{name}, or mend {variable}"
+                    f"service {name}", f"{address} does not answer", f"start connectra-{name}, or fix {variable}"
                 )
                 continue
         if answer.status == health_pb2.HealthCheckResponse.SERVING:
