@@ -37,7 +37,7 @@ lint: setup ## ruff, mypy, buf lint, drift of generated code, import rules
 	@.venv/bin/ruff format --check
 	@.venv/bin/mypy
 	@.venv/bin/python proto/generate.py --check
-	@PYTHONPATH=. .venv/bin/python gateway/openapi --check
+	@.venv/bin/python -m connectra_reference --check
 	@.venv/bin/buf lint
 	@.venv/bin/lint-imports
 	@.venv/bin/hadolint $(IMAGES:%=%/Dockerfile)
@@ -49,9 +49,9 @@ format: setup ## Format the code and the contracts
 
 proto: setup ## Regenerate what is made from the contracts: code, OpenAPI, docs/rest.md
 	@.venv/bin/python proto/generate.py
-	@PYTHONPATH=. .venv/bin/python gateway/openapi
+	@.venv/bin/python -m connectra_reference
 
-OURS := client common contracts gateway jobs local ops query write
+OURS := client common contracts gateway jobs local ops query reference write
 IMAGES := services/query services/write services/jobs gateway
 COMPILE := .venv/bin/uv pip compile --universal --python-version 3.11 --quiet --generate-hashes --no-header --no-annotate \
   $(OURS:%=--no-emit-package connectra-%)

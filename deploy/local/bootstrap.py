@@ -35,6 +35,7 @@ PACKAGES = (
     "services/jobs",
     "gateway",
     "deploy/local",
+    "libs/reference",
 )
 OLDEST = (3, 11)
 ADVICE = (

@@ -15,10 +15,10 @@ import pytest
 from connectra_common.records.fields import ENTITIES
 from connectra_gateway import clients, descriptors
 from connectra_gateway.clients import ALL, Right
+from connectra_reference.table import ERROR_JSON, GIVEN, JSON, MAX_REQUEST_BYTES, Row, filled, rows, template
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from tests.contract.conftest import free_port
-from tests.contract.table import ERROR_JSON, GIVEN, JSON, MAX_REQUEST_BYTES, Row, filled, rows, template
 
 SPELLINGS = ("{}", "{}/", "/v1{}", "/v1{}/")
 # Unlike those of another run on the same stack.

@@ -1,4 +1,4 @@
-"""docs/rest.md: every path with an example and what else it answers, out of the contracts and the table of calls."""
+"""docs/rest.md: every path with an example and what else it answers, from the contracts and the table of calls."""
 
 import json
 import textwrap
@@ -6,16 +6,17 @@ from collections.abc import Iterator
 from typing import Any
 
 from connectra_gateway.replies import replies
-from document import EXAMPLES, Method, methods
 
-from tests.contract.table import Row, filled, rows, template
+from connectra_reference.contracts import Method, methods
+from connectra_reference.table import EXAMPLES, Row, filled, rows, template
 
 WIDTH = 120
 HEAD = """\
 # REST
 
-Made by `make proto` from the contracts and from the table of calls that the contract test sends (`tests/contract/table.py`); change
-those, not this page. The OpenAPI document is at `/openapi.json`, a page to try calls at `/docs`.
+Made by `make proto` from the contracts and from the table of calls that the contract test sends
+(`libs/reference/src/connectra_reference/table.py`); change those, not this page.
+The OpenAPI document is at `/openapi.json`, a page to try calls at `/docs`.
 
 Every path exists with and without `/v1`, with and without a trailing slash. Every answer has `x-request-id`, the caller's own if it sent
 one. All but `/health` need the header `X-API-Key`, or `Authorization: Bearer` where tokens are set up. What searches is described in
@@ -30,7 +31,7 @@ violation, `details.reason` the exact reason where there are several.
 
 def page() -> str:
     """The whole page."""
-    declared = {method.name: method for _, method in methods()}
+    declared = {method.name: method for method in methods()}
     own: dict[str, list[Row]] = {}
     for row in rows():
         if row.method and not row.is_of_every_path:
@@ -102,7 +103,7 @@ def _headers(row: Row) -> str:
 
 
 def _text(value: Any) -> str:
-    # Lines break between members, not behind a name.
+    # Lines break between members, not after a name.
     text = json.dumps(filled(value, EXAMPLES, examples=True), ensure_ascii=False, separators=(", ", ":\u00a0"))
     lines = textwrap.fill(text, WIDTH, subsequent_indent="  ", break_on_hyphens=False, break_long_words=False)
     return lines.replace("\u00a0", " ")

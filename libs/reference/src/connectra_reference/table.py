@@ -48,6 +48,9 @@ JOB_CURSOR = Like(r".+Z_\d+", "2026-11-23T14:46:47.600000Z_42")
 UPLOADED = Like("uploads/.+_people.csv", "uploads/6f1c0b52-7c5e-4f0e-9d2b-0c8a0e3b7a11_people.csv")
 URL = Like("http.+X-Amz-Signature=.+", "https://s3.example/connectra/uploads/…_people.csv?X-Amz-Signature=…")
 
+# What the placeholders are in examples.
+EXAMPLES = {"n": "1", "uuid": NEW_UUID.example, "token": TOKEN.example, "etag": ETAG.example, "key": UPLOADED.example}
+
 
 @dataclass(frozen=True)
 class Row:

@@ -1,0 +1,4 @@
+"""The reference documentation and where it comes from: the table of REST calls, and the makers of the OpenAPI document and of docs/rest.md.
+
+A tool of the project's developers; no image has it.
+"""

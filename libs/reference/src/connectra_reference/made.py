@@ -1,0 +1,26 @@
+"""Every committed file that this package makes, and what it has to say."""
+
+import json
+from pathlib import Path
+
+from connectra_reference.openapi import document
+from connectra_reference.rest_page import page
+
+
+def made() -> dict[str, str]:
+    """Contents by path from the project's root."""
+    return {
+        "gateway/src/connectra_gateway/openapi.json": json.dumps(document(), indent=1, ensure_ascii=False) + "\n",
+        "docs/rest.md": page(),
+    }
+
+
+def stale(root: Path) -> list[str]:
+    """Paths whose files below `root` are missing or say something else."""
+    return [path for path, text in made().items() if not (root / path).exists() or (root / path).read_text() != text]
+
+
+def write(root: Path) -> None:
+    """Writes all of them below `root`."""
+    for path, text in made().items():
+        (root / path).write_text(text)
