@@ -10,13 +10,11 @@ from typing import Any
 
 import connectra_common.settings as settings
 import connectra_gateway.launcher
-import connectra_gateway.render
-import connectra_jobs.cli
-import connectra_jobs.main
+import connectra_gateway.settings
+import connectra_jobs.settings
 import connectra_ops.migrate.cli
-import connectra_query.main
-import connectra_write.indexer.main
-import connectra_write.main
+import connectra_query.settings
+import connectra_write.settings
 import kubernetes_validate
 import pytest
 import yaml
@@ -34,13 +32,13 @@ CUSTOM = {"ServiceMonitor", "ScaledObject", "TriggerAuthentication"}
 
 # What each process reads.
 CONFIGURATIONS: dict[tuple[str, ...], type] = {
-    ("connectra-query",): connectra_query.main.Settings,
-    ("connectra-write",): connectra_write.main.Settings,
-    ("connectra-write-indexer",): connectra_write.indexer.main.Settings,
-    ("connectra-jobs",): connectra_jobs.main.Config,
-    ("connectra", "jobs", "first_time"): connectra_jobs.cli.Config,
-    ("connectra", "jobs", "retry"): connectra_jobs.cli.Config,
-    ("connectra-gateway", "run"): connectra_gateway.render.Configuration,
+    ("connectra-query",): connectra_query.settings.Settings,
+    ("connectra-write",): connectra_write.settings.Settings,
+    ("connectra-write-indexer",): connectra_write.settings.IndexerSettings,
+    ("connectra-jobs",): connectra_jobs.settings.Settings,
+    ("connectra", "jobs", "first_time"): connectra_jobs.settings.RunnerSettings,
+    ("connectra", "jobs", "retry"): connectra_jobs.settings.RunnerSettings,
+    ("connectra-gateway", "run"): connectra_gateway.settings.Settings,
     ("connectra", "migrate"): connectra_ops.migrate.cli.Settings,
 }
 
@@ -266,14 +264,8 @@ def dockerfile(workload: Workload) -> str:
 
 
 def known_variables() -> set[str]:
-    models = [
-        model for model in vars(settings).values() if isinstance(model, type) and issubclass(model, settings.Settings)
-    ]
-    names: set[str] = set()
-    for field in (field for model in models for field in model.model_fields.values()):
-        alias = field.validation_alias
-        names |= {alias} if isinstance(alias, str) else {str(choice) for choice in getattr(alias, "choices", ())}
-    return names
+    groups = [group for process in CONFIGURATIONS.values() for group in settings.groups(process).values()]
+    return {name for group in groups for field in group.model_fields.values() for name in settings.variables(field)}
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)

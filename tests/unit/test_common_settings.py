@@ -7,14 +7,14 @@ import pytest
 from connectra_common.settings import (
     AppSettings,
     ElasticsearchSettings,
-    GatewaySettings,
-    JobsSettings,
     PeerSettings,
     PostgresSettings,
     S3Settings,
     ServerSettings,
     load,
 )
+from connectra_gateway.settings import GatewaySettings
+from connectra_jobs.settings import JobsSettings
 
 REQUIRED = {
     "PG_DB_USERNAME": "app",

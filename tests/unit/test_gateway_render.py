@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from connectra_common.settings import AppSettings, GatewaySettings, PeerSettings, TracingSettings
+from connectra_common.settings import AppSettings, PeerSettings, TracingSettings
 from connectra_gateway import keys, limits, render
 from connectra_gateway.pages import pages
 from connectra_gateway.replies import replies
+from connectra_gateway.settings import GatewaySettings
 from pydantic import ValidationError
 
 KEY = "a-key-that-must-not-leak"

@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
-from connectra_common.settings import GatewayKeysSettings, load
+from connectra_common.settings import load
 
 from connectra_gateway import clients
 from connectra_gateway.clients import ALL, ClientsError, Right
+from connectra_gateway.settings import GatewayKeysSettings
 
 app = typer.Typer(
     help="Add, list and revoke the keys of clients; a running gateway takes them at once.", no_args_is_help=True

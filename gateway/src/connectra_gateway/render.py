@@ -17,13 +17,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import jinja2
-from connectra_common.settings import AppSettings, GatewaySettings, PeerSettings, Settings, TracingSettings, load
+from connectra_common.settings import AppSettings, PeerSettings, SettingsGroup, TracingSettings, load
 
 from connectra_gateway import clients, descriptors, keys, limits, paths, tokens
 from connectra_gateway.clients import ClientsError, Right, write_private
 from connectra_gateway.launcher import Launcher
 from connectra_gateway.pages import pages
 from connectra_gateway.replies import METHOD_NOT_ALLOWED, OTHERWISE, replies
+from connectra_gateway.settings import GatewaySettings, Settings
 
 _QUERY_REST = "connectra.query.v1.QueryRestService"
 # Needs no key and costs no token.
@@ -82,16 +83,6 @@ class Address:
         except ValueError:
             return False
         return True
-
-
-@dataclass(frozen=True)
-class Configuration:
-    """What `connectra-gateway` reads from the environment."""
-
-    gateway: GatewaySettings
-    peers: PeerSettings
-    app: AppSettings
-    tracing: TracingSettings
 
 
 @dataclass(frozen=True)
@@ -278,7 +269,7 @@ def command(binary: str, files: Files, settings: GatewaySettings, app: AppSettin
 def main(argv: list[str] | None = None) -> None:
     """The console script."""
     arguments = _parser().parse_args(argv)
-    read = load(Configuration)
+    read = load(Settings)
     root = Path(arguments.state_dir or read.gateway.state_dir)
     try:
         _run(arguments.command, root, read)
@@ -286,7 +277,7 @@ def main(argv: list[str] | None = None) -> None:
         sys.exit(f"gateway: {error}")
 
 
-def _run(name: str, root: Path, read: Configuration) -> None:
+def _run(name: str, root: Path, read: Settings) -> None:
     settings, app = read.gateway, read.app
     match name:
         case "render":
@@ -339,7 +330,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _settings_help(*models: type[Settings]) -> str:
+def _settings_help(*models: type[SettingsGroup]) -> str:
     lines = []
     for field in (field for model in models for field in model.model_fields.values()):
         default = "Required." if field.is_required() else "" if field.default is None else f"Default {field.default}."

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from connectra_common.settings import GatewaySettings
+from connectra_gateway.settings import GatewaySettings
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,12 @@
-"""Settings: one small model a concern, each variable under its documented name, read from the environment and from `.env`.
+"""Settings: one small model (a group) for each concern, read from the environment and from `.env` by documented names.
 
-`load` reads and checks those a process needs, all at once: a wrong or missing variable ends the start with one line a
-problem. Secrets are `SecretStr` and print as asterisks.
+Here stand the groups that two or more services read. `settings.py` of a service has its own groups and `Settings`, the
+dataclass of all that its process reads. `load` reads and checks that at once: a wrong or missing variable ends the start
+with one line a problem. Secrets are `SecretStr` and print as asterisks. docs/settings.md is made from all of them.
 """
 
-import os
-import re
 import sys
 from dataclasses import is_dataclass
-from ipaddress import ip_address
 from typing import Annotated, Any, Literal, Self, TypeVar, cast, get_type_hints
 from urllib.parse import quote, urlsplit
 
@@ -18,10 +16,9 @@ from pydantic import (
     FilePath,
     SecretStr,
     ValidationError,
-    ValidationInfo,
-    field_validator,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -34,8 +31,8 @@ def _ca_file(variable: str) -> Any:
     return Field(None, validation_alias=variable, description="PEM; absent: the authorities this system trusts.")
 
 
-class Settings(BaseSettings):
-    """Base of all models. The real environment wins over `.env` in the working directory; empty values count as absent."""
+class SettingsGroup(BaseSettings):
+    """Base of all groups. The real environment wins over `.env` in the working directory; empty values count as absent."""
 
     model_config = SettingsConfigDict(
         env_file=".env",
@@ -47,7 +44,7 @@ class Settings(BaseSettings):
     )
 
 
-class AppSettings(Settings):
+class AppSettings(SettingsGroup):
     """What every process has."""
 
     env: str = Field(
@@ -63,7 +60,7 @@ class AppSettings(Settings):
     )
 
 
-class TracingSettings(Settings):
+class TracingSettings(SettingsGroup):
     """Traces, by OpenTelemetry's own variables. The SDK reads the others of them (sampler, headers, limits, …) itself."""
 
     endpoint: str | None = Field(
@@ -102,7 +99,7 @@ class TracingSettings(Settings):
         return self.sampler_ratio if self.sampler.endswith("traceidratio") else 1
 
 
-class TlsSettings(Settings):
+class TlsSettings(SettingsGroup):
     """TLS between the services: a process with a certificate serves TLS only, one with a CA speaks TLS only to the others."""
 
     tls_cert_file: FilePath | None = Field(
@@ -160,7 +157,7 @@ class PeerSettings(TlsSettings):
     jobs: Address = Field("127.0.0.1:50053", validation_alias="JOBS_ADDRESS")
 
 
-class PostgresSettings(Settings):
+class PostgresSettings(SettingsGroup):
     """The database. `PG_DB_CONNECTION`, when it is a postgresql:// URL, stands for host, port, database, user and password."""
 
     host: str = Field("localhost", validation_alias="PG_DB_HOST")
@@ -203,18 +200,7 @@ class PostgresSettings(Settings):
         return f"{scheme}://{user}@{self.host}:{self.port}/{quote(self.database, safe='')}"
 
 
-class AuditSettings(Settings):
-    """The audit trail."""
-
-    enabled: bool = Field(
-        True, validation_alias="AUDIT", description="Record what this process writes; others' plain SQL always is."
-    )
-    retention_days: int = Field(
-        365, ge=0, validation_alias="AUDIT_RETENTION_DAYS", description="How long entries are kept; 0 is for ever."
-    )
-
-
-class ElasticsearchSettings(Settings):
+class ElasticsearchSettings(SettingsGroup):
     """The search index. `ELASTICSEARCH_CONNECTION`, a URL, stands for scheme, host and port."""
 
     host: str = Field("localhost", validation_alias="ELASTICSEARCH_HOST")
@@ -244,7 +230,7 @@ class ElasticsearchSettings(Settings):
         return self.connection or f"{'https' if self.ssl else 'http'}://{self.host}:{self.port}"
 
 
-class S3Settings(Settings):
+class S3Settings(SettingsGroup):
     """The object store; Amazon's own when no endpoint is given."""
 
     access_key: str = Field(validation_alias="S3_ACCESS_KEY")
@@ -272,193 +258,32 @@ class S3Settings(Settings):
         return f"{prefix}/{name}" if prefix else name
 
 
-class JobsSettings(Settings):
-    """The worker pools."""
-
-    parallel_jobs: Positive = Field(4, validation_alias="PARALLEL_JOBS", description="Workers of the first_time pool.")
-    job_in_queue_size: Positive = Field(
-        100,
-        validation_alias="JOB_IN_QUEUE_SIZE",
-        description="Claimed jobs over all runners above which none is claimed.",
-    )
-    ticker_interval_minutes: float = Field(
-        1, gt=0, validation_alias="TICKER_INTERVAL_MINUTES", description="Longest wait before the table is looked at."
-    )
-    batch_size: Annotated[int, Field(ge=1, le=20_000)] = Field(
-        2_000, validation_alias="BATCH_SIZE_FOR_INSERTION", description="CSV rows an import sends at once."
-    )
-    job_type: str = Field(
-        "normal",
-        validation_alias="JOB_TYPE",
-        description="What a runner takes: insert_csv_file, export_csv_file, or anything else for both.",
-    )
-    lease_seconds: float = Field(
-        30,
-        ge=0.5,
-        validation_alias="JOB_LEASE_SECONDS",
-        description="How long a worker may be silent before its job is taken back.",
-    )
-    patience_seconds: float = Field(
-        600,
-        gt=0,
-        validation_alias="JOB_PATIENCE_SECONDS",
-        description="How long a run waits for a dependency that is away.",
-    )
-
-
-class GatewayKeysSettings(Settings):
-    """Where the clients of the gateway are kept."""
-
-    keys_file: str = Field(
-        ".connectra/keys.json",
-        validation_alias="GATEWAY_KEYS_FILE",
-        description="JSON file of clients, their keys and rights, beside `default`; may be absent.",
-    )
-
-
-class GatewaySettings(GatewayKeysSettings):
-    """What the Envoy configuration is rendered from."""
-
-    listen: Address = Field("0.0.0.0:8000", validation_alias="GATEWAY_LISTEN")
-    admin_listen: Address = Field(
-        "127.0.0.1:9901", validation_alias="GATEWAY_ADMIN_LISTEN", description="Envoy's own door; loopback only."
-    )
-    metrics_listen: Address | None = Field(
-        None,
-        validation_alias="GATEWAY_METRICS_LISTEN",
-        description="Envoy's metrics for Prometheus, at /stats/prometheus; absent is off.",
-    )
-    state_dir: str = Field(
-        ".connectra/gateway", validation_alias="GATEWAY_STATE_DIR", description="For rendered files."
-    )
-    api_key: SecretStr | None = Field(
-        None,
-        validation_alias="API_KEY",
-        min_length=8,
-        description="Key of the client named `default`, who may do everything.",
-    )
-    drain_seconds: float = Field(
-        10, ge=0, validation_alias="DRAIN_SECONDS", description="How long requests may go on after SIGTERM."
-    )
-    max_requests_per_minute: Annotated[int, Field(gt=0, le=1_000_000)] = Field(
-        60, validation_alias="MAX_REQUESTS_PER_MINUTE", description="Per client."
-    )
-    overall_factor: Annotated[int, Field(gt=0, le=1_000)] = Field(
-        10,
-        validation_alias="GATEWAY_OVERALL_FACTOR",
-        description="All clients together have so many times the limit of one.",
-    )
-    unknown_keys_per_minute: Annotated[int, Field(gt=0, le=1_000_000)] = Field(
-        300, validation_alias="GATEWAY_UNKNOWN_KEYS_PER_MINUTE", description="Calls without a valid key, all together."
-    )
-    request_timeout_seconds: Positive = Field(
-        30, validation_alias="GATEWAY_TIMEOUT_SECONDS", description="Deadline of a call; streams have none."
-    )
-    max_request_bytes: Annotated[int, Field(gt=0, le=64 * 1024 * 1024)] = Field(
-        16 * 1024 * 1024, validation_alias="GATEWAY_MAX_REQUEST_BYTES"
-    )
-    max_response_bytes: Annotated[int, Field(gt=0, le=1024 * 1024 * 1024)] = Field(
-        64 * 1024 * 1024, validation_alias="GATEWAY_MAX_RESPONSE_BYTES", description="Of one REST answer."
-    )
-    concurrency: Positive = Field(1, validation_alias="GATEWAY_CONCURRENCY", description="Envoy's worker threads.")
-    max_heap_mib: Annotated[int, Field(ge=128)] = Field(
-        1024, validation_alias="GATEWAY_MAX_HEAP_MIB", description="Near it Envoy refuses requests with 503."
-    )
-    cors_origins: str = Field(
-        "*",
-        validation_alias="GATEWAY_CORS_ORIGINS",
-        description="Origins of web pages that may call, by commas; * is all.",
-    )
-    tls_cert_file: str | None = Field(
-        None, validation_alias="GATEWAY_TLS_CERT_FILE", description="PEM chain; with it the gateway speaks TLS alone."
-    )
-    tls_key_file: str | None = Field(
-        None, validation_alias="GATEWAY_TLS_KEY_FILE", description="PEM key of that chain."
-    )
-    jwt_issuer: str | None = Field(
-        None, validation_alias="GATEWAY_JWT_ISSUER", description="Whose tokens are taken beside keys; absent: nobody's."
-    )
-    jwt_audience: str | None = Field(None, validation_alias="GATEWAY_JWT_AUDIENCE", description="Their `aud`.")
-    jwt_jwks: str | None = Field(
-        None, validation_alias="GATEWAY_JWT_JWKS", description="The issuer's keys (JWKS): a file or an http(s) URL."
-    )
-    jwt_rights_claim: str = Field(
-        "rights", validation_alias="GATEWAY_JWT_RIGHTS_CLAIM", description="Claim with a list of rights.", min_length=1
-    )
-    rate_limit_service: Address | None = Field(
-        None, validation_alias="GATEWAY_RATE_LIMIT_SERVICE", description="Service that counts for all replicas."
-    )
-    envoy_bin: str | None = Field(
-        None, validation_alias="ENVOY_BIN", description="Envoy to run; absent: the installed package's, else in PATH."
-    )
-
-    @field_validator("api_key")
-    @classmethod
-    def _sendable(cls, key: SecretStr | None) -> SecretStr | None:
-        if key and not re.fullmatch(r"[!-~]+", key.get_secret_value()):
-            raise ValueError("must be printable ASCII without spaces, since it travels in a header")
-        return key
-
-    @model_validator(mode="after")
-    def _complete(self) -> "GatewaySettings":
-        for group in ("tls_cert_file", "tls_key_file"), ("jwt_issuer", "jwt_audience", "jwt_jwks"):
-            names = [str(type(self).model_fields[name].validation_alias) for name in group]
-            if 0 < sum(getattr(self, name) is not None for name in group) < len(group):
-                raise ValueError(f"{', '.join(names)} must be set together, or none of them")
-        return self
-
-    @property
-    def origins(self) -> list[str]:
-        """The origins as a list."""
-        return [origin.strip() for origin in self.cors_origins.split(",") if origin.strip()]
-
-    @field_validator("cors_origins")
-    @classmethod
-    def _origins(cls, origins: str) -> str:
-        for origin in origins.split(","):
-            if origin.strip() != "*" and not re.fullmatch(r"https?://[^/\s]+", origin.strip()):
-                raise ValueError(f"{origin.strip()!r} is no origin such as https://app.example")
-        return origins
-
-    @field_validator("jwt_jwks", "tls_cert_file", "tls_key_file")
-    @classmethod
-    def _readable(cls, name: str | None) -> str | None:
-        if name and not name.startswith(("http://", "https://")) and not os.access(name, os.R_OK):
-            raise ValueError(f"there is no readable file {name}")
-        return name
-
-    @field_validator("listen", "admin_listen", "metrics_listen")
-    @classmethod
-    def _ip(cls, address: str | None, field: ValidationInfo) -> str | None:
-        if address is None:
-            return None
-        try:
-            ip = ip_address(address.rpartition(":")[0].strip("[]"))
-        except ValueError:
-            raise ValueError("must be an IP address and a port") from None
-        if field.field_name == "admin_listen" and not ip.is_loopback:
-            raise ValueError("must be a loopback address: this door stops the gateway and asks for no key")
-        return address
-
-
 T = TypeVar("T")
 
 
-def load(group: type[T]) -> T:
-    """Reads a model, or a dataclass of models. Ends the process with one readable line per problem of all of them."""
-    values: dict[str, Settings] = {}
+def load(wanted: type[T]) -> T:
+    """Reads a group, or a dataclass of groups. Ends the process with one readable line per problem of all of them."""
+    values: dict[str, SettingsGroup] = {}
     lines: list[str] = []
-    models: dict[str, type[Settings]] = (
-        get_type_hints(group) if is_dataclass(group) else {"": cast(type[Settings], group)}
-    )
-    for name, model in models.items():
+    for name, group in groups(wanted).items():
         try:
-            values[name] = model()
+            values[name] = group()
         except ValidationError as error:
             lines += problems(error)
     if lines:
         sys.exit("\n".join(dict.fromkeys(lines)))
-    return group(**values) if is_dataclass(group) else cast(T, values[""])
+    return wanted(**values) if is_dataclass(wanted) else cast(T, values[""])
+
+
+def groups(wanted: type) -> dict[str, type[SettingsGroup]]:
+    """The groups of a dataclass of groups, by the names of its fields; a group alone is its own, with the name ""."""
+    return get_type_hints(wanted) if is_dataclass(wanted) else {"": cast(type[SettingsGroup], wanted)}
+
+
+def variables(field: FieldInfo) -> tuple[str, ...]:
+    """The variables that a field is read from; the first that is set counts."""
+    alias = field.validation_alias
+    return tuple(str(name) for name in alias.choices) if isinstance(alias, AliasChoices) else (str(alias),)
 
 
 def problems(error: ValidationError) -> list[str]:

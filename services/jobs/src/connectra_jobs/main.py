@@ -1,38 +1,27 @@
 """`connectra-jobs`: the API process."""
 
 import asyncio
-from dataclasses import dataclass
 
 from connectra.jobs.v1 import jobs_rest_pb2_grpc, jobs_service_pb2_grpc
-from connectra_common import settings
 from connectra_common.db import engine as db
 from connectra_common.server import process
+from connectra_common.settings import load
 from connectra_common.storage import s3
 
 from connectra_jobs.monitor import job_monitor
 from connectra_jobs.rest import JobsRestService
 from connectra_jobs.service import Jobs
 from connectra_jobs.servicer import JobsService
+from connectra_jobs.settings import Settings
 
 PACKAGE = "connectra.jobs.v1"
 
 
-@dataclass(frozen=True)
-class Config:
-    """What the process needs."""
-
-    app: settings.AppSettings
-    tracing: settings.TracingSettings
-    server: settings.ServerSettings
-    postgres: settings.PostgresSettings
-    s3: settings.S3Settings
-
-
-async def serve(config: Config) -> None:
+async def serve(settings: Settings) -> None:
     """Serves until SIGTERM."""
-    engine = db.create_engine(config.postgres, "jobs")
-    async with s3.client(config.s3) as store:
-        jobs = Jobs(engine, store, config.s3)
+    engine = db.create_engine(settings.postgres, "jobs")
+    async with s3.client(settings.s3) as store:
+        jobs = Jobs(engine, store, settings.s3)
         await process.run(
             process.Process(
                 services=[
@@ -47,17 +36,17 @@ async def serve(config: Config) -> None:
                         f"{PACKAGE}.JobsRestService",
                     ),
                 ],
-                checks={"postgres": lambda: db.ping(engine), "s3": lambda: s3.ping(store, config.s3)},
+                checks={"postgres": lambda: db.ping(engine), "s3": lambda: s3.ping(store, settings.s3)},
                 background=[job_monitor(engine)],
             ),
-            config.app,
-            config.server,
+            settings.app,
+            settings.server,
         )
     await engine.dispose()
 
 
 def main() -> None:
     """Entry point."""
-    config = settings.load(Config)
-    process.begin(config.app, config.tracing, "jobs")
-    asyncio.run(serve(config))
+    settings = load(Settings)
+    process.begin(settings.app, settings.tracing, "jobs")
+    asyncio.run(serve(settings))

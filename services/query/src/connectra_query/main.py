@@ -1,39 +1,19 @@
 """`connectra-query`: the query service."""
 
 import asyncio
-from dataclasses import dataclass
 
 from connectra.query.v1.query_rest_pb2_grpc import add_QueryRestServiceServicer_to_server
 from connectra.query.v1.query_service_pb2_grpc import add_QueryServiceServicer_to_server
 from connectra_common.db.engine import create_engine, ping
 from connectra_common.search.client import create_client
 from connectra_common.server.process import Process, begin, run
-from connectra_common.settings import (
-    AppSettings,
-    ElasticsearchSettings,
-    PostgresSettings,
-    S3Settings,
-    ServerSettings,
-    TracingSettings,
-    load,
-)
+from connectra_common.settings import load
 from connectra_common.storage import s3
 
 from connectra_query.rest import QueryRestServicer
 from connectra_query.service import QueryService
 from connectra_query.servicer import QueryServicer
-
-
-@dataclass(frozen=True)
-class Settings:
-    """All that the process reads."""
-
-    app: AppSettings
-    tracing: TracingSettings
-    server: ServerSettings
-    postgres: PostgresSettings
-    elasticsearch: ElasticsearchSettings
-    s3: S3Settings
+from connectra_query.settings import Settings
 
 
 async def serve(settings: Settings) -> None:

@@ -1,7 +1,6 @@
 """`connectra-write`: the write service."""
 
 import asyncio
-from dataclasses import dataclass
 
 from connectra.write.v1.index_service_pb2_grpc import add_IndexServiceServicer_to_server
 from connectra.write.v1.write_rest_pb2_grpc import add_WriteRestServiceServicer_to_server
@@ -9,15 +8,7 @@ from connectra.write.v1.write_service_pb2_grpc import add_WriteServiceServicer_t
 from connectra_common.db.engine import create_engine, ping
 from connectra_common.search.client import create_client
 from connectra_common.server.process import Process, begin, run
-from connectra_common.settings import (
-    AppSettings,
-    AuditSettings,
-    ElasticsearchSettings,
-    PostgresSettings,
-    ServerSettings,
-    TracingSettings,
-    load,
-)
+from connectra_common.settings import load
 
 from connectra_write.index_admin.service import IndexService
 from connectra_write.index_admin.servicer import IndexServicer
@@ -26,19 +17,8 @@ from connectra_write.repository import Database
 from connectra_write.rest import WriteRestServicer
 from connectra_write.service import WriteService
 from connectra_write.servicer import WriteServicer
+from connectra_write.settings import Settings
 from connectra_write.sweeper import audit_sweeper, filter_value_sweeper
-
-
-@dataclass(frozen=True)
-class Settings:
-    """All that the process reads."""
-
-    app: AppSettings
-    tracing: TracingSettings
-    server: ServerSettings
-    postgres: PostgresSettings
-    audit: AuditSettings
-    elasticsearch: ElasticsearchSettings
 
 
 async def serve(settings: Settings) -> None:

@@ -19,7 +19,7 @@ from connectra_common.settings import (
     PeerSettings,
     PostgresSettings,
     S3Settings,
-    Settings,
+    SettingsGroup,
     problems,
 )
 from connectra_common.storage import s3
@@ -33,7 +33,7 @@ LOCAL_ENVIRONMENTS = "connectra.environments"
 CHECK_SECONDS = 60
 _MARKS = {Level.OK: typer.colors.GREEN, Level.WARN: typer.colors.YELLOW, Level.FAIL: typer.colors.RED}
 
-S = TypeVar("S", bound=Settings)
+S = TypeVar("S", bound=SettingsGroup)
 
 
 def doctor(

@@ -12,7 +12,6 @@ import structlog
 import tenacity
 from connectra_common import telemetry
 from connectra_common.errors import ConnectraError, DeadlineExceeded, Unavailable, from_exception
-from connectra_common.settings import JobsSettings
 from grpc_status import rpc_status
 from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -20,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from connectra_jobs import repository
 from connectra_jobs.models import Job
 from connectra_jobs.repository import Claim
+from connectra_jobs.settings import JobsSettings
 
 log = structlog.get_logger()
 

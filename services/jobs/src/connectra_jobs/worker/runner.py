@@ -21,12 +21,13 @@ from connectra_common import telemetry
 from connectra_common.call import Call, bound
 from connectra_common.db.engine import listener
 from connectra_common.errors import ConnectraError
-from connectra_common.settings import JobsSettings, PostgresSettings
+from connectra_common.settings import PostgresSettings
 
 from connectra_jobs import repository
 from connectra_jobs.models import IMPORT, JOB_TYPES, ImportData, read_data
 from connectra_jobs.repository import Claim
 from connectra_jobs.service import CANCELLED
+from connectra_jobs.settings import JobsSettings
 from connectra_jobs.states import RETRY, Lane
 from connectra_jobs.worker import leftovers
 from connectra_jobs.worker.deps import Deps

@@ -1,35 +1,17 @@
 """`connectra-write-indexer`: brings changed records to Elasticsearch."""
 
 import asyncio
-from dataclasses import dataclass
 
 from connectra_common.db.engine import create_engine, ping
 from connectra_common.search.client import create_client
 from connectra_common.server.process import Process, begin, run
-from connectra_common.settings import (
-    AppSettings,
-    ElasticsearchSettings,
-    PostgresSettings,
-    ServerSettings,
-    TracingSettings,
-    load,
-)
+from connectra_common.settings import load
 
 from connectra_write.indexer.indexer import Indexer
+from connectra_write.settings import IndexerSettings
 
 
-@dataclass(frozen=True)
-class Settings:
-    """All that the process reads."""
-
-    app: AppSettings
-    tracing: TracingSettings
-    server: ServerSettings
-    postgres: PostgresSettings
-    elasticsearch: ElasticsearchSettings
-
-
-async def serve(settings: Settings) -> None:
+async def serve(settings: IndexerSettings) -> None:
     """Runs until told to stop."""
     engine = create_engine(settings.postgres, "indexer-health")
     search = create_client(settings.elasticsearch)
@@ -49,6 +31,6 @@ async def serve(settings: Settings) -> None:
 
 def main() -> None:
     """Entry point."""
-    settings = load(Settings)
+    settings = load(IndexerSettings)
     begin(settings.app, settings.tracing, "indexer")
     asyncio.run(serve(settings))

@@ -1,0 +1,155 @@
+"""What the gateway reads from the environment."""
+
+import os
+import re
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Annotated
+
+from connectra_common.settings import Address, AppSettings, PeerSettings, Positive, SettingsGroup, TracingSettings
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
+
+
+class GatewayKeysSettings(SettingsGroup):
+    """Where the clients of the gateway are kept."""
+
+    keys_file: str = Field(
+        ".connectra/keys.json",
+        validation_alias="GATEWAY_KEYS_FILE",
+        description="JSON file of clients, their keys and rights, beside `default`; may be absent.",
+    )
+
+
+class GatewaySettings(GatewayKeysSettings):
+    """What the Envoy configuration is rendered from."""
+
+    listen: Address = Field("0.0.0.0:8000", validation_alias="GATEWAY_LISTEN")
+    admin_listen: Address = Field(
+        "127.0.0.1:9901", validation_alias="GATEWAY_ADMIN_LISTEN", description="Envoy's own door; loopback only."
+    )
+    metrics_listen: Address | None = Field(
+        None,
+        validation_alias="GATEWAY_METRICS_LISTEN",
+        description="Envoy's metrics for Prometheus, at /stats/prometheus; absent is off.",
+    )
+    state_dir: str = Field(
+        ".connectra/gateway", validation_alias="GATEWAY_STATE_DIR", description="For rendered files."
+    )
+    api_key: SecretStr | None = Field(
+        None,
+        validation_alias="API_KEY",
+        min_length=8,
+        description="Key of the client named `default`, who may do everything.",
+    )
+    drain_seconds: float = Field(
+        10, ge=0, validation_alias="DRAIN_SECONDS", description="How long requests may go on after SIGTERM."
+    )
+    max_requests_per_minute: Annotated[int, Field(gt=0, le=1_000_000)] = Field(
+        60, validation_alias="MAX_REQUESTS_PER_MINUTE", description="Per client."
+    )
+    overall_factor: Annotated[int, Field(gt=0, le=1_000)] = Field(
+        10,
+        validation_alias="GATEWAY_OVERALL_FACTOR",
+        description="All clients together have so many times the limit of one.",
+    )
+    unknown_keys_per_minute: Annotated[int, Field(gt=0, le=1_000_000)] = Field(
+        300, validation_alias="GATEWAY_UNKNOWN_KEYS_PER_MINUTE", description="Calls without a valid key, all together."
+    )
+    request_timeout_seconds: Positive = Field(
+        30, validation_alias="GATEWAY_TIMEOUT_SECONDS", description="Deadline of a call; streams have none."
+    )
+    max_request_bytes: Annotated[int, Field(gt=0, le=64 * 1024 * 1024)] = Field(
+        16 * 1024 * 1024, validation_alias="GATEWAY_MAX_REQUEST_BYTES"
+    )
+    max_response_bytes: Annotated[int, Field(gt=0, le=1024 * 1024 * 1024)] = Field(
+        64 * 1024 * 1024, validation_alias="GATEWAY_MAX_RESPONSE_BYTES", description="Of one REST answer."
+    )
+    concurrency: Positive = Field(1, validation_alias="GATEWAY_CONCURRENCY", description="Envoy's worker threads.")
+    max_heap_mib: Annotated[int, Field(ge=128)] = Field(
+        1024, validation_alias="GATEWAY_MAX_HEAP_MIB", description="Near it Envoy refuses requests with 503."
+    )
+    cors_origins: str = Field(
+        "*",
+        validation_alias="GATEWAY_CORS_ORIGINS",
+        description="Origins of web pages that may call, by commas; * is all.",
+    )
+    tls_cert_file: str | None = Field(
+        None, validation_alias="GATEWAY_TLS_CERT_FILE", description="PEM chain; with it the gateway speaks TLS alone."
+    )
+    tls_key_file: str | None = Field(
+        None, validation_alias="GATEWAY_TLS_KEY_FILE", description="PEM key of that chain."
+    )
+    jwt_issuer: str | None = Field(
+        None, validation_alias="GATEWAY_JWT_ISSUER", description="Whose tokens are taken beside keys; absent: nobody's."
+    )
+    jwt_audience: str | None = Field(None, validation_alias="GATEWAY_JWT_AUDIENCE", description="Their `aud`.")
+    jwt_jwks: str | None = Field(
+        None, validation_alias="GATEWAY_JWT_JWKS", description="The issuer's keys (JWKS): a file or an http(s) URL."
+    )
+    jwt_rights_claim: str = Field(
+        "rights", validation_alias="GATEWAY_JWT_RIGHTS_CLAIM", description="Claim with a list of rights.", min_length=1
+    )
+    rate_limit_service: Address | None = Field(
+        None, validation_alias="GATEWAY_RATE_LIMIT_SERVICE", description="Service that counts for all replicas."
+    )
+    envoy_bin: str | None = Field(
+        None, validation_alias="ENVOY_BIN", description="Envoy to run; absent: the installed package's, else in PATH."
+    )
+
+    @field_validator("api_key")
+    @classmethod
+    def _sendable(cls, key: SecretStr | None) -> SecretStr | None:
+        if key and not re.fullmatch(r"[!-~]+", key.get_secret_value()):
+            raise ValueError("must be printable ASCII without spaces, since it travels in a header")
+        return key
+
+    @model_validator(mode="after")
+    def _complete(self) -> "GatewaySettings":
+        for group in ("tls_cert_file", "tls_key_file"), ("jwt_issuer", "jwt_audience", "jwt_jwks"):
+            names = [str(type(self).model_fields[name].validation_alias) for name in group]
+            if 0 < sum(getattr(self, name) is not None for name in group) < len(group):
+                raise ValueError(f"{', '.join(names)} must be set together, or none of them")
+        return self
+
+    @property
+    def origins(self) -> list[str]:
+        """The origins as a list."""
+        return [origin.strip() for origin in self.cors_origins.split(",") if origin.strip()]
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, origins: str) -> str:
+        for origin in origins.split(","):
+            if origin.strip() != "*" and not re.fullmatch(r"https?://[^/\s]+", origin.strip()):
+                raise ValueError(f"{origin.strip()!r} is not an origin such as https://app.example")
+        return origins
+
+    @field_validator("jwt_jwks", "tls_cert_file", "tls_key_file")
+    @classmethod
+    def _readable(cls, name: str | None) -> str | None:
+        if name and not name.startswith(("http://", "https://")) and not os.access(name, os.R_OK):
+            raise ValueError(f"there is no readable file {name}")
+        return name
+
+    @field_validator("listen", "admin_listen", "metrics_listen")
+    @classmethod
+    def _ip(cls, address: str | None, field: ValidationInfo) -> str | None:
+        if address is None:
+            return None
+        try:
+            ip = ip_address(address.rpartition(":")[0].strip("[]"))
+        except ValueError:
+            raise ValueError("must be an IP address and a port") from None
+        if field.field_name == "admin_listen" and not ip.is_loopback:
+            raise ValueError("must be a loopback address: this door stops the gateway and asks for no key")
+        return address
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What `connectra-gateway` reads."""
+
+    gateway: GatewaySettings
+    peers: PeerSettings
+    app: AppSettings
+    tracing: TracingSettings

@@ -1,0 +1,69 @@
+"""What the processes of the jobs service read from the environment."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from connectra_common.settings import (
+    AppSettings,
+    PeerSettings,
+    Positive,
+    PostgresSettings,
+    S3Settings,
+    ServerSettings,
+    SettingsGroup,
+    TracingSettings,
+)
+from pydantic import Field
+
+
+class JobsSettings(SettingsGroup):
+    """The worker pools."""
+
+    parallel_jobs: Positive = Field(4, validation_alias="PARALLEL_JOBS", description="Workers of the first_time pool.")
+    job_in_queue_size: Positive = Field(
+        100,
+        validation_alias="JOB_IN_QUEUE_SIZE",
+        description="Claimed jobs over all runners above which none is claimed.",
+    )
+    ticker_interval_minutes: float = Field(
+        1, gt=0, validation_alias="TICKER_INTERVAL_MINUTES", description="Longest wait before the table is looked at."
+    )
+    batch_size: Annotated[int, Field(ge=1, le=20_000)] = Field(
+        2_000, validation_alias="BATCH_SIZE_FOR_INSERTION", description="CSV rows an import sends at once."
+    )
+    job_type: str = Field(
+        "normal",
+        validation_alias="JOB_TYPE",
+        description="What a runner takes: insert_csv_file, export_csv_file, or anything else for both.",
+    )
+    lease_seconds: float = Field(
+        30,
+        ge=0.5,
+        validation_alias="JOB_LEASE_SECONDS",
+        description="How long a worker may be silent before its job is taken back.",
+    )
+    patience_seconds: float = Field(
+        600,
+        gt=0,
+        validation_alias="JOB_PATIENCE_SECONDS",
+        description="How long a run waits for a dependency that is away.",
+    )
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What `connectra-jobs` reads."""
+
+    app: AppSettings
+    tracing: TracingSettings
+    server: ServerSettings
+    postgres: PostgresSettings
+    s3: S3Settings
+
+
+@dataclass(frozen=True)
+class RunnerSettings(Settings):
+    """What `connectra jobs first_time` and `connectra jobs retry` read."""
+
+    peers: PeerSettings
+    jobs: JobsSettings

@@ -1,0 +1,45 @@
+"""What the processes of the write service read from the environment."""
+
+from dataclasses import dataclass
+
+from connectra_common.settings import (
+    AppSettings,
+    ElasticsearchSettings,
+    PostgresSettings,
+    ServerSettings,
+    SettingsGroup,
+    TracingSettings,
+)
+from pydantic import Field
+
+
+class AuditSettings(SettingsGroup):
+    """The audit trail."""
+
+    enabled: bool = Field(
+        True, validation_alias="AUDIT", description="Record what this process writes; others' plain SQL always is."
+    )
+    retention_days: int = Field(
+        365,
+        ge=0,
+        validation_alias="AUDIT_RETENTION_DAYS",
+        description="How long entries are kept; 0 keeps them forever.",
+    )
+
+
+@dataclass(frozen=True)
+class IndexerSettings:
+    """What `connectra-write-indexer` reads."""
+
+    app: AppSettings
+    tracing: TracingSettings
+    server: ServerSettings
+    postgres: PostgresSettings
+    elasticsearch: ElasticsearchSettings
+
+
+@dataclass(frozen=True)
+class Settings(IndexerSettings):
+    """What `connectra-write` reads."""
+
+    audit: AuditSettings
