@@ -4,11 +4,11 @@ Direct values are read from the records through one partial index a column (migr
 size. A column with few values is skipped through, one index search a value; one with many is walked. Both stop at the end of the page.
 """
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import asyncpg
+from cachetools import TTLCache
 from connectra_common.db.engine import transaction
 from connectra_common.records.fields import Entity, Field, Type
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -17,7 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 MAX_VALUE_BYTES = 1_000
 # Rows a value from which on a search of the index for each value beats reading every entry.
 SKIP_FROM_ROWS_PER_VALUE = 25
-SHAPE_SECONDS = 60.0
+COLUMN_SECONDS = 60.0
+MAX_COLUMNS = 256
 ANCHOR_EVERY = 1_000
 NEXT_VALUES = 10_000
 
@@ -53,7 +54,7 @@ class FilterRepository:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
-        self._shapes: dict[tuple[str, str], tuple[float, Column]] = {}
+        self._columns: TTLCache[tuple[str, str], Column] = TTLCache(MAX_COLUMNS, COLUMN_SECONDS)
 
     async def filters(self, service: str, seconds: float) -> list[Filter]:
         """The active filters of a service, by id."""
@@ -96,14 +97,14 @@ class FilterRepository:
 
     async def column(self, entity: Entity, field: Field, seconds: float) -> Column:
         """How to read a column; looked up once a minute."""
-        known = self._shapes.get((entity.name, field.name))
-        if known is None or known[0] < time.monotonic():
+        column = self._columns.get((entity.name, field.name))
+        if column is None:
             async with transaction(self._engine) as connection:
                 await _limit(connection, seconds)
                 rows_per_value, trigrams = await connection.fetchrow(_SHAPE, entity.table, field.name)
             column = Column(entity, field, rows_per_value >= SKIP_FROM_ROWS_PER_VALUE, trigrams)
-            known = self._shapes[entity.name, field.name] = (time.monotonic() + SHAPE_SECONDS, column)
-        return known[1]
+            self._columns[entity.name, field.name] = column
+        return column
 
 
 _FILTERS = """

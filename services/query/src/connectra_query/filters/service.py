@@ -3,10 +3,9 @@
 import asyncio
 import time
 from bisect import bisect_right
-from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import TypeVar
 
+from cachetools import TTLCache
 from connectra_common.errors import FieldViolation, NotFound, ValidationFailed
 from connectra_common.records.fields import SERVICES, Entity
 from connectra_common.refusals import PageSizeExceeded
@@ -22,7 +21,7 @@ UNSUPPORTED_SERVICE = (
 )
 # A jump beyond so many values is worth a walk over all of them, which later jumps live on.
 DEEP_ROWS = 5_000
-# An answer that took so long is kept for a moment, and the landmarks of a walk a little longer. Calls with a consistency token look anew.
+# Answers slower than this are cached briefly, the landmarks of a walk a little longer. Calls with a consistency token bypass both.
 SLOW_SECONDS = 0.05
 ANSWER_SECONDS = 15.0
 LANDMARK_SECONDS = 60.0
@@ -40,10 +39,9 @@ class FilterValuesRequest(Request):
 
 @dataclass(slots=True)
 class _Landmarks:
-    """Every 1,000th value of a walk."""
+    """Every 1,000th value of a walk; None until the call that holds the lock has walked."""
 
-    values: list[str | int] = field(default_factory=list)
-    until: float = 0.0
+    values: list[str | int] | None = None
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -52,8 +50,8 @@ class FilterService:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._repository = FilterRepository(engine)
-        self._landmarks: OrderedDict[tuple[str, str, str], _Landmarks] = OrderedDict()
-        self._answers: OrderedDict[tuple[object, ...], tuple[float, list[Value]]] = OrderedDict()
+        self._landmarks: TTLCache[tuple[str, str, str], _Landmarks] = TTLCache(CACHE_ENTRIES, LANDMARK_SECONDS)
+        self._answers: TTLCache[tuple[object, ...], list[Value]] = TTLCache(CACHE_ENTRIES, ANSWER_SECONDS)
 
     async def filters(self, service: str, seconds: float = 30.0) -> list[Filter]:
         """The active filters, by id.
@@ -83,12 +81,12 @@ class FilterService:
                 details={"filter_key": request.filter_key[:100]},
             )
         key = (entity.name, chosen.key, search, skip, limit)
-        if not fresh and (answer := self._answers.get(key)) and answer[0] > time.monotonic():
-            return answer[1]
+        if not fresh and (answer := self._answers.get(key)) is not None:
+            return answer
         began = time.monotonic()
         found = await self._find(entity, chosen, search, skip, limit, seconds, fresh)
         if time.monotonic() - began > SLOW_SECONDS:
-            _remember(self._answers, key, (time.monotonic() + ANSWER_SECONDS, found))
+            self._answers[key] = found
         return found
 
     async def _find(
@@ -103,13 +101,10 @@ class FilterService:
 
     async def _near(self, column: Column, search: str, skip: int, seconds: float) -> tuple[str | int | None, int]:
         """A value not far before the wanted place, and how many values lie up to it."""
-        marks = self._landmarks.get(name := (column.entity.name, column.field.name, search))
-        if marks is None:
-            marks = _remember(self._landmarks, name, _Landmarks())
+        marks = self._landmarks.setdefault((column.entity.name, column.field.name, search), _Landmarks())
         async with marks.lock:
-            if marks.until < time.monotonic():
+            if marks.values is None:
                 marks.values = await self._repository.anchors(column, search, seconds)
-                marks.until = time.monotonic() + LANDMARK_SECONDS
         at = bisect_right(range(ANCHOR_EVERY, ANCHOR_EVERY * len(marks.values) + 1, ANCHOR_EVERY), skip)
         return (marks.values[at - 1], at * ANCHOR_EVERY) if at else (None, 0)
 
@@ -135,14 +130,3 @@ def _checked(request: FilterValuesRequest) -> tuple[int, int, str]:
     # Zero and negative values always meant the default.
     limit = limit if limit > 0 else LIMITS.default_page_size
     return limit, (min(page, 2**31) - 1) * limit if page > 0 else 0, search
-
-
-K = TypeVar("K")
-V = TypeVar("V")
-
-
-def _remember(cache: OrderedDict[K, V], key: K, value: V) -> V:
-    cache[key] = value
-    while len(cache) > CACHE_ENTRIES:
-        cache.popitem(last=False)
-    return value
