@@ -1,8 +1,9 @@
 """Values of filters that a record brings along, and a memory of those that are certainly stored."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
+from cachetools import TTLCache
 from connectra_common.records.cleaning import Value
 from connectra_common.records.fields import COMPANY, Entity
 from connectra_common.records.ids import filter_value_uuid
@@ -14,7 +15,8 @@ from connectra_write.repository import FilterValue
 Wanted = tuple[str, str, str]
 
 KEPT_SECONDS = 600.0
-_KEPT_VALUES = 200_000
+# Each takes about 250 bytes besides its text.
+_KEPT_VALUES = 100_000
 
 
 def wanted(entity: Entity, records: Iterable[Mapping[str, Value]]) -> set[Wanted]:
@@ -47,29 +49,24 @@ class KnownValues:
     KEPT_SECONDS, if still no record has it: by then every process has asked the database about it again.
     """
 
-    def __init__(self, kept_seconds: float = KEPT_SECONDS, kept_values: int = _KEPT_VALUES) -> None:
-        self._half_life = kept_seconds / 2
-        self._half_size = kept_values // 2
-        self._young: set[Wanted] = set()
-        self._old: set[Wanted] = set()
-        self._turned = time.monotonic()
+    def __init__(
+        self,
+        kept_seconds: float = KEPT_SECONDS,
+        kept_values: int = _KEPT_VALUES,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._known: TTLCache[Wanted, None] = TTLCache(kept_values, kept_seconds, timer=clock)
 
     def missing(self, values: Iterable[Wanted]) -> list[FilterValue]:
         """Rows for those that are not known."""
-        self._turn()
         return [
             FilterValue(filter_value_uuid(key, service, value), key, service, value, value)
             for service, key, value in values
-            if (service, key, value) not in self._young and (service, key, value) not in self._old
+            if (service, key, value) not in self._known
         ]
 
     def add(self, values: Iterable[FilterValue]) -> None:
         """To be called once they are committed."""
-        self._young.update((v.service, v.filter_key, v.value) for v in values if not v.may_change)
-
-    def _turn(self) -> None:
-        now = time.monotonic()
-        if now - self._turned > self._half_life * 2:
-            self._young, self._old, self._turned = set(), set(), now
-        elif now - self._turned > self._half_life or len(self._young) > self._half_size:
-            self._young, self._old, self._turned = set(), self._young, now
+        for value in values:
+            if not value.may_change:
+                self._known[value.service, value.filter_key, value.value] = None
