@@ -34,6 +34,9 @@ def generate(output: Path) -> None:
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)  # the plugins talk a lot
     if done.returncode:
         sys.exit(f"{done.stderr}buf could not generate the code; its reason stands above")
+    for stub in (output / GENERATED[0]).rglob("*_pb2_grpc.pyi"):
+        if not stub.with_suffix(".py").exists():  # the contracts of this file have no service
+            stub.unlink()
     for package in GENERATED:
         for folder in (output / package, *(output / package).rglob("*/")):
             if folder.name != "__pycache__":

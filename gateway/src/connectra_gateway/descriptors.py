@@ -5,13 +5,16 @@ A service that is added to the contracts is found without a change here.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
+import google.api.annotations_pb2 as annotations_pb2
 from connectra_common.contracts import files
-from google.api import annotations_pb2
 from google.protobuf import descriptor_pb2
 from google.protobuf.descriptor import FileDescriptor, MethodDescriptor, ServiceDescriptor
 
 _PROTO_PACKAGE = "connectra."
+# The stub of google.api calls it a field, which stubs of protobuf do not take for an extension.
+_HTTP: Any = annotations_pb2.http
 
 
 @dataclass(frozen=True)
@@ -80,9 +83,9 @@ def _service(service: ServiceDescriptor) -> Service:
 
 def _bindings(method: MethodDescriptor) -> Iterator[Binding]:
     options = method.GetOptions()
-    if not options.HasExtension(annotations_pb2.http):
+    if not options.HasExtension(_HTTP):
         return
-    rule = options.Extensions[annotations_pb2.http]
+    rule = options.Extensions[_HTTP]
     for one in (rule, *rule.additional_bindings):
         verb = one.WhichOneof("pattern")
         yield Binding(verb.upper(), getattr(one, verb), method.full_name)

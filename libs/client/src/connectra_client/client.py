@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Any, Self
 
+import google.rpc.error_details_pb2 as error_details_pb2
+import google.rpc.status_pb2 as status_pb2
 from betterproto2.grpclib import ServiceStub
-from google.rpc import error_details_pb2, status_pb2
 from grpclib.client import Channel
 from grpclib.const import Status
 from grpclib.encoding.base import StatusDetailsCodecBase

@@ -32,11 +32,12 @@ from typing import Any
 import asyncpg
 import elastic_transport
 import elasticsearch
+import google.rpc.error_details_pb2 as error_details_pb2
+import google.rpc.status_pb2 as status_pb2
 import sqlalchemy.exc
 from botocore.exceptions import BotoCoreError, ClientError
 from connectra.common.v1.error_reason_pb2 import ErrorReason
 from google.protobuf import any_pb2
-from google.rpc import error_details_pb2, status_pb2
 from grpc import StatusCode
 
 DOMAIN = "connectra"

@@ -45,8 +45,8 @@ async def serve(settings: RunnerSettings, lane: Lane, workers: int) -> None:
             engine,
             store,
             settings.s3,
-            write_service_pb2_grpc.WriteServiceStub(write),  # type: ignore[no-untyped-call]
-            query_service_pb2_grpc.QueryServiceStub(query),  # type: ignore[no-untyped-call]
+            write_service_pb2_grpc.WriteServiceStub(write),
+            query_service_pb2_grpc.QueryServiceStub(query),
         )
         runner = Runner(lane, workers, deps, settings.jobs, settings.postgres, settings.server.drain_seconds)
         await process.run(

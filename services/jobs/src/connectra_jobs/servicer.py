@@ -40,7 +40,7 @@ class JobsService(jobs_service_pb2_grpc.JobsServiceServicer):
             "created_before": _moment(request, "created_before"),
         }
         page = await self._jobs.find(read_list(condition))
-        return pb.ListJobsResponse(jobs=[_job(job) for job in page.jobs], next_cursor=page.next_cursor)
+        return pb.ListJobsResponse(jobs=[_job(job) for job in page.jobs], next_cursor=page.next_cursor or "")
 
     async def GetJob(self, request: pb.GetJobRequest, context: Context) -> pb.GetJobResponse:
         """One job."""

@@ -45,7 +45,7 @@ def _spelled(code: grpc.StatusCode) -> str:
 _CODES = {key: _spelled(code) for code in grpc.StatusCode for key in (code, code.value[0])}
 
 
-class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
+class CallInterceptor(grpc.aio.ServerInterceptor):
     """Puts every handler, unary or streaming, into `_Method.call`. A unary call that brings no deadline has `default_deadline_seconds`."""
 
     def __init__(self, default_deadline_seconds: float) -> None:

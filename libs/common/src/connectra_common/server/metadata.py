@@ -1,10 +1,10 @@
 """Metadata that both doors read and write."""
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import grpc
 
-Context: TypeAlias = grpc.aio.ServicerContext
+Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 
 CONSISTENCY_TOKEN = "x-consistency-token"  # noqa: S105 - a header's name
 

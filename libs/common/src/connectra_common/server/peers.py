@@ -27,20 +27,22 @@ OPTIONS = [
 
 def _identified(details: grpc.aio.ClientCallDetails) -> grpc.aio.ClientCallDetails:
     metadata = grpc.aio.Metadata(*(details.metadata or ()))
-    if (request_id := current().request_id) and REQUEST_ID not in metadata:
+    if (request_id := current().request_id) and metadata.get(REQUEST_ID) is None:
         metadata.add(REQUEST_ID, request_id)
-    return details._replace(metadata=metadata)
+    return grpc.aio.ClientCallDetails(
+        details.method, details.timeout, metadata, details.credentials, details.wait_for_ready
+    )
 
 
 # Two classes, since a channel takes an interceptor for one kind of call only.
-class _IdentifiedCall(grpc.aio.UnaryUnaryClientInterceptor):  # type: ignore[misc]
+class _IdentifiedCall(grpc.aio.UnaryUnaryClientInterceptor):
     """Passes the request id on, so that the log lines of both services are found by it."""
 
     async def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
         return await continuation(_identified(client_call_details), request)
 
 
-class _IdentifiedStream(grpc.aio.UnaryStreamClientInterceptor):  # type: ignore[misc]
+class _IdentifiedStream(grpc.aio.UnaryStreamClientInterceptor):
     async def intercept_unary_stream(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
         return await continuation(_identified(client_call_details), request)
 

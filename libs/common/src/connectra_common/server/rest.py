@@ -4,11 +4,11 @@ import json
 import re
 from typing import Any
 
-import grpc
 import orjson
 from google.api.httpbody_pb2 import HttpBody
 
 from connectra_common.errors import BadRequest
+from connectra_common.server.metadata import Context
 
 JSON = "application/json; charset=utf-8"
 
@@ -100,7 +100,7 @@ def reply_raw(data: bytes) -> HttpBody:
     return HttpBody(content_type=JSON, data=data)
 
 
-async def send_headers(context: grpc.aio.ServicerContext, *, status: int | None = None, **headers: str) -> None:
+async def send_headers(context: Context, *, status: int | None = None, **headers: str) -> None:
     """Response headers and, when not 200, the HTTP status. Call it last: an error after it could not change the status any more."""
     metadata = [(name.replace("_", "-"), value) for name, value in headers.items()]
     if status:

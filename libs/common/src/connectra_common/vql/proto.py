@@ -1,6 +1,6 @@
 """The typed spelling of VQL, to and from its JSON document."""
 
-from typing import Any
+from typing import Any, Literal
 
 from connectra.common.v1 import vql_pb2
 from google.protobuf import struct_pb2
@@ -8,9 +8,13 @@ from google.protobuf.json_format import MessageToDict
 
 from connectra_common.vql.model import FilterNode, Range, TextMatch, Vql
 
-_SEARCH_TYPES = {"exact": 1, "shuffle": 2, "substring": 3}
-_OPERATORS = {"and": 1, "or": 2}
-_BOUNDS = ("gte", "gt", "lte", "lt")
+_SEARCH_TYPES = {
+    "exact": vql_pb2.SEARCH_TYPE_EXACT,
+    "shuffle": vql_pb2.SEARCH_TYPE_SHUFFLE,
+    "substring": vql_pb2.SEARCH_TYPE_SUBSTRING,
+}
+_OPERATORS = {"and": vql_pb2.OPERATOR_AND, "or": vql_pb2.OPERATOR_OR}
+_BOUNDS: tuple[Literal["gte", "gt", "lte", "lt"], ...] = ("gte", "gt", "lte", "lt")
 
 
 def to_proto(query: Vql) -> vql_pb2.Vql:
@@ -124,9 +128,9 @@ def _text(text: TextMatch) -> vql_pb2.TextMatch:
     return vql_pb2.TextMatch(
         text_value=text.text_value,
         filter_key=text.filter_key,
-        search_type=_SEARCH_TYPES[text.search_type],  # type: ignore[arg-type]
+        search_type=_SEARCH_TYPES[text.search_type],
         slop=text.slop,
-        operator=_OPERATORS[text.operator],  # type: ignore[arg-type]
+        operator=_OPERATORS[text.operator],
         fuzzy=text.fuzzy,
     )
 

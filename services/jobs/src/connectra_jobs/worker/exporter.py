@@ -3,8 +3,9 @@
 import asyncio
 import time
 import zlib
-from typing import Any
+from typing import Any, TypeAlias
 
+import grpc.aio
 from connectra.common.v1 import export_pb2
 from connectra.query.v1 import query_service_pb2 as pb
 from connectra_common.records.fields import COMPANY, SERVICES
@@ -18,6 +19,11 @@ from connectra_jobs.worker.run import Run
 COUNT_TIMEOUT_SECONDS = 20
 GZIP_LEVEL = 6
 _FORMATS = {"csv": export_pb2.EXPORT_FORMAT_CSV, "ndjson": export_pb2.EXPORT_FORMAT_NDJSON}
+
+_Pieces: TypeAlias = (
+    grpc.aio.UnaryStreamCall[pb.ExportCompaniesRequest, pb.ExportCompaniesResponse]
+    | grpc.aio.UnaryStreamCall[pb.ExportContactsRequest, pb.ExportContactsResponse]
+)
 
 
 async def run_export(run: Run, data: ExportData, deps: Deps) -> dict[str, Any]:
@@ -58,7 +64,7 @@ async def _export(run: Run, data: ExportData, deps: Deps, bucket: str, key: str,
     query, format = to_proto(data.vql), _FORMATS[data.format]
     if SERVICES[data.service] is COMPANY:
         companies = pb.ExportCompaniesRequest(query=query, format=format, keep_formulas=data.keep_formulas)
-        stream = deps.query.ExportCompanies(companies)
+        stream: _Pieces = deps.query.ExportCompanies(companies)
     else:
         contacts = pb.ExportContactsRequest(query=query, format=format, keep_formulas=data.keep_formulas)
         stream = deps.query.ExportContacts(contacts)

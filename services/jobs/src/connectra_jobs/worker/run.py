@@ -72,7 +72,7 @@ def is_transient(error: BaseException) -> bool:
     """Whether the same call may succeed later."""
     if isinstance(error, grpc.aio.AioRpcError):
         return error.code() in _TRANSIENT_CODES or (
-            error.code() in _TRANSPORT_CODES and rpc_status.from_call(error) is None
+            error.code() in _TRANSPORT_CODES and rpc_status.from_call(error) is None  # type: ignore[arg-type]
         )
     if isinstance(error, (Stopped, JobFailed)):
         return False
