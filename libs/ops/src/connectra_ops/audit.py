@@ -1,11 +1,12 @@
 """`connectra audit`: who changed what. Reads the database itself, as those may who may see everything."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
+import asyncpg
 import orjson
 import typer
 from connectra_client.display import console
@@ -75,7 +76,7 @@ def _utc(time: datetime | None) -> datetime | None:
     return time.replace(tzinfo=UTC) if time else None
 
 
-async def find(connection: Connection, wanted: AuditFilter, limit: int) -> AsyncIterator[Mapping[str, Any]]:
+async def find(connection: Connection, wanted: AuditFilter, limit: int) -> AsyncIterator[asyncpg.Record]:
     """Entries, the newest first."""
     async with connection.transaction(readonly=True):
         # Somebody may be reading them page by page.

@@ -12,6 +12,7 @@ from functools import lru_cache
 from zlib import crc32
 
 import asyncpg
+from asyncpg.pool import PoolConnectionProxy
 from connectra_common import metrics
 from connectra_common.call import IdempotencyKey, current
 from connectra_common.db import idempotency
@@ -77,7 +78,7 @@ class Known:
 class Repository:
     """Statements of one transaction. Those that change records tell the audit trail whose work it is, in the same round trip."""
 
-    def __init__(self, connection: asyncpg.Connection, origin: Origin = UNKNOWN) -> None:
+    def __init__(self, connection: asyncpg.Connection | PoolConnectionProxy, origin: Origin = UNKNOWN) -> None:
         self._connection = connection
         self._origin = astuple(origin)
 
@@ -107,7 +108,7 @@ class Repository:
 
     async def progress(self, job_uuid: str) -> asyncpg.Record:
         """Sums over the ledger of a job."""
-        return await self._connection.fetchrow(
+        [row] = await self._connection.fetch(
             """SELECT count(*) AS batches, coalesce(max(byte_end), 0) AS byte_offset, coalesce(max(next_line), 0) AS next_line,
                       max(consistency_token) AS token,
                       coalesce(sum((counts ->> 'rows')::bigint), 0)::bigint AS rows,
@@ -118,6 +119,7 @@ class Repository:
                FROM import_batches WHERE job_uuid = $1""",
             job_uuid,
         )
+        return row
 
     async def merge(self, entity: Entity, records: Sequence[Record], *, clearing: bool = False) -> list[Changed]:
         """Inserts or completes records, one a uuid: what a record does not name stays as it is. Revives deleted ones.
@@ -238,7 +240,7 @@ class Repository:
 
     def transaction(self) -> AbstractAsyncContextManager[object]:
         """A transaction in which the following statements are one; inside another it is a part of that."""
-        return self._connection.transaction()  # type: ignore[no-any-return]
+        return self._connection.transaction()
 
     async def _one(self, statement: str, values: Values, *arguments: object) -> Stored | None:
         before = _columns(values) if values else ()

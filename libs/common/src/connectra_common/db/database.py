@@ -132,8 +132,12 @@ class Database:
     @asynccontextmanager
     async def listener(self, channel: str, wake: Callable[[], object]) -> AsyncIterator[Connection]:
         """A session that calls `wake()` for each NOTIFY on the channel."""
+
+        def heard(*_: object) -> None:
+            wake()
+
         async with self.session() as connection:
-            await connection.add_listener(channel, lambda *_: wake())
+            await connection.add_listener(channel, heard)
             yield connection
 
     async def ping(self) -> None:

@@ -67,7 +67,7 @@ async def ping(engine: AsyncEngine) -> None:
 async def driver(connection: AsyncConnection) -> asyncpg.Connection:
     """The asyncpg connection below, for what SQLAlchemy has no words for: COPY, and bulk statements on hot paths."""
     raw = await connection.get_raw_connection()
-    return raw.driver_connection
+    return cast(asyncpg.Connection, raw.driver_connection)
 
 
 @asynccontextmanager

@@ -128,7 +128,7 @@ async def run(connection: asyncpg.Connection) -> tuple[dict[str, int], list[Find
     findings: list[Finding] = []
     for table, checks in _CHECKS.items():
         counts = ", ".join(f"count(*) FILTER (WHERE {check.condition})" for check in checks)
-        rows[table], *found = await connection.fetchrow(f"SELECT count(*), {counts} FROM {table}")  # noqa: S608
+        [(rows[table], *found)] = await connection.fetch(f"SELECT count(*), {counts} FROM {table}")  # noqa: S608
         for check, count in zip(checks, found, strict=True):
             if count:
                 first = await connection.fetch(

@@ -85,8 +85,10 @@ class ExportRepository:
             await asyncio.sleep(READ_REST_SECONDS)
 
         # JSON has no raw control characters, so with these the CSV writer copies it as it is.
-        marks = {} if self._layout.format is Format.CSV else {"delimiter": "\x02", "quote": "\x01"}
-        status = await connection.copy_from_query(statement, *arguments, output=take, format="csv", **marks)
+        delimiter, quote = (None, None) if self._layout.format is Format.CSV else ("\x02", "\x01")
+        status = await connection.copy_from_query(
+            statement, *arguments, output=take, format="csv", delimiter=delimiter, quote=quote
+        )
         return Chunk(b"".join(pieces), int(status.rpartition(" ")[2]))
 
 

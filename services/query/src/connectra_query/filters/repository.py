@@ -101,7 +101,7 @@ class FilterRepository:
         if column is None:
             async with transaction(self._engine) as connection:
                 await _limit(connection, seconds)
-                rows_per_value, trigrams = await connection.fetchrow(_SHAPE, entity.table, field.name)
+                [(rows_per_value, trigrams)] = await connection.fetch(_SHAPE, entity.table, field.name)
             column = Column(entity, field, rows_per_value >= SKIP_FROM_ROWS_PER_VALUE, trigrams)
             self._columns[entity.name, field.name] = column
         return column

@@ -73,7 +73,7 @@ class IndexRepository:
 
     async def numbers(self) -> Numbers:
         """The outbox now. An indexer lives as long as its advisory lock is held."""
-        row = await self._connection.fetchrow(PENDING)
+        [row] = await self._connection.fetch(PENDING)
         living = await self._connection.fetchval(
             """SELECT count(DISTINCT objid) FROM pg_locks
                WHERE locktype = 'advisory' AND classid = $1 AND objsubid = 2 AND granted
@@ -117,7 +117,7 @@ class IndexRepository:
             else "OR EXISTS (SELECT FROM companies WHERE uuid = s.company_id AND row_version > $3)"
         )
         column = "" if entity is COMPANY else ", company_id"
-        row = await self._connection.fetchrow(
+        [row] = await self._connection.fetch(
             f"""WITH s AS MATERIALIZED (
                     SELECT uuid, row_version {column} FROM {entity.table} WHERE uuid > $1 ORDER BY uuid LIMIT $2
                 ), marked AS (

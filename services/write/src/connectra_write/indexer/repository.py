@@ -215,7 +215,7 @@ class OutboxRepository:
                                       ORDER BY uuid LIMIT $3 FOR UPDATE)""",
                     *place,
                 )
-            walked = await self._connection.fetchrow(
+            [walked] = await self._connection.fetch(
                 f"""WITH s AS MATERIALIZED (
                         SELECT t.uuid, coalesce({_APART}, true) AS apart FROM contacts t LEFT JOIN companies c ON c.uuid = $1
                         WHERE t.company_id = $1 AND t.uuid > $2 ORDER BY t.uuid LIMIT $3
@@ -257,7 +257,7 @@ class OutboxRepository:
 
     async def pending(self) -> tuple[int, float, int]:
         """Outbox rows, age of the oldest in seconds, dead letters."""
-        row = await self._connection.fetchrow(PENDING)
+        [row] = await self._connection.fetch(PENDING)
         return row[0], row[1], row[2]
 
     async def _places(self, select: str, *arguments: object) -> list[object]:
