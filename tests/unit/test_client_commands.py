@@ -74,21 +74,27 @@ def test_a_word_too_short_to_be_found_is_refused() -> None:
         text_query(Entity.CONTACTS, "head off it")
 
 
+RETRY_DUE = "2026-01-01T00:00:00Z"
+
+
 @pytest.mark.parametrize(
     ("job", "ended"),
     [
-        ({"status": "open"}, False),
-        ({"status": "processing"}, False),
-        ({"status": "retry_in_queued"}, False),
-        ({"status": "completed"}, True),
-        ({"status": "cancelled"}, True),
-        ({"status": "failed", "retry_count": 0, "attempts": 1, "run_after": None}, True),
-        ({"status": "failed", "retry_count": 2, "attempts": 1, "run_after": "2026-01-01T00:00:00Z"}, False),
-        ({"status": "failed", "retry_count": 2, "attempts": 3, "run_after": "2026-01-01T00:00:00Z"}, True),
+        ({"status": "open", "run_after": None}, False),
+        ({"status": "processing", "run_after": None}, False),
+        ({"status": "retry_in_queued", "run_after": RETRY_DUE}, False),
+        ({"status": "completed", "run_after": None}, True),
+        ({"status": "failed", "run_after": None}, True),
+        ({"status": "failed", "run_after": RETRY_DUE}, False),
     ],
 )
 def test_a_job_has_ended_when_nothing_will_happen_by_itself(job: dict[str, Any], ended: bool) -> None:
-    assert has_ended(job) is ended
+    assert has_ended({"retry_count": 1, "attempts": 1, **job}) is ended
+
+
+def test_a_run_lost_with_its_worker_uses_up_no_retry() -> None:
+    # Run 1 was lost, run 2 failed: the server runs it again.
+    assert not has_ended({"status": "failed", "retry_count": 1, "attempts": 2, "run_after": RETRY_DUE})
 
 
 def test_the_result_says_how_many_and_where_the_refused_rows_are(shown: io.StringIO) -> None:

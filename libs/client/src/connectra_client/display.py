@@ -33,7 +33,6 @@ if not console.is_terminal:
     console.width = 200  # a file or a pipe has no edge at which to cut
 errors = Console(stderr=True, highlight=False)
 
-ENDED = ("completed", "failed", "cancelled")
 COUNTS = ("rows", "companies", "contacts", "created", "updated", "unchanged", "rejected", "bytes", "seconds")
 """Members of job_response that have a line in the table, in this order."""
 
@@ -120,17 +119,17 @@ def watch_job(client: RestClient, uuid: str, *, timeout: float | None = None) ->
 
 
 def has_ended(job: Json) -> bool:
-    """Whether nothing more will happen to it by itself: done, or failed with no retry left."""
-    if job["status"] == "failed":
-        cancelled = bool(job.get("cancel_requested"))
-        return cancelled or (job.get("attempts") or 0) > job["retry_count"] or job.get("run_after") is None
-    return job["status"] in ENDED
+    """Whether the server will not run it again unless someone asks: completed, or failed without a retry to come.
+
+    `attempts` says nothing about that: it also counts runs that were lost with their worker, which use up no retry.
+    """
+    return job["status"] == "completed" or (job["status"] == "failed" and job["run_after"] is None)
 
 
 def show_job(job: Json) -> None:
     """What came of a job: its counts, messages, errors, and where the rows it refused are."""
     response: Json = job.get("job_response") or {}
-    colour = {"completed": "green", "failed": "red", "cancelled": "red"}.get(job["status"], "yellow")
+    colour = {"completed": "green", "failed": "red"}.get(job["status"], "yellow")
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
