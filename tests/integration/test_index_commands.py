@@ -43,7 +43,7 @@ async def test_what_is_refused_is_listed_with_its_reason_until_it_is_mended(
     listed = await command(stack, "dead-letters")
     assert "failed to parse field" in " ".join(listed.split()) or "created_at" in listed
     assert "dead letters   2" in await command(stack, "status")
-    assert "1 on their way" in await command(stack, "replay", bad)
+    assert "1 queued for indexing" in await command(stack, "replay", bad)
 
     async def settled() -> bool:
         return not await postgres.fetchval("SELECT EXISTS (SELECT FROM outbox)")

@@ -3,13 +3,16 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from enum import StrEnum
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 import typer
+from rich.table import Table
+
 from connectra_client.client import Connectra
 from connectra_client.commands.options import ApiKey, Url
 from connectra_client.display import console
 from connectra_client.proto.connectra.write.v1 import (
+    DeadLetter,
     DropPreviousIndexRequest,
     GetIndexStatusRequest,
     ListDeadLettersRequest,
@@ -17,28 +20,28 @@ from connectra_client.proto.connectra.write.v1 import (
     ReplayDeadLettersRequest,
     RollbackIndexRequest,
     VerifyRequest,
+    VerifyResponse,
 )
-from rich.table import Table
 
 app = typer.Typer(help="Look after the search index: state, dead letters, rebuild, verify.", no_args_is_help=True)
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
-class Entity(StrEnum):
-    """Whose index."""
+class _Entity(StrEnum):
+    """Whose index; spelled as IndexService spells it."""
 
     COMPANY = "company"
     CONTACT = "contact"
 
 
-Which = Annotated[Entity, typer.Argument(help="Whose index: company or contact.")]
+_Which = Annotated[_Entity, typer.Argument(help="Whose index: company or contact.")]
 
 
-def run(url: str | None, api_key: str | None, work: Callable[[Connectra], Awaitable[T]]) -> T:
-    """Does something with a client whose calls may take as long as they take."""
+def _run(url: str | None, api_key: str | None, work: Callable[[Connectra], Awaitable[_T]]) -> _T:
+    """Run `work` with a client whose calls have no deadline: a rebuild or a comparison may take hours."""
 
-    async def connected() -> T:
+    async def connected() -> _T:
         async with Connectra(url, api_key, timeout=None) as client:
             return await work(client)
 
@@ -47,8 +50,8 @@ def run(url: str | None, api_key: str | None, work: Callable[[Connectra], Awaita
 
 @app.command()
 def status(url: Url = None, api_key: ApiKey = None) -> None:
-    """Show how far the index is behind, and what is under way."""
-    state = run(url, api_key, lambda client: client.index.get_index_status(GetIndexStatusRequest()))
+    """Show how far the index lags behind, and any rebuild in progress."""
+    state = _run(url, api_key, lambda client: client.index.get_index_status(GetIndexStatusRequest()))
     console.print(f"pending        {state.pending:,} (oldest {state.oldest_pending_seconds:.1f} s)")
     console.print(f"dead letters   {state.dead_letters:,}")
     console.print(f"indexers       {state.indexers}")
@@ -56,7 +59,7 @@ def status(url: Url = None, api_key: ApiKey = None) -> None:
         name = index.index_name or "no index: connectra index reindex builds one"
         console.print(f"{index.entity:<14} {index.documents:,} documents in {name}", highlight=False)
         if index.previous:
-            console.print(f"{'':<14} to go back to: {index.previous}", highlight=False)
+            console.print(f"{'':<14} previous: {index.previous}", highlight=False)
         if rebuild := index.rebuild:
             done = f"{rebuild.documents_done:,} of {rebuild.documents_total:,}"
             console.print(f"{'':<14} rebuild: {rebuild.phase}, {done}, {rebuild.index_name}", highlight=False)
@@ -64,14 +67,14 @@ def status(url: Url = None, api_key: ApiKey = None) -> None:
 
 @app.command("dead-letters")
 def dead_letters(
-    limit: Annotated[int, typer.Option("--limit", "-n", help="How many at most.", min=1)] = 100,
+    limit: Annotated[int, typer.Option("--limit", "-n", help="Maximum number to list.", min=1)] = 100,
     url: Url = None,
     api_key: ApiKey = None,
 ) -> None:
-    """List documents that Elasticsearch refuses for good, with its reasons."""
+    """List the documents that Elasticsearch rejects permanently, with its reasons."""
 
-    async def collect(client: Connectra) -> list[Any]:
-        found: list[Any] = []
+    async def collect(client: Connectra) -> list[DeadLetter]:
+        found: list[DeadLetter] = []
         token = ""
         while len(found) < limit:
             request = ListDeadLettersRequest(limit=min(limit - len(found), 1_000), page_token=token)
@@ -82,7 +85,7 @@ def dead_letters(
                 break
         return found
 
-    letters = run(url, api_key, collect)
+    letters = _run(url, api_key, collect)
     if not letters:
         console.print("no dead letters")
         return
@@ -94,63 +97,63 @@ def dead_letters(
 
 @app.command()
 def replay(
-    uuids: Annotated[list[str] | None, typer.Argument(help="Which dead letters; all when none are named.")] = None,
+    uuids: Annotated[list[str] | None, typer.Argument(help="uuids of dead letters; all when none are given.")] = None,
     url: Url = None,
     api_key: ApiKey = None,
 ) -> None:
-    """Give dead letters another try, after what they were refused for has changed."""
+    """Index dead letters again, once the cause of their rejection has changed."""
     request = ReplayDeadLettersRequest(uuids=uuids or [])
-    answer = run(url, api_key, lambda client: client.index.replay_dead_letters(request))
-    console.print(f"{answer.replayed} on their way")
+    answer = _run(url, api_key, lambda client: client.index.replay_dead_letters(request))
+    console.print(f"{answer.replayed} queued for indexing")
 
 
 @app.command()
 def reindex(
-    entity: Which,
+    entity: _Which,
     shards: Annotated[int, typer.Option("--shards", help="Primary shards; 0: as configured.", min=0)] = 0,
     accept_other_answers: Annotated[
-        bool, typer.Option("--accept-other-answers", help="Queries may find something else than before.")
+        bool, typer.Option("--accept-other-answers", help="Accept that queries find other records than before.")
     ] = False,
-    abort: Annotated[bool, typer.Option("--abort", help="Give up the rebuild that is under way.")] = False,
+    abort: Annotated[bool, typer.Option("--abort", help="Abort the rebuild that is in progress.")] = False,
     url: Url = None,
     api_key: ApiKey = None,
 ) -> None:
-    """Build a new index while writes go on, compare it, move the alias. Called again it goes on where it stopped."""
+    """Build a new index while writes go on, compare it, switch the alias. Run again, it resumes where it stopped."""
     request = ReindexRequest(entity=entity, shards=shards, accept_other_answers=accept_other_answers, abort=abort)
 
     async def follow(client: Connectra) -> None:
-        with console.status("beginning") as line:
+        with console.status("starting") as line:
             async for progress in client.index.reindex(request):
                 text = f"{progress.phase}  {progress.documents_done:,} of {progress.documents_total:,}"
                 line.update(f"{text}  {progress.index_name}")
         console.print(f"{progress.phase}: {progress.index_name}", highlight=False)
 
-    run(url, api_key, follow)
+    _run(url, api_key, follow)
 
 
 @app.command()
-def rollback(entity: Which, url: Url = None, api_key: ApiKey = None) -> None:
-    """Go back to the index of before the last rebuild."""
+def rollback(entity: _Which, url: Url = None, api_key: ApiKey = None) -> None:
+    """Switch back to the index from before the last rebuild."""
     request = RollbackIndexRequest(entity=entity)
-    answer = run(url, api_key, lambda client: client.index.rollback_index(request))
-    console.print(f"live: {answer.index_name}; {answer.marked:,} records that changed since are on their way")
+    answer = _run(url, api_key, lambda client: client.index.rollback_index(request))
+    console.print(f"live: {answer.index_name}; {answer.marked:,} records that changed since are queued for indexing")
 
 
 @app.command("drop-previous")
-def drop_previous(entity: Which, url: Url = None, api_key: ApiKey = None) -> None:
-    """Remove the index that was kept to go back to."""
+def drop_previous(entity: _Which, url: Url = None, api_key: ApiKey = None) -> None:
+    """Delete the previous index, which was kept for a rollback."""
     request = DropPreviousIndexRequest(entity=entity)
-    answer = run(url, api_key, lambda client: client.index.drop_previous_index(request))
+    answer = _run(url, api_key, lambda client: client.index.drop_previous_index(request))
     console.print(f"removed: {answer.index_name}", highlight=False)
 
 
 @app.command()
 def verify(
-    entity: Which,
-    repair: Annotated[bool, typer.Option("--repair", help="Have the indexer mend what is found.")] = False,
-    after: Annotated[str, typer.Option("--after", help="Go on behind this uuid.")] = "",
-    rate: Annotated[int, typer.Option("--rate", help="Records a second at most; 0: no limit.", min=0)] = 0,
-    seconds: Annotated[int, typer.Option("--seconds", help="End after so long; 0: at the end.", min=0)] = 0,
+    entity: _Which,
+    repair: Annotated[bool, typer.Option("--repair", help="Repair what is found.")] = False,
+    after: Annotated[str, typer.Option("--after", help="Continue after this uuid.")] = "",
+    rate: Annotated[int, typer.Option("--rate", help="Maximum number of records per second; 0: no limit.", min=0)] = 0,
+    seconds: Annotated[int, typer.Option("--seconds", help="Stop after this many seconds; 0: at the end.", min=0)] = 0,
     url: Url = None,
     api_key: ApiKey = None,
 ) -> None:
@@ -158,20 +161,20 @@ def verify(
     request = VerifyRequest(
         entity=entity, repair=repair, after_uuid=after, records_per_second=rate, max_seconds=seconds
     )
-    report = run(url, api_key, lambda client: follow_walk(client.index.verify(request)))
+    report = _run(url, api_key, lambda client: _follow_walk(client.index.verify(request)))
     wrong = report.missing + report.ghost + report.stale + report.different
     kinds = f"missing {report.missing}, ghost {report.ghost}, stale {report.stale}, different {report.different}"
     console.print(f"{report.compared:,} compared: {kinds}; repaired {report.repaired}")
     if not report.complete:
-        console.print(f"not at the end; go on with --after {report.after_uuid}", highlight=False)
+        console.print(f"stopped before the end; continue with --after {report.after_uuid}", highlight=False)
     raise typer.Exit(1 if wrong and not repair else 0)
 
 
-async def follow_walk(reports: AsyncIterator[Any]) -> Any:
-    """Prints what is found; returns the last report."""
+async def _follow_walk(reports: AsyncIterator[VerifyResponse]) -> VerifyResponse:
+    """Print what is found; return the last report, which has the totals."""
     with console.status("comparing") as line:
         async for report in reports:
-            line.update(f"compared {report.compared:,}, behind {report.after_uuid}")
+            line.update(f"compared {report.compared:,}, up to {report.after_uuid}")
             for drift in report.found:
                 console.print(f"{drift.kind:<10} {drift.uuid}", highlight=False)
     return report
