@@ -3,7 +3,9 @@
     async with Connectra() as connectra:
         answer = await connectra.query.count_contacts(CountContactsRequest())
 
-Messages are in `connectra_client.proto.connectra.{common,query,write,jobs}.v1`.
+Messages are in `connectra_client.proto.connectra.{common,query,write,jobs}.v1`; `connectra_client.vql.vql` makes a query out of
+JSON. These and the names below are the public interface. The other modules serve the command line and the packages that add
+commands to it; in every module a leading underscore marks what only that module uses.
 """
 
 from typing import TYPE_CHECKING, Any

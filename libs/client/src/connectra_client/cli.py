@@ -17,7 +17,7 @@ app = typer.Typer(
 )
 
 
-def show_version(wanted: bool) -> None:
+def _show_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"connectra {version('connectra-client')}")
         raise typer.Exit
@@ -26,7 +26,7 @@ def show_version(wanted: bool) -> None:
 @app.callback()
 def connectra(
     _version: Annotated[
-        bool, typer.Option("--version", help="Show the version and exit.", callback=show_version, is_eager=True)
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
     ] = False,
 ) -> None:
     """Companies and contacts: search, import, export, and the servers that do it.

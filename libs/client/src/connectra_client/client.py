@@ -20,9 +20,9 @@ from connectra_client.proto.connectra.jobs.v1 import JobsServiceStub
 from connectra_client.proto.connectra.query.v1 import QueryServiceStub
 from connectra_client.proto.connectra.write.v1 import IndexServiceStub, WriteServiceStub
 
-API_KEY = "x-api-key"
-CONSISTENCY_TOKEN = "x-consistency-token"  # noqa: S105 - a header's name
-QUERY_SERVICE = "/connectra.query.v1.QueryService/"
+_API_KEY = "x-api-key"
+_CONSISTENCY_TOKEN = "x-consistency-token"  # noqa: S105 - a header's name
+_QUERY_SERVICE = "/connectra.query.v1.QueryService/"
 
 
 class Connectra:
@@ -71,11 +71,11 @@ class Connectra:
             listen(self._channel, RecvInitialMetadata, self._keep_token)
             listen(self._channel, RecvTrailingMetadata, self._keep_token)
             listen(self._channel, SendRequest, self._send_token)
-        options: dict[str, Any] = {"timeout": self.timeout, "metadata": {API_KEY: to.api_key}}
-        self.query = QueryStub(self._channel, **options)
-        self.write = WriteStub(self._channel, **options)
-        self.jobs = JobsStub(self._channel, **options)
-        self.index = IndexStub(self._channel, **options)
+        options: dict[str, Any] = {"timeout": self.timeout, "metadata": {_API_KEY: to.api_key}}
+        self.query = _QueryStub(self._channel, **options)
+        self.write = _WriteStub(self._channel, **options)
+        self.jobs = _JobsStub(self._channel, **options)
+        self.index = _IndexStub(self._channel, **options)
         return self
 
     async def __aexit__(
@@ -85,17 +85,17 @@ class Connectra:
             self._channel.close()
 
     async def _keep_token(self, event: RecvInitialMetadata | RecvTrailingMetadata) -> None:
-        token = event.metadata.get(CONSISTENCY_TOKEN)
+        token = event.metadata.get(_CONSISTENCY_TOKEN)
         # Answers of concurrent writes come in any order; tokens are numbers that grow.
         if isinstance(token, str) and token.isdecimal() and int(token) > int(self._token or 0):
             self._token = token
 
     async def _send_token(self, event: SendRequest) -> None:
-        if self._token and event.method_name.startswith(QUERY_SERVICE):
-            event.metadata.setdefault(CONSISTENCY_TOKEN, self._token)
+        if self._token and event.method_name.startswith(_QUERY_SERVICE):
+            event.metadata.setdefault(_CONSISTENCY_TOKEN, self._token)
 
 
-class Calls(ServiceStub):
+class _Calls(ServiceStub):
     """Stubs whose errors are those of this package."""
 
     async def _unary_unary(self, *args: Any, **options: Any) -> Any:
@@ -118,19 +118,19 @@ class Calls(ServiceStub):
             raise translated(error) from error
 
 
-class QueryStub(Calls, QueryServiceStub):  # type: ignore[misc]
+class _QueryStub(_Calls, QueryServiceStub):  # type: ignore[misc]
     """QueryService with our errors."""
 
 
-class WriteStub(Calls, WriteServiceStub):  # type: ignore[misc]
+class _WriteStub(_Calls, WriteServiceStub):  # type: ignore[misc]
     """WriteService with our errors."""
 
 
-class JobsStub(Calls, JobsServiceStub):  # type: ignore[misc]
+class _JobsStub(_Calls, JobsServiceStub):  # type: ignore[misc]
     """JobsService with our errors."""
 
 
-class IndexStub(Calls, IndexServiceStub):  # type: ignore[misc]
+class _IndexStub(_Calls, IndexServiceStub):  # type: ignore[misc]
     """IndexService with our errors."""
 
 
@@ -147,7 +147,7 @@ class StatusCodec(StatusDetailsCodecBase):  # type: ignore[misc]
 def translated(error: Exception) -> ClientError:
     """The error of a call as one of ours."""
     if isinstance(error, GRPCError):
-        return grpc_error(error)
+        return _grpc_error(error)
     if isinstance(error, TimeoutError):
         return ApiError("no answer in time", code=Status.DEADLINE_EXCEEDED.name, status=Status.DEADLINE_EXCEEDED.value)
     if isinstance(error, StreamTerminatedError):
@@ -155,7 +155,7 @@ def translated(error: Exception) -> ClientError:
     return Unreachable(f"the server cannot be reached: {error}")
 
 
-def grpc_error(error: GRPCError) -> ApiError:
+def _grpc_error(error: GRPCError) -> ApiError:
     reason, details, fields = "", {}, []
     if isinstance(error.details, status_pb2.Status):
         for packed in error.details.details:

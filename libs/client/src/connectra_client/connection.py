@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from connectra_client.errors import ClientError
 
-LOCAL_SERVERS = "connectra.servers"
+_LOCAL_SERVERS = "connectra.servers"
 """Group of entry points: functions that return (URL, API key) of a server that runs on this machine, or None."""
 
 
@@ -79,7 +79,7 @@ def find_connection(url: str | None = None, api_key: str | None = None) -> Conne
 
 def running_here() -> Connection | None:
     """The server that runs on this machine, when the package that runs servers is installed and one runs."""
-    for entry in entry_points(group=LOCAL_SERVERS):
+    for entry in entry_points(group=_LOCAL_SERVERS):
         find: Callable[[], tuple[str, str] | None] = entry.load()
         if found := find():
             return Connection(*found)

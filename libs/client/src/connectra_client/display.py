@@ -25,19 +25,19 @@ from rich.text import Text
 from connectra_client.errors import ClientError
 from connectra_client.rest import Json, RestClient
 
-POLL = 0.3
-AWAY_SECONDS = 120
+_POLL = 0.3
+_AWAY_SECONDS = 120
 """So long a server that is away does not end the watching of a job."""
 console = Console(highlight=False)
 if not console.is_terminal:
     console.width = 200  # a file or a pipe has no edge at which to cut
-errors = Console(stderr=True, highlight=False)
+_errors = Console(stderr=True, highlight=False)
 
-COUNTS = ("rows", "companies", "contacts", "created", "updated", "unchanged", "rejected", "bytes", "seconds")
+_COUNTS = ("rows", "companies", "contacts", "created", "updated", "unchanged", "rejected", "bytes", "seconds")
 """Members of job_response that have a line in the table, in this order."""
 
 
-class RowsColumn(ProgressColumn):
+class _RowsColumn(ProgressColumn):
     """Rows so far, and how many a second."""
 
     def render(self, task: Task) -> Text:
@@ -74,7 +74,7 @@ def watch_job(client: RestClient, uuid: str, *, timeout: float | None = None) ->
     columns = (
         TextColumn("{task.description:<10}"),
         BarColumn(bar_width=18),
-        RowsColumn(),
+        _RowsColumn(),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
@@ -90,10 +90,10 @@ def watch_job(client: RestClient, uuid: str, *, timeout: float | None = None) ->
                 try:
                     job = client.job(uuid)
                 except ClientError as error:
-                    if not error.transient or answered is None or time.monotonic() - answered > AWAY_SECONDS:
+                    if not error.transient or answered is None or time.monotonic() - answered > _AWAY_SECONDS:
                         raise
                     bar.update(task, description="no answer")
-                    time.sleep(POLL)
+                    time.sleep(_POLL)
                     continue
                 answered = time.monotonic()
                 progress = job.get("progress") or {}
@@ -108,9 +108,9 @@ def watch_job(client: RestClient, uuid: str, *, timeout: float | None = None) ->
                     return job
                 if deadline and time.monotonic() > deadline:
                     raise ClientError(f"job {uuid} has not ended after {timeout:.0f} s; it is {job['status']}")
-                time.sleep(POLL)
+                time.sleep(_POLL)
     except KeyboardInterrupt:
-        errors.print(
+        _errors.print(
             f"\nthe job goes on without us: `connectra job watch {uuid}` shows it again,"
             f" `connectra job cancel {uuid}` ends it",
             soft_wrap=True,
@@ -135,13 +135,13 @@ def show_job(job: Json) -> None:
     table.add_column(overflow="fold")
     table.add_row("job", job["uuid"])
     table.add_row("status", f"[{colour}]{escape(job['status'])}[/]")
-    for name in COUNTS:
+    for name in _COUNTS:
         if (value := response.get(name)) is not None:
             table.add_row(name, f"{value:,}" if isinstance(value, int) else escape(str(value)))
     if response.get("unknown_columns"):
-        table.add_row("left out", f"[yellow]unknown columns: {escape(text_of(response['unknown_columns']))}[/]")
+        table.add_row("left out", f"[yellow]unknown columns: {escape(_text_of(response['unknown_columns']))}[/]")
     if response.get("messages"):
-        table.add_row("messages", escape(text_of(response["messages"])))
+        table.add_row("messages", escape(_text_of(response["messages"])))
     for error in response.get("runtime_errors") or ():
         table.add_row("error", f"[red]{escape(str(error))}[/]")
     if response.get("s3_key"):
@@ -153,7 +153,7 @@ def show_job(job: Json) -> None:
 
 def show_rows(records: Sequence[Json], columns: Sequence[str]) -> None:
     """These columns of records as a table that fits the terminal, a line a record."""
-    cells = [[text_of(record.get(name)).replace("\n", " ") for name in columns] for record in records]
+    cells = [[_text_of(record.get(name)).replace("\n", " ") for name in columns] for record in records]
     widths = [max(map(cell_len, column)) for column in zip(columns, *cells, strict=True)]
     fixed = {position for position, name in enumerate(columns) if name == "uuid"}
     gaps = 2 * (len(columns) - 1)
@@ -178,11 +178,11 @@ def fitted(widths: Sequence[int], available: int, fixed: Collection[int] = ()) -
     return fit
 
 
-def text_of(value: Any) -> str:
+def _text_of(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, list):
-        return ", ".join(text_of(one) for one in value)
+        return ", ".join(_text_of(one) for one in value)
     if isinstance(value, dict):
         return str(value.get("name") or value)
     return str(value)

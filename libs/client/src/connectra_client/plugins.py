@@ -22,14 +22,14 @@ PANELS = {
     "Data": ("import", "export", "search", "job", "sample"),
     "Operations": ("doctor", "migrate", "index", "audit", "jobs"),
 }
-OTHERS = "More"
+_OTHERS = "More"
 
 
-class Plugin(TyperCommand):
+class _Plugin(TyperCommand):
     """Stands for a command in lists until it is called."""
 
     def __init__(self, entry: EntryPoint) -> None:
-        panel = next((panel for panel, names in PANELS.items() if entry.name in names), OTHERS)
+        panel = next((panel for panel, names in PANELS.items() if entry.name in names), _OTHERS)
         super().__init__(entry.name, help=summary(entry), rich_help_panel=panel, add_help_option=False)
         self.entry = entry
 
@@ -61,11 +61,11 @@ class Commands(TyperGroup):
         found = {entry.name: entry for entry in entry_points(group=GROUP)}
         order = [name for names in PANELS.values() for name in names]
         for name in sorted(found, key=lambda name: (order.index(name) if name in order else len(order), name)):
-            self.add_command(Plugin(found[name]))
+            self.add_command(_Plugin(found[name]))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name, command, rest = super().resolve_command(ctx, args)
-        return name, command.load() if isinstance(command, Plugin) else command, rest
+        return name, command.load() if isinstance(command, _Plugin) else command, rest
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; an error meant for people becomes its text on stderr and exit code 1."""
@@ -87,7 +87,7 @@ def summary(entry: EntryPoint) -> str:
         return f"(not available: {error})"
     for node in module.body:
         if isinstance(node, ast.FunctionDef) and node.name == entry.attr:
-            return first_line(ast.get_docstring(node))
+            return _first_line(ast.get_docstring(node))
         if (
             isinstance(node, ast.Assign)
             and isinstance(node.value, ast.Call)
@@ -95,9 +95,9 @@ def summary(entry: EntryPoint) -> str:
         ):
             for keyword in node.value.keywords:
                 if keyword.arg == "help" and isinstance(keyword.value, ast.Constant):
-                    return first_line(str(keyword.value.value))
-    return first_line(ast.get_docstring(module))
+                    return _first_line(str(keyword.value.value))
+    return _first_line(ast.get_docstring(module))
 
 
-def first_line(text: str | None) -> str:
+def _first_line(text: str | None) -> str:
     return (text or "").strip().partition("\n")[0]

@@ -11,10 +11,10 @@ import httpx
 from connectra_client.connection import Connection
 from connectra_client.errors import ApiError, ClientError, FieldViolation, Unreachable
 
-CHUNK = 256 * 1024
-TIMEOUT = httpx.Timeout(30, connect=5)
+_CHUNK = 256 * 1024
+_TIMEOUT = httpx.Timeout(30, connect=5)
 # A store may take its time to acknowledge a large object.
-TRANSFER_TIMEOUT = httpx.Timeout(300, connect=5)
+_TRANSFER_TIMEOUT = httpx.Timeout(300, connect=5)
 
 Json = dict[str, Any]
 Progress = Callable[[int], None]
@@ -29,7 +29,7 @@ class RestClient:
         self._http = httpx.Client(
             base_url=connection.url,
             headers={"X-API-Key": connection.api_key},
-            timeout=TIMEOUT,
+            timeout=_TIMEOUT,
             trust_env=not connection.loopback,
         )
 
@@ -56,7 +56,7 @@ class RestClient:
             # The length is sent along because S3 takes no chunked bodies.
             self._transfer(
                 lambda http: http.put(
-                    target["upload_url"], content=read(file, progress), headers={"Content-Length": str(size)}
+                    target["upload_url"], content=_read(file, progress), headers={"Content-Length": str(size)}
                 )
             )
         except OSError as error:
@@ -77,7 +77,7 @@ class RestClient:
                     response.read()
                     return response
                 with part.open("wb") as file:
-                    for piece in response.iter_bytes(CHUNK):
+                    for piece in response.iter_bytes(_CHUNK):
                         file.write(piece)
                         progress(len(piece))
             return response
@@ -130,7 +130,7 @@ class RestClient:
         try:
             response = self._http.request(method, path, **options)
         except httpx.HTTPError as error:
-            raise unreachable(self.connection.url, error) from error
+            raise _unreachable(self.connection.url, error) from error
         if response.is_error:
             raise api_error(response)
         try:
@@ -141,11 +141,11 @@ class RestClient:
 
     def _transfer(self, send: Callable[[httpx.Client], httpx.Response]) -> None:
         # A client of its own: the object store must not get our API key.
-        with httpx.Client(timeout=TRANSFER_TIMEOUT, trust_env=not self.connection.loopback) as http:
+        with httpx.Client(timeout=_TRANSFER_TIMEOUT, trust_env=not self.connection.loopback) as http:
             try:
                 response = send(http)
             except httpx.HTTPError as error:
-                raise unreachable("the object store", error) from error
+                raise _unreachable("the object store", error) from error
         if response.is_error:
             said = re.search(r"<Message>(.*?)</Message>", response.text) or re.search(
                 r"<Code>(.*?)</Code>", response.text
@@ -156,14 +156,14 @@ class RestClient:
             )
 
 
-def read(file: Path, progress: Progress) -> Iterator[bytes]:
+def _read(file: Path, progress: Progress) -> Iterator[bytes]:
     with file.open("rb") as source:
-        while piece := source.read(CHUNK):
+        while piece := source.read(_CHUNK):
             yield piece
             progress(len(piece))
 
 
-def unreachable(who: str, error: httpx.HTTPError) -> Unreachable:
+def _unreachable(who: str, error: httpx.HTTPError) -> Unreachable:
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
         return Unreachable(f"{who} cannot be reached: {error}")
     if isinstance(error, httpx.TimeoutException):

@@ -14,49 +14,49 @@ from connectra_client.rest import Json, RestClient
 app = typer.Typer(help="See, watch, cancel and retry imports and exports.", no_args_is_help=True)
 
 
-class Kind(StrEnum):
+class _Kind(StrEnum):
     """What a job does."""
 
     IMPORT = "import"
     EXPORT = "export"
 
 
-JOB_TYPES = {Kind.IMPORT: IMPORT, Kind.EXPORT: EXPORT}
-Uuid = Annotated[str, typer.Argument(help="The job's uuid.")]
+_JOB_TYPES = {_Kind.IMPORT: IMPORT, _Kind.EXPORT: EXPORT}
+_Uuid = Annotated[str, typer.Argument(help="The job's uuid.")]
 
 
 @app.command("list")
 def list_jobs(
     status: Annotated[list[str] | None, typer.Option("--status", "-s", help="Only this status; repeatable.")] = None,
-    kind: Annotated[Kind | None, typer.Option("--type", "-t", help="Only imports or exports.")] = None,
+    kind: Annotated[_Kind | None, typer.Option("--type", "-t", help="Only imports or exports.")] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", help="How many at most.", min=1, max=100)] = 25,
     url: Url = None,
     api_key: ApiKey = None,
 ) -> None:
     """List jobs, newest first."""
     with RestClient(find_connection(url, api_key)) as client:
-        jobs = client.jobs(job_type=JOB_TYPES[kind] if kind else None, statuses=status, limit=limit)
+        jobs = client.jobs(job_type=_JOB_TYPES[kind] if kind else None, statuses=status, limit=limit)
     if not jobs:
         console.print("no jobs")
         return
     columns = ("uuid", "job_type", "status", "rows", "created_at")
-    show_rows([{**job, "rows": rows_of(job), "created_at": job["created_at"][:19]} for job in jobs], columns)
+    show_rows([{**job, "rows": _rows_of(job), "created_at": job["created_at"][:19]} for job in jobs], columns)
 
 
-def rows_of(job: Json) -> str:
+def _rows_of(job: Json) -> str:
     rows = (job.get("job_response") or {}).get("rows") or (job.get("progress") or {}).get("rows")
     return f"{rows:,}" if rows else ""
 
 
 @app.command()
-def show(uuid: Uuid, url: Url = None, api_key: ApiKey = None) -> None:
+def show(uuid: _Uuid, url: Url = None, api_key: ApiKey = None) -> None:
     """Show one job as it stands now."""
     with RestClient(find_connection(url, api_key)) as client:
         show_job(client.job(uuid))
 
 
 @app.command()
-def watch(uuid: Uuid, url: Url = None, api_key: ApiKey = None) -> None:
+def watch(uuid: _Uuid, url: Url = None, api_key: ApiKey = None) -> None:
     """Follow a job to its end. Exit code 1 if it fails; Ctrl-C leaves it running."""
     with RestClient(find_connection(url, api_key)) as client:
         job = watch_job(client, uuid)
@@ -65,7 +65,7 @@ def watch(uuid: Uuid, url: Url = None, api_key: ApiKey = None) -> None:
 
 
 @app.command()
-def cancel(uuid: Uuid, url: Url = None, api_key: ApiKey = None) -> None:
+def cancel(uuid: _Uuid, url: Url = None, api_key: ApiKey = None) -> None:
     """Ask a job to stop. What it has stored stays."""
     with RestClient(find_connection(url, api_key)) as client:
         client.cancel_job(uuid)
@@ -74,7 +74,7 @@ def cancel(uuid: Uuid, url: Url = None, api_key: ApiKey = None) -> None:
 
 @app.command()
 def retry(
-    uuid: Uuid,
+    uuid: _Uuid,
     watch: Annotated[bool, typer.Option(help="Wait for the end and show the result.")] = True,
     url: Url = None,
     api_key: ApiKey = None,

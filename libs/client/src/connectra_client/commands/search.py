@@ -11,9 +11,9 @@ from connectra_client.display import console, show_rows
 from connectra_client.errors import ClientError
 from connectra_client.rest import Json, RestClient
 
-TEXT_FIELDS = {Entity.CONTACTS: ("first_name", "last_name", "title", "company_name"), Entity.COMPANIES: ("name",)}
+_TEXT_FIELDS = {Entity.CONTACTS: ("first_name", "last_name", "title", "company_name"), Entity.COMPANIES: ("name",)}
 """Where free text is looked for."""
-COLUMNS = {
+_COLUMNS = {
     Entity.CONTACTS: ["first_name", "last_name", "title", "email", "city", "country"],
     Entity.COMPANIES: ["name", "employees_count", "industries", "city", "country", "website"],
 }
@@ -32,7 +32,7 @@ def search(
     api_key: ApiKey = None,
 ) -> None:
     """Search contacts or companies by words, by a VQL condition, or both."""
-    selected = split_columns(columns) or COLUMNS[entity]
+    selected = split_columns(columns) or _COLUMNS[entity]
     query = text_query(entity, text) | ({"where": conditions} if (conditions := read_where(where)) else {})
     with RestClient(find_connection(url, api_key)) as client:
         rows = client.search(entity, {**query, "select_columns": selected, "limit": limit})
@@ -54,6 +54,6 @@ def text_query(entity: Entity, text: str | None) -> Json:
     words = (text or "").split()
     if short := [word for word in words if len(word) < 3]:
         raise ClientError(f"words to search for have three characters or more: {', '.join(short)}")
-    fields = TEXT_FIELDS[entity]
+    fields = _TEXT_FIELDS[entity]
     every = [{"or": [{"field": field, "operator": "contains", "value": word} for field in fields]} for word in words]
     return {"filters": {"and": every}} if every else {}

@@ -58,7 +58,7 @@ def import_file(
         show_job(job)
         if (job.get("job_response") or {}).get("rejected_s3_key"):
             name = f"{file.name.removesuffix('.gz').removesuffix('.csv')}.rejected.csv"
-            fetch(client, job, "rejected", rejected or file.with_name(name))
+            _fetch(client, job, "rejected", rejected or file.with_name(name))
         require_completed(job)
 
 
@@ -94,7 +94,7 @@ def export(
         job = watch_job(client, uuid)
         show_job(job)
         require_completed(job)
-        fetch(client, job, "result", out)
+        _fetch(client, job, "result", out)
 
 
 def file_options(out: Path, format: Format | None, gzip: bool | None) -> Json:
@@ -131,7 +131,7 @@ def start_import(client: RestClient, file: Path, retries: int = 0, data: Json | 
     return client.create_job(IMPORT, {"s3_key": key, **(data or {})}, retries)
 
 
-def fetch(client: RestClient, job: Json, kind: str, out: Path) -> None:
+def _fetch(client: RestClient, job: Json, kind: str, out: Path) -> None:
     """Download a file that a job made: `result` or `rejected`.
 
     Raises:
