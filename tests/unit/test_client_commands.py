@@ -2,7 +2,7 @@
 
 import io
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from connectra_client import display
@@ -11,6 +11,7 @@ from connectra_client.commands.search import text_query
 from connectra_client.commands.transfer import Format, file_options, read_max_rejected
 from connectra_client.display import fitted, has_ended, show_job, show_rows
 from connectra_client.errors import ClientError
+from connectra_client.rest import Job
 from rich.console import Console
 
 
@@ -70,31 +71,36 @@ def test_every_word_is_looked_for_in_every_text_field() -> None:
 
 
 def test_a_word_too_short_to_be_found_is_refused() -> None:
-    with pytest.raises(ClientError, match="three characters or more: it"):
+    with pytest.raises(ClientError, match="at least three characters: it"):
         text_query(Entity.CONTACTS, "head off it")
 
 
 RETRY_DUE = "2026-01-01T00:00:00Z"
 
 
+def job(**members: Any) -> Job:
+    """A job as far as these tests look at it."""
+    return cast(Job, {"uuid": "u-1", "retry_count": 1, "attempts": 1, "run_after": None, "job_response": {}, **members})
+
+
 @pytest.mark.parametrize(
-    ("job", "ended"),
+    ("state", "ended"),
     [
-        ({"status": "open", "run_after": None}, False),
-        ({"status": "processing", "run_after": None}, False),
-        ({"status": "retry_in_queued", "run_after": RETRY_DUE}, False),
-        ({"status": "completed", "run_after": None}, True),
-        ({"status": "failed", "run_after": None}, True),
-        ({"status": "failed", "run_after": RETRY_DUE}, False),
+        (job(status="open"), False),
+        (job(status="processing"), False),
+        (job(status="retry_in_queued", run_after=RETRY_DUE), False),
+        (job(status="completed"), True),
+        (job(status="failed"), True),
+        (job(status="failed", run_after=RETRY_DUE), False),
     ],
 )
-def test_a_job_has_ended_when_nothing_will_happen_by_itself(job: dict[str, Any], ended: bool) -> None:
-    assert has_ended({"retry_count": 1, "attempts": 1, **job}) is ended
+def test_a_job_has_ended_when_it_will_not_run_again_unless_someone_asks(state: Job, ended: bool) -> None:
+    assert has_ended(state) is ended
 
 
 def test_a_run_lost_with_its_worker_uses_up_no_retry() -> None:
     # Run 1 was lost, run 2 failed: the server runs it again.
-    assert not has_ended({"status": "failed", "retry_count": 1, "attempts": 2, "run_after": RETRY_DUE})
+    assert not has_ended(job(status="failed", retry_count=1, attempts=2, run_after=RETRY_DUE))
 
 
 def test_the_result_says_how_many_and_where_the_refused_rows_are(shown: io.StringIO) -> None:
@@ -106,7 +112,7 @@ def test_the_result_says_how_many_and_where_the_refused_rows_are(shown: io.Strin
         "runtime_errors": ["[odd] markup"],
         "messages": "Import completed successfully",
     }
-    show_job({"uuid": "u-1", "status": "completed", "job_response": response})
+    show_job(job(status="completed", job_response=response))
     text = shown.getvalue()
     for part in ("u-1", "completed", "12,345", "12,000", "uploads/1.rejected.csv", "[odd] markup", "successfully"):
         assert part in text

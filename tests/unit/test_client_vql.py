@@ -72,5 +72,5 @@ def test_it_means_what_the_rest_door_would_understand(document: dict[str, Any]) 
     ],
 )
 def test_what_is_no_query_is_refused(document: dict[str, Any]) -> None:
-    with pytest.raises(ClientError, match="no VQL query"):
+    with pytest.raises(ClientError, match="not a VQL query"):
         vql(document)

@@ -12,7 +12,7 @@ app = typer.Typer(
     cls=Commands,
     add_completion=False,
     no_args_is_help=True,
-    pretty_exceptions_enable=False,  # what is expected is one line; anything else is a defect: a plain stack trace
+    pretty_exceptions_enable=False,  # an expected error is one line; any other is a defect and gets a plain stack trace
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -29,10 +29,10 @@ def connectra(
         bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
     ] = False,
 ) -> None:
-    """Companies and contacts: search, import, export, and the servers that do it.
+    """Companies and contacts: search, import, export, and the servers behind it.
 
-    Commands that talk to a server find it by --url and --api-key, else by CONNECTRA_URL and CONNECTRA_API_KEY,
-    else they take the one that runs on this machine.
+    Commands that talk to a server use --url and --api-key, else CONNECTRA_URL and CONNECTRA_API_KEY, else the server
+    running on this machine.
     """
 
 

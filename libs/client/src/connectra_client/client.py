@@ -28,20 +28,20 @@ _QUERY_SERVICE = "/connectra.query.v1.QueryService/"
 class Connectra:
     """A connection to a Connectra server, opened by `async with`.
 
-    `query`, `write`, `jobs` and `index` have one typed method a call of the contract. Reads, searches too, see what was
-    written before through the same object (`read_your_writes`). Every method may raise:
+    `query`, `write`, `jobs` and `index` have one typed method per RPC. Reads and searches see what was written before
+    through the same object (`read_your_writes`). Every method takes a `timeout` of its own, in seconds, and may raise:
 
         ApiError: the server refused; `code` is the name of the gRPC status, `reason` and `fields` say more.
-        Unreachable: nobody answers, or the connection broke. It is opened anew at the next call.
+        Unreachable: nobody answers, or the connection broke. The next call opens a new one.
 
     Args:
-        url: of the gateway; by default $CONNECTRA_URL, else the server that runs on this machine.
-        api_key: by default $CONNECTRA_API_KEY, else that server's.
-        timeout: seconds a call may take unless it says otherwise; None is as long as it takes.
-        read_your_writes: False: searches may lag up to a second behind own writes, and never wait for the index.
+        url: address of the gateway; by default $CONNECTRA_URL, else the server that runs on this machine.
+        api_key: by default $CONNECTRA_API_KEY, else the key of that server.
+        timeout: deadline of a call in seconds, unless the call sets its own; None sets no deadline.
+        read_your_writes: if False, searches never wait for the index, and may lag up to a second behind one's own writes.
 
     Raises:
-        ClientError: no server is known.
+        ClientError: no server is known, its key is missing, or the address is invalid.
     """
 
     query: QueryServiceStub
@@ -86,7 +86,7 @@ class Connectra:
 
     async def _keep_token(self, event: RecvInitialMetadata | RecvTrailingMetadata) -> None:
         token = event.metadata.get(_CONSISTENCY_TOKEN)
-        # Answers of concurrent writes come in any order; tokens are numbers that grow.
+        # Replies to concurrent writes arrive in any order; tokens are growing numbers.
         if isinstance(token, str) and token.isdecimal() and int(token) > int(self._token or 0):
             self._token = token
 
@@ -96,7 +96,7 @@ class Connectra:
 
 
 class _Calls(ServiceStub):
-    """Stubs whose errors are those of this package."""
+    """Stubs that raise the errors of this package."""
 
     async def _unary_unary(self, *args: Any, **options: Any) -> Any:
         try:
@@ -135,17 +135,17 @@ class _IndexStub(_Calls, IndexServiceStub):  # type: ignore[misc]
 
 
 class StatusCodec(StatusDetailsCodecBase):  # type: ignore[misc]
-    """Error details as the google.rpc.Status they came in; grpclib's own codec wants every type registered."""
+    """Keeps error details as the google.rpc.Status they arrived in; grpclib's own codec needs every type registered."""
 
     def encode(self, status: Status, message: str | None, details: Any) -> bytes:
-        raise NotImplementedError("only servers send details")
+        raise NotImplementedError("only servers send error details")
 
     def decode(self, status: Status, message: str | None, data: bytes) -> Any:
         return status_pb2.Status.FromString(data)
 
 
 def translated(error: Exception) -> ClientError:
-    """The error of a call as one of ours."""
+    """The error of a gRPC call as an error of this package."""
     if isinstance(error, GRPCError):
         return _grpc_error(error)
     if isinstance(error, TimeoutError):

@@ -9,13 +9,18 @@ from urllib.parse import SplitResult, urlsplit
 
 from connectra_client.errors import ClientError
 
+# Group of entry points: functions that return (URL, API key) of a server running on this machine, or None.
 _LOCAL_SERVERS = "connectra.servers"
-"""Group of entry points: functions that return (URL, API key) of a server that runs on this machine, or None."""
 
 
 @dataclass(frozen=True)
 class Connection:
-    """Address of a gateway and the key it wants. Both doors, gRPC and REST, are on the same port."""
+    """Address of a gateway and a key for it. gRPC and REST share the port.
+
+    Args:
+        url: such as `http://127.0.0.1:8000`, without a trailing slash.
+        api_key: never shown by `repr`.
+    """
 
     url: str
     api_key: str = field(repr=False)
@@ -38,7 +43,7 @@ class Connection:
 
     @property
     def loopback(self) -> bool:
-        """Whether it is this machine: then no proxy is asked."""
+        """Whether the address is this machine, which is reached without a proxy."""
         try:
             return ip_address(self.host).is_loopback
         except ValueError:
@@ -46,12 +51,16 @@ class Connection:
 
 
 def find_connection(url: str | None = None, api_key: str | None = None) -> Connection:
-    """What is given, else $CONNECTRA_URL and $CONNECTRA_API_KEY, else the server that runs on this machine.
+    """The given address and key, else $CONNECTRA_URL and $CONNECTRA_API_KEY, else the server running on this machine.
 
-    The key of the server on this machine is used for no other address.
+    The key of the server on this machine is sent to no other address.
+
+    Args:
+        url: address of the gateway, http or https.
+        api_key: a key for it.
 
     Raises:
-        ClientError: no server is known, its key is missing, or the address is none.
+        ClientError: no server is known, its key is missing, or the address is invalid.
     """
     url = url or os.environ.get("CONNECTRA_URL")
     api_key = api_key or os.environ.get("CONNECTRA_API_KEY")
@@ -70,7 +79,7 @@ def find_connection(url: str | None = None, api_key: str | None = None) -> Conne
     connection = Connection(url, api_key)
     try:
         valid = connection.parts.scheme in ("http", "https") and bool(connection.host) and connection.port > 0
-    except ValueError:  # a port that is no number
+    except ValueError:  # the port is not a number
         valid = False
     if not valid:
         raise ClientError(f"{url} is not an address such as http://127.0.0.1:8000")
@@ -78,7 +87,7 @@ def find_connection(url: str | None = None, api_key: str | None = None) -> Conne
 
 
 def running_here() -> Connection | None:
-    """The server that runs on this machine, when the package that runs servers is installed and one runs."""
+    """The server running on this machine, if a package that runs servers is installed and one is running."""
     for entry in entry_points(group=_LOCAL_SERVERS):
         find: Callable[[], tuple[str, str] | None] = entry.load()
         if found := find():

@@ -1,7 +1,7 @@
-"""What the commands show at a terminal; plain lines when it is none."""
+"""What the commands print: colours and progress bars on a terminal, plain lines otherwise."""
 
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,6 +14,7 @@ from rich.progress import (
     Progress,
     ProgressColumn,
     Task,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -23,22 +24,23 @@ from rich.table import Table
 from rich.text import Text
 
 from connectra_client.errors import ClientError
-from connectra_client.rest import Json, RestClient
+from connectra_client.rest import Job, RestClient
 
-_POLL = 0.3
+_POLL_SECONDS = 0.3
+# How long watch_job waits for a server that has stopped answering.
 _AWAY_SECONDS = 120
-"""So long a server that is away does not end the watching of a job."""
+
 console = Console(highlight=False)
 if not console.is_terminal:
-    console.width = 200  # a file or a pipe has no edge at which to cut
+    console.width = 200  # a file or a pipe has no width to fit into
 _errors = Console(stderr=True, highlight=False)
 
+# Members of job_response that have a line in the table, in this order.
 _COUNTS = ("rows", "companies", "contacts", "created", "updated", "unchanged", "rejected", "bytes", "seconds")
-"""Members of job_response that have a line in the table, in this order."""
 
 
 class _RowsColumn(ProgressColumn):
-    """Rows so far, and how many a second."""
+    """Rows so far, and rows per second."""
 
     def render(self, task: Task) -> Text:
         rows = int(task.fields.get("rows") or 0)
@@ -48,7 +50,15 @@ class _RowsColumn(ProgressColumn):
 
 @contextmanager
 def transfer_bar(label: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A progress bar for bytes; yields what is to be called with every number of bytes moved."""
+    """A progress bar for bytes.
+
+    Args:
+        label: what is done: `uploading`, `fetching`.
+        total: number of bytes to move.
+
+    Yields:
+        A function to be called with the number of bytes just moved.
+    """
     columns = (
         TextColumn("{task.description:<10}"),
         BarColumn(),
@@ -62,15 +72,24 @@ def transfer_bar(label: str, total: int) -> Iterator[Callable[[int], None]]:
         bar.update(task, completed=total)
 
 
-def watch_job(client: RestClient, uuid: str, *, timeout: float | None = None) -> Json:
-    """Show a job's progress until it has ended for good, and return it.
+def watch_job(client: RestClient, uuid: str, *, timeout: float | None = None) -> Job:
+    """Show a job's progress until it has ended, and return it as it is then.
 
-    A job that failed and will be retried has not ended. A server that is away for a while, after it has answered once, is waited
-    for. Ctrl-C leaves the job running and says how to get back to it.
+    A failed job with a retry to come has not ended. Once the server has answered, it may be away for up to two minutes. Ctrl-C
+    leaves the job running and prints how to return to it.
+
+    Args:
+        client: connection to the server that runs the job.
+        uuid: of the job.
+        timeout: seconds to wait for the end; None waits without limit.
 
     Raises:
-        ClientError: `timeout` seconds have passed.
+        ApiError: the server has no such job, or refused for another reason.
+        Unreachable: the server cannot be reached at first, or has been away for too long.
+        ClientError: the job has not ended after `timeout` seconds.
     """
+    if not console.is_terminal:
+        console.print(f"waiting for job {uuid}")
     columns = (
         TextColumn("{task.description:<10}"),
         BarColumn(bar_width=18),
@@ -79,46 +98,51 @@ def watch_job(client: RestClient, uuid: str, *, timeout: float | None = None) ->
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    deadline = time.monotonic() + timeout if timeout else None
-    answered = None
-    if not console.is_terminal:
-        console.print(f"waiting for job {uuid}")
     try:
         with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-            task = bar.add_task("waiting", total=None, rows=0, start=False)
-            while True:
-                try:
-                    job = client.job(uuid)
-                except ClientError as error:
-                    if not error.transient or answered is None or time.monotonic() - answered > _AWAY_SECONDS:
-                        raise
-                    bar.update(task, description="no answer")
-                    time.sleep(_POLL)
-                    continue
-                answered = time.monotonic()
-                progress = job.get("progress") or {}
-                if job["status"] not in ("open", "in_queue"):
-                    bar.start_task(task)
-                unit = "bytes" if progress.get("total_bytes") else "rows"  # of an export the bytes are not known before
-                total, done = progress.get(f"total_{unit}") or None, progress.get(unit) or 0
-                bar.update(task, description=job["status"], total=total, completed=done, rows=progress.get("rows"))
-                if has_ended(job):
-                    if job["status"] == "completed":
-                        bar.update(task, total=total or 1, completed=total or 1)
-                    return job
-                if deadline and time.monotonic() > deadline:
-                    raise ClientError(f"job {uuid} has not ended after {timeout:.0f} s; it is {job['status']}")
-                time.sleep(_POLL)
+            return _follow(client, uuid, timeout, bar)
     except KeyboardInterrupt:
         _errors.print(
-            f"\nthe job goes on without us: `connectra job watch {uuid}` shows it again,"
+            f"\nthe job keeps running: `connectra job watch {uuid}` shows it again,"
             f" `connectra job cancel {uuid}` ends it",
             soft_wrap=True,
         )
         raise
 
 
-def has_ended(job: Json) -> bool:
+def _follow(client: RestClient, uuid: str, timeout: float | None, bar: Progress) -> Job:
+    task = bar.add_task("waiting", total=None, rows=0, start=False)
+    deadline = time.monotonic() + timeout if timeout else None
+    answered: float | None = None
+    while True:
+        try:
+            job = client.job(uuid)
+        except ClientError as error:
+            if not error.transient or answered is None or time.monotonic() - answered > _AWAY_SECONDS:
+                raise
+            bar.update(task, description="no answer")
+        else:
+            answered = time.monotonic()
+            _show_progress(bar, task, job)
+            if has_ended(job):
+                return job
+            if deadline and answered > deadline:
+                raise ClientError(f"job {uuid} has not ended after {timeout:.0f} s; it is {job['status']}")
+        time.sleep(_POLL_SECONDS)
+
+
+def _show_progress(bar: Progress, task: TaskID, job: Job) -> None:
+    progress = job["progress"]
+    if job["status"] not in ("open", "in_queue"):
+        bar.start_task(task)
+    unit = "bytes" if progress.get("total_bytes") else "rows"  # the size of an export is not known in advance
+    total, done = progress.get(f"total_{unit}") or None, progress.get(unit) or 0
+    if job["status"] == "completed":
+        total = done = total or 1
+    bar.update(task, description=job["status"], total=total, completed=done, rows=progress.get("rows"))
+
+
+def has_ended(job: Job) -> bool:
     """Whether the server will not run it again unless someone asks: completed, or failed without a retry to come.
 
     `attempts` says nothing about that: it also counts runs that were lost with their worker, which use up no retry.
@@ -126,9 +150,9 @@ def has_ended(job: Json) -> bool:
     return job["status"] == "completed" or (job["status"] == "failed" and job["run_after"] is None)
 
 
-def show_job(job: Json) -> None:
-    """What came of a job: its counts, messages, errors, and where the rows it refused are."""
-    response: Json = job.get("job_response") or {}
+def show_job(job: Job) -> None:
+    """Print the outcome of a job: its counts, messages, errors, and where its result and the rejected rows are."""
+    response = job["job_response"]
     colour = {"completed": "green", "failed": "red"}.get(job["status"], "yellow")
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold")
@@ -151,8 +175,8 @@ def show_job(job: Json) -> None:
     console.print(table)
 
 
-def show_rows(records: Sequence[Json], columns: Sequence[str]) -> None:
-    """These columns of records as a table that fits the terminal, a line a record."""
+def show_rows(records: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
+    """Print these members of the records as a table that fits the terminal, one line per record."""
     cells = [[_text_of(record.get(name)).replace("\n", " ") for name in columns] for record in records]
     widths = [max(map(cell_len, column)) for column in zip(columns, *cells, strict=True)]
     fixed = {position for position, name in enumerate(columns) if name == "uuid"}
@@ -166,7 +190,13 @@ def show_rows(records: Sequence[Json], columns: Sequence[str]) -> None:
 
 
 def fitted(widths: Sequence[int], available: int, fixed: Collection[int] = ()) -> list[int]:
-    """Widths that fit: the widest columns give way first, none below 6 and none of the fixed ones."""
+    """Column widths that fit: the widest columns shrink first, none below 6.
+
+    Args:
+        widths: the wanted width of every column, in cells.
+        available: their sum at most, as far as the limits allow.
+        fixed: positions of columns that keep their width.
+    """
     fit = list(widths)
     while sum(fit) > available:
         widest = max(

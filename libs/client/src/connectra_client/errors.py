@@ -1,4 +1,9 @@
-"""What can go wrong for a client, as exceptions whose text is ready for people."""
+"""What can go wrong for a client, as exceptions whose text can be shown as it is.
+
+ClientError
+├── Unreachable    nobody answers, or the connection broke
+└── ApiError       the server refused
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,11 +11,11 @@ from typing import Any
 
 
 class ClientError(Exception):
-    """Anything a person can act on; its text is the whole message, shown without a stack trace."""
+    """Anything the user can act on; its text is the whole message, shown without a stack trace."""
 
     @property
     def transient(self) -> bool:
-        """Whether the same call may succeed a little later."""
+        """Whether the same call may succeed if it is repeated a little later."""
         return False
 
 
@@ -24,7 +29,12 @@ class Unreachable(ClientError):
 
 @dataclass(frozen=True, slots=True)
 class FieldViolation:
-    """What is wrong with one field."""
+    """What is wrong with one field.
+
+    Args:
+        field: its path in the request, such as `where.country`; "" when the server names none.
+        message: what is wrong.
+    """
 
     field: str
     message: str
@@ -35,15 +45,15 @@ class FieldViolation:
 
 
 class ApiError(ClientError):
-    """The server refused. The text is its message and every field violation, each on a line of its own.
+    """The server refused. The text is its message and every field violation, each on its own line.
 
     Args:
-        message: the server's own words.
+        message: the server's message.
         code: `error_code` of the REST envelope, or the name of the gRPC status.
         status: HTTP status, or the number of the gRPC status.
         reason: machine-readable reason (`ErrorReason` without its prefix), "" when there is none.
-        fields: all violations the server names.
-        details: whatever else it says.
+        fields: all violations the server reports.
+        details: `details` of the REST envelope, or the metadata of the gRPC ErrorInfo.
     """
 
     def __init__(
@@ -62,7 +72,7 @@ class ApiError(ClientError):
         self.reason = reason
         self.fields = tuple(fields)
         self.details = dict(details or {})
-        # The message often is the first violation, with "(and 2 more)": saying it twice helps nobody.
+        # The message is often the first violation with "(and 2 more)": do not print it twice.
         repeated = bool(self.fields) and message.startswith(self.fields[0].message)
         lines = [str(field) for field in self.fields]
         super().__init__("\n".join(lines if repeated else [message, *(f"  {line}" for line in lines)]))

@@ -1,7 +1,7 @@
-"""Sub-commands that installed packages add by entry points of the group "connectra.commands".
+"""Subcommands that installed packages add through entry points of the group "connectra.commands".
 
-An entry point names a plain typed function (it becomes a command) or a `typer.Typer` (it becomes a group). Nothing of a
-package is imported before its own command is called: the line in the list of commands is read from the source.
+An entry point names a typed function (which becomes a command) or a `typer.Typer` (which becomes a group). A package is
+imported only when one of its commands is called: the summaries in the list of commands are read from its source.
 """
 
 import ast
@@ -16,7 +16,7 @@ from typer.core import TyperCommand, TyperGroup
 from connectra_client.errors import ClientError
 
 GROUP = "connectra.commands"
-# In this order in the help; what is not named here comes last, under "More".
+# The order of commands in the help; those not named here come last, under "More".
 PANELS = {
     "On this machine": ("run", "up", "down", "status", "logs", "reset"),
     "Data": ("import", "export", "search", "job", "sample"),
@@ -26,7 +26,7 @@ _OTHERS = "More"
 
 
 class _Plugin(TyperCommand):
-    """Stands for a command in lists until it is called."""
+    """Stands in for a command until it is called."""
 
     def __init__(self, entry: EntryPoint) -> None:
         panel = next((panel for panel, names in PANELS.items() if entry.name in names), _OTHERS)
@@ -34,7 +34,7 @@ class _Plugin(TyperCommand):
         self.entry = entry
 
     def load(self) -> Any:
-        """The real command.
+        """Import the command.
 
         Raises:
             ClientError: its package cannot be imported, or the entry point names neither a function nor a typer.Typer.
@@ -54,7 +54,7 @@ class _Plugin(TyperCommand):
 
 
 class Commands(TyperGroup):
-    """The group of everything that is installed."""
+    """The group of all installed commands."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -68,7 +68,7 @@ class Commands(TyperGroup):
         return name, command.load() if isinstance(command, _Plugin) else command, rest
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command; an error meant for people becomes its text on stderr and exit code 1."""
+        """Run the command; a ClientError becomes its text on stderr and exit code 1."""
         try:
             return super().invoke(ctx)
         except ClientError as error:
@@ -77,7 +77,7 @@ class Commands(TyperGroup):
 
 
 def summary(entry: EntryPoint) -> str:
-    """The first line of a function's docstring or a Typer's `help`, read from the source file."""
+    """The first line of a function's docstring or of a Typer's `help`, read from the source file."""
     try:
         spec = importlib.util.find_spec(entry.module)
         if spec is None or spec.origin is None:

@@ -1,4 +1,4 @@
-"""VQL as people write it, for the typed client."""
+"""VQL in its JSON spelling, for the typed client."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,15 +10,18 @@ _TREE = {"and": "all", "or": "any"}
 
 
 def vql(document: Mapping[str, Any]) -> Vql:
-    """The message that asks what the JSON document of the REST door asks.
+    """A query in JSON, as the REST API takes it, as the message of the typed client.
 
         await connectra.query.list_contacts(ListContactsRequest(query=vql({
             "where": {"keyword_match": {"must": {"country": "germany"}}}, "limit": 10})))
 
-    Whether fields exist and values fit is left to the server.
+    Whether the fields exist and the values are valid is left to the server.
+
+    Args:
+        document: the JSON object of the REST API; it is not changed.
 
     Raises:
-        ClientError: it is no query: a key that does not exist, or a value of another kind.
+        ClientError: it is not a query: an unknown key, or a value of the wrong type.
     """
     written = dict(document)
     if (after := written.pop("search_after", None)) is not None:
@@ -30,7 +33,7 @@ def vql(document: Mapping[str, Any]) -> Vql:
             written["filters"] = _tree(tree)
         query: Vql = Vql.from_dict(written)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ClientError(f"this is no VQL query: {error}") from error
+        raise ClientError(f"this is not a VQL query: {error}") from error
     return query
 
 

@@ -1,1 +1,1 @@
-"""The sub-commands of the client itself; entry points of `pyproject.toml` name them."""
+"""The client's own subcommands, registered as entry points in `pyproject.toml`."""

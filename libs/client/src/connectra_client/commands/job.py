@@ -1,4 +1,4 @@
-"""`connectra job`: see and steer imports and exports."""
+"""`connectra job`: watch and control imports and exports."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -9,9 +9,9 @@ from connectra_client.commands.options import ApiKey, Url
 from connectra_client.commands.transfer import EXPORT, IMPORT, require_completed
 from connectra_client.connection import find_connection
 from connectra_client.display import console, show_job, show_rows, watch_job
-from connectra_client.rest import Json, RestClient
+from connectra_client.rest import Job, RestClient
 
-app = typer.Typer(help="See, watch, cancel and retry imports and exports.", no_args_is_help=True)
+app = typer.Typer(help="Show, watch, cancel and retry imports and exports.", no_args_is_help=True)
 
 
 class _Kind(StrEnum):
@@ -27,9 +27,11 @@ _Uuid = Annotated[str, typer.Argument(help="The job's uuid.")]
 
 @app.command("list")
 def list_jobs(
-    status: Annotated[list[str] | None, typer.Option("--status", "-s", help="Only this status; repeatable.")] = None,
-    kind: Annotated[_Kind | None, typer.Option("--type", "-t", help="Only imports or exports.")] = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", help="How many at most.", min=1, max=100)] = 25,
+    status: Annotated[
+        list[str] | None, typer.Option("--status", "-s", help="Only jobs in this state; repeatable.")
+    ] = None,
+    kind: Annotated[_Kind | None, typer.Option("--type", "-t", help="Only imports or only exports.")] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", help="Maximum number of jobs.", min=1, max=100)] = 25,
     url: Url = None,
     api_key: ApiKey = None,
 ) -> None:
@@ -43,21 +45,21 @@ def list_jobs(
     show_rows([{**job, "rows": _rows_of(job), "created_at": job["created_at"][:19]} for job in jobs], columns)
 
 
-def _rows_of(job: Json) -> str:
-    rows = (job.get("job_response") or {}).get("rows") or (job.get("progress") or {}).get("rows")
+def _rows_of(job: Job) -> str:
+    rows = job["job_response"].get("rows") or job["progress"].get("rows")
     return f"{rows:,}" if rows else ""
 
 
 @app.command()
 def show(uuid: _Uuid, url: Url = None, api_key: ApiKey = None) -> None:
-    """Show one job as it stands now."""
+    """Show the current state of one job."""
     with RestClient(find_connection(url, api_key)) as client:
         show_job(client.job(uuid))
 
 
 @app.command()
 def watch(uuid: _Uuid, url: Url = None, api_key: ApiKey = None) -> None:
-    """Follow a job to its end. Exit code 1 if it fails; Ctrl-C leaves it running."""
+    """Follow a job until it ends. Exit code 1 if it failed; Ctrl-C leaves it running."""
     with RestClient(find_connection(url, api_key)) as client:
         job = watch_job(client, uuid)
     show_job(job)
@@ -66,20 +68,20 @@ def watch(uuid: _Uuid, url: Url = None, api_key: ApiKey = None) -> None:
 
 @app.command()
 def cancel(uuid: _Uuid, url: Url = None, api_key: ApiKey = None) -> None:
-    """Ask a job to stop. What it has stored stays."""
+    """Ask a job to stop. What it has stored so far stays."""
     with RestClient(find_connection(url, api_key)) as client:
         client.cancel_job(uuid)
-    console.print(f"job {uuid} will stop; `connectra job show {uuid}` says when", soft_wrap=True)
+    console.print(f"job {uuid} will stop; `connectra job show {uuid}` shows when it has", soft_wrap=True)
 
 
 @app.command()
 def retry(
     uuid: _Uuid,
-    watch: Annotated[bool, typer.Option(help="Wait for the end and show the result.")] = True,
+    watch: Annotated[bool, typer.Option(help="Wait until the job ends and show the result.")] = True,
     url: Url = None,
     api_key: ApiKey = None,
 ) -> None:
-    """Run a failed job again now. An import goes on where it stopped."""
+    """Run a failed job again now. An import resumes where it stopped."""
     with RestClient(find_connection(url, api_key)) as client:
         client.retry_job(uuid)
         if not watch:

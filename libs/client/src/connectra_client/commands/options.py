@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Options shared by several commands."""
 
 import json
 from enum import StrEnum
@@ -16,27 +16,27 @@ ApiKey = Annotated[
 ]
 Where = Annotated[
     str | None,
-    typer.Option("--where", "-w", help="The `where` of a VQL query as JSON, or @FILE that holds it.", metavar="JSON"),
+    typer.Option("--where", "-w", help="The `where` of a VQL query as JSON, or @FILE to read it from.", metavar="JSON"),
 ]
 
 
 class Entity(StrEnum):
-    """What is searched and exported."""
+    """What is searched or exported."""
 
     CONTACTS = "contacts"
     COMPANIES = "companies"
 
     @property
     def service(self) -> str:
-        """Its name in job data."""
+        """Its name in the data of a job."""
         return {"contacts": "contact", "companies": "company"}[self.value]
 
 
 def read_where(text: str | None) -> dict[str, Any]:
-    """The JSON object of --where, itself or from @FILE; {} when there is none.
+    """The value of --where: a JSON object, or @FILE with one; {} when the option is absent.
 
     Raises:
-        ClientError: the file cannot be read or it is no JSON object.
+        ClientError: the file cannot be read, or the text is not a JSON object.
     """
     if text is None:
         return {}
@@ -48,12 +48,13 @@ def read_where(text: str | None) -> dict[str, Any]:
     try:
         where = json.loads(text)
     except ValueError as error:
-        raise ClientError(f"--where is no JSON: {error}") from error
+        raise ClientError(f"--where is not JSON: {error}") from error
     if not isinstance(where, dict):
-        raise ClientError('--where wants a JSON object such as {"keyword_match": {"must": {"country": "germany"}}}')
-    # A whole query is at hand more often than its inner part.
+        raise ClientError('--where takes a JSON object such as {"keyword_match": {"must": {"country": "germany"}}}')
+    # People often have a whole query at hand rather than its `where`.
     return where["where"] if isinstance(where.get("where"), dict) else where
 
 
 def split_columns(text: str | None) -> list[str]:
+    """The names in a comma-separated list; [] when there is none."""
     return [name.strip() for name in (text or "").split(",") if name.strip()]

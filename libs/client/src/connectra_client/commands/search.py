@@ -1,4 +1,4 @@
-"""`connectra search`: one page of records at the terminal."""
+"""`connectra search`: one page of records on the terminal."""
 
 import json
 from typing import Annotated
@@ -11,8 +11,8 @@ from connectra_client.display import console, show_rows
 from connectra_client.errors import ClientError
 from connectra_client.rest import Json, RestClient
 
+# The fields that free text is searched in.
 _TEXT_FIELDS = {Entity.CONTACTS: ("first_name", "last_name", "title", "company_name"), Entity.COMPANIES: ("name",)}
-"""Where free text is looked for."""
 _COLUMNS = {
     Entity.CONTACTS: ["first_name", "last_name", "title", "email", "city", "country"],
     Entity.COMPANIES: ["name", "employees_count", "industries", "city", "country", "website"],
@@ -20,14 +20,14 @@ _COLUMNS = {
 
 
 def search(
-    entity: Annotated[Entity, typer.Argument(help="What to look for.")],
-    text: Annotated[str | None, typer.Argument(help="Words of a name, a title or a company's name.")] = None,
+    entity: Annotated[Entity, typer.Argument(help="What to search.")],
+    text: Annotated[str | None, typer.Argument(help="Words in a name, a title or a company's name.")] = None,
     where: Where = None,
     columns: Annotated[
-        str | None, typer.Option("--columns", "-c", help="Columns to show, by comma.", metavar="A,B")
+        str | None, typer.Option("--columns", "-c", help="Columns to show, separated by commas.", metavar="A,B")
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", help="How many rows at most.", min=1, max=100)] = 10,
-    as_json: Annotated[bool, typer.Option("--json", help="The rows as JSON instead of a table.")] = False,
+    limit: Annotated[int, typer.Option("--limit", "-n", help="Maximum number of rows.", min=1, max=100)] = 10,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the rows as JSON instead of a table.")] = False,
     url: Url = None,
     api_key: ApiKey = None,
 ) -> None:
@@ -46,14 +46,14 @@ def search(
 
 
 def text_query(entity: Entity, text: str | None) -> Json:
-    """Every word somewhere in the text fields: a conjunction over words of disjunctions over fields.
+    """A query for records that have every word in at least one text field.
 
     Raises:
         ClientError: a word is too short to be searched for.
     """
     words = (text or "").split()
     if short := [word for word in words if len(word) < 3]:
-        raise ClientError(f"words to search for have three characters or more: {', '.join(short)}")
+        raise ClientError(f"words to search for need at least three characters: {', '.join(short)}")
     fields = _TEXT_FIELDS[entity]
     every = [{"or": [{"field": field, "operator": "contains", "value": word} for field in fields]} for word in words]
     return {"filters": {"and": every}} if every else {}
