@@ -1,11 +1,11 @@
-"""Set the project up: `.venv` with everything pinned in it, and the parts that no Python wheel carries.
+"""Set up the project: `.venv` with everything pinned in it, and the parts that no Python wheel contains.
 
-Needs Python 3.11+ and nothing else; `make setup` runs it. When nothing changed since the last time it only looks, which
-takes a fraction of a second. It uses uv when it can, which is several times faster than pip, but never needs it
-($CONNECTRA_NO_UV=1 keeps it away).
+Needs Python 3.11+ and nothing else; `make setup` runs it. When nothing has changed since the last time it only checks, which
+takes a fraction of a second. It uses uv if it can, which is several times faster than pip, but does not depend on it
+($CONNECTRA_NO_UV=1 turns it off).
 """
 
-# ruff: noqa: T201, S606 - a script that talks to a terminal, and goes on as another Python
+# ruff: noqa: T201, S606 - a script that prints to a terminal, and may replace itself by another Python
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ ADVICE = (
 
 
 class SetupError(Exception):
-    """Set-up cannot go on; the text says why and what to do."""
+    """Setup cannot continue; the text says why and what to do."""
 
 
 def main() -> int:
@@ -61,17 +61,17 @@ def main() -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-    # Has a look of its own at what is there, and says itself what goes wrong.
+    # Checks what is installed, and reports its own errors.
     return subprocess.call([str(PYTHON), "-m", "connectra_local.setup"], cwd=ROOT)
 
 
 def require_python() -> None:
-    """Go on under a newer Python of this machine if this one is too old."""
+    """Continue under a newer Python of this machine if this one is too old."""
     if sys.version_info >= OLDEST:
         return
     for minor in (13, 12, 11, 14):
         other = shutil.which(f"python3.{minor}")
-        # A name alone says little: version managers put up names that only complain.
+        # The name alone proves little: version managers install shims that only print an error.
         if other and subprocess.call([other, "-c", ""], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) == 0:
             os.execv(other, [other, *sys.argv])
     have = ".".join(str(number) for number in sys.version_info[:3])
@@ -81,7 +81,7 @@ def require_python() -> None:
 
 
 def fingerprint() -> str:
-    """What the environment is made from: another value means that it has to be made again."""
+    """A digest of what the environment is made from: if it changes, the environment has to be made again."""
     digest = hashlib.sha256(f"{sys.version}\0{VENV}\0".encode())
     for file in (REQUIREMENTS, Path(__file__), *(ROOT / package / "pyproject.toml" for package in PACKAGES)):
         digest.update(file.read_bytes())
@@ -93,11 +93,11 @@ def is_set_up() -> bool:
 
 
 def make_venv() -> None:
-    """A venv of this Python, made at this place; one that is neither is replaced."""
+    """Create the venv, unless there is one of this Python and created at this path."""
     if PYTHON.exists():
         ask = [str(PYTHON), "-c", "import sys; print(sys.version)"]
         version = subprocess.run(ask, capture_output=True, text=True, check=False).stdout
-        # Its scripts name the place where it was made.
+        # Its scripts contain the path where it was created.
         if version == f"{sys.version}\n" and str(VENV) in (VENV / "bin/activate").read_text():
             return
     problem = run("venv", [sys.executable, "-m", "venv", "--clear", str(VENV)])
@@ -124,11 +124,11 @@ def install_packages() -> None:
         )
         if not problem:
             return
-    raise SetupError(f"{problem}\nThe Python packages could not be installed (all of it: {LOG}). {ADVICE}")
+    raise SetupError(f"{problem}\nThe Python packages could not be installed (full output: {LOG}). {ADVICE}")
 
 
 def find_uv(pip: list[str]) -> str | None:
-    """uv of this machine, else the pinned one put into the venv, else none."""
+    """uv of this machine, else the pinned one installed into the venv, else None."""
     if os.environ.get("CONNECTRA_NO_UV"):
         return None
     in_venv = VENV / "bin" / "uv"
@@ -145,7 +145,7 @@ def find_uv(pip: list[str]) -> str | None:
 
 
 def run(what: str, command: list[str]) -> str:
-    """Run one step, with one line to say so and the seconds going by. Returns "" or the end of what it printed."""
+    """Run one step and show the seconds it takes. Returns "" or, if it failed, the end of its output."""
     began = time.monotonic()
     live = sys.stdout.isatty()
     print(f"setup: {what} ...", end="" if live else "\n", flush=True)

@@ -31,7 +31,7 @@ def test_some_parts_alone(config: Config) -> None:
 
 
 def test_an_unknown_part_is_named(config: Config) -> None:
-    with pytest.raises(LocalError, match="no part is called mysql"):
+    with pytest.raises(LocalError, match="there is no part mysql"):
         build_parts(config, "s3,mysql")
 
 

@@ -31,8 +31,10 @@ errors = Console(stderr=True, highlight=False)
 
 def up(
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Return once everything is ready.")] = False,
-    free_ports: Annotated[bool, typer.Option("--free-ports", help="Take free ports, not the configured ones.")] = False,
-    only: Annotated[str | None, typer.Option(hidden=True, help="Only these parts, by comma.")] = None,
+    free_ports: Annotated[
+        bool, typer.Option("--free-ports", help="Use free ports instead of the configured ones.")
+    ] = False,
+    only: Annotated[str | None, typer.Option(hidden=True, help="Only these parts, separated by commas.")] = None,
 ) -> None:
     """Start everything on this machine and keep it running until Ctrl-C."""
     home = Home.find()
@@ -49,7 +51,7 @@ def up(
 
 
 def down() -> None:
-    """Stop everything, wherever it was started, and wait until it is gone."""
+    """Stop everything, wherever it was started, and wait until it has ended."""
     try:
         stop(Home.find(), echo)
     except LocalError as error:
@@ -59,7 +61,7 @@ def down() -> None:
 def status(
     as_json: Annotated[bool, typer.Option("--json", help="Addresses, keys and parts as one JSON object.")] = False,
 ) -> None:
-    """Show the parts, what happened to them, and how to reach them. Exit code 1 if nothing runs."""
+    """Show the parts, their restarts and addresses, and the API key. Exit code 1 if nothing is running."""
     home = Home.find()
     state = State.load(home)
     running = state is not None and state.is_current()
@@ -75,15 +77,15 @@ def status(
 
 
 def logs(
-    part: Annotated[str | None, typer.Argument(help="One part's log instead of all.", metavar="[PART]")] = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on printing what is added.")] = False,
-    lines: Annotated[int, typer.Option("--lines", "-n", help="How many of the last lines.")] = 20,
+    part: Annotated[str | None, typer.Argument(help="Only the log of this part.", metavar="[PART]")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep printing new lines.")] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", help="Number of lines to print.")] = 20,
 ) -> None:
     """Print the end of the logs."""
     home = Home.find()
     known = ("supervisor", "migrate", *NAMES)
     if part and part not in known:
-        fail(f"no part is called {part}; there are {', '.join(known)}")
+        fail(f"there is no part {part}; the parts are {', '.join(known)}")
     files = {name: home.log_of(name) for name in ([part] if part else known)}
     for name, file in files.items():
         for line in tail(file, lines):
@@ -96,32 +98,32 @@ def logs(
 
 
 def reset(
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
 ) -> None:
     """Stop everything and delete all data and logs. Downloads and keys stay."""
     home = Home.find()
     if not yes:
-        typer.confirm(f"Delete all data below {home.data}?", abort=True)
+        typer.confirm(f"Delete all data in {home.data}?", abort=True)
     try:
         stop(home, echo)
         with supervisor.exclusive(home):
             home.remove_data()
     except LocalError as error:
         fail(str(error))
-    echo("all data is deleted")
+    echo("all data has been deleted")
 
 
 def start_detached(home: Home, *, only: str | None, free_ports: bool) -> None:
-    """Start a supervisor of its own and wait until everything is ready.
+    """Start a supervisor in the background and wait until everything is ready.
 
     Raises:
-        AlreadyRunningError: there is one.
-        LocalError: it failed; the message has the reason.
+        AlreadyRunningError: one is running already.
+        LocalError: it failed; the message says why.
     """
-    with supervisor.exclusive(home):  # only a look: the new supervisor takes the lock itself
+    with supervisor.exclusive(home):  # only a check: the new supervisor takes the lock itself
         pass
     if supervisor.needs_elasticsearch(build_parts(Config.load(home), only)):
-        install_parts(home)  # here, where its progress can be seen
+        install_parts(home)  # here, where its progress is visible
     command = [sys.executable, "-m", "connectra_local.supervisor"]
     command += ["--only", only] if only else []
     command += ["--free-ports"] if free_ports else []
@@ -142,12 +144,12 @@ def follow_start(home: Home, process: "subprocess.Popen[bytes]", log: Path, posi
     """Echo what a new supervisor reports until it is ready.
 
     Raises:
-        LocalError: it gave up, or takes too long.
+        LocalError: it gave up, or is not ready in time.
     """
     deadline = time.monotonic() + START_TIMEOUT
     reason: list[str] = []
     while True:
-        ended = process.poll() is not None  # before reading, so that its last words are read
+        ended = process.poll() is not None  # checked before reading, so that its last lines are read too
         state = State.load(home)
         ready = state is not None and state.supervisor.pid == process.pid and state.phase == "ready"
         with log.open(errors="replace") as file:
@@ -156,7 +158,7 @@ def follow_start(home: Home, process: "subprocess.Popen[bytes]", log: Path, posi
                 stamp, _, text = line.partition("Z  ")
                 if len(stamp) == len("2000-01-01T00:00:00"):
                     echo(text)
-                else:  # not an event: its last words
+                else:  # not an event but an error message
                     reason.append(line)
             position = file.tell()
         if ready:
@@ -169,7 +171,7 @@ def follow_start(home: Home, process: "subprocess.Popen[bytes]", log: Path, posi
 
 
 def wait_while_starting(home: Home) -> State:
-    """The state of the supervisor that has this home, once it is ready.
+    """The state of the supervisor that holds this home, once it is ready.
 
     Raises:
         LocalError: it did not become ready.
@@ -182,11 +184,11 @@ def wait_while_starting(home: Home) -> State:
         if state and state.phase in ("failed", "stopping", "stopped"):
             break
         time.sleep(POLL)
-    raise LocalError("it is running, but not ready; `connectra status` and `connectra logs` say more")
+    raise LocalError("it is running but not ready; `connectra status` and `connectra logs` say more")
 
 
 def stop(home: Home, report: Callable[[str], None]) -> None:
-    """Stop what runs on this home and reap what a killed supervisor left behind.
+    """Stop what runs on this home, and end the processes that a killed supervisor left behind.
 
     Raises:
         LocalError: the supervisor does not go.
@@ -217,7 +219,7 @@ def wait_until_gone(process: Identity) -> bool:
 
 
 def not_running(home: Home) -> State:
-    """The state to show when nothing runs: how it would be reached, every part stopped."""
+    """The state to show when nothing is running: the addresses that would be used, every part stopped."""
     config = Config.load(home)
     parts = [PartStatus(name, address) for name, address in addresses(config).items()]
     return State(Identity(0, ""), config.connection(), "stopped", parts)
@@ -242,7 +244,7 @@ def follow_logs(files: dict[str, Path], labelled: bool) -> None:
     while True:
         for name, file in files.items():
             size = file.stat().st_size if file.exists() else 0
-            if size < positions[name]:  # a new log was begun
+            if size < positions[name]:  # the log has been rotated
                 positions[name] = 0
             if size > positions[name]:
                 with file.open("rb") as log:
@@ -256,7 +258,7 @@ def follow_logs(files: dict[str, Path], labelled: bool) -> None:
 
 
 def print_log(name: str, line: str, labelled: bool) -> None:
-    print(f"{name:<14} {line}" if labelled else line, flush=True)  # noqa: T201 - as it is: no wrapping, no colours
+    print(f"{name:<14} {line}" if labelled else line, flush=True)  # noqa: T201 - unchanged: no wrapping, no colours
 
 
 def echo(line: str) -> None:

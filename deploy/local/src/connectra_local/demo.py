@@ -1,4 +1,4 @@
-"""`connectra run`: everything up, a sample in it, and a first search; what `make run` calls."""
+"""`connectra run`, which `make run` calls: start everything, import a sample, show a first search."""
 
 import json
 import shlex
@@ -31,9 +31,13 @@ COLUMNS = ["uuid", "first_name", "last_name", "title", "city", "email"]
 
 
 def run(
-    rows: Annotated[int, typer.Option("--rows", help="Contacts in the sample; 0 imports none.", min=0)] = 10_000,
-    seed: Annotated[int, typer.Option("--seed", help="Another number gives another sample.")] = 1,
-    free_ports: Annotated[bool, typer.Option("--free-ports", help="Take free ports, not the configured ones.")] = False,
+    rows: Annotated[
+        int, typer.Option("--rows", help="Number of contacts in the sample; 0 imports none.", min=0)
+    ] = 10_000,
+    seed: Annotated[int, typer.Option("--seed", help="A different number gives a different sample.")] = 1,
+    free_ports: Annotated[
+        bool, typer.Option("--free-ports", help="Use free ports instead of the configured ones.")
+    ] = False,
 ) -> None:
     """Start everything, import a sample, show a first search, and stay up until Ctrl-C."""
     home = Home.find()
@@ -47,13 +51,13 @@ def run(
     except LocalError as error:
         cli.fail(str(error))
     finally:
-        console.show_cursor()  # a progress bar that ends with the process leaves it hidden
+        console.show_cursor()  # a progress bar cut off by the end of the process leaves it hidden
     if tour.failed:
         raise typer.Exit(1)
 
 
 class Tour:
-    """The sample and the first search, taken beside the supervisor."""
+    """The import of the sample and the first search, which run beside the supervisor."""
 
     def __init__(self, home: Home, rows: int, seed: int) -> None:
         self.home = home
@@ -62,7 +66,7 @@ class Tour:
         self.failed = False
 
     def start(self, state: State) -> None:
-        """Take it in a thread that ends with the process, so that Ctrl-C never waits for it."""
+        """Run it in a daemon thread, so that Ctrl-C never waits for it."""
         threading.Thread(target=self.take, args=(state,), name="tour", daemon=True).start()
 
     def take(self, state: State) -> None:
@@ -78,7 +82,7 @@ class Tour:
                 return  # stopped in the middle of it
             self.failed = True
             self.say_failed(str(error))
-        show_way_on(connection, example)
+        show_next_steps(connection, example)
 
     def import_sample(self, client: RestClient) -> None:
         """Import the sample through the public API; a second time it changes nothing.
@@ -94,22 +98,22 @@ class Tour:
         job = watch_job(client, start_import(client, file), timeout=IMPORT_TIMEOUT)
         show_job(job)
         if job["status"] != "completed":
-            raise ClientError(f"the import of the sample is {job['status']}")
-        # What has been committed is in the index a moment later.
+            raise ClientError(f"the import of the sample ended as {job['status']}")
+        # Committed rows reach the index a moment later.
         wait_for(lambda: client.count("contacts", {}) >= self.rows, SEARCHABLE_TIMEOUT)
         console.print(f"imported and searchable after {time.monotonic() - began:.1f} s")
 
     def say_failed(self, problem: str) -> None:
         console.print(f"\n{problem}", style="red", markup=False, soft_wrap=True)
         console.print(
-            "Everything else stays up. `connectra job list` shows the jobs, `connectra logs first_time` (or write,"
-            " jobs, indexer, gateway) what the parts say, `connectra status` how they are.",
+            "Everything else keeps running. `connectra job list` shows the jobs, `connectra logs first_time` (or write,"
+            " jobs, indexer, gateway) the logs, `connectra status` the state of the parts.",
             soft_wrap=True,
         )
 
 
 def show_search(client: RestClient) -> Json | None:
-    """Show the first rows of a VQL search as a table; returns one of them."""
+    """Show the first rows of a VQL search as a table, and return one of them."""
     total = client.count("contacts", SEARCH)
     rows = client.search("contacts", {**SEARCH, "select_columns": COLUMNS})
     console.print("\n[bold]German executives, as VQL[/]")
@@ -119,8 +123,8 @@ def show_search(client: RestClient) -> Json | None:
     return rows[0] if rows else None
 
 
-def show_way_on(connection: Connection, example: Json | None) -> None:
-    """Address, key, and three lines to paste."""
+def show_next_steps(connection: Connection, example: Json | None) -> None:
+    """Print the address, the key and three commands to paste."""
     key = f"X-API-Key: {connection.api_key}"
     query = {"where": {"text_matches": {"must": [match("title", "software engineer")]}}, "limit": 3}
     third = (
@@ -133,7 +137,7 @@ def show_way_on(connection: Connection, example: Json | None) -> None:
         post(connection, "/companies/count", {"where": {"keyword_match": {"must": {"country": "germany"}}}}),
         third,
     )
-    console.print(f"\n[bold]address[/]  {connection.url}\n[bold]API key[/]  {connection.api_key}\n\nto go on with:")
+    console.print(f"\n[bold]address[/]  {connection.url}\n[bold]API key[/]  {connection.api_key}\n\nnext steps:")
     for line in lines:
         console.print(f"  {shlex.join(line)}", markup=False, soft_wrap=True)
     console.print("\n`connectra search contacts engineer` does it without curl. Ctrl-C stops everything.\n")
@@ -149,10 +153,10 @@ def post(connection: Connection, path: str, body: Json) -> list[str]:
 
 
 def wait_for(done: Callable[[], bool], timeout: float) -> None:
-    """Wait until it is so.
+    """Wait until all of the sample is searchable.
 
     Raises:
-        ClientError: it is not within `timeout` seconds.
+        ClientError: it is not after `timeout` seconds.
     """
     deadline = time.monotonic() + timeout
     while not done():
@@ -162,6 +166,6 @@ def wait_for(done: Callable[[], bool], timeout: float) -> None:
 
 
 def echo(line: str) -> None:
-    # The console of the progress bars: lines of another one would tear them.
+    # The same console as the progress bars: another one would print into them.
     style = "red" if " died " in line else "yellow" if " killed: " in line else ""
     console.print(line, style=style, markup=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""How other programs on this machine find what runs here."""
+"""How other programs on this machine find what is running."""
 
 from urllib.parse import urlsplit
 
@@ -7,7 +7,7 @@ from connectra_local.state import State
 
 
 def running_server() -> tuple[str, str] | None:
-    """Address and API key of the gateway that runs on this home, or None. An entry point of "connectra.servers"."""
+    """URL and API key of the gateway running on this home, or None. An entry point of "connectra.servers"."""
     state = State.load(Home.find())
     if state is None or not state.is_current():
         return None
@@ -15,7 +15,10 @@ def running_server() -> tuple[str, str] | None:
 
 
 def running_environment() -> dict[str, str] | None:
-    """The variables by which the services that run on this home find everything, or None. An entry point of "connectra.environments"."""
+    """The settings that lead a process to the servers running on this home, or None.
+
+    An entry point of "connectra.environments".
+    """
     state = State.load(Home.find())
     if state is None or not state.is_current():
         return None

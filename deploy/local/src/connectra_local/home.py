@@ -1,4 +1,4 @@
-"""Where everything lives: one git-ignored folder, `.connectra/` in the project root or $CONNECTRA_HOME."""
+"""Where everything is kept: one git-ignored folder, `.connectra/` in the project root or $CONNECTRA_HOME."""
 
 import hashlib
 import json
@@ -11,7 +11,7 @@ from typing import Any
 
 
 class LocalError(Exception):
-    """Something the person at the keyboard can act on; its text is the whole message, shown without a stack trace."""
+    """Anything the user can act on; its text is the whole message, shown without a stack trace."""
 
 
 def project_root() -> Path:
@@ -22,7 +22,7 @@ def project_root() -> Path:
 
 @dataclass(frozen=True)
 class Home:
-    """The state folder. `downloads` may lie elsewhere ($CONNECTRA_DOWNLOADS), so that several homes share one."""
+    """The state folder. `downloads` may be elsewhere ($CONNECTRA_DOWNLOADS), so that several homes can share it."""
 
     path: Path
     downloads: Path
@@ -53,14 +53,14 @@ class Home:
         return self.run / "lock"
 
     def create(self) -> None:
-        """Make the folders. Others may pass through (PostgreSQL runs as `nobody` under root) but not look around."""
+        """Create the folders. Other users may traverse them (for root, PostgreSQL runs as `nobody`) but not list them."""
         for folder in (self.path, self.data, self.logs, self.run):
             folder.mkdir(parents=True, exist_ok=True)
             folder.chmod(0o711)
 
     @property
     def outside(self) -> Path:
-        """Under root only: for what PostgreSQL's account cannot reach in here, below a folder closed to it."""
+        """Used as root only, for what PostgreSQL's account cannot reach in this home."""
         return Path("/var/lib/connectra") / hashlib.sha256(str(self.path).encode()).hexdigest()[:12]
 
     def log_of(self, part: str) -> Path:
@@ -74,7 +74,7 @@ class Home:
 
 @dataclass(frozen=True)
 class Secrets:
-    """Passwords and keys of the embedded parts, made once and kept in a file that only its owner reads."""
+    """Passwords and keys of the embedded servers, generated once and kept in a file that only its owner can read."""
 
     postgres_password: str
     s3_access_key: str
@@ -97,7 +97,7 @@ class Secrets:
 
 
 def write_private(file: Path, content: Any) -> None:
-    """Replace `file` by the JSON of `content` in one step, readable by its owner only."""
+    """Atomically replace `file` with `content` as JSON, readable by its owner only."""
     part = file.with_name(f"{file.name}.{os.getpid()}.part")
     with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
         json.dump(content, out, indent=1)

@@ -1,4 +1,4 @@
-"""The table of parts: what each is, what it needs, how it is started, and how one knows that it is ready."""
+"""The table of parts: what each needs, how it is started, and when it is ready."""
 
 import signal
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -16,8 +16,21 @@ Probe = Callable[[], Awaitable[None]]
 class Part:
     """One part of the stack.
 
-    `command` None: a server of one's own elsewhere, only watched until it answers. `once`: it does its work and ends.
-    `ready` raises as long as it is not.
+    Args:
+        name: as `connectra status` and `connectra logs` show it.
+        address: host:port; "" for a part that listens nowhere.
+        ready: returns when the part is ready and raises while it is not; None for a part that runs once.
+        needs: names of parts that must be ready before it starts.
+        command: None for an external server, which is only waited for.
+        env: added to the real environment.
+        ports: names of the ports it will listen on.
+        prepare: called (it may block) before every start.
+        popen_options: further arguments of the process.
+        note: shown when it is ready.
+        once: whether it does its work and ends.
+        stop_signal: asks it to stop.
+        death_signal: what the kernel sends it when the supervisor is gone: nothing may linger, and every part survives
+            the hardest end.
     """
 
     name: str
@@ -26,21 +39,17 @@ class Part:
     needs: tuple[str, ...] = ()
     command: tuple[str, ...] | None = None
     env: Mapping[str, str] = field(default_factory=dict)
-    """Added to the real environment."""
     ports: tuple[str, ...] = ()
-    """Names of the ports it will listen on."""
     prepare: Callable[[], None] | None = None
-    """Done (blocking) before every start."""
     popen_options: Mapping[str, object] = field(default_factory=dict)
     note: str = ""
     once: bool = False
     stop_signal: signal.Signals = signal.SIGTERM
     death_signal: signal.Signals = signal.SIGKILL
-    """What it gets when the supervisor is gone: nothing can linger, and everything here survives the hardest end."""
 
 
 STORES = ("postgres", "elasticsearch", "s3")
-# Every process of our own: name, command, what must be ready before.
+# Every process of our own: name, command, the parts it needs.
 SERVICES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "query": (("connectra-query",), ("migrate", "s3")),
     "write": (("connectra-write",), ("migrate", "s3")),
@@ -53,10 +62,14 @@ NAMES = (*STORES, *SERVICES, "gateway")
 
 
 def build_parts(config: Config, only: str | None = None) -> list[Part]:
-    """The parts for this configuration in the order in which they are shown; all, or those named ("postgres,s3").
+    """The parts for this configuration, in the order in which they are shown.
+
+    Args:
+        config: the configuration.
+        only: names of parts, such as "postgres,s3"; None means all.
 
     Raises:
-        LocalError: a name is none of a part, or a part has what it needs not on this machine.
+        LocalError: there is no part of that name, or this machine lacks what a part needs.
     """
     builders: dict[str, Callable[[Config], Part]] = {
         "postgres": _postgres,
@@ -68,12 +81,12 @@ def build_parts(config: Config, only: str | None = None) -> list[Part]:
     }
     wanted = [name.strip() for name in only.split(",")] if only else list(builders)
     if unknown := set(wanted) - set(builders):
-        raise LocalError(f"no part is called {', '.join(sorted(unknown))}; there are {', '.join(builders)}")
+        raise LocalError(f"there is no part {', '.join(sorted(unknown))}; the parts are {', '.join(builders)}")
     return [build(config) for name, build in builders.items() if name in wanted]
 
 
 def addresses(config: Config) -> dict[str, str]:
-    """Where each part is to be found, running or not."""
+    """The address of each part, whether it is running or not."""
     return {
         "postgres": address_of(config.postgres_dsn),
         "elasticsearch": address_of(config.elasticsearch_url),
@@ -84,7 +97,7 @@ def addresses(config: Config) -> dict[str, str]:
 
 
 def layers(parts: Iterable[Part]) -> list[list[Part]]:
-    """The parts in the order of starting: each layer needs only earlier ones."""
+    """The parts in the order in which they start: each layer needs only earlier ones."""
     rest = {part.name: part for part in parts}
     ordered: list[list[Part]] = []
     while rest:
@@ -109,8 +122,8 @@ def _postgres(config: Config) -> Part:
         prepare=cluster.prepare,
         popen_options=cluster.account.popen_options() if cluster.account else {},
         note="" if cluster.data.is_relative_to(config.home.path) else f"data in {cluster.data}",
-        stop_signal=signal.SIGINT,  # fast: sessions are cut off, nothing is lost
-        death_signal=signal.SIGQUIT,  # at once, children too; the next start recovers
+        stop_signal=signal.SIGINT,  # fast shutdown: sessions are cut off, nothing is lost
+        death_signal=signal.SIGQUIT,  # immediate shutdown, children included; the next start recovers
     )
 
 

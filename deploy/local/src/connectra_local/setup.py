@@ -1,4 +1,4 @@
-"""`python -m connectra_local.setup`: fetch what no Python wheel carries. Quick when it is there already."""
+"""`python -m connectra_local.setup`: fetch what no Python wheel contains. Quick when it has been fetched already."""
 
 import sys
 import time
@@ -8,7 +8,7 @@ from connectra_local.home import Home, LocalError
 
 
 def install_parts(home: Home) -> None:
-    """Install Elasticsearch into the downloads folder, with a progress display if that takes a while.
+    """Install Elasticsearch into the downloads folder and show the progress.
 
     Raises:
         LocalError: it cannot be fetched; the message says what to do.

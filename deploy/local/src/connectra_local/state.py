@@ -1,4 +1,4 @@
-"""What the supervisor tells others about itself: one small file, replaced at every change."""
+"""The state the supervisor publishes: one small file, replaced at every change."""
 
 import json
 from collections.abc import Mapping
@@ -14,18 +14,29 @@ PartState = Literal["starting", "running", "restarting", "stopped"]
 
 @dataclass
 class PartStatus:
+    """What is known of one part.
+
+    Args:
+        name: of the part.
+        address: host:port.
+        state: what it is doing.
+        pid: of its process, while it has one.
+        started: identifies the process together with the pid (`Identity`).
+        stop_signal: number of the signal that asks it to stop.
+        listed: whether `connectra status` shows it; parts that run once are not shown.
+        restarts: how many times it has been restarted.
+        last_exit: reason and time (UTC) of its last unexpected end.
+    """
+
     name: str
     address: str
     state: PartState = "stopped"
     pid: int | None = None
     started: str | None = None
-    """With the pid, what identifies the process (`Identity`)."""
     stop_signal: int = 15
     listed: bool = True
-    """Whether it is shown: what runs once and ends is not."""
     restarts: int = 0
     last_exit: dict[str, str] | None = None
-    """How and when (UTC) it ended last, if it did so unasked."""
 
     @property
     def identity(self) -> Identity | None:
@@ -38,6 +49,8 @@ class PartStatus:
 
 @dataclass
 class State:
+    """The supervisor, its parts, and how to reach everything."""
+
     supervisor: Identity
     connection: dict[str, Any]
     phase: Phase = "starting"
@@ -48,7 +61,7 @@ class State:
 
     @classmethod
     def load(cls, home: Home) -> "State | None":
-        """The last state written, or None; whoever wrote it may be dead by now (`is_current`)."""
+        """The last state written, or None; its writer may be dead by now (`is_current`)."""
         try:
             saved: Mapping[str, Any] = json.loads(home.state_file.read_text())
         except FileNotFoundError:
@@ -60,7 +73,7 @@ class State:
         return self.supervisor.is_alive() and self.phase not in ("failed", "stopped")
 
     def orphans(self) -> list[tuple[Identity, int]]:
-        """Every process that was running when this was written, with its stop signal."""
+        """Every process that was running when the state was written, with its stop signal."""
         return [(part.identity, part.stop_signal) for part in self.parts if part.identity]
 
     def public(self) -> dict[str, Any]:

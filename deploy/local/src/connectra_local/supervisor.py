@@ -24,8 +24,8 @@ from connectra_local.state import PartState, PartStatus, Phase, State
 START_TIMEOUT = 120.0
 EXTERNAL_TIMEOUT = 30.0
 POLL = 0.1
+# Seconds until everything has been asked to stop and what has not stopped is killed; 15 are promised.
 STOP_LIMIT = 13.5
-"""Seconds in which everything is stopped, what is not by then is killed (15 are promised)."""
 FIRST_DELAY, LONGEST_DELAY = 0.5, 30.0
 HEALTHY_AFTER = 60.0
 TAIL_LINES = 15
@@ -35,7 +35,7 @@ WhenReady = Callable[[State], None]
 
 
 class AlreadyRunningError(LocalError):
-    """Another supervisor has this home."""
+    """Another supervisor holds this home."""
 
 
 class StartError(LocalError):
@@ -44,10 +44,10 @@ class StartError(LocalError):
 
 @contextmanager
 def exclusive(home: Home) -> Iterator[None]:
-    """Hold the home: as long as this process lives, no other supervisor starts on it.
+    """Hold the home, so that no other supervisor starts on it; the lock is released when this process ends.
 
     Raises:
-        AlreadyRunningError: somebody holds it.
+        AlreadyRunningError: another process holds it.
     """
     home.create()
     with home.lock_file.open("a") as file:
@@ -64,15 +64,22 @@ class Keeper:
     def __init__(self, part: Part) -> None:
         self.part = part
         self.status = PartStatus(part.name, part.address, stop_signal=part.stop_signal, listed=not part.once)
+        # Set once it has been ready: the parts that need it may start.
         self.ready = asyncio.Event()
-        """Set when it has been ready once; what needs it may start."""
         self.process: asyncio.subprocess.Process | None = None
+        # Held while a process is being started, so that stopping never overlooks one.
         self.starting = asyncio.Lock()
-        """Held while a process is being started, so that stopping never overlooks one."""
 
 
 class Supervisor:
-    """Runs a set of parts until it is told to stop. `echo` gets one line per event worth a person's attention."""
+    """Runs a set of parts until it is told to stop.
+
+    Args:
+        config: the configuration.
+        parts: what to run.
+        echo: gets one line per event worth the user's attention.
+        when_ready: called once, when everything is ready; must not block.
+    """
 
     def __init__(
         self, config: Config, parts: list[Part], echo: Echo, when_ready: WhenReady = lambda state: None
@@ -81,8 +88,8 @@ class Supervisor:
         self.home = config.home
         self.keepers = {part.name: Keeper(part) for part in parts}
         self.stopping = asyncio.Event()
+        # Done when it is time to stop: without an error when asked to, with one if a part did not come up.
         self._end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        """Done when it is over: without an error if somebody asked, with one if a part did not come up."""
         self._echo = echo
         self._when_ready = when_ready
         me = Identity.of(os.getpid())
@@ -90,7 +97,7 @@ class Supervisor:
         self.state = State(me, config.connection(), parts=[keeper.status for keeper in self.keepers.values()])
 
     async def run(self) -> None:
-        """Bring everything up, keep it up until SIGINT or SIGTERM, bring it down.
+        """Start everything, keep it running until SIGINT or SIGTERM, stop it.
 
         Raises:
             LocalError: a port is taken or a part did not come up; nothing is left running.
@@ -128,7 +135,7 @@ class Supervisor:
         stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         with self.home.log_of("supervisor").open("a") as log:
             log.write(f"{stamp}  {line}\n")
-        # A terminal or pipe that is gone must not keep anything from being stopped; rich leaves by SystemExit then.
+        # A closed terminal or pipe must not prevent the parts from being stopped; rich raises SystemExit for it.
         with contextlib.suppress(OSError, SystemExit):
             self._echo(line)
 
@@ -140,7 +147,7 @@ class Supervisor:
         self.echo(f"{keeper.part.name:<14} {what:<10} {keeper.part.address:<21} {detail}".rstrip())
 
     def _stop_requested(self) -> None:
-        if self._end.done():  # asked twice: at once
+        if self._end.done():  # asked twice: stop immediately
             for keeper in self.keepers.values():
                 if identity := keeper.status.identity:
                     identity.send(signal.SIGKILL)
@@ -148,14 +155,14 @@ class Supervisor:
             self._end.set_result(None)
 
     def _clear_away(self) -> None:
-        """End what a supervisor that was killed left behind, and keep logs from growing for ever."""
+        """End what a killed supervisor left behind, and rotate logs that have grown large."""
         if (old := State.load(self.home)) and (ended := processes.reap(old.orphans(), self.home.path)):
             self.echo(f"ended {len(ended)} processes that an earlier run left behind")
         for name in self.keepers:
             processes.rotate(self.home.log_of(name))
 
     async def _keep(self, keeper: Keeper) -> None:
-        """The life of one part. If it does not come up the first time, that ends everything; later on nothing does."""
+        """The life of one part. A failure of the first start ends everything; a later one only restarts the part."""
         try:
             for need in keeper.part.needs:
                 if need in self.keepers:
@@ -194,13 +201,13 @@ class Supervisor:
             status.restarts += 1
             status.last_exit = {"reason": problem, "at": datetime.now(UTC).isoformat(timespec="seconds")}
             self._set(keeper, "restarting")
-            self._event(keeper, "died", f"{problem}; starting it again in {delay:g} s")
+            self._event(keeper, "died", f"{problem}; restarting in {delay:g} s")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.stopping.wait(), delay)
             delay = min(delay * 2, LONGEST_DELAY)
 
     async def _start(self, keeper: Keeper) -> str:
-        """Start the process and wait until the part is ready. Returns "", or what went wrong with no process left."""
+        """Start the process and wait until the part is ready. Returns "", or what went wrong; no process is left then."""
         part = keeper.part
         assert part.command is not None
         async with keeper.starting:
@@ -212,7 +219,7 @@ class Supervisor:
                 keeper.process = await processes.start(
                     part.command,
                     log=self.home.log_of(part.name),
-                    # The home is also what marks a process of ours, whoever started it.
+                    # The home also marks the process as ours, whoever started it.
                     env={**os.environ, **part.env, "CONNECTRA_HOME": str(self.home.path)},
                     cwd=self.home.path,
                     options=part.popen_options,
@@ -226,7 +233,7 @@ class Supervisor:
         return await self._until_ready(keeper, keeper.process)
 
     async def _until_ready(self, keeper: Keeper, process: asyncio.subprocess.Process) -> str:
-        """Wait until the part is ready or, if it runs once, has ended well. Returns "" or what went wrong."""
+        """Wait until the part is ready or, if it runs once, has succeeded. Returns "" or what went wrong."""
         deadline = time.monotonic() + START_TIMEOUT
         problem = "it is not done"
         while not self.stopping.is_set():
@@ -247,7 +254,7 @@ class Supervisor:
         return "stopped"
 
     async def _ended(self, keeper: Keeper) -> str:
-        """Wait for the end of the process and say how it ended; what is left of its group ends with it."""
+        """Wait until the process ends, kill what is left of its group, and return how it ended."""
         assert keeper.process is not None
         code = await keeper.process.wait()
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -281,7 +288,7 @@ class Supervisor:
         self.state.save(self.home)
 
     async def _stop_all(self) -> None:
-        """Stop in reverse order of starting, all of a layer at once, everything within STOP_LIMIT."""
+        """Stop in the reverse order of starting, all parts of a layer at once, everything within STOP_LIMIT."""
         order = layers(keeper.part for keeper in self.keepers.values())[::-1]
         end = time.monotonic() + STOP_LIMIT
         for index, layer in enumerate(order):
@@ -306,7 +313,7 @@ class Supervisor:
 
 
 def needs_elasticsearch(parts: list[Part]) -> bool:
-    """Whether the embedded Elasticsearch, which has to be fetched first, is among the parts."""
+    """Whether the parts include the embedded Elasticsearch, which has to be fetched first."""
     return any(part.name == "elasticsearch" and part.command for part in parts)
 
 
@@ -318,11 +325,18 @@ def run(
     echo: Echo = lambda line: None,
     when_ready: WhenReady = lambda state: None,
 ) -> None:
-    """Run the stack in this process until SIGINT or SIGTERM. `when_ready` is called once, and must not block.
+    """Run the stack in this process until SIGINT or SIGTERM.
+
+    Args:
+        home: the state folder.
+        only: names of parts, such as "postgres,s3"; None means all.
+        free_ports: use free ports instead of the configured ones.
+        echo: gets one line per event worth the user's attention.
+        when_ready: called once, when everything is ready; must not block.
 
     Raises:
-        AlreadyRunningError: another supervisor has this home.
-        LocalError: it did not come up, and nothing of it is left running.
+        AlreadyRunningError: another supervisor holds this home.
+        LocalError: it did not come up; nothing is left running.
     """
     with exclusive(home):
         config = Config.load(home, free_ports)
