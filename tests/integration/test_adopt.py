@@ -117,7 +117,7 @@ async def test_what_is_odd_is_counted_and_a_dry_run_changes_nothing(
     assert found == {
         ("companies", "no uuid"): 1,
         ("companies", "uuid in upper case"): 10,
-        ("companies", "uuid that is none"): 10,
+        ("companies", "not a valid uuid"): 10,
         ("companies", "no name"): 20,
         ("companies", "negative number"): 50,
         ("companies", "domain of several companies"): 798,
@@ -126,16 +126,16 @@ async def test_what_is_odd_is_counted_and_a_dry_run_changes_nothing(
         ("contacts", "no uuid"): 20,
         ("contacts", "uuid in upper case"): 20,
         ("contacts", "e-mail address of several contacts"): found["contacts", "e-mail address of several contacts"],
-        ("contacts", "e-mail address that is none"): 80,
+        ("contacts", "not a valid e-mail address"): 80,
         ("contacts", "company that is not there"): found["contacts", "company that is not there"],
         ("filters", "no service or key"): 1,
-        ("filters", "key that is there already"): 1,
+        ("filters", "duplicate key"): 1,
         ("filters_data", "shows a uuid instead of a name"): 100,
         ("filters_data", "no value"): 66,
         ("jobs", "no uuid"): 1,
         ("jobs", "claimed or running"): 40,
         ("jobs", "failed with retries left"): 6,
-        ("jobs", "status that nobody knows"): 10,
+        ("jobs", "unknown status"): 10,
         ("jobs", "negative retry_count"): 16,
     }
     assert found["contacts", "company that is not there"] > 400

@@ -50,7 +50,7 @@ class Call:
 
     @classmethod
     def read(cls, metadata: Mapping[str, str | bytes], request_id: str, seconds: float | None) -> "Call":
-        """The call of these metadata, which ends in so many seconds, or never."""
+        """The call with this metadata, which ends in `seconds`; None is never."""
         return cls(
             request_id,
             _text(metadata.get(CLIENT)) or "",

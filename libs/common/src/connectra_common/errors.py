@@ -229,7 +229,7 @@ class StorageError(ConnectraError):
 
 
 def from_exception(error: BaseException) -> ConnectraError:
-    """The client's view of any exception; drivers' texts stay behind."""
+    """The client's view of any exception; drivers' texts are left out."""
     match error:
         case ConnectraError():
             return error

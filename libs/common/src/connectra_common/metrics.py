@@ -9,7 +9,7 @@ from importlib.metadata import version
 
 from prometheus_client import Gauge, Info, disable_created_metrics, start_http_server
 
-# A second series beside each counter and histogram, for a time that nobody asks for.
+# A second series for each counter and histogram, with a creation time that no dashboard uses.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 # OpenTelemetry's names of what a connection pool shows, as Prometheus spells them.
@@ -27,7 +27,7 @@ def name_build(process: str) -> None:
 def watch_pool(
     pool: str, *, idle: Callable[[], float], used: Callable[[], float], waiting: Callable[[], float], most: int
 ) -> None:
-    """Has a pool looked at whenever the metrics are read; the last one of a name counts."""
+    """Measures a pool whenever the metrics are read; the last one registered under a name counts."""
     CONNECTIONS.labels(pool, "idle").set_function(idle)
     CONNECTIONS.labels(pool, "used").set_function(used)
     CONNECTIONS_WAITED_FOR.labels(pool).set_function(waiting)

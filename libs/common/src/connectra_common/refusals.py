@@ -117,7 +117,7 @@ class MissingJobData(_OfField):
 
 
 class InvalidRetryCount(_OfField):
-    """`retry_count` is no number from 0 to the maximum."""
+    """`retry_count` is not an integer from 0 to the maximum."""
 
     reason = "INVALID_RETRY_COUNT"
 
@@ -158,7 +158,7 @@ class MissingSelectColumns(_OfField):
 
 
 class InvalidLimit(_OfField):
-    """`limit` of a list of jobs is no number from 0."""
+    """`limit` of a list of jobs is negative or not an integer."""
 
     reason = "INVALID_LIMIT"
 

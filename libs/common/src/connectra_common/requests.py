@@ -15,7 +15,7 @@ Warning: TypeAlias = dict[str, str]
 
 
 class Request(BaseModel):
-    """A whole request. Types are strict (`"3"` is no number); unknown keys are ignored, but see `unknown_keys`."""
+    """A whole request. Types are strict (`"3"` is not a number); unknown keys are ignored, but see `unknown_keys`."""
 
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
 

@@ -145,7 +145,7 @@ class ServerSettings(TlsSettings):
         None, validation_alias="GRPC_HEALTH_LISTEN", description="Health without TLS, for probes that speak none."
     )
     default_deadline_seconds: float = Field(
-        30, gt=0, validation_alias="GRPC_DEFAULT_DEADLINE_SECONDS", description="For calls that bring none."
+        30, gt=0, validation_alias="GRPC_DEFAULT_DEADLINE_SECONDS", description="For calls without a deadline."
     )
 
 

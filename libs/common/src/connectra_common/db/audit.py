@@ -42,6 +42,6 @@ _SWEEP = """
 
 
 async def sweep(connection: Connection, days: int) -> int:
-    """Removes entries older than so many days, a slice of them; returns how many, SWEEP_SLICE when there may be more."""
+    """Removes up to SWEEP_SLICE entries older than `days`; returns how many. SWEEP_SLICE means that there may be more."""
     status = await connection.execute(_SWEEP, days, SWEEP_SLICE)
     return rows_of(status)

@@ -119,7 +119,7 @@ class Database:
     async def session(self) -> AsyncIterator[Connection]:
         """A connection that ends with the block, and with it what belongs to a session: advisory locks, LISTEN, temporary tables.
 
-        It is one of the pool's for as long. Raises as `connection`.
+        It takes one of the pool's places for as long. Raises as `connection`.
         """
         connection = await self._acquire()
         try:

@@ -18,7 +18,7 @@ from connectra_common.records.fields import COMPANY, ENTITIES, Entity, Field, Ty
 from connectra_common.records.ids import filter_value_uuid
 from connectra_common.records.limits import MAX_FILTER_VALUE_CHARS
 
-# A hidden value is removed after so long. Writers remember for a shorter time what they know to be stored.
+# A hidden value is removed after this time. Writers remember for a shorter time what they know to be stored.
 REMOVE_AFTER_SECONDS = 3_600
 # Changes a filter and a run; the next run goes on.
 MAX_CHANGES = 20_000
@@ -139,7 +139,7 @@ def _differences(entity: Entity, field: Field) -> str:
         WHERE change IS NOT NULL LIMIT $4::bigint"""
 
 
-# Rows that a writer holds just now are left to the next run; so nobody waits for anybody.
+# Rows that a writer holds at the moment are left to the next run, so that neither waits for the other.
 _LOCKED = "SELECT uuid FROM filters_data WHERE uuid = ANY($1::text[]) ORDER BY uuid FOR UPDATE SKIP LOCKED"
 _HIDE = f"""
     WITH mine AS ({_LOCKED})

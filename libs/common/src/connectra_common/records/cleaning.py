@@ -79,13 +79,13 @@ def parse_integer(cell: str) -> int | None:
 
 
 def parse_phone(text: str) -> str | None:
-    """ASCII digits behind a `+`; None without a digit."""
+    """ASCII digits after a `+`; None without a digit."""
     digits = "".join(char for char in text if "0" <= char <= "9")
     return f"+{digits}" if digits else None
 
 
 def mail_domain(address: str) -> str | None:
-    """Part of an e-mail address behind the first @, lower-cased; None for none and for free-mail providers."""
+    """Part of an e-mail address after the first @, in lower case; None without one, and for public mail providers."""
     domain = lower(address.partition("@")[2])
     return domain if domain and domain not in FREE_MAIL_DOMAINS else None
 

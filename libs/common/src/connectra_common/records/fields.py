@@ -36,7 +36,7 @@ class CsvRule(StrEnum):
     LIST = "list"
     INTEGER = "integer"
     PHONE = "phone"
-    DOMAIN = "domain"  # the part of an e-mail address behind the @
+    DOMAIN = "domain"  # the part of an e-mail address after the @
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Mail providers for everybody: their domain says nothing about a company."""
+"""Public mail providers: their domains say nothing about a company."""
 
 FREE_MAIL_DOMAINS = frozenset(
     [

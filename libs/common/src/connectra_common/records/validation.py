@@ -61,7 +61,7 @@ def check(entity: Entity, record: object, mode: Mode) -> Checked:
                 values[name] = rule(given, mode)
             except _Refused as refused:
                 wrong[name] = str(refused)
-    # An empty uuid is none.
+    # An empty uuid counts as absent.
     if "uuid" in values and values["uuid"] is None:
         del values["uuid"]
     _require(entity, mode, values, wrong)
@@ -85,7 +85,7 @@ def derived_uuid(entity: Entity, values: Mapping[str, Value]) -> str:
 
 
 def warnings(entity: Entity, record: object, prefix: str = "") -> list[dict[str, str]]:
-    """A warning for each field of a record that is ignored because nobody knows it; of very many the first ones."""
+    """A warning for each unknown field of a record, which is ignored; at most MAX_WARNINGS."""
     if not isinstance(record, Mapping):
         return []
     known = _known(entity)
@@ -103,7 +103,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _URL = re.compile(r"https?://[^\s/$.?#].[^\s]*")
 _LINKEDIN = re.compile(r"https?://(www\.)?linkedin\.com/.*")
 _EMAIL = re.compile(r"[a-zA-Z0-9._%+\-]+@[a-zA-Z0-9.\-]+\.[a-zA-Z]{2,}")
-# Labels of letters (of any script), digits and hyphens inside; the last one is no number.
+# Labels of letters (of any script), digits and hyphens inside; the last one is not a number.
 _FQDN = re.compile(r"(?=.{4,253}\Z)((?!-)[^\W_](?:[^\W_]|-){0,62}(?<!-)\.)+(?!\d+\Z)[^\W_](?:[^\W_]|-){0,61}[^\W_]")
 
 

@@ -37,7 +37,7 @@ def every(seconds: float, work: Callable[[], Awaitable[object]], name: str, *, a
 
 
 async def first_of(*events: asyncio.Event, seconds: float | None = None) -> bool:
-    """Waits until one of the events is set, at most so many seconds; tells whether one is."""
+    """Waits until one of the events is set, for at most `seconds`; tells whether one is."""
     if any(event.is_set() for event in events):
         return True
     waits = [asyncio.create_task(event.wait()) for event in events]

@@ -46,7 +46,7 @@ _CODES = {key: _spelled(code) for code in grpc.StatusCode for key in (code, code
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):
-    """Puts every handler, unary or streaming, into `_Method.call`. A unary call that brings no deadline has `default_deadline_seconds`."""
+    """Puts every handler, unary or streaming, into `_Method.call`. A unary call without a deadline gets `default_deadline_seconds`."""
 
     def __init__(self, default_deadline_seconds: float) -> None:
         self._default = default_deadline_seconds

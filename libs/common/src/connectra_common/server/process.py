@@ -29,7 +29,7 @@ Check = Callable[[], Awaitable[object]]
 
 CHECK_INTERVAL_SECONDS = 1.0
 CHECK_TIMEOUT_SECONDS = 2.0
-# A check must fail so often in a row: one slow answer of a busy dependency must not take away a service that still serves.
+# A check must fail this many times in a row: one slow answer of a busy dependency must not take a working service out.
 FAILURES_UNTIL_NOT_READY = 3
 
 
@@ -112,7 +112,7 @@ async def run(process: Process, app: AppSettings, server: ServerSettings) -> Non
     log.info("stopped")
     for task in loops:
         if task.done() and not task.cancelled() and (error := task.exception()):
-            raise error  # a loop must not end by itself: the exit code says so
+            raise error  # a loop must not end on its own: the exit code says so
 
 
 async def _stop(grpc_server: grpc.aio.Server, lame_duck_seconds: float, drain_seconds: float) -> None:

@@ -92,7 +92,7 @@ def _jobs(jobs: Any) -> Finding:
     if jobs["lost"]:
         return fail(
             "jobs",
-            f"{jobs['lost']:,} belong to workers that are gone, and nobody takes them back",
+            f"{jobs['lost']:,} belong to workers that are gone, and no pool takes them back",
             "start a pool: `connectra jobs first_time`, `connectra jobs retry`",
         )
     if jobs["idle"]:

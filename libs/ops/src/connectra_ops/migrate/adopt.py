@@ -188,7 +188,7 @@ def _uuid(table: str) -> str:
     return f"CASE WHEN o.uuid::text <> '' THEN o.uuid::text ELSE {made} END"
 
 
-# Tables of the search path only: those of other schemas are nobody's concern.
+# Tables of the search path only: those of other schemas do not matter here.
 _COLUMNS = """
     SELECT c.relname, a.attname, t.typname FROM pg_class c
     JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
@@ -200,8 +200,8 @@ _FILTER_VALUES = f"""
     SELECT o.id, {_uuid("filters_data")}, o.filter_key, o.service, o.display_value, o.value, o.deleted_at
     FROM {SCHEMA}.filters_data o ORDER BY o.id"""  # noqa: S608
 
-# Nobody runs what the old workers ran, and to run it again by itself could lay old data over new: it fails, and whoever wants it starts
-# it again (`connectra job retry`).
+# No worker runs what the old ones ran, and running it again automatically could lay old data over new: it fails, and can be started
+# again (`connectra job retry`).
 _JOBS = f"""
     INSERT INTO jobs (id, uuid, job_type, data, status, job_response, retry_count, retry_interval, run_after,
                       created_at, updated_at, cancel_requested)

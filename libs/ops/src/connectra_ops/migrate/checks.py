@@ -39,7 +39,7 @@ def _uuids(table: str) -> tuple[_Check, ...]:
             f"uuid::text <> lower(uuid::text) AND lower(uuid::text) ~ {_UUID}",
         ),
         _Check(
-            "uuid that is none; kept, found by search, but the API cannot name it",
+            "not a valid uuid; kept and found by search, but the API cannot address it",
             f"uuid::text <> '' AND lower(uuid::text) !~ {_UUID}",
         ),
         _Check("uuid of several rows; each needs its own", _shared(table, "uuid::text"), blocks=True),
@@ -84,7 +84,7 @@ _CHECKS: Mapping[str, tuple[_Check, ...]] = {
         _Check(
             "e-mail address of several contacts; kept, upserts take the oldest", _shared("contacts", "email", _LIVE)
         ),
-        _Check("e-mail address that is none; kept", f"email <> '' AND email !~ {_EMAIL}"),
+        _Check("not a valid e-mail address; kept", f"email <> '' AND email !~ {_EMAIL}"),
         _Check(
             "company that is not there; kept",
             "company_id <> '' AND NOT EXISTS (SELECT FROM companies c WHERE c.uuid::text = company_id::text)",
@@ -95,13 +95,13 @@ _CHECKS: Mapping[str, tuple[_Check, ...]] = {
     "filters": (
         _Check("no service or key; left behind", "service IS NULL OR key IS NULL"),
         _Check(
-            "key that is there already; the first row is taken, this one left behind",
+            "duplicate key; the first row is taken, this one is left behind",
             "EXISTS (SELECT FROM filters f WHERE f.service = filters.service AND f.key = filters.key AND f.id < filters.id)",
         ),
     ),
     "filters_data": (
         *_uuids("filters_data")[:1],
-        _Check("shows a uuid instead of a name; the sweep of filter values mends it", f"display_value ~ {_UUID}"),
+        _Check("shows a uuid instead of a name; the sweep of filter values corrects it", f"display_value ~ {_UUID}"),
         _Check("no value; kept, the sweep of filter values hides it", "coalesce(value, '') = ''"),
         _Check("uuid of several rows; each needs its own", _shared("filters_data", "uuid::text"), blocks=True),
         _too_long("uuid"),
@@ -109,12 +109,12 @@ _CHECKS: Mapping[str, tuple[_Check, ...]] = {
     "jobs": (
         *_uuids("jobs"),
         _Check(
-            "claimed or running; becomes failed and is not retried by itself",
+            "claimed or running; becomes failed and is not retried automatically",
             "status IN ('in_queue', 'processing', 'retry_in_queued', 'retrying')",
         ),
         _Check("failed with retries left; will be retried", "status = 'failed' AND retry_count > 0"),
         _Check(
-            "status that nobody knows; kept, never run",
+            "unknown status; kept, never run",
             "status NOT IN ('open', 'in_queue', 'processing', 'completed', 'failed', 'retry_in_queued', 'retrying')",
         ),
         _Check("negative retry_count; becomes 0", "retry_count < 0"),
