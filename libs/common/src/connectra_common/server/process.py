@@ -47,6 +47,11 @@ class Process:
     checks: Mapping[str, Check] = field(default_factory=dict)
     background: Sequence[Background] = ()
 
+    @property
+    def names(self) -> list[str]:
+        """Full names of the services."""
+        return [name for *_, name in self.services]
+
 
 def begin(app: AppSettings, tracing: TracingSettings, name: str) -> None:
     """What a process does first, before it makes any client: logs, traces, its name for whoever looks at it."""
@@ -62,27 +67,11 @@ async def run(process: Process, app: AppSettings, server: ServerSettings) -> Non
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
 
-    size = server.max_message_mib * 1024 * 1024
-    grpc_server = grpc.aio.server(
-        interceptors=[*telemetry.server_interceptors(), CallInterceptor(server.default_deadline_seconds)],
-        options=[
-            ("grpc.max_receive_message_length", size),
-            ("grpc.max_send_message_length", size),
-            ("grpc.so_reuseport", 0),  # a second process on the port is a mistake, not load sharing
-        ],
-    )
     servicer = health.aio.HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(servicer, grpc_server)
-    for implementation, add, _ in process.services:
-        add(implementation, grpc_server)
-    names = [name for *_, name in process.services]
-    # Of the whole suite, whichever process is asked: the gateway can ask only one.
-    listed = [*contracts.typed_services(), health.SERVICE_NAME, reflection.SERVICE_NAME]
-    reflection.enable_server_reflection(listed, grpc_server)
-    listen(grpc_server, server.listen, server)
-    probes = _probes(server, servicer)
+    grpc_server, probes = _grpc_server(process, server, servicer), _probes(server, servicer)
+    followed = ("", "readiness", *process.names)
     await servicer.set("liveness", health_pb2.HealthCheckResponse.SERVING)
-    for name in ("", "readiness", *names):
+    for name in followed:
         await servicer.set(name, health_pb2.HealthCheckResponse.NOT_SERVING)
     await asyncio.gather(grpc_server.start(), probes.start())
     if server.metrics_listen:
@@ -91,10 +80,10 @@ async def run(process: Process, app: AppSettings, server: ServerSettings) -> Non
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
-    log.info("listening", address=server.listen, services=names)
+    log.info("listening", address=server.listen, services=process.names)
 
     watchers = [
-        asyncio.create_task(_follow(process.checks, servicer, ("", "readiness", *names))),
+        asyncio.create_task(_follow(process.checks, servicer, followed)),
         asyncio.create_task(_log_memory(app.memory_log_interval_seconds)),
     ]
     loops = [asyncio.create_task(start(stopping)) for start in process.background]
@@ -106,13 +95,34 @@ async def run(process: Process, app: AppSettings, server: ServerSettings) -> Non
     for task in watchers:
         task.cancel()
     await servicer.enter_graceful_shutdown()
-    lame_duck = server.lame_duck_seconds if names else 0
+    lame_duck = server.lame_duck_seconds if process.names else 0
     await asyncio.gather(_stop(grpc_server, lame_duck, server.drain_seconds), _finish(loops, server.drain_seconds))
     await probes.stop(None)
     log.info("stopped")
     for task in loops:
         if task.done() and not task.cancelled() and (error := task.exception()):
             raise error  # a loop must not end on its own: the exit code says so
+
+
+def _grpc_server(process: Process, server: ServerSettings, servicer: health.aio.HealthServicer) -> grpc.aio.Server:
+    """What answers calls: the process's services, health and reflection."""
+    size = server.max_message_mib * 1024 * 1024
+    grpc_server = grpc.aio.server(
+        interceptors=[*telemetry.server_interceptors(), CallInterceptor(server.default_deadline_seconds)],
+        options=[
+            ("grpc.max_receive_message_length", size),
+            ("grpc.max_send_message_length", size),
+            ("grpc.so_reuseport", 0),  # a second process on the port is a mistake, not load sharing
+        ],
+    )
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, grpc_server)
+    for implementation, add, _ in process.services:
+        add(implementation, grpc_server)
+    # Of the whole suite, whichever process is asked: the gateway can ask only one.
+    listed = [*contracts.typed_services(), health.SERVICE_NAME, reflection.SERVICE_NAME]
+    reflection.enable_server_reflection(listed, grpc_server)
+    listen(grpc_server, server.listen, server)
+    return grpc_server
 
 
 async def _stop(grpc_server: grpc.aio.Server, lame_duck_seconds: float, drain_seconds: float) -> None:
