@@ -56,7 +56,7 @@ IMAGES := services/query services/write services/jobs gateway
 COMPILE := .venv/bin/uv pip compile --universal --python-version 3.11 --quiet --generate-hashes --no-header --no-annotate \
   $(OURS:%=--no-emit-package connectra-%)
 
-lock: setup ## Write every requirements.txt anew from the pyproject.toml files
+lock: setup ## Rewrite every requirements.txt from the pyproject.toml files
 	@$(COMPILE) pyproject.toml --group dev --group build --output-file requirements.txt
 	@$(COMPILE) --constraints requirements.txt --group build --output-file deploy/images/requirements.txt
 	@set -e; for part in $(IMAGES); do \

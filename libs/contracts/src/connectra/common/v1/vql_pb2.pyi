@@ -109,7 +109,7 @@ class Vql(_message.Message):
 
     @_builtins.property
     def cursor(self) -> _containers.RepeatedCompositeFieldContainer[_struct_pb2.Value]:
-        """`cursor` of the last row seen: the page goes on behind it. Goes with the same order_by, not with page."""
+        """`cursor` of the last row seen: the page continues after it. Needs the same order_by, and cannot be combined with page."""
 
     @_builtins.property
     def select_columns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:

@@ -240,7 +240,7 @@ class ListJobsRequest(_message.Message):
     limit: _builtins.int
     """0 to 100; 0 means 25."""
     cursor: _builtins.str
-    """Goes on behind a page: its `next_cursor`. Jobs made meanwhile do not move the pages."""
+    """Continues after a page: its `next_cursor`. Jobs created in the meantime do not shift the pages."""
     page: _builtins.int
     """From 1; 0 means 1. Not together with `cursor`."""
     @_builtins.property

@@ -385,11 +385,11 @@ class VerifyRequest(_message.Message):
     """company or contact."""
     repair: _builtins.bool
     after_uuid: _builtins.str
-    """Go on behind this uuid."""
+    """Continue after this uuid."""
     records_per_second: _builtins.int
-    """At most so many records a second; 0 is no limit."""
+    """Records a second at most; 0 is no limit."""
     max_seconds: _builtins.int
-    """End after so long, wherever it is then; 0 is at the end."""
+    """Stop after this time, wherever it is then; 0 is at the end."""
     def __init__(
         self,
         *,

@@ -120,7 +120,7 @@ class WriteServiceServicer:
 
     def CreateCompany(self, request, context):
         """Stores a new company. ALREADY_EXISTS (CONFLICT, with the existing uuid in the metadata) when its uuid is taken. One that was deleted
-        begins anew: fields that are not given are empty.
+        starts afresh: fields that are not given are empty.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -157,7 +157,7 @@ class WriteServiceServicer:
 
     def CreateContact(self, request, context):
         """Stores a new contact. ALREADY_EXISTS (CONFLICT, with the existing uuid in the metadata) when its uuid is taken. One that was deleted
-        begins anew: fields that are not given are empty.
+        starts afresh: fields that are not given are empty.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -25,7 +25,7 @@ class WriteServiceStub:
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateCompany: _aio.UnaryUnaryMultiCallable[_write_service_pb2.CreateCompanyRequest, _write_service_pb2.CreateCompanyResponse]
     """Stores a new company. ALREADY_EXISTS (CONFLICT, with the existing uuid in the metadata) when its uuid is taken. One that was deleted
-    begins anew: fields that are not given are empty.
+    starts afresh: fields that are not given are empty.
     """
     UpdateCompany: _aio.UnaryUnaryMultiCallable[_write_service_pb2.UpdateCompanyRequest, _write_service_pb2.UpdateCompanyResponse]
     """Changes the fields named by the mask, without one those that are set. NOT_FOUND, or ABORTED (CONFLICT) when row_version is given and is
@@ -39,7 +39,7 @@ class WriteServiceStub:
     """Up to 2,000 upserts in one transaction, as if one by one. Good records are stored even when others fail; the answer says which failed and why."""
     CreateContact: _aio.UnaryUnaryMultiCallable[_write_service_pb2.CreateContactRequest, _write_service_pb2.CreateContactResponse]
     """Stores a new contact. ALREADY_EXISTS (CONFLICT, with the existing uuid in the metadata) when its uuid is taken. One that was deleted
-    begins anew: fields that are not given are empty.
+    starts afresh: fields that are not given are empty.
     """
     UpdateContact: _aio.UnaryUnaryMultiCallable[_write_service_pb2.UpdateContactRequest, _write_service_pb2.UpdateContactResponse]
     """Changes the fields named by the mask, without one those that are set. NOT_FOUND, or ABORTED (CONFLICT) when row_version is given and is
@@ -77,7 +77,7 @@ class WriteServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_write_service_pb2.CreateCompanyRequest, _abc.Awaitable[_write_service_pb2.CreateCompanyResponse]],
     ) -> _abc.Awaitable[_write_service_pb2.CreateCompanyResponse]:
         """Stores a new company. ALREADY_EXISTS (CONFLICT, with the existing uuid in the metadata) when its uuid is taken. One that was deleted
-        begins anew: fields that are not given are empty.
+        starts afresh: fields that are not given are empty.
         """
 
     @_abc_1.abstractmethod
@@ -121,7 +121,7 @@ class WriteServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_write_service_pb2.CreateContactRequest, _abc.Awaitable[_write_service_pb2.CreateContactResponse]],
     ) -> _abc.Awaitable[_write_service_pb2.CreateContactResponse]:
         """Stores a new contact. ALREADY_EXISTS (CONFLICT, with the existing uuid in the metadata) when its uuid is taken. One that was deleted
-        begins anew: fields that are not given are empty.
+        starts afresh: fields that are not given are empty.
         """
 
     @_abc_1.abstractmethod

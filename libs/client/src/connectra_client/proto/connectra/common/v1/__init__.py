@@ -747,7 +747,7 @@ class Vql(betterproto2.Message):
 
     cursor: "list[___google__protobuf__.Value]" = betterproto2.field(6, betterproto2.TYPE_MESSAGE, repeated=True)
     """
-    `cursor` of the last row seen: the page goes on behind it. Goes with the same order_by, not with page.
+    `cursor` of the last row seen: the page continues after it. Needs the same order_by, and cannot be combined with page.
     """
 
     select_columns: "list[str]" = betterproto2.field(7, betterproto2.TYPE_STRING, repeated=True)

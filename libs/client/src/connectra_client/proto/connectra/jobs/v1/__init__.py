@@ -387,7 +387,7 @@ class ListJobsRequest(betterproto2.Message):
 
     cursor: "str" = betterproto2.field(6, betterproto2.TYPE_STRING)
     """
-    Goes on behind a page: its `next_cursor`. Jobs made meanwhile do not move the pages.
+    Continues after a page: its `next_cursor`. Jobs created in the meantime do not shift the pages.
     """
 
     page: "int" = betterproto2.field(7, betterproto2.TYPE_INT32)

@@ -854,17 +854,17 @@ class VerifyRequest(betterproto2.Message):
 
     after_uuid: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
     """
-    Go on behind this uuid.
+    Continue after this uuid.
     """
 
     records_per_second: "int" = betterproto2.field(4, betterproto2.TYPE_INT32)
     """
-    At most so many records a second; 0 is no limit.
+    Records a second at most; 0 is no limit.
     """
 
     max_seconds: "int" = betterproto2.field(5, betterproto2.TYPE_INT32)
     """
-    End after so long, wherever it is then; 0 is at the end.
+    Stop after this time, wherever it is then; 0 is at the end.
     """
 
 
@@ -1343,7 +1343,7 @@ class WriteServiceStub(betterproto2_grpclib.ServiceStub):
     ) -> "CreateCompanyResponse":
         """
         Stores a new company. ALREADY_EXISTS (CONFLICT, with the existing uuid in the metadata) when its uuid is taken. One that was deleted
-        begins anew: fields that are not given are empty.
+        starts afresh: fields that are not given are empty.
         """
 
         return await self._unary_unary(
@@ -1450,7 +1450,7 @@ class WriteServiceStub(betterproto2_grpclib.ServiceStub):
     ) -> "CreateContactResponse":
         """
         Stores a new contact. ALREADY_EXISTS (CONFLICT, with the existing uuid in the metadata) when its uuid is taken. One that was deleted
-        begins anew: fields that are not given are empty.
+        starts afresh: fields that are not given are empty.
         """
 
         return await self._unary_unary(
