@@ -2,10 +2,8 @@
 
 import asyncio
 import json
-import time
 from asyncio.subprocess import DEVNULL
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
@@ -13,13 +11,13 @@ import pytest
 from connectra_common.db import migrate
 from connectra_common.errors import Conflict
 from connectra_common.records.fields import COMPANY, CONTACT
-from connectra_local.config import scripts_folder
 from connectra_ops.migrate import adopt
 from connectra_ops.migrate.adopt import SCHEMA, SHAPE, State
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-# The tables as the predecessor made them, with 3,000 odd rows.
-PREDECESSOR = (Path(__file__).parent / "predecessor.sql").read_text()
+from tests.support.postgres import PREDECESSOR, plain_engine
+from tests.support.stack import Stack, connectra, program
+from tests.support.wait import until
 
 
 @pytest.fixture
@@ -34,10 +32,7 @@ async def old(empty_database: str) -> AsyncIterator[asyncpg.Connection]:
 @pytest.fixture
 async def engine(empty_database: str) -> AsyncIterator[AsyncEngine]:
     """An engine on the database as it is."""
-    made = create_async_engine(
-        empty_database.replace("postgresql://", "postgresql+asyncpg://"),
-        connect_args={"server_settings": {"TimeZone": "UTC"}},
-    )
+    made = plain_engine(empty_database, connect_args={"server_settings": {"TimeZone": "UTC"}})
     yield made
     await made.dispose()
 
@@ -46,7 +41,7 @@ async def contents(connection: asyncpg.Connection, schema: str = "public") -> di
     """Every documented column of every row, by table and id."""
     found = {}
     for table, columns in SHAPE.items():
-        # As JSON: Python knows no year 15000.
+        # As JSON, since Python's datetime ends at year 9999.
         rows = f"SELECT id, to_json(t)::text FROM (SELECT {', '.join(columns)} FROM {schema}.{table}) t"
         found[table] = {row[0]: json.loads(row[1]) for row in await connection.fetch(rows)}
     return found
@@ -181,17 +176,13 @@ async def test_rows_that_no_index_takes_are_named_before_anything_is_done(
 
 
 async def test_killed_in_the_middle_it_left_nothing_and_the_next_try_does_it_all(
-    stack: Any, old: asyncpg.Connection, empty_database: str, run_connectra: Callable[..., Any]
+    stack: Stack, old: asyncpg.Connection, empty_database: str
 ) -> None:
-    environment = {
-        **stack.environment,
-        "PG_DB_CONNECTION": empty_database,
-        "ELASTICSEARCH_CONNECTION": stack.elasticsearch,
-    }
+    environment = {**stack.environment, **stack.stores(), "PG_DB_CONNECTION": empty_database}
     before = await contents(old)
-    refused = run_connectra(environment, "migrate")
+    refused = connectra(environment, "migrate")
     assert (refused.returncode, "migrate --adopt" in refused.stderr) == (1, True)
-    # Whoever looks up a contact keeps it waiting: the command has taken the companies over by then.
+    # The command is held where it inserts contacts: by then it has taken the companies over.
     await old.execute(
         "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_advisory_lock(42); RETURN NULL; END'"
     )
@@ -203,23 +194,27 @@ async def test_killed_in_the_middle_it_left_nothing_and_the_next_try_does_it_all
            CREATE EVENT TRIGGER slow ON ddl_command_end WHEN TAG IN ('CREATE INDEX') EXECUTE FUNCTION slow();
            SELECT pg_advisory_lock(42)"""
     )
-    command = [str(scripts_folder() / "connectra"), "migrate", "--adopt"]
+    command = [program("connectra"), "migrate", "--adopt"]
     process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=DEVNULL, stderr=DEVNULL)
-    waiting = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objid = 42 AND NOT granted"
-    deadline = time.monotonic() + 60
-    while not (pid := await old.fetchval(waiting)):  # the fetch itself lets the process go on
+
+    async def waiting() -> int | None:
         assert process.returncode is None
-        assert time.monotonic() < deadline
+        waiter: int | None = await old.fetchval(
+            "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objid = 42 AND NOT granted"
+        )
+        return waiter
+
+    pid = await until(waiting)
     process.kill()
     await process.wait()
     await old.execute("SELECT pg_terminate_backend($1)", pid)
     await old.execute("DROP EVENT TRIGGER slow; SELECT pg_advisory_unlock(42)")
     assert await contents(old) == before
     assert await old.fetchval("SELECT to_regnamespace($1) IS NULL", SCHEMA)
-    done = run_connectra(environment, "migrate", "--adopt")
+    done = connectra(environment, "migrate", "--adopt")
     assert done.returncode == 0, done.stderr
     assert {"companies            1,001 rows", "contacts             2,000 rows"} <= set(done.stdout.splitlines())
     assert "40 claimed or running" in done.stdout
     assert await contents(old, SCHEMA) == before
-    assert "taken over already" in run_connectra(environment, "migrate", "--adopt").stdout
-    assert run_connectra(environment, "migrate").returncode == 0
+    assert "taken over already" in connectra(environment, "migrate", "--adopt").stdout
+    assert connectra(environment, "migrate").returncode == 0

@@ -1,0 +1,21 @@
+"""The dashboard and the alert rules as they are shipped."""
+
+import json
+from typing import Any
+
+import yaml
+
+from tests.support.paths import ROOT
+
+FOLDER = ROOT / "deploy/observability"
+DASHBOARD: dict[str, Any] = json.loads((FOLDER / "dashboard.json").read_text())
+PANELS: list[dict[str, Any]] = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
+RULES: list[dict[str, Any]] = [
+    rule for group in yaml.safe_load((FOLDER / "rules.yml").read_text())["groups"] for rule in group["rules"]
+]
+
+
+def expressions() -> list[str]:
+    """Every PromQL expression of both."""
+    asked = [target["expr"].replace("$__rate_interval", "1m") for panel in PANELS for target in panel["targets"]]
+    return [*asked, *(rule["expr"] for rule in RULES)]

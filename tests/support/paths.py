@@ -1,0 +1,5 @@
+"""Where the files of the project lie."""
+
+from connectra_local.home import project_root
+
+ROOT = project_root()
