@@ -1,4 +1,4 @@
-"""Settings: documented names, one line a problem, no secret printed."""
+"""Settings: documented names, one line per problem, no secret printed."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,8 @@ from connectra_common.settings import (
 )
 from connectra_gateway.settings import GatewaySettings
 from connectra_jobs.settings import JobsSettings
+
+from tests.support.environment import cleared
 
 REQUIRED = {
     "PG_DB_USERNAME": "app",
@@ -43,13 +45,8 @@ class Secured:
 
 
 @pytest.fixture(autouse=True)
-def empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
-    import os
-
-    for name in os.environ:
-        if name.startswith(("PG_", "S3_", "ELASTICSEARCH_", "API_KEY", "JOB_", "LOG_", "GRPC_")):
-            monkeypatch.delenv(name)
-    monkeypatch.chdir(str(tmp_path))
+def empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    cleared(monkeypatch, tmp_path)
 
 
 def set_all(monkeypatch: pytest.MonkeyPatch, **values: str) -> None:
@@ -80,7 +77,7 @@ def test_secrets_are_never_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "s:e/c@ret" not in printed
 
 
-def test_the_database_url_is_put_together_and_escaped_or_taken_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_database_url_is_put_together_and_escaped_or_taken_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     set_all(monkeypatch, PG_DB_HOST="db", PG_DB_CONNECTION="pgsql")
     assert load(PostgresSettings).dsn() == "postgresql://app:s%3Ae%2Fc%40ret@db:5432/connectra"
     monkeypatch.setenv("PG_DB_CONNECTION", "postgres://u:p@h/d")
@@ -93,9 +90,7 @@ def test_the_upload_prefix_is_taken_in_both_spellings(monkeypatch: pytest.Monkey
     assert load(S3Settings).key("f.csv") == "connectra/f.csv"
 
 
-def test_the_environment_wins_over_the_env_file(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
-    from pathlib import Path
-
+def test_the_environment_wins_over_the_env_file(monkeypatch: pytest.MonkeyPatch) -> None:
     Path(".env").write_text("ELASTICSEARCH_HOST=from-file\nELASTICSEARCH_PORT=1234\n")
     monkeypatch.setenv("ELASTICSEARCH_HOST", "from-environment")
     assert load(ElasticsearchSettings).url == "http://from-environment:1234"

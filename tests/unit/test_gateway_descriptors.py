@@ -26,7 +26,7 @@ def test_descriptor_set_is_complete_and_in_order() -> None:
     files = descriptor_pb2.FileDescriptorSet.FromString(descriptors.descriptor_set())
     pool = descriptor_pool.DescriptorPool()
     for file in files.file:
-        pool.Add(file)  # fails when an import was not added before
+        pool.Add(file)  # fails if an import has not been added before
 
     for name in SERVICES:
         pool.FindServiceByName(name)

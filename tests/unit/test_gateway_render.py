@@ -156,7 +156,7 @@ def test_rendering_again_replaces_the_files(tmp_path: Path) -> None:
     before = render.Files(tmp_path).api_keys.stat().st_ino
     files = render.render(tmp_path, gateway(api_key="another-key"), peers(), OFF)
 
-    # Envoy sees moves only, so it must be another file.
+    # Envoy watches for moves only, so it must be a different file.
     assert files.api_keys.stat().st_ino != before
     assert "another-key" in files.api_keys.read_text()
     assert sorted(path.name for path in files.keys_dir.iterdir()) == [
@@ -188,7 +188,7 @@ def test_debug_logging_does_not_reach_envoy(tmp_path: Path) -> None:
     files = render.Files(tmp_path)
     command = render.command("envoy", files, gateway(), AppSettings(_env_file=None, log_level="DEBUG"))
 
-    # At debug Envoy logs request headers, keys included.
+    # At debug level Envoy logs request headers, keys included.
     assert command[command.index("--log-level") + 1] == "info"
 
 

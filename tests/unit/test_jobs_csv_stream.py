@@ -9,7 +9,7 @@ from connectra_jobs.worker.csv_stream import Batch, Cutter, UnreadableFile, chec
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-# Pieces that meet every state of the reader: quotes opening, doubled, stray, closed late; all line ends; other scripts.
+# Pieces that reach every state of the reader: quotes opening, doubled, stray, closed late; all line ends; other scripts.
 pieces = st.sampled_from(
     ['"', '""', ",", ";", "\n", "\r", "\r\n", "a", "b c", "ü", "x" * 50, " ", "\x0b", "\u2028", "'", "\\"]
 )
@@ -30,7 +30,7 @@ def closed(text: str, delimiter: str) -> bool:
 
 def cut(data: bytes, sizes: list[int], delimiter: str = ",", rows: int = 3, max_bytes: int = 1 << 20) -> list[Batch]:
     cutter = Cutter(delimiter, 100, 2, rows, max_bytes)
-    batches = []
+    batches: list[Batch] = []
     position = 0
     for size in sizes:
         batches += cutter.feed(data[position : position + size])

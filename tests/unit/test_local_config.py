@@ -1,4 +1,4 @@
-"""Configuration of the local stack: what wins, and what counts as a server of one's own."""
+"""Configuration of the local stack: precedence, and what counts as an external server."""
 
 from pathlib import Path
 

@@ -11,7 +11,7 @@ from connectra_local.ports import DEFAULT_PORTS
 
 @pytest.fixture
 def config(tmp_path: Path) -> Config:
-    # Servers of one's own: nothing of this machine is looked for.
+    # External servers, so that nothing is looked up on this machine.
     env = {"PG_DB_HOST": "db", "ELASTICSEARCH_HOST": "es", "S3_ENDPOINT": "s3:9000"}
     return Config(Home(tmp_path, tmp_path / "downloads"), env, dict(DEFAULT_PORTS))
 

@@ -7,9 +7,9 @@ from types import ModuleType
 
 import pytest
 from connectra_local import elasticsearch
-from connectra_local.home import Home, project_root
+from connectra_local.home import Home
 
-ROOT = project_root()
+from tests.support.paths import ROOT
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What the supervisor writes down, and how a process is recognised again."""
+"""What the supervisor records, and how a process is recognised again."""
 
 import os
 import signal

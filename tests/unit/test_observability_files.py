@@ -1,6 +1,5 @@
 """The dashboard and the alert rules as files: sound, and every alert leads to a page that is there."""
 
-import json
 import re
 import shutil
 import subprocess
@@ -9,25 +8,13 @@ from typing import Any
 
 import promql_parser
 import pytest
-import yaml
 
-ROOT = Path(__file__).parents[2]
-FOLDER = ROOT / "deploy/observability"
-DASHBOARD = json.loads((FOLDER / "dashboard.json").read_text())
-PANELS: list[dict[str, Any]] = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
-RULES: list[dict[str, Any]] = [
-    rule for group in yaml.safe_load((FOLDER / "rules.yml").read_text())["groups"] for rule in group["rules"]
-]
-
-
-def expressions() -> list[str]:
-    """Every PromQL expression that is shipped."""
-    asked = [target["expr"].replace("$__rate_interval", "1m") for panel in PANELS for target in panel["targets"]]
-    return [*asked, *(rule["expr"] for rule in RULES)]
+from tests.support.observability import DASHBOARD, FOLDER, PANELS, RULES, expressions
+from tests.support.paths import ROOT
 
 
 def anchors(page: Path) -> set[str]:
-    """The anchors that its headings have."""
+    """The anchors of its headings."""
     headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 

@@ -13,6 +13,8 @@ from connectra_common.vql.proto import to_json, to_proto
 from connectra_query import elastic
 from connectra_query.service import compile_request
 
+from tests.support.queries import text_clause, text_query
+
 
 def compiled(document: dict[str, Any], entity: Entity = CONTACT) -> Query:
     return compile_request(entity, read(Vql, document).model)
@@ -29,9 +31,7 @@ def refusals(document: dict[str, Any], entity: Entity = CONTACT) -> list[str]:
 
 
 def text(value: str, field: str = "title", kind: str = "exact", **more: object) -> dict[str, Any]:
-    return {
-        "where": {"text_matches": {"must": [{"text_value": value, "filter_key": field, "search_type": kind, **more}]}}
-    }
+    return text_query(text_clause(value, field, kind, **more))
 
 
 def test_no_condition_is_everything() -> None:
@@ -81,12 +81,8 @@ def test_each_construct_has_its_elasticsearch_clause(document: dict[str, Any], c
 
 
 def test_conditions_on_one_field_are_joined_by_or_and_fields_by_and() -> None:
-    match = [
-        {"text_value": "a", "filter_key": "title", "search_type": "exact"},
-        {"text_value": "b", "filter_key": "title", "search_type": "exact"},
-        {"text_value": "c", "filter_key": "first_name", "search_type": "exact"},
-    ]
-    clauses = conditions({"where": {"text_matches": {"must": match}}})["bool"]["filter"]
+    asked = text_query(text_clause("a", "title"), text_clause("b", "title"), text_clause("c", "first_name"))
+    clauses = conditions(asked)["bool"]["filter"]
     assert [len(clause.get("bool", {}).get("should", [1])) for clause in clauses] == [2, 1]
 
 
@@ -255,5 +251,5 @@ def test_the_typed_spelling_asks_the_same(document: dict[str, Any]) -> None:
 
 
 def unordered(query: Query) -> Query:
-    """The query with its conditions in an order of their own: protobuf maps have none."""
+    """The query with its conditions sorted, since protobuf maps have no order."""
     return replace(query, root=And(tuple(sorted(query.root.nodes, key=repr))))

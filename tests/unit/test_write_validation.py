@@ -153,7 +153,14 @@ def test_the_domain_of_a_company_is_that_of_its_website_unless_given(
 
 
 def test_what_is_given_empty_is_none_and_what_is_not_given_is_not_there() -> None:
-    given = {"city": None, "state": "", "country": " ", "keywords": [], "employees_count": None, "total_funding": 0}
+    given: dict[str, Any] = {
+        "city": None,
+        "state": "",
+        "country": " ",
+        "keywords": [],
+        "employees_count": None,
+        "total_funding": 0,
+    }
     expected = {
         "city": None,
         "state": None,
