@@ -1,38 +1,57 @@
-"""`python -m tests.bench [PART ...]`: measures a stack of its own, prints a table a part and writes JSON.
+"""`python -m tests.bench [PART ...]`: measures a stack of its own, prints one table per part and writes JSON.
 
-A part is a module here with `async def run(target, options) -> list[dict]`, one dict a line of the table.
+A part is an entry of PARTS: given the stack and the options, it returns one dict for each line of the table.
 """
 
 import argparse
 import asyncio
-import importlib
 import json
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from connectra_local.home import Home
 from rich.console import Console
 from rich.table import Table
 
-from .options import Options, Target
+from tests.bench import filters, gateway, index, jobs, search, write
+from tests.bench.options import Options
+from tests.support.stack import Stack, connectra, folder, up
 
-PARTS = [p.stem for p in sorted(Path(__file__).parent.glob("*.py")) if "async def run(target: Target" in p.read_text()]
+Line = dict[str, Any]
+Part = Callable[[Stack, Options], Awaitable[list[Line]]]
+
+PARTS: dict[str, Part] = {
+    "filters": filters.run,
+    "gateway": gateway.run,
+    "index": index.run,
+    "jobs": jobs.run,
+    "search": search.run,
+    "write": write.run,
+}
+
+
+def part(name: str) -> str:
+    """The name of a part, as given at the command line."""
+    if name not in PARTS:
+        raise argparse.ArgumentTypeError(f"no part is called {name}; there are {', '.join(PARTS)}")
+    return name
 
 
 def main() -> None:
     """Entry point."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="default: all")
+    parser.add_argument("parts", nargs="*", type=part, metavar="PART", help=f"{', '.join(PARTS)}; all by default")
     parser.add_argument("--rows", type=int, default=100_000, help="generated contacts (default 100000)")
     parser.add_argument("--requests", type=int, default=200, help="requests of each kind (default 200)")
     parser.add_argument("--seconds", type=float, default=10, help="for each kind of write (default 10)")
     parser.add_argument(
-        "--wide", type=int, default=0, help="bytes more a row of the jobs part: --rows 1000000 --wide 1500 is 2 GB"
+        "--wide",
+        type=int,
+        default=0,
+        help="extra bytes in each row of the jobs part: --rows 1000000 --wide 1500 is 2 GB",
     )
     parser.add_argument("--home", type=Path, help="a stack that is running already, by its folder; it is left running")
     parser.add_argument("--output", type=Path, default=Path("bench.json"))
@@ -40,32 +59,25 @@ def main() -> None:
     home = arguments.home or Path(tempfile.mkdtemp(prefix="connectra-bench-"))
     environment = {
         **os.environ,
-        "CONNECTRA_HOME": str(home),
-        "CONNECTRA_DOWNLOADS": str(Home.find().downloads),
-        "CONNECTRA_ENV_FILE": "",
-        "CONNECTRA_FREE_PORTS": "1",
+        **folder(home),
         "MAX_REQUESTS_PER_MINUTE": "1000000",  # the limiter is not what is measured
         "PARALLEL_JOBS": "4",
     }
-    command = str(Path(sys.executable).parent / "connectra")
-    if not arguments.home:
-        subprocess.run([command, "up", "--detach"], env=environment, check=True)
     try:
-        status = json.loads(subprocess.run([command, "status", "--json"], env=environment, capture_output=True).stdout)
-        target = Target(**status, environment=environment)
+        target = Stack.described(environment) if arguments.home else up(environment)
         options = Options(arguments.rows, arguments.requests, arguments.seconds, arguments.wide)
-        results = {part: asyncio.run(measure(part, target, options)) for part in arguments.parts or PARTS}
+        results = {name: asyncio.run(measure(name, target, options)) for name in arguments.parts or PARTS}
         arguments.output.write_text(json.dumps({"rows": options.rows, "results": results}, indent=2) + "\n")
     finally:
         if not arguments.home:
-            subprocess.run([command, "down"], env=environment, check=False)
+            connectra(environment, "down")
             shutil.rmtree(home, ignore_errors=True)
 
 
-async def measure(part: str, target: Target, options: Options) -> list[dict[str, Any]]:
+async def measure(name: str, target: Stack, options: Options) -> list[Line]:
     """Runs a part and shows what it found."""
-    found: list[dict[str, Any]] = await importlib.import_module(f"{__package__}.{part}").run(target, options)
-    table = Table(*(found[0] if found else ()), title=part)
+    found = await PARTS[name](target, options)
+    table = Table(*(found[0] if found else ()), title=name)
     for row in found:
         table.add_row(*(str(value) for value in row.values()))
     Console(width=160).print(table)

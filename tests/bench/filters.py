@@ -1,4 +1,4 @@
-"""Pages of filter values through the gateway: every filter, first pages and deep ones, searches that find much, one value, nothing.
+"""Pages of filter values through the gateway: every filter, first pages and deep ones, searches that match many values, one, or none.
 
 Made for many contacts (`--rows 1000000`), where each kind of page shall take less than 100 ms at p95.
 """
@@ -10,16 +10,16 @@ from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
-import httpx
-
-from .options import Options, Target
+from tests.bench.options import Options, load
+from tests.support.http import client
+from tests.support.stack import Stack
 
 GOAL_MS = 100
 Json = dict[str, Any]
 
 
 def kinds(rng: random.Random, values: list[str]) -> dict[str, Callable[[], Json]]:
-    """By name: a function that makes another request of that kind each time, so that no answer is remembered."""
+    """By name: a function that makes a different request of that kind each time, so that no answer is cached."""
 
     def piece() -> str:
         value = rng.choice(values)
@@ -35,12 +35,11 @@ def kinds(rng: random.Random, values: list[str]) -> dict[str, Callable[[], Json]
     }
 
 
-async def run(target: Target, options: Options) -> list[Json]:
-    """One line a filter: p95 of each kind in milliseconds."""
-    await target.load(options.rows)
+async def run(target: Stack, options: Options) -> list[Json]:
+    """One line per filter: p95 of each kind in milliseconds."""
+    await load(target, options.rows)
     rng, found = random.Random(7), []
-    headers = {"x-api-key": target.api_key}
-    async with httpx.AsyncClient(base_url=target.gateway, headers=headers, timeout=60, trust_env=False) as api:
+    async with client(target.gateway, target.api_key, timeout=60) as api:
 
         async def ask(service: str, body: Json) -> tuple[list[Json], float]:
             began = time.perf_counter()

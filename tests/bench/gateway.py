@@ -6,10 +6,8 @@
 import asyncio
 import json
 import statistics
-import sys
 import time
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -21,7 +19,8 @@ from connectra_common.requests import read
 from connectra_common.vql.model import Vql
 from connectra_common.vql.proto import to_proto
 
-from .options import Options, Target
+from tests.bench.options import Options, load
+from tests.support.stack import Stack
 
 Json = dict[str, Any]
 Call = Callable[[], Awaitable[object]]
@@ -30,14 +29,11 @@ GOAL_MS = 1.0
 PARTS = {"gateway": "envoy", "query": "query", "postgres": "postgres", "elasticsearch": "elasticsearch"}
 
 
-async def run(target: Target, options: Options) -> list[Json]:
-    """One row for what Envoy adds, one a kind of REST call."""
-    await target.load(options.rows)
-    command = [str(Path(sys.executable).parent / "connectra"), "status", "--json"]
-    process = await asyncio.create_subprocess_exec(*command, env=target.environment, stdout=asyncio.subprocess.PIPE)
-    status = json.loads((await process.communicate())[0])
-    processes = {PARTS[p["name"]]: psutil.Process(p["pid"]) for p in status["parts"] if p["name"] in PARTS}
-    found = [await added(target, status["grpc"]["query"], options.requests)]
+async def run(target: Stack, options: Options) -> list[Json]:
+    """One line for what Envoy adds, one per kind of REST call."""
+    await load(target, options.rows)
+    processes = {PARTS[name]: psutil.Process(part["pid"]) for name, part in target.parts().items() if name in PARTS}
+    found = [await added(target, target.grpc["query"], options.requests)]
     connector = aiohttp.TCPConnector(limit=CONNECTIONS)
     headers = {"x-api-key": target.api_key}
     async with aiohttp.ClientSession(target.gateway, headers=headers, connector=connector) as session:
@@ -60,7 +56,7 @@ async def run(target: Target, options: Options) -> list[Json]:
     return found
 
 
-async def added(target: Target, query: str, requests: int) -> Json:
+async def added(target: Stack, query: str, requests: int) -> Json:
     """A page of 25 by the typed door, in turn through Envoy and directly."""
     request = ListContactsRequest(query=to_proto(read(Vql, {"limit": 25}).model))
     metadata = (("x-api-key", target.api_key),)
@@ -80,7 +76,7 @@ async def added(target: Target, query: str, requests: int) -> Json:
 
 
 async def many(name: str, call: Call, requests: int, processes: dict[str, psutil.Process]) -> Json:
-    """So many calls at sixteen connections."""
+    """`requests` calls at sixteen connections."""
     for _ in range(CONNECTIONS):
         await call()
     taken: list[float] = []

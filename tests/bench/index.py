@@ -1,4 +1,4 @@
-"""The indexer against a raw bulk of the same documents, made beforehand and sent by as many senders, to an index that has them already."""
+"""The indexer against a raw bulk of the same documents: prepared beforehand, sent by as many senders to an index that has them already."""
 
 import asyncio
 import statistics
@@ -15,22 +15,24 @@ from connectra_write.indexer.bulk import Document
 from connectra_write.indexer.indexer import Tuning
 from elasticsearch import AsyncElasticsearch
 
-from .options import Options, Target
+from tests.bench.options import Options, load
+from tests.support.postgres import drained
+from tests.support.stack import Stack
 
 ROUNDS = 3
 GOAL = 0.70
 ALIAS = "bench_index"
 
 
-async def run(target: Target, options: Options) -> list[dict[str, Any]]:
-    """One line each: documents a second, and the share of the raw bulk."""
+async def run(target: Stack, options: Options) -> list[dict[str, Any]]:
+    """One line each: documents per second, and the share of the raw bulk."""
     connection = await asyncpg.connect(target.postgres)
     settings = ElasticsearchSettings(connection=target.elasticsearch)
     search = create_client(settings).options(request_timeout=60)
     name = await indices.create(search, settings, CONTACT)
     await search.indices.put_alias(index=name, name=ALIAS)
     try:
-        await target.load(options.rows)
+        await load(target, options.rows)
         rows = await connection.fetch(documents.slice_of(CONTACT), "", 10_000_000)
         actions = [Document(*row).action(ALIAS) for row in rows]
         await _send(search, actions)
@@ -50,7 +52,7 @@ async def run(target: Target, options: Options) -> list[dict[str, Any]]:
 
 
 async def _send(search: AsyncElasticsearch, actions: list[str]) -> float:
-    """Seconds that as many senders as an indexer has lanes take."""
+    """Seconds taken by as many senders as an indexer has lanes."""
     size = Tuning().batch
     parts = iter([actions[start : start + size] for start in range(0, len(actions), size)])
 
@@ -71,10 +73,5 @@ async def _index(connection: asyncpg.Connection) -> float:
     )
     await connection.execute("NOTIFY outbox")
     began = time.perf_counter()
-    await _drain(connection)
+    await drained(connection, seconds=3_600, pause=0.02)
     return time.perf_counter() - began
-
-
-async def _drain(connection: asyncpg.Connection) -> None:
-    while await connection.fetchval("SELECT EXISTS (SELECT FROM outbox)"):  # noqa: ASYNC110 - another process empties it
-        await asyncio.sleep(0.02)

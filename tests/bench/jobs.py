@@ -1,7 +1,7 @@
 """Imports and exports through jobs against the same work by hand, in the same run.
 
 By hand, an import is: the object's stream into a COPY stage, merges of the stage, raw bulk requests, overlapped; an export is COPY TO
-STDOUT into a multipart upload. Both leave out what makes a job safe: ledger, leases, cleaning, ids, outbox.
+STDOUT into a multipart upload. Both omit what makes a job safe: ledger, leases, cleaning, ids, outbox.
 """
 
 import asyncio
@@ -20,7 +20,11 @@ from connectra_common.records.fields import COMPANY, CONTACT, COPIED, CsvRule, E
 from connectra_common.records.sql import expression
 from connectra_local.sample import COLUMNS, sample_csv
 
-from .options import Options, Target
+from tests.bench.options import Options
+from tests.support.http import client
+from tests.support.jobs import create_job
+from tests.support.stack import Stack
+from tests.support.words import word
 
 PART_BYTES = 8 * 1024 * 1024
 MERGE_ROWS = 10_000
@@ -53,7 +57,7 @@ class Result:
     goal: str = ""
 
     def row(self) -> dict[str, Any]:
-        """As the table has it."""
+        """As a line of the table."""
         return {
             "what": self.name,
             "rows_per_second": round(self.per_second),
@@ -67,14 +71,14 @@ class Result:
 class Bench:
     """A running stack and clients of it."""
 
-    target: Target
+    target: Stack
     api: httpx.AsyncClient
     store: Any
     connection: asyncpg.Connection
 
     @property
     def bucket(self) -> str:
-        return str(self.target.s3["bucket"])
+        return self.target.s3.bucket
 
     async def put(self, pieces: AsyncIterator[bytes]) -> str:
         """An object of any size."""
@@ -106,12 +110,9 @@ class Bench:
         await self.store.complete_multipart_upload(**target, UploadId=upload_id, MultipartUpload={"Parts": parts})
 
     async def run(self, *jobs: tuple[str, dict[str, Any]]) -> tuple[list[dict[str, Any]], float]:
-        """Makes jobs at once; the rows when all are completed, and the seconds that took."""
+        """Makes the jobs at once; the jobs once all are completed, and the seconds until then."""
         began = time.perf_counter()
-        uuids = []
-        for job_type, data in jobs:
-            body = {"job_type": job_type, "job_data": data}
-            uuids.append((await self.api.post("/common/jobs/create", json=body)).json()["data"]["uuid"])
+        uuids = [(await create_job(self.api, job_type, data))["uuid"] for job_type, data in jobs]
         ended: dict[str, dict[str, Any]] = {}
         while len(ended) < len(uuids):
             for uuid in uuids:
@@ -120,22 +121,21 @@ class Bench:
                     raise RuntimeError(f"job {uuid}: {job['job_response']}")
                 if job["status"] == "completed":
                     ended[uuid] = job
-            await asyncio.sleep(0.3)  # as `connectra import` does: looking takes from the job
+            await asyncio.sleep(0.3)  # as `connectra import` does: polling takes time from the job
         return [ended[uuid] for uuid in uuids], time.perf_counter() - began
 
     def pids(self, *names: str) -> dict[str, int]:
-        return {part["name"]: part["pid"] for part in self.target.parts if part["name"] in names}
+        return {name: part["pid"] for name, part in self.target.parts().items() if name in names}
 
 
-async def run(target: Target, options: Options) -> list[dict[str, Any]]:
-    """One line a measurement."""
-    session = aioboto3.Session(target.s3["access_key"], target.s3["secret_key"], region_name="us-east-1")
-    headers = {"x-api-key": target.api_key}
+async def run(target: Stack, options: Options) -> list[dict[str, Any]]:
+    """One line per measurement."""
+    session = aioboto3.Session(target.s3.access_key, target.s3.secret_key, region_name="us-east-1")
     connection = await asyncpg.connect(target.postgres)
     try:
         async with (
-            session.client("s3", endpoint_url=target.s3["endpoint"]) as store,
-            httpx.AsyncClient(base_url=target.gateway, headers=headers, timeout=60, trust_env=False) as api,
+            session.client("s3", endpoint_url=target.s3.endpoint) as store,
+            client(target.gateway, target.api_key, timeout=60) as api,
         ):
             bench = Bench(target, api, store, connection)
             return [result.row() for result in (*await imports(bench, options), *await exports(bench))]
@@ -145,18 +145,18 @@ async def run(target: Target, options: Options) -> list[dict[str, Any]]:
 
 
 async def people(rows: int, wide: int) -> AsyncIterator[bytes]:
-    """A file of so many people that no earlier one has; beyond SAMPLE_ROWS they are the same people in other companies.
+    """A file of `rows` people that no earlier one has; beyond SAMPLE_ROWS they are the same people in other companies.
 
     `wide` bytes more stand in the last column, which is stored and exported but not indexed.
     """
-    mark, left = uuid4().hex[:8], rows
+    mark, left = word(), rows
     text = b"".join(sample_csv(min(rows, SAMPLE_ROWS), seed=hash(mark) & 0xFFFF))
     header, _, body = text.partition(b"\n")
     yield header + b"\n"
     lines = body.splitlines(keepends=True)
     n = 0
     while left:
-        # What makes the identity: profile and company page, and with them all that is derived.
+        # What identity is derived from: the URLs of profile and company page.
         tag = b"%s-%d-" % (mark.encode(), n)
         some = lines[:left] if left < len(lines) else lines
         yield (
@@ -239,7 +239,7 @@ def documents(entity: Entity) -> str:
 async def import_by_hand(bench: Bench, key: str) -> float:
     """Seconds until the file is stored and can be searched."""
     pool = await asyncpg.create_pool(bench.target.postgres, min_size=4, max_size=4)
-    async with httpx.AsyncClient(base_url=bench.target.elasticsearch, timeout=300, trust_env=False) as search:
+    async with client(bench.target.elasticsearch, timeout=300) as search:
         await prepare(bench, search)
         began = time.perf_counter()
         body = (await bench.store.get_object(Bucket=bench.bucket, Key=key))["Body"]
@@ -327,10 +327,10 @@ async def export_by_hand(bench: Bench) -> tuple[int, float]:
 
 
 async def imports(bench: Bench, options: Options) -> list[Result]:
-    """A file by a job and by hand, and four of them at once. Of a wide one only the job: its memory is what matters."""
+    """A file by a job and by hand, and four of them at once. Of a wide file only the job, whose memory is what matters."""
     rows, wide = options.rows, options.wide
     small = rows // 4
-    if not wide:  # both sides once with a file of their own, so that neither pays for the engines' warming up
+    if not wide:  # both sides once with a file of their own, so that neither pays for warming up the engines
         await import_by_hand(bench, await bench.put(people(small, wide)))
         await bench.run(("insert_csv_file", {"s3_key": await bench.put(people(small, wide))}))
     key = await bench.put(people(rows, wide))
@@ -359,7 +359,7 @@ async def imports(bench: Bench, options: Options) -> list[Result]:
 
 
 async def exports(bench: Bench) -> list[Result]:
-    """All contacts by a job, without and with conditions, and by hand; each a second time, when what it needs is warm."""
+    """All contacts by a job, without and with conditions, and by hand; each a second time, with warm caches."""
     await export_by_hand(bench)
     rows, by_hand = await export_by_hand(bench)
     results = [Result("export: by hand", rows / by_hand, by_hand)]

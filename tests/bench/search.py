@@ -1,4 +1,4 @@
-"""Search: six shapes of query, lists and counts, through the gateway, beside the best that the two engines give by themselves.
+"""Search: six shapes of query, lists and counts, through the gateway, compared with the best that the two engines alone can do.
 
 The floor is the same work without any of ours: a hand-written Elasticsearch body sent raw over a kept-open connection, then the rows by
 one asyncpg statement. Both are measured in the same run, one after the other for each shape.
@@ -19,7 +19,8 @@ from connectra_common.records.fields import COMPANY, CONTACT
 from connectra_common.records.sql import json_object
 from connectra_local.sample import sample_rows
 
-from .options import Options, Target
+from tests.bench.options import Options, load
+from tests.support.stack import Stack
 
 Json = dict[str, Any]
 Shape = tuple[Json, Json]
@@ -27,7 +28,7 @@ CONNECTIONS = (1, 16)
 
 
 def shapes(rng: random.Random, rows: list[dict[str, Any]]) -> dict[str, Callable[[], Shape]]:
-    """By name: a function that makes another query of that shape each time, as VQL and as the best body for it."""
+    """By name: a function that makes a different query of that shape each time, as VQL and as the best Elasticsearch body for it."""
 
     def cell(name: str) -> str:
         while not (value := str(rng.choice(rows).get(name, ""))):
@@ -106,9 +107,9 @@ def rows_sql(company: bool) -> str:
         JOIN contacts t ON t.uuid = k.uuid {join} WHERE t.deleted_at IS NULL"""
 
 
-async def run(target: Target, options: Options) -> list[Json]:
-    """One row a shape, kind and number of connections."""
-    await target.load(options.rows)
+async def run(target: Stack, options: Options) -> list[Json]:
+    """One line per shape, kind and number of connections."""
+    await load(target, options.rows)
     rng = random.Random(7)
     found: list[Json] = []
     async with AsyncExitStack() as opened:
@@ -149,7 +150,7 @@ async def run(target: Target, options: Options) -> list[Json]:
                 "count": (lambda q: ours("/contacts/count", q[0]), lambda q: floor_count(q[1])),
             }
 
-        for queries in made.values():  # the engines warm up, at nobody's cost
+        for queries in made.values():  # warms up the engines for both sides
             for calls in sides(queries).values():
                 for call in calls:
                     await measure(queries, call, max(CONNECTIONS))
@@ -184,7 +185,7 @@ async def measure(made: list[Shape], call: Call, connections: int) -> tuple[list
 
 
 def compare(ours: tuple[list[float], float], floor: tuple[list[float], float]) -> Json:
-    # Of one query, ours beside the floor's: between queries of a shape lie tens of milliseconds.
+    # Paired by query: queries of one shape differ from each other by tens of milliseconds.
     over = statistics.median(a - b for a, b in zip(ours[0], floor[0], strict=True))
     return {
         "p50_ms": round(statistics.median(ours[0]), 2),

@@ -21,7 +21,9 @@ from connectra_common.records.fields import COMPANY, CONTACT, Entity
 from connectra_write import imports
 from connectra_write.repository import Repository
 
-from .options import Options, Target
+from tests.bench.options import Options
+from tests.support.stack import Stack
+from tests.support.words import word
 
 CONNECTIONS = 16
 TURNS = 5
@@ -50,7 +52,7 @@ class Result:
     goal: str = ""
 
     def row(self) -> dict[str, Any]:
-        """As the table has it."""
+        """As a line of the table."""
         return {
             "what": self.name,
             "per_second": round(self.per_second),
@@ -64,8 +66,8 @@ class Result:
 Work = Callable[[int], Awaitable[object]]
 
 
-async def run(target: Target, options: Options) -> list[dict[str, Any]]:
-    """One line a kind of write and side."""
+async def run(target: Stack, options: Options) -> list[dict[str, Any]]:
+    """One line per kind of write and side."""
     async with grpc.aio.insecure_channel(target.grpc["write"]) as opened:
         write = WriteServiceStub(opened)
         results = [
@@ -77,8 +79,8 @@ async def run(target: Target, options: Options) -> list[dict[str, Any]]:
 
 
 async def timed(name: str, works: list[Work], seconds: float, records: int = 1, first: int = 0, **more: Any) -> Result:
-    """Runs every work again and again, all at once; each call is given a number of its own, from `first` on."""
-    for n, work in enumerate(works):  # connections, plans, caches
+    """Repeats all works concurrently; each call gets a number of its own, counted from `first`."""
+    for n, work in enumerate(works):  # warms up connections, plans and caches
         await work(10**9 + first + n)
     numbers, taken = count(first), list[float]()
     began, until = time.perf_counter(), time.perf_counter() + seconds
@@ -98,7 +100,7 @@ async def timed(name: str, works: list[Work], seconds: float, records: int = 1, 
 async def side_by_side(
     name: str, floor: list[Work], ours: list[Work], seconds: float, goal: str, records: int = 1
 ) -> list[Result]:
-    """Both in turns, so that what else the machine does hits both; the median of the turns."""
+    """Both in turns, so that other load on the machine affects both; the median of the turns."""
     turns = [
         (
             await timed(f"{name}: by hand", floor, seconds / TURNS, records, first=turn * 10**5),
@@ -129,7 +131,7 @@ async def singles(postgres: str, write: WriteServiceStub, seconds: float) -> Ite
     """Create, update, upsert of one contact at 16 connections."""
     connections = [await asyncpg.connect(postgres) for _ in range(CONNECTIONS)]
     hands = [Repository(connection) for connection in connections]
-    mark = f"h{uuid4().hex[:8]}"
+    mark = word()
 
     def identified(n: int) -> dict[str, Any]:
         values = contact(mark, n)
@@ -152,7 +154,7 @@ async def singles(postgres: str, write: WriteServiceStub, seconds: float) -> Ite
         else:
             await hand.upsert(CONTACT, values, ())
 
-    mine = f"s{uuid4().hex[:8]}"
+    mine = word()
 
     def message(n: int) -> records_pb2.Contact:
         return records_pb2.Contact(**contact(mine, n))
@@ -192,7 +194,7 @@ async def singles(postgres: str, write: WriteServiceStub, seconds: float) -> Ite
 
 async def bulks(write: WriteServiceStub, seconds: float) -> Iterator[Result]:
     """500 contacts a request, one request after the other."""
-    mark = f"b{uuid4().hex[:8]}"
+    mark = word()
 
     def request(n: int) -> pb.BatchUpsertContactsRequest:
         made = [records_pb2.Contact(**contact(mark, n * 500 + i)) for i in range(500)]
@@ -217,9 +219,9 @@ def csv_rows(mark: str, n: int, rows: int) -> bytes:
 
 
 async def merges(postgres: str, write: WriteServiceStub, seconds: float, rows: int = 2_000) -> Iterator[Result]:
-    """Batches of an import, against COPY and merge of records that are cleaned already."""
+    """Batches of an import, against COPY and merge of records that are already clean."""
     connection = await asyncpg.connect(postgres)
-    mark = f"m{uuid4().hex[:8]}"
+    mark = word()
     prepared: dict[int, list[tuple[Entity, list[Any]]]] = {}
 
     def batch(mark: str, n: int) -> imports.Batch:
@@ -236,7 +238,7 @@ async def merges(postgres: str, write: WriteServiceStub, seconds: float, rows: i
             for entity, records in prepared[n]:
                 await hand.merge(entity, records)
 
-    mine = f"n{uuid4().hex[:8]}"
+    mine = word()
     requests = {
         n: pb.ImportBatchRequest(
             job_uuid=str(uuid4()),
