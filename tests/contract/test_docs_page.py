@@ -1,7 +1,6 @@
 """The page at /docs, in a real browser. Skipped where there is no Chromium, unless CONNECTRA_REQUIRE_CHROMIUM is set."""
 
 import asyncio
-import contextlib
 import json
 import os
 import shutil
@@ -13,6 +12,9 @@ from typing import Any
 import aiohttp
 import httpx
 import pytest
+
+from tests.support.stack import Stack
+from tests.support.wait import until
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = (
@@ -49,15 +51,16 @@ class Browser:
 
     async def until(self, expression: str) -> Any:
         """The value of a JavaScript expression, once it is true."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(90):
-                while True:
-                    result = await self.send("Runtime.evaluate", expression=expression, returnByValue=True)
-                    if value := result["result"].get("value"):
-                        return value
-                    await asyncio.sleep(0.1)
-        page = await self.send("Runtime.evaluate", expression="document.body.innerText", returnByValue=True)
-        pytest.fail(f"not so within 90 s: {expression}\nproblems: {self.problems}\n{page['result'].get('value')}")
+
+        async def value_of(text: str) -> Any:
+            result = await self.send("Runtime.evaluate", expression=text, returnByValue=True)
+            return result["result"].get("value")
+
+        try:
+            return await until(lambda: value_of(expression), seconds=90, pause=0.1)
+        except TimeoutError:
+            page = await value_of("document.body.innerText")
+            pytest.fail(f"not so within 90 s: {expression}\nproblems: {self.problems}\n{page}")
 
     async def click(self, selector: str) -> None:
         found = f"document.querySelector({json.dumps(selector)})"
@@ -76,10 +79,12 @@ async def browser(tmp_path: Path) -> AsyncIterator[Browser]:
         stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        async with asyncio.timeout(60):
-            while not (port := profile / "DevToolsActivePort").exists() or "\n" not in port.read_text():  # noqa: ASYNC110
-                await asyncio.sleep(0.1)
-        address = f"http://127.0.0.1:{port.read_text().splitlines()[0]}"
+
+        async def ports() -> str:
+            return (profile / "DevToolsActivePort").read_text()
+
+        written = await until(ports, lambda text: "\n" in text, pause=0.1, away=(FileNotFoundError,))
+        address = f"http://127.0.0.1:{written.splitlines()[0]}"
         async with aiohttp.ClientSession() as session:
             tabs = await (await session.get(f"{address}/json/list")).json()
             tab = next(tab for tab in tabs if tab["type"] == "page")
@@ -90,7 +95,7 @@ async def browser(tmp_path: Path) -> AsyncIterator[Browser]:
         await process.wait()
 
 
-async def test_the_page_at_docs_shows_the_api_and_makes_a_real_call(stack: Any, browser: Browser) -> None:
+async def test_the_page_at_docs_shows_the_api_and_makes_a_real_call(stack: Stack, browser: Browser) -> None:
     for domain in ("Network", "Log", "Runtime", "Page"):
         await browser.send(f"{domain}.enable")
     await browser.send("Page.navigate", url=f"{stack.gateway}/docs")
@@ -105,7 +110,7 @@ async def test_the_page_at_docs_shows_the_api_and_makes_a_real_call(stack: Any, 
 
     await browser.click(f"{OPERATION} .opblock-summary-control")
     live = f'document.querySelector("{OPERATION} .live-responses-table tbody")'
-    # No person is so fast: a click that comes before the page has worked out the operation would be lost.
+    # A script is faster than a person: a click before the page has resolved the operation would be lost.
     await browser.until("!!ui.specSelectors.specResolvedSubtree(['paths', '/health/db', 'get'])")
     await browser.click(f"{OPERATION} .execute")
     shown = await browser.until(f"{live}?.innerText.includes('postgres') && {live}.innerText")

@@ -4,14 +4,17 @@ import asyncio
 import json
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from typing import Any
+from collections.abc import AsyncIterator
 from uuid import uuid4
 
 import grpc
 import httpx
 import pytest
 from connectra.query.v1 import query_service_pb2, query_service_pb2_grpc
+
+from tests.support.gateway import RunGateway
+from tests.support.http import client, until_status
+from tests.support.stack import Stack
 
 UUID = "00c5752b-4b70-5e55-a027-63ae68753a52"
 UNAUTHORIZED = {
@@ -29,10 +32,10 @@ RATE_LIMITED = {
 
 
 @pytest.fixture
-async def anyone(stack: Any) -> AsyncIterator[httpx.AsyncClient]:
+async def anyone(stack: Stack) -> AsyncIterator[httpx.AsyncClient]:
     """A client without a key."""
-    async with httpx.AsyncClient(base_url=stack.gateway, timeout=30, trust_env=False) as client:
-        yield client
+    async with client(stack.gateway) as opened:
+        yield opened
 
 
 def assert_envelope(reply: httpx.Response, status: int, code: str) -> None:
@@ -76,7 +79,7 @@ async def test_call_without_valid_key_is_401(
     assert reply.headers["content-type"] == "application/json"
 
 
-async def test_key_is_compared_exactly(anyone: httpx.AsyncClient, stack: Any) -> None:
+async def test_key_is_compared_exactly(anyone: httpx.AsyncClient, stack: Stack) -> None:
     for key in (stack.api_key[:-1], stack.api_key + "x", stack.api_key.swapcase()):
         assert (await anyone.get("/health/db", headers={"x-api-key": key})).status_code == 401
 
@@ -173,21 +176,16 @@ async def test_request_id_is_returned_or_made(api: httpx.AsyncClient) -> None:
     assert len((await api.get("/health")).headers["x-request-id"]) == 36
 
 
-async def test_client_of_the_log_is_that_of_the_key(run_gateway: Callable[..., Any], stack: Any) -> None:
-    gateway = await asyncio.to_thread(run_gateway, **addresses(stack))
+async def test_client_of_the_log_is_that_of_the_key(run_gateway: RunGateway, stack: Stack) -> None:
+    gateway = await asyncio.to_thread(run_gateway, **stack.addresses())
     mine = str(uuid4())
-    headers = {"x-api-key": gateway.api_key, "x-client-id": "root", "x-request-id": mine}
-    async with httpx.AsyncClient(base_url=gateway.url, headers=headers, trust_env=False) as client:
-        await client.get("/health/db")
+    async with client(gateway.url, gateway.api_key, headers={"x-client-id": "root", "x-request-id": mine}) as http:
+        await http.get("/health/db")
 
-    def logged() -> list[str]:
-        return [line for line in gateway.log.read_text().splitlines() if mine in line]
-
-    await wait(lambda: bool(logged()))
-    assert json.loads(logged()[0])["client"] == "default"
+    assert json.loads(await gateway.logs(mine))["client"] == "default"
 
 
-async def test_typed_service_by_grpc_with_a_key(stack: Any) -> None:
+async def test_typed_service_by_grpc_with_a_key(stack: Stack) -> None:
     async with grpc.aio.insecure_channel(stack.gateway.removeprefix("http://")) as channel:
         query = query_service_pb2_grpc.QueryServiceStub(channel)
         count = await query.CountCompanies(
@@ -201,70 +199,50 @@ async def test_typed_service_by_grpc_with_a_key(stack: Any) -> None:
     assert error.value.details() == "invalid API key"
 
 
-async def test_limit_is_a_bucket_that_fills_continuously(run_gateway: Callable[..., Any], stack: Any) -> None:
-    gateway = await asyncio.to_thread(run_gateway, MAX_REQUESTS_PER_MINUTE="30", **addresses(stack))
-    async with client_of(gateway) as client:
-        await wait_for_upstreams(client)
-        statuses = Counter([(await client.get("/nothing")).status_code for _ in range(29)])
+async def test_limit_is_a_bucket_that_fills_continuously(run_gateway: RunGateway, stack: Stack) -> None:
+    gateway = await asyncio.to_thread(run_gateway, MAX_REQUESTS_PER_MINUTE="30", **stack.addresses())
+    async with client(gateway.url, gateway.api_key) as http:
+        await until_status(http, 200, "GET", "/health")
+        statuses = Counter([(await http.get("/nothing")).status_code for _ in range(29)])
         assert statuses == {404: 29}
-        reply = await client.get("/health/db")
+        reply = await http.get("/health/db")
         assert reply.headers["x-ratelimit-limit"] == "30"
 
-        while (reply := await client.get("/health/db")).status_code == 200:
+        while (reply := await http.get("/health/db")).status_code == 200:
             pass
         refused = time.monotonic()
         assert (reply.status_code, reply.json()) == (429, RATE_LIMITED)
         assert reply.headers["content-type"] == "application/json"
         assert reply.headers["x-ratelimit-remaining"] == "0"
         assert 1 <= int(reply.headers["retry-after"]) <= 2
-        assert (await client.get("/health")).status_code == 200
+        assert (await http.get("/health")).status_code == 200
 
         async with grpc.aio.insecure_channel(gateway.target) as channel:
+            query = query_service_pb2_grpc.QueryServiceStub(channel)
             with pytest.raises(grpc.aio.AioRpcError) as error:
-                await query_service_pb2_grpc.QueryServiceStub(channel).CountCompanies(
+                await query.CountCompanies(
                     query_service_pb2.CountCompaniesRequest(), metadata=(("x-api-key", gateway.api_key),)
                 )
             assert error.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
 
-        while (await client.get("/nothing")).status_code == 429:  # noqa: ASYNC110 - no event to wait for
-            await asyncio.sleep(0.1)
-        # One token every two seconds, not thirty at the end of the minute.
+        await until_status(http, 404, "GET", "/nothing")
+        # One token every two seconds, rather than thirty at the end of the minute.
         assert time.monotonic() - refused < 3
-        assert (await client.get("/nothing")).status_code == 429
+        assert (await http.get("/nothing")).status_code == 429
 
 
-async def test_wrong_keys_are_limited_on_their_own(run_gateway: Callable[..., Any], stack: Any) -> None:
+async def test_wrong_keys_are_limited_on_their_own(run_gateway: RunGateway, stack: Stack) -> None:
     gateway = await asyncio.to_thread(
-        run_gateway, MAX_REQUESTS_PER_MINUTE="30", GATEWAY_UNKNOWN_KEYS_PER_MINUTE="5", **addresses(stack)
+        run_gateway, MAX_REQUESTS_PER_MINUTE="30", GATEWAY_UNKNOWN_KEYS_PER_MINUTE="5", **stack.addresses()
     )
-    async with client_of(gateway) as client:
-        replies = [await client.get("/nothing", headers={"x-api-key": f"wrong-{number}"}) for number in range(12)]
+    async with client(gateway.url, gateway.api_key) as http:
+        replies = [await http.get("/nothing", headers={"x-api-key": f"wrong-{number}"}) for number in range(12)]
         assert Counter(reply.status_code for reply in replies) == {401: 5, 429: 7}
         assert replies[-1].json() == RATE_LIMITED
         assert {"retry-after", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"} <= set(
             replies[-1].headers
         )
 
-        reply = await client.get("/nothing")
+        reply = await http.get("/nothing")
         assert reply.status_code == 404
         assert reply.headers["x-ratelimit-remaining"] == "29"
-
-
-def addresses(stack: Any) -> dict[str, str]:
-    return {f"{name.upper()}_ADDRESS": address for name, address in stack.grpc.items()}
-
-
-def client_of(gateway: Any) -> httpx.AsyncClient:
-    return httpx.AsyncClient(base_url=gateway.url, headers={"x-api-key": gateway.api_key}, timeout=30, trust_env=False)
-
-
-async def wait_for_upstreams(client: httpx.AsyncClient) -> None:
-    async with asyncio.timeout(10):
-        while (await client.get("/health")).status_code != 200:  # noqa: ASYNC110 - no event to wait for
-            await asyncio.sleep(0.05)
-
-
-async def wait(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(15):
-        while not true():  # noqa: ASYNC110 - no event to wait for
-            await asyncio.sleep(0.1)

@@ -1,10 +1,10 @@
-"""What services and gateway agreed upon, shown with a service made for it."""
+"""The conventions between services and gateway, shown with a service made for the purpose."""
 
 import asyncio
 import json
 import struct
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
@@ -19,25 +19,29 @@ from connectra.write.v1 import write_rest_pb2_grpc
 from connectra_gateway import clients, descriptors
 from connectra_gateway.clients import ALL, Right
 from google.api.httpbody_pb2 import HttpBody
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health, health_pb2_grpc
+
+from tests.support.gateway import Gateway, RunGateway
+from tests.support.health import NOT_SERVING, SERVING
+from tests.support.http import client, until_status
+from tests.support.wait import until
 
 TIMEOUT = 1
 ENVELOPE = (
     '{"success":false,"error":"no \\u00e9","error_code":"X","message":"no \\u00e9","details":{"n":9007199254740993}}'
 )
-SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
 
 
 def json_body(value: object) -> HttpBody:
     return HttpBody(content_type="application/json; charset=utf-8", data=json.dumps(value).encode())
 
 
-class Service(
+class Service(  # type: ignore[misc]  # methods of the two query services share their names
     query_rest_pb2_grpc.QueryRestServiceServicer,
     query_service_pb2_grpc.QueryServiceServicer,
     write_rest_pb2_grpc.WriteRestServiceServicer,
 ):
-    """Does what the uuid says; what is not overridden is as unimplemented as gRPC has it."""
+    """Does what the uuid says; methods that are not overridden are unimplemented as in gRPC."""
 
     def __init__(self) -> None:
         self.calls: Counter[str] = Counter()
@@ -86,7 +90,7 @@ class Service(
             }
         )
 
-    async def ListCompanies(self, request: Any, context: Any) -> HttpBody:
+    async def ListCompanies(self, request: Any, context: Any) -> Any:
         wanted = int(json.loads(request.body.data or b"{}").get("bytes", 0))
         return json_body({"received": len(request.body.data), "pad": "x" * wanted})
 
@@ -112,10 +116,10 @@ class Service(
 
 
 class Upstream:
-    """A gRPC server with the service above, and health as all services have it."""
+    """A gRPC server with the service above and the health service that all services have."""
 
     def __init__(self, port: int = 0) -> None:
-        self.service = Service()
+        self.service = Service()  # type: ignore[abstract]  # what is left out is unimplemented
         self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", 1 << 26)])
         self._health = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
@@ -145,7 +149,7 @@ async def upstream() -> AsyncIterator[Upstream]:
 
 
 @pytest.fixture(scope="module")
-async def gateway(upstream: Upstream, run_gateway: Callable[..., Any]) -> Any:
+async def gateway(upstream: Upstream, run_gateway: RunGateway) -> Gateway:
     running = await asyncio.to_thread(
         run_gateway,
         QUERY_ADDRESS=upstream.address,
@@ -154,43 +158,28 @@ async def gateway(upstream: Upstream, run_gateway: Callable[..., Any]) -> Any:
         GATEWAY_TIMEOUT_SECONDS=str(TIMEOUT),
         GATEWAY_MAX_REQUEST_BYTES="3000000",
     )
-    await until(client_of(running), lambda reply: reply.status_code == 200, "GET", "/companies/u")
+    async with opened(running) as http:
+        await until_status(http, 200, "GET", "/companies/u")
     return running
 
 
 @pytest.fixture(scope="module")
-async def rest(gateway: Any) -> AsyncIterator[httpx.AsyncClient]:
-    async with client_of(gateway) as client:
-        yield client
+async def rest(gateway: Gateway) -> AsyncIterator[httpx.AsyncClient]:
+    async with opened(gateway) as http:
+        yield http
 
 
 @pytest.fixture
-async def channel(gateway: Any) -> AsyncIterator[grpc.aio.Channel]:
+async def channel(gateway: Gateway) -> AsyncIterator[grpc.aio.Channel]:
     async with grpc.aio.insecure_channel(gateway.target) as channel:
         yield channel
 
 
-def client_of(gateway: Any) -> httpx.AsyncClient:
-    headers = {"x-api-key": gateway.api_key}
-    return httpx.AsyncClient(base_url=gateway.url, headers=headers, timeout=20, trust_env=False)
+def opened(gateway: Gateway) -> httpx.AsyncClient:
+    return client(gateway.url, gateway.api_key)
 
 
-async def until(
-    client: httpx.AsyncClient,
-    true: Callable[[httpx.Response], bool],
-    method: str,
-    path: str,
-    seconds: float = 5,
-    **more: Any,
-) -> httpx.Response:
-    """Repeats a request until its reply is as wanted; fails at the deadline."""
-    async with asyncio.timeout(seconds):
-        while not true(reply := await client.request(method, path, **more)):  # noqa: ASYNC110 - no event to wait for
-            await asyncio.sleep(0.05)
-    return reply
-
-
-def key(gateway: Any) -> tuple[tuple[str, str], ...]:
+def key(gateway: Gateway) -> tuple[tuple[str, str], ...]:
     return (("x-api-key", gateway.api_key),)
 
 
@@ -220,7 +209,7 @@ async def test_headers_of_the_service_are_passed_on(rest: httpx.AsyncClient) -> 
     reply = await rest.get("/companies/u", headers={"accept-encoding": "gzip"})
 
     assert reply.headers["content-type"] == "application/json; charset=utf-8"
-    # Compression would drop or weaken it, so an answer that has one is not compressed.
+    # Compression would drop or weaken the ETag, so an answer that has one is not compressed.
     assert reply.headers["etag"] == '"7"'
     assert "content-encoding" not in reply.headers
     assert reply.headers["x-consistency-token"] == "55"
@@ -279,7 +268,7 @@ async def test_query_parameters_cannot_override_path_variables(rest: httpx.Async
     assert (body["uuid"], body["columns"]) == ("A", "a,b")
 
 
-async def test_identity_comes_from_the_key(rest: httpx.AsyncClient, gateway: Any) -> None:
+async def test_identity_comes_from_the_key(rest: httpx.AsyncClient, gateway: Gateway) -> None:
     spoofed = {"x-client-id": "root", "x_client_id": "root", "x-envoy-original-path": "/elsewhere"}
     metadata = (await rest.get("/companies/u", headers=spoofed)).json()["metadata"]
 
@@ -317,24 +306,23 @@ async def test_read_is_tried_twice_and_a_write_once(rest: httpx.AsyncClient, ups
     assert upstream.service.calls == {"unavailable": 2, "write": 1}
 
 
-async def test_stream_outlasts_the_deadline_of_calls_and_is_not_buffered(channel: Any, gateway: Any) -> None:
+async def test_stream_outlasts_the_deadline_of_calls_and_is_not_buffered(
+    channel: grpc.aio.Channel, gateway: Gateway
+) -> None:
     loop = asyncio.get_running_loop()
     began = loop.time()
     request = query_service_pb2.ExportContactsRequest()
-    arrivals = [
-        loop.time() - began
-        async for _ in query_service_pb2_grpc.QueryServiceStub(channel).ExportContacts(request, metadata=key(gateway))
-    ]
+    query = query_service_pb2_grpc.QueryServiceStub(channel)
+    arrivals = [loop.time() - began async for _ in query.ExportContacts(request, metadata=key(gateway))]
 
     assert len(arrivals) == 4
     assert arrivals[0] < TIMEOUT / 2
     assert arrivals[-1] > TIMEOUT
 
 
-async def test_stream_ends_at_the_callers_own_deadline(channel: Any, gateway: Any) -> None:
-    call = query_service_pb2_grpc.QueryServiceStub(channel).ExportContacts(
-        query_service_pb2.ExportContactsRequest(), metadata=key(gateway), timeout=TIMEOUT / 4
-    )
+async def test_stream_ends_at_the_callers_own_deadline(channel: grpc.aio.Channel, gateway: Gateway) -> None:
+    query = query_service_pb2_grpc.QueryServiceStub(channel)
+    call = query.ExportContacts(query_service_pb2.ExportContactsRequest(), metadata=key(gateway), timeout=TIMEOUT / 4)
     with pytest.raises(grpc.aio.AioRpcError) as error:
         _ = [reply async for reply in call]
 
@@ -359,11 +347,12 @@ async def test_stream_ends_at_the_callers_own_deadline(channel: Any, gateway: An
     ],
 )
 async def test_grpc_caller_gets_a_grpc_status(
-    channel: Any, gateway: Any, method: str, metadata: Any, uuid: str, code: str, details: str | None
+    channel: grpc.aio.Channel, gateway: Gateway, method: str, metadata: Any, uuid: str, code: str, details: str | None
 ) -> None:
     request = query_service_pb2.GetCompanyRequest(uuid=uuid).SerializeToString()
+    call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(method)
     with pytest.raises(grpc.aio.AioRpcError) as error:
-        await channel.unary_unary(method)(request, metadata=key(gateway) if metadata is None else metadata)
+        await call(request, metadata=key(gateway) if metadata is None else metadata)
 
     assert error.value.code() == grpc.StatusCode[code]
     assert details in (None, error.value.details())
@@ -390,107 +379,102 @@ async def test_grpc_web(rest: httpx.AsyncClient, uuid: str, with_key: bool, stat
     assert reply.headers.get("grpc-status") == status or trailer in reply.content
 
 
-async def test_keys_are_exchanged_without_restart(gateway: Any) -> None:
-    async with client_of(gateway) as client:
+async def test_keys_are_exchanged_without_restart(gateway: Gateway) -> None:
+    async with opened(gateway) as http:
         key = clients.add(gateway.keys_file, "second", ALL).key
         another = {"x-api-key": key}
-        reply = await until(client, lambda reply: reply.status_code == 200, "GET", "/companies/u", headers=another)
+        reply = await until_status(http, 200, "GET", "/companies/u", headers=another)
         assert reply.json()["metadata"]["x-client-id"] == "second"
 
         valid = gateway.keys_file.read_text()
         gateway.keys_file.write_text("{ broken")
-        await until_logged(gateway, "the keys stay as they are")
-        assert (await client.get("/companies/u", headers=another)).status_code == 200
+        await gateway.logs("the keys stay as they are")
+        assert (await http.get("/companies/u", headers=another)).status_code == 200
         gateway.keys_file.write_text(valid)
         clients.revoke(gateway.keys_file, "second")
-        await until(client, lambda reply: reply.status_code == 401, "GET", "/companies/u", headers=another)
+        await until_status(http, 401, "GET", "/companies/u", headers=another)
 
 
-async def test_a_client_may_do_only_what_it_has_the_right_to(gateway: Any) -> None:
+async def test_a_client_may_do_only_what_it_has_the_right_to(gateway: Gateway) -> None:
     reader = {"x-api-key": clients.add(gateway.keys_file, "reader", frozenset({Right.READ})).key}
-    async with client_of(gateway) as client:
-        await until(client, lambda reply: reply.status_code == 200, "GET", "/companies/u", headers=reader)
-        refused = await client.post("/companies/create", content="{}", headers=reader)
+    async with opened(gateway) as http:
+        await until_status(http, 200, "GET", "/companies/u", headers=reader)
+        refused = await http.post("/companies/create", content="{}", headers=reader)
         assert (refused.status_code, refused.json()["error_code"]) == (403, "FORBIDDEN")
-        assert (await client.post("/common/jobs", headers=reader)).status_code == 403
-        assert (await client.get("/health/db", headers=reader)).status_code == 503
-        assert (await client.post("/companies/create", content="{}")).status_code == 201
+        assert (await http.post("/common/jobs", headers=reader)).status_code == 403
+        assert (await http.get("/health/db", headers=reader)).status_code == 503
+        assert (await http.post("/companies/create", content="{}")).status_code == 201
 
 
-async def until_logged(gateway: Any, words: str) -> None:
-    async with asyncio.timeout(15):
-        while words not in gateway.log.read_text():  # noqa: ASYNC110 - another process writes it
-            await asyncio.sleep(0.05)
-
-
-async def test_admin_door_does_not_show_the_configuration(gateway: Any) -> None:
-    async with httpx.AsyncClient(base_url=gateway.admin, trust_env=False) as admin:
+async def test_admin_door_does_not_show_the_configuration(gateway: Gateway) -> None:
+    async with client(gateway.admin) as admin:
         assert (await admin.get("/ready")).status_code == 200
         assert (await admin.get("/config_dump")).status_code == 403
 
 
-async def test_access_log_has_the_request_but_no_secret(rest: httpx.AsyncClient, gateway: Any) -> None:
+async def test_access_log_has_the_request_but_no_secret(rest: httpx.AsyncClient, gateway: Gateway) -> None:
     await rest.post(
         "/companies/?token=secret-query",
         content='{"bytes": 1, "x": "secret-body"}',
         headers={"x-request-id": "logged-1"},
     )
-    async with asyncio.timeout(15):
-        while "logged-1" not in (log := gateway.log.read_text()):  # noqa: ASYNC110 - no event to wait for
-            await asyncio.sleep(0.1)
-    line = json.loads(next(line for line in log.splitlines() if "logged-1" in line))
+    line = json.loads(await gateway.logs("logged-1"))
+    log = gateway.log.read_text()
 
     assert (line["client"], line["path"], line["status"]) == ("default", "/companies/", 200)
     assert line["rpc"] == "/connectra.query.v1.QueryRestService/ListCompanies"
     assert not [word for word in (gateway.api_key, "secret-query", "secret-body") if word in log]
 
 
-async def test_service_that_is_away_is_503_at_once_and_back_within_two_seconds(run_gateway: Callable[..., Any]) -> None:
+async def test_service_that_is_away_is_503_at_once_and_back_within_two_seconds(run_gateway: RunGateway) -> None:
     first = await Upstream().start()
     port = int(first.address.rpartition(":")[2])
     gateway = await asyncio.to_thread(run_gateway, QUERY_ADDRESS=first.address, WRITE_ADDRESS=first.address)
-    async with client_of(gateway) as client:
-        await until(client, lambda reply: reply.status_code == 200, "GET", "/companies/u")
+    async with opened(gateway) as http:
+        await until_status(http, 200, "GET", "/companies/u")
         await first.stop()
         for _ in range(5):
-            reply = await client.get("/companies/u")
+            reply = await http.get("/companies/u")
             assert (reply.status_code, reply.json()["error_code"]) == (503, "UNAVAILABLE")
             assert "127.0.0.1" not in reply.text
             assert reply.elapsed.total_seconds() < 1
         async with grpc.aio.insecure_channel(gateway.target) as channel:
-            call = channel.unary_unary("/connectra.query.v1.QueryService/GetCompany")
+            call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(
+                "/connectra.query.v1.QueryService/GetCompany"
+            )
             with pytest.raises(grpc.aio.AioRpcError) as error:
                 await call(b"", metadata=key(gateway))
             assert error.value.code() == grpc.StatusCode.UNAVAILABLE
             assert error.value.details() == "the service is not available; try again"
 
         again = await Upstream(port).start()
-        await until(client, lambda reply: reply.status_code == 200, "GET", "/companies/u", seconds=3)
+        await until_status(http, 200, "GET", "/companies/u", seconds=3)
         await again.stop()
 
 
-async def test_service_that_is_not_ready_still_tells_its_health(run_gateway: Callable[..., Any]) -> None:
+async def test_service_that_is_not_ready_still_tells_its_health(run_gateway: RunGateway) -> None:
     upstream = await Upstream().start(NOT_SERVING)
     gateway = await asyncio.to_thread(run_gateway, QUERY_ADDRESS=upstream.address, WRITE_ADDRESS=upstream.address)
-    async with client_of(gateway) as client:
-        await until(client, lambda reply: reply.status_code == 200, "GET", "/health")
-        assert (await client.get("/companies/u")).status_code == 503
+    async with opened(gateway) as http:
+        await until_status(http, 200, "GET", "/health")
+        assert (await http.get("/companies/u")).status_code == 503
         await upstream.ready(SERVING)
-        await until(client, lambda reply: reply.status_code == 200, "GET", "/companies/u", seconds=3)
+        await until_status(http, 200, "GET", "/companies/u", seconds=3)
     await upstream.stop()
 
 
-async def test_no_request_is_lost_while_the_gateway_goes(run_gateway: Any, upstream: Any) -> None:
+async def test_no_request_is_lost_while_the_gateway_stops(run_gateway: RunGateway, upstream: Upstream) -> None:
     leaving = run_gateway(QUERY_ADDRESS=upstream.address, DRAIN_SECONDS="10")
-    await until(client_of(leaving), lambda reply: reply.status_code == 200, "GET", "/companies/u")
+    async with opened(leaving) as http:
+        await until_status(http, 200, "GET", "/companies/u")
     answered = refused = 0
 
     async def call_until_it_is_gone() -> None:
         nonlocal answered, refused
-        async with client_of(leaving) as client:
+        async with opened(leaving) as http:
             while True:
                 try:
-                    reply = await client.get("/companies/u")
+                    reply = await http.get("/companies/u")
                 except httpx.ConnectError:  # never sent: the caller goes to another replica
                     refused += 1
                     return
@@ -498,11 +482,13 @@ async def test_no_request_is_lost_while_the_gateway_goes(run_gateway: Any, upstr
                 answered += 1
 
     calls = [asyncio.create_task(call_until_it_is_gone()) for _ in range(8)]
-    async with client_of(leaving) as client:
-        slow = asyncio.create_task(client.get("/companies/lingering"))
-        async with asyncio.timeout(10):
-            while answered < 50:  # noqa: ASYNC110 - counted by other tasks
-                await asyncio.sleep(0.01)
+    async with opened(leaving) as http:
+        slow = asyncio.create_task(http.get("/companies/lingering"))
+
+        async def so_far() -> int:
+            return answered
+
+        await until(so_far, lambda number: number >= 50, seconds=10, pause=0.01)
         leaving.process.terminate()
         assert (await slow).status_code == 200
         await asyncio.gather(*calls)
@@ -511,8 +497,8 @@ async def test_no_request_is_lost_while_the_gateway_goes(run_gateway: Any, upstr
 
 
 @pytest.mark.parametrize("path", ["/openapi.json", "/v1/openapi.json", "/openapi.json/"])
-async def test_the_description_of_the_api_needs_no_key_and_has_every_path(gateway: Any, path: str) -> None:
-    async with httpx.AsyncClient(base_url=gateway.url, trust_env=False) as anybody:
+async def test_the_description_of_the_api_needs_no_key_and_has_every_path(gateway: Gateway, path: str) -> None:
+    async with client(gateway.url) as anybody:
         reply = await anybody.get(path)
         assert (await anybody.post(path)).status_code == 401
     assert (reply.status_code, reply.headers["content-type"]) == (200, "application/json")

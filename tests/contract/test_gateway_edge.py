@@ -1,4 +1,4 @@
-"""What the gateway does by configuration at its edge: TLS, tokens, origins, shared limits; and what it bears from a hostile caller."""
+"""What the gateway does by configuration at its edge: TLS, tokens, origins, shared limits; and what it withstands from a hostile caller."""
 
 import asyncio
 import functools
@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -28,31 +28,24 @@ from connectra.query.v1 import query_service_pb2, query_service_pb2_grpc
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
+from tests.support.gateway import Gateway, RunGateway
+from tests.support.http import client, until_status
+from tests.support.stack import Stack
+from tests.support.wait import until
+
 ISSUER, AUDIENCE = "https://issuer.example", "connectra"
-RunGateway = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
-def services(stack: Any) -> dict[str, str]:
-    return {f"{name.upper()}_ADDRESS": address for name, address in stack.grpc.items()}
-
-
-def client_of(gateway: Any, **headers: str) -> httpx.AsyncClient:
-    return httpx.AsyncClient(base_url=gateway.url, headers=headers, timeout=30, trust_env=False)
-
-
-async def until(ask: Callable[[], Any], is_so: Callable[[Any], bool]) -> Any:
-    async with asyncio.timeout(20):
-        while not is_so(result := await ask()):  # noqa: ASYNC110 - no event to wait for
-            await asyncio.sleep(0.05)
-    return result
+def services(stack: Stack) -> dict[str, str]:
+    return stack.addresses()
 
 
 # ---- TLS
 
 
 def put(folder: Path, authority: trustme.CA) -> None:
-    """A new certificate and key, each moved into place as who renews them does."""
+    """Puts a new certificate and key into the folder, each moved into place as in a renewal."""
     issued = authority.issue_cert("127.0.0.1")
     for name, blob in (("tls.key", issued.private_key_pem), ("tls.crt", issued.cert_chain_pems[0])):
         blob.write_to_path(str(folder.parent / name))
@@ -69,7 +62,7 @@ async def test_tls_takes_a_new_certificate_while_it_runs(
     gateway = await asyncio.to_thread(run_gateway, **services, **files)
     context = ssl.create_default_context()
     authority.configure_trust(context)
-    url, port = gateway.url.replace("http:", "https:"), int(gateway.url.rpartition(":")[2])
+    url, port = gateway.url.replace("http:", "https:"), gateway.port
 
     def serial() -> str:
         with (
@@ -78,8 +71,8 @@ async def test_tls_takes_a_new_certificate_while_it_runs(
         ):
             return str((secured.getpeercert() or {})["serialNumber"])
 
-    async with httpx.AsyncClient(base_url=url, verify=context, trust_env=False) as client:
-        await until(lambda: client.get("/health"), lambda reply: reply.status_code == 200)
+    async with httpx.AsyncClient(base_url=url, verify=context, trust_env=False) as secured:
+        await until_status(secured, 200, "GET", "/health")
     with pytest.raises(httpx.RemoteProtocolError):
         await asyncio.to_thread(httpx.get, f"{gateway.url}/health", trust_env=False)
 
@@ -92,7 +85,7 @@ async def test_tls_takes_a_new_certificate_while_it_runs(
 
 
 class Issuer:
-    """Signs tokens; `jwks` is what tells its key."""
+    """Signs tokens; `jwks` publishes its key."""
 
     def __init__(self) -> None:
         self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -126,12 +119,12 @@ def jwks_url(issuer: Issuer, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 @pytest.fixture(scope="module")
-async def tokens(services: dict[str, str], jwks_url: str, run_gateway: RunGateway) -> Any:
-    """A gateway that takes tokens of the issuer, its keys fetched by HTTP."""
+async def tokens(services: dict[str, str], jwks_url: str, run_gateway: RunGateway) -> Gateway:
+    """A gateway that accepts tokens of the issuer, whose keys it fetches by HTTP."""
     settings = {"GATEWAY_JWT_ISSUER": ISSUER, "GATEWAY_JWT_AUDIENCE": AUDIENCE, "GATEWAY_JWT_JWKS": jwks_url}
     running = await asyncio.to_thread(run_gateway, **services, **settings, MAX_REQUESTS_PER_MINUTE="600")
-    async with client_of(running) as client:
-        await until(lambda: client.get("/health"), lambda reply: reply.status_code == 200)
+    async with client(running.url) as http:
+        await until_status(http, 200, "GET", "/health")
     return running
 
 
@@ -139,30 +132,26 @@ def bearer(token: str) -> dict[str, str]:
     return {"authorization": f"Bearer {token}"}
 
 
-async def test_subject_of_a_token_is_a_client_with_the_rights_of_its_claim(tokens: Any, issuer: Issuer) -> None:
-    async with client_of(tokens, **bearer(issuer.token())) as alice:
+async def test_subject_of_a_token_is_a_client_with_the_rights_of_its_claim(tokens: Gateway, issuer: Issuer) -> None:
+    async with client(tokens.url, headers=bearer(issuer.token())) as alice:
         reply = await until(lambda: alice.post("/companies", json={"limit": 1}), lambda reply: reply.status_code == 200)
         refused = await alice.post("/companies/create", json={"name": "Acme"})
         assert (refused.status_code, refused.json()["error_code"]) == (403, "FORBIDDEN")
         mine = str(uuid4())
         await alice.get("/health/db", headers={"x-request-id": mine})
-    async with client_of(tokens, **bearer(issuer.token("bob", ["write"]))) as bob:
+    async with client(tokens.url, headers=bearer(issuer.token("bob", ["write"]))) as bob:
         assert (await bob.post("/companies/create", json={})).status_code == 400
         assert (await bob.post("/companies", json={})).status_code == 403
 
-    async def logged() -> str:
-        return next((line for line in tokens.log.read_text().splitlines() if mine in line), "")
-
-    line = await until(logged, bool)
-    assert json.loads(line)["client"] == "token:alice"
+    assert json.loads(await tokens.logs(mine))["client"] == "token:alice"
     assert "eyJ" not in tokens.log.read_text()
     assert reply.json()["success"] is True
 
 
-async def test_each_subject_has_a_bucket_of_its_own(tokens: Any, issuer: Issuer) -> None:
+async def test_each_subject_has_a_bucket_of_its_own(tokens: Gateway, issuer: Issuer) -> None:
     async def left(subject: str, calls: int) -> int:
-        async with client_of(tokens, **bearer(issuer.token(subject))) as client:
-            replies = await asyncio.gather(*(client.get("/nothing") for _ in range(calls)))
+        async with client(tokens.url, headers=bearer(issuer.token(subject))) as http:
+            replies = await asyncio.gather(*(http.get("/nothing") for _ in range(calls)))
         return min(int(reply.headers["x-ratelimit-remaining"]) for reply in replies)
 
     assert await left("carol", 60) < 590
@@ -174,21 +163,21 @@ async def test_each_subject_has_a_bucket_of_its_own(tokens: Any, issuer: Issuer)
     [{"iss": "https://other.example"}, {"aud": "other"}, {"exp": 1}, {"exp": None}, {"nbf": 2**33}],
     ids=["issuer", "audience", "expired", "endless", "not yet"],
 )
-async def test_token_that_is_not_good_is_401(tokens: Any, issuer: Issuer, claims: dict[str, Any]) -> None:
-    async with client_of(tokens, **bearer(issuer.token(**claims))) as client:
-        reply = await client.get("/health/db")
+async def test_token_that_is_not_good_is_401(tokens: Gateway, issuer: Issuer, claims: dict[str, Any]) -> None:
+    async with client(tokens.url, headers=bearer(issuer.token(**claims))) as http:
+        reply = await http.get("/health/db")
     assert (reply.status_code, reply.json()["error_code"]) == (401, "UNAUTHORIZED")
 
 
-async def test_forged_token_and_spoofed_subject_are_401_and_a_key_still_opens(tokens: Any) -> None:
+async def test_forged_token_and_spoofed_subject_are_401_and_a_key_still_opens(tokens: Gateway) -> None:
     forged = Issuer().token()
-    async with client_of(tokens) as client:
+    async with client(tokens.url) as http:
         for headers in (bearer(forged), bearer("x.y.z"), {"x-token-subject": "alice", "x-client-id": "token:alice"}):
-            assert (await client.get("/health/db", headers=headers)).status_code == 401
-        assert (await client.get("/health/db", headers={"x-api-key": tokens.api_key})).status_code == 200
+            assert (await http.get("/health/db", headers=headers)).status_code == 401
+        assert (await http.get("/health/db", headers={"x-api-key": tokens.api_key})).status_code == 200
 
 
-async def test_token_opens_the_typed_door(tokens: Any, issuer: Issuer) -> None:
+async def test_token_opens_the_typed_door(tokens: Gateway, issuer: Issuer) -> None:
     async with grpc.aio.insecure_channel(tokens.target) as channel:
         query = query_service_pb2_grpc.QueryServiceStub(channel)
         metadata = tuple(bearer(issuer.token()).items())
@@ -225,8 +214,8 @@ def test_every_option_together_is_a_configuration_that_envoy_takes(
 # ---- one gateway for the rest: some origins, a shared limit
 
 
-class Limits(grpc.GenericRpcHandler):  # type: ignore[misc]
-    """A rate limit service that says what it is told to: RateLimitResponse.overall_code."""
+class Limits(grpc.GenericRpcHandler):
+    """A rate limit service that answers `code`, which is RateLimitResponse.overall_code."""
 
     code = 1
 
@@ -248,20 +237,20 @@ async def limits() -> AsyncIterator[tuple[Limits, grpc.aio.Server, str]]:
 
 
 @pytest.fixture(scope="module")
-async def edge(services: dict[str, str], limits: Any, run_gateway: RunGateway) -> Any:
+async def edge(services: dict[str, str], limits: Any, run_gateway: RunGateway) -> Gateway:
     settings = {"GATEWAY_CORS_ORIGINS": "https://a.example, https://b.example", "GATEWAY_RATE_LIMIT_SERVICE": limits[2]}
     running = await asyncio.to_thread(run_gateway, **services, **settings)
-    async with client_of(running) as client:
-        await until(lambda: client.get("/health"), lambda reply: reply.status_code == 200)
+    async with client(running.url) as http:
+        await until_status(http, 200, "GET", "/health")
     return running
 
 
-async def test_only_configured_origins_may_call(edge: Any) -> None:
+async def test_only_configured_origins_may_call(edge: Gateway) -> None:
     ask = {"access-control-request-method": "POST"}
-    async with client_of(edge) as client:
+    async with client(edge.url) as http:
         for origin, allowed in (("https://a.example", True), ("https://b.example", True), ("https://c.example", False)):
-            asked = await client.options("/companies", headers={"origin": origin, **ask})
-            answered = await client.get("/health/db", headers={"origin": origin, "x-api-key": edge.api_key})
+            asked = await http.options("/companies", headers={"origin": origin, **ask})
+            answered = await http.get("/health/db", headers={"origin": origin, "x-api-key": edge.api_key})
             assert asked.status_code == (204 if allowed else 401)
             assert answered.status_code == 200
             for reply in (asked, answered):
@@ -269,20 +258,20 @@ async def test_only_configured_origins_may_call(edge: Any) -> None:
                 assert "origin" in reply.headers["vary"]
 
 
-async def test_shared_limit_is_a_429_and_lets_pass_while_its_service_is_away(edge: Any, limits: Any) -> None:
+async def test_shared_limit_is_a_429_and_lets_pass_while_its_service_is_away(edge: Gateway, limits: Any) -> None:
     handler, server, _ = limits
-    async with client_of(edge, **{"x-api-key": edge.api_key}) as client:
-        assert (await client.get("/health/db")).status_code == 200
+    async with client(edge.url, edge.api_key) as http:
+        assert (await http.get("/health/db")).status_code == 200
         handler.code = 2
-        refused = await client.get("/health/db")
+        refused = await http.get("/health/db")
         assert (refused.status_code, refused.json()["error_code"]) == (429, "RATE_LIMIT_EXCEEDED")
-        assert (await client.get("/health")).status_code == 200
+        assert (await http.get("/health")).status_code == 200
         await server.stop(0)
-        assert (await client.get("/health/db")).status_code == 200
+        assert (await http.get("/health/db")).status_code == 200
 
 
-async def test_connection_that_only_breaks_streams_off_is_closed(edge: Any) -> None:
-    port = int(edge.url.rpartition(":")[2])
+async def test_connection_that_only_breaks_streams_off_is_closed(edge: Gateway) -> None:
+    port = edge.port
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     connection = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True))
     connection.initiate_connection()
@@ -307,8 +296,8 @@ async def test_connection_that_only_breaks_streams_off_is_closed(edge: Any) -> N
     writer.close()
     assert closed
     assert opened < 20_000
-    async with client_of(edge) as client:
-        assert (await client.get("/health")).status_code == 200
+    async with client(edge.url) as http:
+        assert (await http.get("/health")).status_code == 200
 
 
 async def test_near_its_memory_limit_requests_are_refused_until_there_is_room(
@@ -318,15 +307,15 @@ async def test_near_its_memory_limit_requests_are_refused_until_there_is_room(
     fields = f"x-api-key: {gateway.api_key}\r\ncontent-type: application/json\r\ncontent-length: {16 * 2**20}"
     request = f"POST /contacts HTTP/1.1\r\nhost: gateway\r\n{fields}\r\n\r\n".encode()
     held: list[asyncio.StreamWriter] = []
-    async with client_of(gateway) as client:
-        while (refused := await client.get("/health")).status_code == 200:
+    async with client(gateway.url) as http:
+        while (refused := await http.get("/health")).status_code == 200:
             assert len(held) < 30
-            _, writer = await asyncio.open_connection("127.0.0.1", int(gateway.url.rpartition(":")[2]))
+            _, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
             held.append(writer)
-            writer.write(request + b" " * (15 * 2**20))  # the last megabyte never comes
+            writer.write(request + b" " * (15 * 2**20))  # the last megabyte is never sent
             await asyncio.wait_for(writer.drain(), 10)
-            await asyncio.sleep(0.5)  # the memory is looked at four times a second
+            await asyncio.sleep(0.5)  # memory is checked four times a second
         assert (refused.status_code, refused.json()["error_code"]) == (503, "UNAVAILABLE")
         for writer in held:
             writer.close()
-        await until(lambda: client.get("/health"), lambda reply: reply.status_code == 200)
+        await until_status(http, 200, "GET", "/health")

@@ -2,15 +2,17 @@
 
 import asyncio
 import json
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import httpx
 import jsonschema_rs
 import pytest
+
+from tests.support.gateway import RunGateway
+from tests.support.http import client
+from tests.support.stack import Stack, program
 
 DOCUMENT: dict[str, Any] = json.loads(resources.files("connectra_gateway").joinpath("openapi.json").read_text())
 CHECKS = (
@@ -20,7 +22,7 @@ CHECKS = (
 
 
 def examples() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every body of the document, sent or answered, with where it stands."""
+    """Every request and response body of the document, with its location."""
     for path, verbs in DOCUMENT["paths"].items():
         for verb, operation in verbs.items():
             bodies = {"request": operation.get("requestBody"), **operation["responses"]}
@@ -44,7 +46,7 @@ def test_the_key_is_asked_for_everywhere_but_for_health() -> None:
 
 
 def with_nul(value: Any) -> Iterator[Any]:
-    """The value again for each text in it, with a NUL character there."""
+    """For each text in the value, the value with a NUL character added to that text."""
     match value:
         case str():
             yield value + "\0"
@@ -56,16 +58,15 @@ def with_nul(value: Any) -> Iterator[Any]:
             )
 
 
-async def test_a_nul_character_in_any_text_is_no_server_error(stack: Any, run_gateway: Callable[..., Any]) -> None:
-    services = {f"{name.upper()}_ADDRESS": address for name, address in stack.grpc.items()}
-    gateway = await asyncio.to_thread(run_gateway, **services)
+async def test_a_nul_character_in_any_text_is_no_server_error(stack: Stack, run_gateway: RunGateway) -> None:
+    gateway = await asyncio.to_thread(run_gateway, **stack.addresses())
     refused = 0
-    async with httpx.AsyncClient(base_url=gateway.url, headers={"x-api-key": gateway.api_key}, timeout=30) as client:
+    async with client(gateway.url, gateway.api_key) as http:
         for path, verbs in DOCUMENT["paths"].items():
             for verb, operation in verbs.items():
                 content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
                 for body in with_nul(content.get("example")):
-                    answer = await client.request(verb, path.replace("{", "").replace("}", ""), json=body)
+                    answer = await http.request(verb, path.replace("{", "").replace("}", ""), json=body)
                     assert answer.status_code < 500, f"{verb} {path} {body}: {answer.text}"
                     refused += "U+0000" in answer.text
     assert refused > 10
@@ -76,12 +77,11 @@ async def test_a_nul_character_in_any_text_is_no_server_error(stack: Any, run_ga
     "chosen", [("--seed", "7", "--max-time", "25"), pytest.param(("--max-time", "600"), marks=pytest.mark.long)]
 )
 async def test_generated_calls_get_no_server_error_and_only_what_is_described(
-    stack: Any, run_gateway: Callable[..., Any], tmp_path: Path, chosen: tuple[str, ...]
+    stack: Stack, run_gateway: RunGateway, tmp_path: Path, chosen: tuple[str, ...]
 ) -> None:
-    services = {f"{name.upper()}_ADDRESS": address for name, address in stack.grpc.items()}
-    gateway = await asyncio.to_thread(run_gateway, **services)
+    gateway = await asyncio.to_thread(run_gateway, **stack.addresses())
     process = await asyncio.create_subprocess_exec(
-        str(Path(sys.executable).parent / "st"), "run", f"{gateway.url}/openapi.json",
+        program("st"), "run", f"{gateway.url}/openapi.json",
         "--header", f"X-API-Key: {gateway.api_key}", "--checks", CHECKS, "--phases", "examples,coverage,fuzzing",
         *chosen, "--request-timeout", "20", "--continue-on-failure", "--generation-database", "none",
         "--warnings", "off", "--no-color", cwd=tmp_path, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,

@@ -1,4 +1,4 @@
-"""Clients that nobody wrote for this, with nothing but the key: grpcurl by reflection, a Postman collection by newman, gRPC-Web.
+"""Third-party clients with nothing but the key: grpcurl by reflection, a Postman collection by newman, gRPC-Web.
 
 The first two need grpcurl, newman and openapi2postmanv2 in PATH; `make clients` fetches them and runs this.
 """
@@ -9,12 +9,13 @@ import os
 import shutil
 import struct
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
-import httpx
 import pytest
 from connectra.query.v1 import query_service_pb2
+
+from tests.support.http import client
+from tests.support.stack import Stack
 
 
 async def output_of(*command: str, status: int = 0) -> str:
@@ -28,7 +29,7 @@ async def output_of(*command: str, status: int = 0) -> str:
 
 
 @pytest.mark.skipif(not shutil.which("grpcurl"), reason="no grpcurl here")
-async def test_grpcurl_finds_and_calls_every_typed_service_by_reflection(stack: Any) -> None:
+async def test_grpcurl_finds_and_calls_every_typed_service_by_reflection(stack: Stack) -> None:
     address = stack.gateway.removeprefix("http://")
     call = ("grpcurl", "-plaintext", "-H", f"x-api-key: {stack.api_key}")
 
@@ -52,10 +53,10 @@ async def test_grpcurl_finds_and_calls_every_typed_service_by_reflection(stack: 
 
 
 @pytest.mark.skipif(not (shutil.which("newman") and shutil.which("openapi2postmanv2")), reason="no newman here")
-async def test_postman_collection_made_of_the_document_runs(stack: Any, tmp_path: Path) -> None:
-    async with httpx.AsyncClient(trust_env=False) as client:
+async def test_postman_collection_made_of_the_document_runs(stack: Stack, tmp_path: Path) -> None:
+    async with client(stack.gateway) as http:
         document = tmp_path / "openapi.json"
-        document.write_text((await client.get(f"{stack.gateway}/openapi.json")).text)
+        document.write_text((await http.get("/openapi.json")).text)
     collection, report = tmp_path / "collection.json", tmp_path / "report.json"
     options = "parametersResolution=Example,enableOptionalParameters=false"
     await output_of("openapi2postmanv2", "-s", str(document), "-o", str(collection), "-O", options)
@@ -67,18 +68,18 @@ async def test_postman_collection_made_of_the_document_runs(stack: Any, tmp_path
     statuses = [(run["response"]["code"], run["item"]["name"]) for run in executions]
     operations = sum(len(verbs) for verbs in json.loads(document.read_text())["paths"].values())
     assert len(statuses) == operations
-    # What needs a record that is there is told so; all else is done.
+    # Calls that need an existing record are refused; all others succeed.
     assert {code for code, _ in statuses} <= {200, 201, 404, 409}
     assert len([code for code, _ in statuses if code < 300]) > operations / 2
 
 
-async def test_grpc_web_call_needs_nothing_but_the_key(stack: Any) -> None:
+async def test_grpc_web_call_needs_nothing_but_the_key(stack: Stack) -> None:
     message = query_service_pb2.CountCompaniesRequest().SerializeToString()
-    async with httpx.AsyncClient(base_url=stack.gateway, timeout=30, trust_env=False) as client:
-        reply = await client.post(
+    async with client(stack.gateway, stack.api_key) as http:
+        reply = await http.post(
             "/connectra.query.v1.QueryService/CountCompanies",
             content=b"\0" + struct.pack(">I", len(message)) + message,
-            headers={"content-type": "application/grpc-web+proto", "x-api-key": stack.api_key},
+            headers={"content-type": "application/grpc-web+proto"},
         )
     (length,) = struct.unpack(">I", reply.content[1:5])
     counted = query_service_pb2.CountCompaniesResponse.FromString(reply.content[5 : 5 + length])

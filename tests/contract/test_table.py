@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from itertools import count, cycle
 from typing import Any
@@ -16,14 +16,19 @@ from connectra_common.records.fields import ENTITIES
 from connectra_gateway import clients, descriptors
 from connectra_gateway.clients import ALL, Right
 from connectra_reference.table import ERROR_JSON, GIVEN, JSON, MAX_REQUEST_BYTES, Row, filled, rows, template
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health, health_pb2_grpc
 
-from tests.contract.conftest import free_port
+from tests.support.gateway import RunGateway
+from tests.support.health import SERVING
+from tests.support.http import client, until_status
+from tests.support.jobs import upload
+from tests.support.ports import free_address
+from tests.support.stack import Stack
 
 SPELLINGS = ("{}", "{}/", "/v1{}", "/v1{}/")
-# Unlike those of another run on the same stack.
+# Distinct from those of another run on the same stack.
 RUN, NUMBERS = uuid4().hex[:8], count(1)
-# Status and retries a row is given, by the word of the table.
+# Status and retries of the job a row is given, by the table's name for it.
 JOBS = {"completed": ("completed", 0), "failed": ("failed", 0), "waiting": ("failed", 1)}
 
 
@@ -41,7 +46,7 @@ class Calls:
         return {} if lacks == "key" else {"x-api-key": self.keys[lacks]}
 
     async def given(self, what: str) -> dict[str, Any]:
-        """Values for `{n}`, `{uuid}` and the like; what the row needs is stored by then."""
+        """Values for `{n}`, `{uuid}` and the like; afterwards what the row needs is stored."""
         known: dict[str, Any] = {"n": f"{RUN}-{next(NUMBERS)}", "key": self.object_key}
         kind, _, status = what.partition(" ")
         if kind == "job":
@@ -92,7 +97,7 @@ async def hang(request: bytes, context: Any) -> bytes:
     return b""
 
 
-class Silent(grpc.GenericRpcHandler):  # type: ignore[misc]
+class Silent(grpc.GenericRpcHandler):
     """Takes every call and answers none."""
 
     def service(self, call: Any) -> Any:
@@ -101,12 +106,12 @@ class Silent(grpc.GenericRpcHandler):  # type: ignore[misc]
 
 @pytest.fixture(scope="module")
 async def silent() -> AsyncIterator[str]:
-    """Address of a service that is well, but never answers."""
+    """Address of a service that is healthy, but never answers."""
     server, servicer = grpc.aio.server(), health.aio.HealthServicer()
     server.add_generic_rpc_handlers((Silent(),))
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
     for name in ("liveness", "readiness"):
-        await servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
+        await servicer.set(name, SERVING)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     yield f"127.0.0.1:{port}"
@@ -114,39 +119,31 @@ async def silent() -> AsyncIterator[str]:
 
 
 @pytest.fixture(scope="module")
-async def calls(stack: Any, silent: str, run_gateway: Callable[..., Any]) -> AsyncIterator[Calls]:
-    services = {f"{name.upper()}_ADDRESS": address for name, address in stack.grpc.items()}
+async def calls(stack: Stack, silent: str, run_gateway: RunGateway) -> AsyncIterator[Calls]:
+    services = stack.addresses()
     settings = {
         "open": {**services, "GATEWAY_MAX_REQUEST_BYTES": str(MAX_REQUEST_BYTES)},
-        "away": dict.fromkeys(services, f"127.0.0.1:{free_port()}"),
+        "away": dict.fromkeys(services, free_address()),
         "slow": {**dict.fromkeys(services, silent), "GATEWAY_TIMEOUT_SECONDS": "1"},
         "spent": {**services, "MAX_REQUESTS_PER_MINUTE": "1"},
     }
     started = await asyncio.gather(*(asyncio.to_thread(run_gateway, **own) for own in settings.values()))
     gateways = dict(zip(settings, started, strict=True))
-    opened = {n: httpx.AsyncClient(base_url=g.url, timeout=30, trust_env=False) for n, g in gateways.items()}
+    opened = {n: client(g.url) for n, g in gateways.items()}
     keys_file = gateways["open"].keys_file
-    keys = {right: clients.add(keys_file, f"no-{right}", ALL - {right}).key for right in Right}
+    keys = {str(right): clients.add(keys_file, f"no-{right}", ALL - {right}).key for right in Right}
     made = Calls(opened, {"": gateways["open"].api_key, **keys}, await asyncpg.connect(stack.postgres))
-    await until(lambda: opened["open"].get("/health"), 200)
-    await until(lambda: opened["slow"].get("/nothing", headers=made.headers()), 404)
-    await until(lambda: opened["spent"].get("/nothing", headers=made.headers()), 429)
-    await until(lambda: opened["open"].get("/health/db", headers=made.headers(Right.JOBS)), 200)
-    upload = (await opened["open"].get("/common/upload-url?filename=people.csv", headers=made.headers())).json()
-    async with httpx.AsyncClient(trust_env=False) as anybody:
-        (await anybody.put(upload["upload_url"], content=b"company\nAcme\n")).raise_for_status()
-    made.object_key = upload["s3_key"]
-    await made.given("job completed")  # so that a page of one job has another behind it
+    await until_status(opened["open"], 200, "GET", "/health")
+    await until_status(opened["slow"], 404, "GET", "/nothing", headers=made.headers())
+    await until_status(opened["spent"], 429, "GET", "/nothing", headers=made.headers())
+    await until_status(opened["open"], 200, "GET", "/health/db", headers=made.headers(Right.JOBS))
+    async with client(gateways["open"].url, made.keys[""]) as api:
+        made.object_key = await upload(api, b"company\nAcme\n")
+    await made.given("job completed")  # so that a page of one job has a next one
     yield made
-    for client in opened.values():
-        await client.aclose()
+    for http in opened.values():
+        await http.aclose()
     await made.postgres.close()
-
-
-async def until(ask: Callable[[], Any], status: int) -> None:
-    async with asyncio.timeout(15):
-        while (await ask()).status_code != status:  # noqa: ASYNC110 - no event to wait for
-            await asyncio.sleep(0.05)
 
 
 @pytest.mark.parametrize("row", [r for r in rows() if r.through != "slow"], ids=lambda r: f"{r.call} {r.case}")

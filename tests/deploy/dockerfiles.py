@@ -1,4 +1,4 @@
-"""The Dockerfiles read, and their steps run in a folder: what can be shown of images without a container engine."""
+"""Reads the Dockerfiles and runs their steps in a folder: what can be shown of images without a container engine."""
 
 import json
 import os
@@ -10,7 +10,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests.support.paths import ROOT
+
 PARTS = {"query": "services/query", "write": "services/write", "jobs": "services/jobs", "gateway": "gateway"}
 
 
@@ -37,7 +38,7 @@ def stages(part: str) -> list[list[Instruction]]:
 
 
 def value(stage: list[Instruction], name: str) -> str:
-    """Of the one instruction of that name."""
+    """The value of the only instruction of that name."""
     (found,) = [instruction.value for instruction in stage if instruction.name == name]
     return found
 
@@ -80,7 +81,8 @@ class Image:
         kept = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONPATH")}
         for step in build:
             if step.name == "COPY":
-                self._copy(*step.value.split(), source)
+                origin, target = step.value.split()
+                self._copy(origin, target, source)
             elif step.name == "RUN":
                 command = ["bash", "-euo", "pipefail", "-c", self._here(step.value)]
                 done = subprocess.run(

@@ -1,4 +1,4 @@
-"""kustomize, installed once among the downloads of the project, and what it renders."""
+"""kustomize, installed once into the project's downloads, and what it renders."""
 
 import os
 import shutil
@@ -11,7 +11,7 @@ import pytest
 import yaml
 from connectra_local.home import Home
 
-from tests.deploy.dockerfiles import ROOT
+from tests.support.paths import ROOT
 
 VERSION = "5.7.1"
 FOLDER = ROOT / "deploy/k8s"
@@ -21,11 +21,11 @@ Object = dict[str, Any]
 
 @cache
 def binary() -> Path:
-    """The program. Skips the test where there is no Go to make it; a Go that fails to is an error."""
+    """The program. Skips the test where there is no Go to build it; a failing build is an error."""
     folder = Home.find().downloads / f"kustomize-{VERSION}"
     if not (program := folder / "kustomize").exists():
         if not (go := shutil.which("go")):
-            pytest.skip(f"kustomize {VERSION} is made by Go, and there is none here")
+            pytest.skip(f"kustomize {VERSION} is built with Go, and there is none here")
         folder.mkdir(parents=True, exist_ok=True)
         package = f"sigs.k8s.io/kustomize/kustomize/v5@v{VERSION}"
         made = subprocess.run(

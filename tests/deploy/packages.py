@@ -17,7 +17,7 @@ def blocks(requirements: Path) -> dict[str, str]:
 
 
 def closure(name: str) -> set[str]:
-    """A distribution with all it needs on this machine, extras of our own ones included."""
+    """A distribution with all it needs on this machine, including the extras of our own packages."""
     seen: set[tuple[str, str]] = set()
 
     def walk(name: str, extras: set[str]) -> None:

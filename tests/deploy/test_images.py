@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -15,8 +14,11 @@ import pytest
 import yaml
 from connectra_local.parts import NAMES
 
-from tests.deploy.dockerfiles import PARTS, ROOT, Image, stages, value
+from tests.deploy.dockerfiles import PARTS, Image, stages, value
 from tests.deploy.packages import OURS, blocks, closure
+from tests.support.paths import ROOT
+from tests.support.ports import free_ports
+from tests.support.wait import until_now
 
 LONG = pytest.mark.long
 
@@ -32,7 +34,7 @@ def image(request: pytest.FixtureRequest) -> Iterator[Image]:
     """The image of a part, made by the steps of its Dockerfile."""
     probe = subprocess.run(["unshare", "--mount", "--pid", "--fork", "true"], capture_output=True, check=False)
     if probe.returncode:
-        pytest.skip("this machine lets nobody make mount and process namespaces")
+        pytest.skip("this machine permits no new mount and process namespaces")
     folder = Path(tempfile.mkdtemp(prefix="connectra-image-", dir="/var/tmp"))
     folder.chmod(0o755)
     try:
@@ -62,26 +64,19 @@ def test_nothing_that_builds_or_installs_is_left(image: Image) -> None:
     assert {"pip", "setuptools", "wheel", "hatchling", "uv"}.isdisjoint(names)
 
 
-def test_the_gateway_serves_and_drains_as_process_one_on_a_read_only_root(image: Image, eventually: object) -> None:
+def test_the_gateway_serves_and_drains_as_process_one_on_a_read_only_root(image: Image) -> None:
     if image.entrypoint[0] != "connectra-gateway":
         pytest.skip("another image")
-    port, admin = free_port(), free_port()
-    settings = {
-        "API_KEY": "a-key-of-this-test",
-        "GATEWAY_LISTEN": f"127.0.0.1:{port}",
-        "GATEWAY_ADMIN_LISTEN": f"127.0.0.1:{admin}",
-    }
+    listen, admin = (f"127.0.0.1:{port}" for port in free_ports(2))
+    settings = {"API_KEY": "a-key-of-this-test", "GATEWAY_LISTEN": listen, "GATEWAY_ADMIN_LISTEN": admin}
     process = subprocess.Popen(image.command(*image.entrypoint, environment=settings), stderr=subprocess.PIPE)
 
-    def answer() -> int:
-        assert process.poll() is None, process.stderr.read().decode()
-        try:
-            return httpx.get(f"http://127.0.0.1:{port}/openapi.json", trust_env=False).status_code
-        except httpx.TransportError:
-            return 0
+    def ready() -> bool:
+        assert process.poll() is None, process.communicate()[1].decode()
+        return httpx.get(f"http://{listen}/openapi.json", trust_env=False).status_code == 200
 
     try:
-        eventually(lambda: answer() == 200)
+        until_now(ready, away=(httpx.TransportError,))
         (child,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         status = dict(line.split(":\t", 1) for line in Path(f"/proc/{child}/status").read_text().splitlines())
         assert (status["NSpid"].split()[-1], status["Uid"].split()[0]) == ("1", image.user)
@@ -93,19 +88,13 @@ def test_the_gateway_serves_and_drains_as_process_one_on_a_read_only_root(image:
         process.wait()
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.mark.parametrize("part", PARTS)
 def test_an_image_has_the_packages_its_service_needs_at_the_pins_of_all_and_no_other(part: str) -> None:
     pins, everything = blocks(ROOT / PARTS[part] / "requirements.txt"), blocks(ROOT / "requirements.txt")
 
     assert pins.items() <= everything.items(), "run `make lock`"
     wanted = closure(f"{OURS}{part}")
-    # Those of other platforms are pinned too, and not installed here.
+    # Packages for other platforms are pinned too, but not installed here.
     elsewhere = {name for name, block in pins.items() if "sys_platform" in block}
     assert set(pins) - elsewhere == {name for name in wanted if not name.startswith(OURS)} - elsewhere
 

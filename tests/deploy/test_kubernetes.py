@@ -19,15 +19,16 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from tests.deploy.dockerfiles import ROOT
 from tests.deploy.kustomize import FOLDER, Object, of_kind, render
 from tests.deploy.packages import closure
+from tests.support.environment import cleared
+from tests.support.paths import ROOT
 
 BASES = ("namespace", "migrate", "query", "write", "jobs", "gateway")
 OVERLAYS = ("dev", "production")
 FOLDERS = (*BASES, *(f"overlays/{o}{part}" for o in OVERLAYS for part in ("/namespace", "/migrate", "")))
 OLDEST = "1.30"  # the first with preStop `sleep`; docs/operations.md says so
-# Objects of operators: Kubernetes has no schemas of them.
+# Objects of operators, for which Kubernetes has no schemas.
 CUSTOM = {"ServiceMonitor", "ScaledObject", "TriggerAuthentication"}
 
 # What each process reads.
@@ -194,7 +195,7 @@ def test_deployments_are_probed_by_separate_health_names(folder: str) -> None:
         ports = {port["name"]: port["containerPort"] for port in workload.container["ports"]}
         probes = {name: workload.container[f"{name}Probe"] for name in ("startup", "liveness", "readiness")}
         if workload.name == "gateway":
-            # Not /health: that is the query service's word, and its outage must not restart gateways.
+            # Not /health, which the query service answers: its outage must not restart gateways.
             assert all(probe["httpGet"] == {"path": "/openapi.json", "port": "http"} for probe in probes.values())
             continue
         asked = {name: probe["grpc"] for name, probe in probes.items()}
@@ -207,7 +208,7 @@ def test_deployments_are_probed_by_separate_health_names(folder: str) -> None:
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_one_hand_alone_decides_on_the_number_of_pods(folder: str) -> None:
+def test_only_one_party_decides_on_the_number_of_pods(folder: str) -> None:
     scalers = of_kind(render(folder), "HorizontalPodAutoscaler", "ScaledObject")
     targets = [scaler["spec"]["scaleTargetRef"]["name"] for scaler in scalers]
     deployments = {workload.name: workload for workload in workloads(folder, "Deployment")}
@@ -220,16 +221,12 @@ def test_one_hand_alone_decides_on_the_number_of_pods(folder: str) -> None:
 
 
 @pytest.fixture
-def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Iterator[pytest.MonkeyPatch]:
-    """No variable and no .env of this machine."""
-    for name in list(os.environ):
-        monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
-    return monkeypatch
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    return cleared(monkeypatch, tmp_path)
 
 
 def documented_secrets() -> dict[str, dict[str, str]]:
-    """Secrets as docs/operations.md has them made, with a value for each key."""
+    """Secrets as docs/operations.md tells to create them, with a value for each key."""
     text = (ROOT / "docs/operations.md").read_text().replace("\\\n", " ")
     found = re.findall(r"create secret generic (\S+)(.*)", text)
     return {
@@ -239,10 +236,11 @@ def documented_secrets() -> dict[str, dict[str, str]]:
 
 
 def environment(workload: Workload) -> dict[str, str]:
-    """What a container of it finds, images' own variables aside."""
+    """The environment of its container, apart from the image's own variables."""
     objects = render(workload.folder)
     maps = {item["metadata"]["name"]: item["data"] for item in of_kind(objects, "ConfigMap")}
-    secrets, found = documented_secrets(), {}
+    secrets = documented_secrets()
+    found: dict[str, str] = {}
     for source in workload.container["envFrom"]:
         if reference := source.get("configMapRef"):
             found |= maps[reference["name"]]
@@ -278,7 +276,7 @@ def test_every_process_finds_all_settings_it_needs_and_no_unknown_one(
         with clean_environment.context() as patch:
             for name, value in found.items():
                 patch.setenv(name, value)
-            read = settings.load(CONFIGURATIONS[tuple(workload.container["command"])])
+            read: Any = settings.load(CONFIGURATIONS[tuple(workload.container["command"])])
 
         ports = {port["name"]: port["containerPort"] for port in workload.container.get("ports", [])}
         if server := getattr(read, "server", None):
@@ -289,7 +287,7 @@ def test_every_process_finds_all_settings_it_needs_and_no_unknown_one(
             assert port_of(read.gateway.metrics_listen) == ports["envoy-metrics"]
             mounts = {mount["name"]: mount["mountPath"] for mount in workload.container["volumeMounts"]}
             assert read.gateway.keys_file == f"{mounts['keys']}/keys.json"
-            # Not the mount itself: its owner is root, and the gateway closes the folder to others.
+            # Not the mount itself: root owns it, and the gateway must restrict the folder's permissions.
             assert read.gateway.state_dir.startswith(f"{mounts['tmp']}/")
         if peers := getattr(read, "peers", None):
             goals = set(USES[workload.name]) & set(GRPC)
@@ -395,7 +393,7 @@ def test_services_lead_to_the_pods_of_their_name(overlay: str) -> None:
         assert chosen == [name]
         ports = {port["name"]: port["containerPort"] for port in deployments[name].container["ports"]}
         assert {port["name"]: port["port"] for port in service["spec"]["ports"]} == ports
-        # gRPC calls share a connection: only who sees every pod can balance.
+        # gRPC calls share a connection, so only a client that sees every pod can balance them.
         assert (service["spec"].get("clusterIP") == "None") == (name != "gateway")
 
 
