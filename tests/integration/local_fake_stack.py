@@ -1,4 +1,4 @@
-"""Run as a program: the real supervisor over small parts of its own. Arguments: scenario, home, port."""
+"""Run as a program: the real supervisor over small fake parts. Arguments: scenario, home, two ports."""
 
 import asyncio
 import sys
@@ -27,11 +27,11 @@ def listening(name: str, port: int, home: Path, *arguments: str, needs: tuple[st
 
 
 def main() -> None:
-    scenario, folder, port = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
+    scenario, folder, (port, deaf_port) = sys.argv[1], Path(sys.argv[2]), map(int, sys.argv[3:5])
     home = Home(folder, folder / "downloads")
     parts = [listening("base", port, folder, "lonely" if scenario == "lonely" else "parent")]
     if scenario == "deaf":
-        parts.append(listening("deaf", port + 1, folder, "deaf", needs=("base",)))
+        parts.append(listening("deaf", deaf_port, folder, "deaf", needs=("base",)))
     if scenario == "broken":
         command = (sys.executable, "-c", "print('this is why'); raise SystemExit(3)")
         parts.append(Part("broken", "", partial(ready.tcp, "127.0.0.1:1"), needs=("base",), command=command))

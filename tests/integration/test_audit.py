@@ -8,12 +8,16 @@ import asyncpg
 import httpx
 import pytest
 from connectra.write.v1 import write_service_pb2 as pb
+from connectra.write.v1.write_service_pb2_grpc import WriteServiceStub
 from connectra_common.db import audit
 from connectra_common.db.audit import Origin
 from connectra_common.records.fields import COMPANY, CONTACT
 from connectra_common.settings import PostgresSettings
 from connectra_ops.audit import AuditFilter, find
 from connectra_write.repository import Database, Repository
+
+from tests.support.stack import Stack, connectra
+from tests.support.words import word
 
 UUID = "00000000-0000-0000-0000-000000000001"
 
@@ -53,12 +57,14 @@ async def test_every_call_leaves_who_what_and_its_request(api: httpx.AsyncClient
     assert changes[4] == {"city": ["Bonn", None], "phone_number": [None, "+1 22"]}
 
 
-async def test_an_import_is_known_by_its_job(write: Any, postgres: asyncpg.Connection) -> None:
-    job, mark = str(uuid4()), f"w{uuid4().hex[:12]}"
+async def test_an_import_is_known_by_its_job(write: WriteServiceStub, postgres: asyncpg.Connection) -> None:
+    job, mark = str(uuid4()), word()
     for number, title in enumerate(("Engineer", "Director")):
         row = f"{mark},{mark}@x.com,{title}\n".encode()
-        request = {"job_uuid": job, "batch_number": number, "records": row, "first_line": 2}
-        await write.ImportBatch(pb.ImportBatchRequest(columns=["first_name", "email", "title"], **request))
+        columns = ["first_name", "email", "title"]
+        await write.ImportBatch(
+            pb.ImportBatchRequest(job_uuid=job, batch_number=number, records=row, columns=columns, first_line=2)
+        )
     uuid = await postgres.fetchval("SELECT uuid FROM contacts WHERE email = $1", f"{mark}@x.com")
     created, updated = await trail(postgres, uuid)
     assert (created["operation"], created["actor"], updated["actor"]) == ("create", f"job:{job}", f"job:{job}")
@@ -115,12 +121,12 @@ async def test_entries_are_never_changed_and_go_by_age(database: asyncpg.Connect
     assert [row["uuid"] for row in await database.fetch("SELECT uuid FROM audit ORDER BY id")] == ["29", UUID]
 
 
-async def test_the_command_shows_it(stack: Any, api: httpx.AsyncClient, run_connectra: Any) -> None:
-    made = (await api.post("/companies/create", json={"name": f"w{uuid4().hex[:12]}"})).json()["data"]
+async def test_the_command_shows_it(stack: Stack, api: httpx.AsyncClient) -> None:
+    made = (await api.post("/companies/create", json={"name": word()})).json()["data"]
     await api.put(f"/companies/{made['uuid']}", json={"city": "bonn"})
     environment = {**stack.environment, "PG_DB_CONNECTION": stack.postgres}
-    shown = run_connectra(environment, "audit", made["uuid"], "--operation", "update", "--json")
+    shown = connectra(environment, "audit", made["uuid"], "--operation", "update", "--json")
     assert shown.returncode == 0, shown.stderr
     (entry,) = map(json.loads, shown.stdout.splitlines())
     assert (entry["actor"], entry["changes"]) == ("client:default", {"city": [None, "bonn"]})
-    assert run_connectra(environment, "audit", made["uuid"]).stdout.count("client:default") == 2
+    assert connectra(environment, "audit", made["uuid"]).stdout.count("client:default") == 2

@@ -15,19 +15,20 @@ import pytest
 from connectra_client.connection import Connection
 from connectra_client.errors import ApiError, ClientError, Unreachable
 from connectra_client.rest import RestClient
-from connectra_local.config import scripts_folder
+
+from tests.support.stack import Completed, program
 
 STORE_REFUSAL = b"<?xml version='1.0'?><Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>"
 
 
 @dataclass
 class Scene:
-    """What the server got, and what it is to answer."""
+    """What the server received, and what it should answer."""
 
     url: str = ""
     requests: list[tuple[str, str, dict[str, str], bytes]] = field(default_factory=list)
-    jobs: list[dict[str, Any]] = field(default_factory=list)
-    """Answers to GET of the job, in turn, an empty one being 503; the last one stays."""
+    jobs: list[dict[str, Any] | bytes] = field(default_factory=list)
+    """Answers to GET of the job, in turn: a job, {} for a 503, or bytes for a body as it is; the last one is repeated."""
     store_status: int = 200
     store_body: bytes = b"x" * 700_000
     polled: threading.Event = field(default_factory=threading.Event)
@@ -53,7 +54,9 @@ def scene() -> Iterator[Scene]:
             if path == "/common/jobs/job-1":
                 state.polled.set()
                 found = state.jobs.pop(0) if len(state.jobs) > 1 else state.jobs[0]
-                return self.answer(200, {"data": found}) if found else self.answer(503, {"message": "not available"})
+                if not found:
+                    return self.answer(503, {"message": "not available"})
+                return self.answer(200, found if isinstance(found, bytes) else {"data": found})
             if path == "/common/jobs/job-1/files":
                 file = {"size_bytes": len(state.store_body), "download_url": f"{state.url}/store"}
                 return self.answer(200, {"data": [{"kind": kind, **file} for kind in ("source", "result", "rejected")]})
@@ -100,10 +103,10 @@ def job(status: str, **response: Any) -> dict[str, Any]:
 
 
 def command(scene: Scene, *arguments: str) -> list[str]:
-    return [str(scripts_folder() / "connectra"), *arguments, "--url", scene.url, "--api-key", "key"]
+    return [program("connectra"), *arguments, "--url", scene.url, "--api-key", "key"]
 
 
-def run(scene: Scene, *arguments: str) -> "subprocess.CompletedProcess[str]":
+def run(scene: Scene, *arguments: str) -> Completed:
     return subprocess.run(command(scene, *arguments), capture_output=True, text=True, check=False, timeout=60)
 
 
@@ -149,8 +152,9 @@ def test_nobody_there_and_a_wrong_key_are_told_apart(scene: Scene) -> None:
 
 
 def test_an_answer_from_another_kind_of_server_is_told(scene: Scene, client: RestClient) -> None:
+    scene.jobs = [b"<html>"]
     with pytest.raises(ClientError, match="does not answer like a Connectra server"):
-        client._call("GET", "/store")
+        client.job("job-1")
 
 
 def test_import_shows_the_result_and_fetches_the_rejected_rows(scene: Scene, csv_file: Path) -> None:

@@ -19,17 +19,19 @@ from connectra_client.proto.connectra.query.v1 import (
 from connectra_client.vql import vql
 from connectra_local.sample import sample_rows
 
+from tests.support.stack import Stack
+
 ROWS, SEED = 300, 4711
 
 
 @pytest.fixture
-async def connectra(stack: Any) -> AsyncIterator[Connectra]:
+async def connectra(stack: Stack) -> AsyncIterator[Connectra]:
     async with Connectra(stack.gateway, stack.api_key) as client:
         yield client
 
 
 @pytest.fixture(scope="module")
-def imported(stack: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def imported(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The result of `connectra import` of a sample with two rows that cannot be read."""
     file = tmp_path_factory.mktemp("client") / "sample.csv"
     assert stack.command("sample", str(ROWS), "--seed", str(SEED), "-o", str(file)).returncode == 0
@@ -96,14 +98,14 @@ async def test_refusals_come_with_code_reason_and_every_violation(connectra: Con
     assert "country" in str(wrong.value)
 
 
-async def test_a_wrong_key_is_refused_at_the_typed_door(stack: Any) -> None:
+async def test_a_wrong_key_is_refused_at_the_typed_door(stack: Stack) -> None:
     async with Connectra(stack.gateway, "wrong") as stranger:
         with pytest.raises(ApiError) as refused:
             await stranger.query.count_contacts(CountContactsRequest())
     assert refused.value.code == "UNAUTHENTICATED"
 
 
-def test_search_and_export_at_the_command_line(imported: Any, stack: Any, tmp_path: Path) -> None:
+def test_search_and_export_at_the_command_line(imported: Any, stack: Stack, tmp_path: Path) -> None:
     row = next(iter(sample_rows(ROWS, SEED)))
     found = stack.command("search", "contacts", f"{row['first_name']} {row['last_name']}", "-c", "email", "-n", "100")
     assert found.returncode == 0, found.stderr
@@ -118,14 +120,14 @@ def test_search_and_export_at_the_command_line(imported: Any, stack: Any, tmp_pa
     assert {row["country"] for row in exported} == {"japan"}
 
 
-def test_a_refused_search_names_every_violation_on_a_line_of_its_own(stack: Any) -> None:
+def test_a_refused_search_names_every_violation_on_a_line_of_its_own(stack: Stack) -> None:
     refused = stack.command("search", "contacts", "-c", "nonsense,first_nam")
     assert refused.returncode == 1
     assert len(refused.stderr.splitlines()) == 2
     assert "did you mean 'first_name'" in refused.stderr
 
 
-def test_run_on_a_running_stack_takes_the_tour_and_ends(stack: Any) -> None:
+def test_run_on_a_running_stack_takes_the_tour_and_ends(stack: Stack) -> None:
     done = stack.command("run", "--rows", "200")
     assert done.returncode == 0, done.stdout + done.stderr
     for part in ("completed", stack.gateway, stack.api_key, "/companies/count"):

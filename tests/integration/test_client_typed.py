@@ -1,6 +1,7 @@
 """The typed client against a real gRPC server of a few lines: tokens, keys, errors."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -26,7 +27,7 @@ QUERY, WRITE = "/connectra.query.v1.QueryService", "/connectra.write.v1.WriteSer
 TOKEN = "x-consistency-token"
 
 
-class Details(StatusDetailsCodecBase):
+class Details(StatusDetailsCodecBase):  # type: ignore[misc]
     def encode(self, status: Status, message: str | None, details: Any) -> bytes:
         return bytes(details.SerializeToString())
 
@@ -76,9 +77,9 @@ class Services:
 async def services() -> AsyncIterator[tuple[Services, str]]:
     handlers = Services()
     server = Server([handlers], codec=ProtoCodec(), status_details_codec=Details())
-    await server.start("127.0.0.1", 0)
-    port = server._server.sockets[0].getsockname()[1]
-    yield handlers, f"http://127.0.0.1:{port}"
+    listening = socket.create_server(("127.0.0.1", 0))
+    await server.start(sock=listening)
+    yield handlers, f"http://127.0.0.1:{listening.getsockname()[1]}"
     server.close()
     await server.wait_closed()
 
@@ -94,7 +95,7 @@ async def test_the_key_goes_with_every_call(services: tuple[Services, str]) -> N
 async def test_reads_carry_the_latest_token_of_the_writes_before(services: tuple[Services, str]) -> None:
     handlers, url = services
     async with Connectra(url, "secret") as connectra:
-        for expected in ("7", "12", "12"):  # an older token that comes late changes nothing
+        for expected in ("7", "12", "12"):  # an older token that arrives late changes nothing
             await connectra.write.delete_contact(DeleteContactRequest())
             await connectra.query.count_contacts(CountContactsRequest())
             assert handlers.calls[-1][TOKEN] == expected

@@ -1,4 +1,4 @@
-"""`connectra doctor` on real parts: a healthy installation has nothing to say, and what is broken is named with what to do."""
+"""`connectra doctor` on real parts: a healthy installation has no findings, and what is broken is named together with what to do."""
 
 import json
 import time
@@ -15,25 +15,25 @@ from connectra_ops.doctor.cli import examine
 from connectra_ops.doctor.finding import Finding, Level
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from .test_slice import eventually
+from tests.support.postgres import drained
+from tests.support.stack import Stack
 
 Examine = Callable[..., Awaitable[dict[str, Finding]]]
 
 
 @pytest.fixture
-def doctor(stack: Any, monkeypatch: pytest.MonkeyPatch) -> Examine:
+def doctor(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Examine:
     """`await doctor(NAME=value, …)`: what is found, by check, with the stack's own settings but for those given."""
 
     async def look(**changed: str) -> dict[str, Finding]:
         environment = {
-            "PG_DB_CONNECTION": stack.postgres,
-            "ELASTICSEARCH_CONNECTION": stack.elasticsearch,
+            **stack.stores(),
+            **stack.addresses(),
             "S3_ENDPOINT": stack.s3.endpoint.removeprefix("http://"),
             "S3_SSL": "false",
             "S3_BUCKET": stack.s3.bucket,
             "S3_ACCESS_KEY": stack.s3.access_key,
             "S3_SECRET_KEY": stack.s3.secret_key,
-            **{f"{name.upper()}_ADDRESS": address for name, address in stack.grpc.items()},
         }
         for name, value in (environment | changed).items():
             monkeypatch.setenv(name, value)
@@ -42,11 +42,8 @@ def doctor(stack: Any, monkeypatch: pytest.MonkeyPatch) -> Examine:
     return look
 
 
-async def test_a_healthy_stack_is_well_and_found_by_itself(stack: Any, postgres: asyncpg.Connection) -> None:
-    async def settled() -> bool:
-        return not await postgres.fetchval("SELECT EXISTS (SELECT FROM outbox)")
-
-    await eventually(settled)
+async def test_a_healthy_stack_is_well_and_found_by_itself(stack: Stack, postgres: asyncpg.Connection) -> None:
+    await drained(postgres)
     done = stack.command("doctor", "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     report = json.loads(done.stdout)
@@ -57,7 +54,7 @@ async def test_a_healthy_stack_is_well_and_found_by_itself(stack: Any, postgres:
     }
 
 
-async def test_what_is_not_there_is_named_and_the_rest_is_still_looked_at(stack: Any, doctor: Examine) -> None:
+async def test_what_is_not_there_is_named_and_the_rest_is_still_looked_at(stack: Stack, doctor: Examine) -> None:
     found = await doctor(
         ELASTICSEARCH_CONNECTION="http://127.0.0.1:1", S3_BUCKET="nowhere", WRITE_ADDRESS="127.0.0.1:1"
     )
@@ -106,7 +103,7 @@ async def test_what_waits_too_long_is_named_with_what_to_do(
         """INSERT INTO jobs (uuid, job_type, status, lease_owner, lease_until)
            VALUES ('z', 'insert_csv_file', 'processing', 'gone', now() - interval '1 hour')"""
     )
-    # Nobody indexes this database, and the index is that of another with other records.
+    # No indexer works on this database, and the index belongs to another one with other records.
     await database.execute(
         "INSERT INTO contacts (uuid, last_name) SELECT 'u' || n, 'x' FROM generate_series(1, 100000) n"
     )
@@ -143,6 +140,6 @@ async def test_a_clock_that_is_off_is_named(
     doctor: Examine, monkeypatch: pytest.MonkeyPatch, ahead: float, level: Level
 ) -> None:
     now = time.time
-    monkeypatch.setattr(checks.time, "time", lambda: now() - ahead)
+    monkeypatch.setattr(time, "time", lambda: now() - ahead)
     found = await doctor()
     assert {found[f"clock of {store}"].level for store in ("postgres", "s3")} == {level}

@@ -1,6 +1,5 @@
-"""ELASTICSEARCH_AUTH, against a real node that lets nobody in without a name and password: Envoy's basic_auth filter stands before it."""
+"""ELASTICSEARCH_AUTH against a real node that requires a user name and password, by Envoy's basic_auth filter in front of it."""
 
-import asyncio
 import base64
 import hashlib
 import json
@@ -16,10 +15,14 @@ from connectra_common.errors import from_exception
 from connectra_common.search.client import create_client
 from connectra_common.settings import ElasticsearchSettings
 from connectra_gateway.render import envoy_binary
-from connectra_local.ports import free_ports
 from connectra_ops.doctor.cli import examine
 from connectra_ops.doctor.finding import Level
 from elasticsearch import AuthenticationException
+
+from tests.support.http import client
+from tests.support.ports import free_port
+from tests.support.stack import Stack
+from tests.support.wait import until
 
 TYPES = "type.googleapis.com/envoy.extensions"
 
@@ -68,9 +71,9 @@ def configuration(port: int, node: str, user: str, password: str) -> dict[str, A
 
 
 @pytest.fixture(scope="module")
-def locked(stack: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """The port of the stack's node, for the user `reader` with the password `of the test`."""
-    port = free_ports()["gateway"]
+def locked(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """A port of the stack's node that admits only the user `reader` with the password `of the test`."""
+    port = free_port()
     file: Path = tmp_path_factory.mktemp("auth") / "envoy.json"
     file.write_text(json.dumps(configuration(port, stack.elasticsearch, "reader", "of the test")))
     envoy = subprocess.Popen([envoy_binary(None), "--config-path", str(file), "--use-dynamic-base-id"])
@@ -82,13 +85,9 @@ def locked(stack: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int
 
 
 async def answers(port: int) -> None:
-    async with asyncio.timeout(30), httpx.AsyncClient(trust_env=False) as client:
-        while True:
-            try:
-                assert (await client.get(f"http://127.0.0.1:{port}/")).status_code == 401
-                return
-            except httpx.TransportError:
-                await asyncio.sleep(0.05)
+    async with client(f"http://127.0.0.1:{port}") as http:
+        reply = await until(lambda: http.get("/"), lambda reply: True, seconds=30, away=(httpx.TransportError,))
+    assert reply.status_code == 401
 
 
 async def test_name_and_password_open_the_node_and_others_do_not(locked: int) -> None:
@@ -97,17 +96,19 @@ async def test_name_and_password_open_the_node_and_others_do_not(locked: int) ->
         settings = ElasticsearchSettings(
             host="127.0.0.1", port=locked, auth=auth, username="reader", password=password, _env_file=None
         )
-        async with create_client(settings) as client:
+        async with create_client(settings) as node:
             if opens:
-                assert (await client.info())["tagline"]
+                assert (await node.info())["tagline"]
                 continue
             with pytest.raises(AuthenticationException) as refused:
-                await client.info()
+                await node.info()
             error = from_exception(refused.value)
             assert (error.http_status, error.message) == (503, "the search engine refuses this service's credentials")
 
 
-async def test_the_doctor_says_which_setting_to_mend(stack: Any, locked: int, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_doctor_says_which_setting_to_correct(
+    stack: Stack, locked: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await answers(locked)
     settings = {"CONNECTION": f"http://127.0.0.1:{locked}", "AUTH": "true", "USERNAME": "reader", "PASSWORD": "guessed"}
     for name, value in settings.items():

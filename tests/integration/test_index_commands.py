@@ -1,26 +1,30 @@
 """`connectra index` on the running services, and what becomes of documents that Elasticsearch refuses."""
 
 import asyncio
-from typing import Any
 from uuid import uuid4
 
 import asyncpg
+import httpx
 
-from .test_slice import eventually, is_count, word
+from tests.support.contacts import is_count
+from tests.support.postgres import drained
+from tests.support.stack import Stack
+from tests.support.wait import until
+from tests.support.words import word
 
 
-async def command(stack: Any, *arguments: str) -> str:
+async def command(stack: Stack, *arguments: str) -> str:
     done = await asyncio.to_thread(stack.command, "index", *arguments)
     assert done.returncode == 0, done.stdout + done.stderr
-    return str(done.stdout)
+    return done.stdout
 
 
-async def test_what_is_refused_is_listed_with_its_reason_until_it_is_mended(
-    stack: Any, postgres: asyncpg.Connection, api: Any
+async def test_what_is_refused_is_listed_with_its_reason_until_it_is_repaired(
+    stack: Stack, postgres: asyncpg.Connection, api: httpx.AsyncClient
 ) -> None:
     mark, bad = word(), str(uuid4())
     insert = "INSERT INTO contacts (uuid, last_name, created_at) VALUES ($1, $2, $3::text::timestamptz)"
-    # By plain SQL anything can stand in the table: a year of five digits, an id too long for Elasticsearch, one that breaks JSON.
+    # Plain SQL can store anything: a year of five digits, an id too long for Elasticsearch, one that breaks JSON.
     strange = f'"{mark}\\n{{}}'
     await postgres.execute(insert, bad, mark, "20000-01-01")
     await postgres.execute(insert, mark + "x" * 600, mark, "2000-01-01")
@@ -34,8 +38,8 @@ async def test_what_is_refused_is_listed_with_its_reason_until_it_is_mended(
     async def both() -> bool:
         return len(await dead()) == 2
 
-    await eventually(both)
-    await eventually(lambda: is_count(api, mark, 2))
+    await until(both)
+    await until(lambda: is_count(api, mark, 2))
     reasons = await dead()
     assert "created_at" in reasons[bad]
     assert "too long" in reasons[mark + "x" * 600]
@@ -45,31 +49,30 @@ async def test_what_is_refused_is_listed_with_its_reason_until_it_is_mended(
     assert "dead letters   2" in await command(stack, "status")
     assert "1 queued for indexing" in await command(stack, "replay", bad)
 
-    async def settled() -> bool:
-        return not await postgres.fetchval("SELECT EXISTS (SELECT FROM outbox)")
-
-    await eventually(settled)
+    await drained(postgres)
     assert len(await dead()) == 2
     await postgres.execute("UPDATE contacts SET created_at = now() WHERE uuid = $1", bad)
     await postgres.execute("DELETE FROM contacts WHERE uuid LIKE '%xxx'")
-    await eventually(lambda: is_count(api, mark, 3))
-    await eventually(settled)
+    await until(lambda: is_count(api, mark, 3))
+    await drained(postgres)
     await postgres.execute("DELETE FROM contacts WHERE uuid = $1", strange)
-    await eventually(lambda: is_count(api, mark, 2))
+    await until(lambda: is_count(api, mark, 2))
     assert await dead() == {}
     assert "no dead letters" in await command(stack, "dead-letters")
 
 
-async def test_the_index_is_verified_and_rebuilt_by_command(stack: Any, postgres: asyncpg.Connection, api: Any) -> None:
+async def test_the_index_is_verified_and_rebuilt_by_command(
+    stack: Stack, postgres: asyncpg.Connection, api: httpx.AsyncClient
+) -> None:
     mark = word()
     await postgres.execute("INSERT INTO contacts (uuid, last_name) VALUES ($1, $2)", str(uuid4()), mark)
-    await eventually(lambda: is_count(api, mark, 1))
+    await until(lambda: is_count(api, mark, 1))
     assert "missing 0, ghost 0, stale 0, different 0" in await command(stack, "verify", "contact", "--repair")
     assert "done: contacts_index-v" in await command(stack, "reindex", "contact")
-    await eventually(lambda: is_count(api, mark, 1))
+    await until(lambda: is_count(api, mark, 1))
     assert "live: contacts_index-v" in await command(stack, "rollback", "contact")
     assert "removed: contacts_index-v" in await command(stack, "drop-previous", "contact")
     refused = await asyncio.to_thread(stack.command, "index", "rollback", "contact")
     assert refused.returncode == 1
     assert "there is no previous contact index" in refused.stderr
-    await eventually(lambda: is_count(api, mark, 1))
+    await until(lambda: is_count(api, mark, 1))

@@ -1,4 +1,4 @@
-"""The outbox between writers and indexers, on the real database: nothing marked is lost, nobody waits for another for long."""
+"""The outbox between writers and indexers, on the real database: no mark is lost, and no one waits long for anyone else."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,6 +7,8 @@ import asyncpg
 import pytest
 from connectra_common.records.fields import COMPANY, CONTACT
 from connectra_write.indexer.repository import SESSION, Claim, OutboxRepository
+
+from tests.support.wait import until
 
 LEASE = 30.0
 
@@ -57,7 +59,7 @@ async def test_a_record_that_never_rests_does_not_hold_up_the_tokens_of_others(d
     for _ in range(3):
         token = await database.fetchval("SELECT last_value FROM outbox_seq")
         claims = await claims_of(outbox)
-        # A write of another, and once more the restless one.
+        # A write to another record, and one more to the restless one.
         await database.execute("UPDATE contacts SET title = 'x' WHERE uuid = $1", uuid(1))
         own_token = await database.fetchval("SELECT last_value FROM outbox_seq")
         await outbox.done(claims)
@@ -111,9 +113,8 @@ async def test_what_a_dead_indexer_had_claimed_is_free_at_once(
     assert len(await living.claim(me, 10, LEASE)) == 1
     assert await living.free_claims_of_the_dead(me) == []
     doomed.terminate()
-    async with asyncio.timeout(5):
-        while await living.free_claims_of_the_dead(me) != [number]:  # noqa: ASYNC110 - its session ends by itself
-            await asyncio.sleep(0.01)
+    # The server notices on its own when the session is gone.
+    await until(lambda: living.free_claims_of_the_dead(me), lambda freed: freed == [number], seconds=5, pause=0.01)
     assert len(await living.claim(me, 10, LEASE)) == 2
     assert await database.fetchval("SELECT count(*) FROM indexers") == 1
 
@@ -137,7 +138,7 @@ async def test_a_company_with_many_contacts_is_walked_in_slices_between_which_ot
         walked = await outbox.fan_out_slice(company, 10)
         assert walked == (turn == 2)
         if not walked:
-            # Behind all that was queued, and behind its own slice.
+            # After everything that was queued, and after its own slice.
             newest = await database.fetchval("SELECT entity FROM outbox ORDER BY first_seq DESC LIMIT 1")
             assert newest == "company"
     await outbox.fanned_out([company])
@@ -158,7 +159,7 @@ async def test_a_walk_begins_anew_when_the_company_changes_again(database: async
     assert not await outbox.fan_out_slice(company, 4)
     (again,) = [c for c in await claims_of(outbox) if c.entity == "company"]
     assert (again.fan_out, again.fan_out_after) == (True, "")
-    await database.execute("UPDATE companies SET phone_number = '+1'")  # of no concern to contacts
+    await database.execute("UPDATE companies SET phone_number = '+1'")  # not copied into contacts
     assert not await outbox.fan_out_slice(again, 4)
     (further,) = [c for c in await claims_of(outbox) if c.entity == "company"]
     assert (further.fan_out, further.fan_out_after) == (True, uuid(4))
@@ -251,7 +252,7 @@ async def test_a_truncated_table_is_heard_by_the_contacts_too(database: asyncpg.
 async def test_what_the_planner_believes_of_the_outbox_does_not_matter(
     database: asyncpg.Connection, second: asyncpg.Connection
 ) -> None:
-    # Vacuumed while it was empty, as far as it is known it has no rows; and it has the pages of many.
+    # Vacuumed while almost empty: the statistics say that there are no rows, in the pages of many.
     await database.execute(
         "INSERT INTO outbox (entity, uuid) SELECT 'contact', 'old ' || n FROM generate_series(1, 40000) n"
     )

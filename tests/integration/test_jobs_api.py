@@ -2,14 +2,16 @@
 
 import asyncio
 import json
-from collections.abc import Callable
-from typing import Any
 from uuid import uuid4
 
 import asyncpg
 import httpx
 from connectra.jobs.v1 import jobs_service_pb2, jobs_service_pb2_grpc
 from connectra_common.server.peers import channel
+
+from tests.support.jobs import create_job, download, ended, export, files_of, import_file, upload
+from tests.support.stack import Stack
+from tests.support.words import word
 
 ROW = {
     "id",
@@ -26,20 +28,6 @@ ROW = {
     "attempts",
     "progress",
 }
-
-
-async def upload(api: httpx.AsyncClient, data: bytes, name: str = "people.csv") -> str:
-    answer = (await api.get("/common/upload-url", params={"filename": name})).json()
-    async with httpx.AsyncClient(trust_env=False) as store:
-        (await store.put(answer["upload_url"], content=data)).raise_for_status()
-    return str(answer["s3_key"])
-
-
-async def create(api: httpx.AsyncClient, job_type: str, data: dict[str, Any], retry_count: int = 0) -> dict[str, Any]:
-    body = {"job_type": job_type, "job_data": data, "retry_count": retry_count}
-    answer = await api.post("/common/jobs/create", json=body)
-    assert answer.status_code == 201, answer.text
-    return dict(answer.json())
 
 
 async def test_an_upload_url_takes_a_file_under_a_key_of_the_services_choice(api: httpx.AsyncClient) -> None:
@@ -62,8 +50,9 @@ async def test_a_bad_file_name_is_refused(api: httpx.AsyncClient) -> None:
 
 async def test_creation_answers_the_job(api: httpx.AsyncClient) -> None:
     data = {"s3_key": "nothing/there.csv"}
-    answer = await create(api, "insert_csv_file", data)
-    assert (answer["message"], answer["success"]) == ("Job created successfully", True)
+    reply = await api.post("/common/jobs/create", json={"job_type": "insert_csv_file", "job_data": data})
+    answer = reply.json()
+    assert (reply.status_code, answer["message"], answer["success"]) == (201, "Job created successfully", True)
     assert set(answer["data"]) == ROW
     assert answer["data"]["data"] == data
     listed = (await api.post("/common/jobs", json={"job_type": "insert_csv_file", "limit": 100})).json()["data"]
@@ -94,7 +83,7 @@ async def test_a_job_that_is_not_there_is_404_and_no_uuid_400(api: httpx.AsyncCl
 
 
 async def test_a_file_that_is_missing_or_unreadable_fails_the_job_clearly(
-    api: httpx.AsyncClient, finished: Callable[..., Any]
+    api: httpx.AsyncClient,
 ) -> None:
     wrong = {
         "there is no object": {"s3_key": f"{uuid4()}.csv"},
@@ -102,71 +91,64 @@ async def test_a_file_that_is_missing_or_unreadable_fails_the_job_clearly(
         "no known column": {"s3_key": await upload(api, b"foo,bar\n1,2\n")},
         "not UTF-8: byte 0xff at offset 11": {"s3_key": await upload(api, b"first_name\n\xff\n")},
     }
-    jobs = {text: await create(api, "insert_csv_file", data) for text, data in wrong.items()}
+    jobs = {text: await create_job(api, "insert_csv_file", data) for text, data in wrong.items()}
     for text, job in jobs.items():
-        ended = await finished(job["data"]["uuid"])
-        assert ended["status"] == "failed"
-        assert text in ended["job_response"]["runtime_errors"][0]
+        failed = await ended(api, job["uuid"])
+        assert failed["status"] == "failed"
+        assert text in failed["job_response"]["runtime_errors"][0]
 
 
 async def test_an_import_counts_and_returns_the_rows_it_skipped(
-    api: httpx.AsyncClient, finished: Callable[..., Any]
+    api: httpx.AsyncClient,
 ) -> None:
-    tag = uuid4().hex
+    tag = word()
     rows = f'\ufeffFirst Name;Email;Note\r\nann {tag};ann@{tag}.example;1\r\nshort;row\r\n"bo\nb {tag}";b@{tag}.example;"2;3"\r\n'
-    job = await create(api, "insert_csv_file", {"s3_key": await upload(api, rows.encode())})
-    ended = await finished(job["data"]["uuid"])
-    response = ended["job_response"]
-    assert ended["status"] == "completed", response
+    job = await import_file(api, rows.encode())
+    response = job["job_response"]
+    assert job["status"] == "completed", response
     assert response["messages"] == "Import completed successfully"
     assert (response["rows"], response["created"], response["rejected"]) == (3, 2, 1)
     assert response["unknown_columns"] == ["Note"]
-    assert ended["progress"]["bytes"] == ended["progress"]["total_bytes"] == len(rows.encode())
+    assert job["progress"]["bytes"] == job["progress"]["total_bytes"] == len(rows.encode())
 
-    files = (await api.get(f"/common/jobs/{ended['uuid']}/files")).json()["data"]
-    url = next(file["download_url"] for file in files if file["kind"] == "rejected")
-    async with httpx.AsyncClient(trust_env=False) as store:
-        rejected = (await store.get(url)).text.splitlines()
+    rejected = (await download(api, job, "rejected")).decode().splitlines()
     assert rejected[0] == "line,reason,First Name,Email,Note"
     assert rejected[1].startswith("3,")
     assert rejected[1].endswith(",short,row")
 
 
-async def test_an_export_writes_what_the_query_finds(api: httpx.AsyncClient, finished: Callable[..., Any]) -> None:
-    tag = uuid4().hex
+async def test_an_export_writes_what_the_query_finds(api: httpx.AsyncClient) -> None:
+    tag = word()
     emails = [f"{n}@{tag}.example" for n in range(5)]
     rows = "first_name,email,departments\n" + "".join(f'{tag},{email},"a,b"\n' for email in emails)
-    imported = await create(api, "insert_csv_file", {"s3_key": await upload(api, rows.encode())})
-    assert (await finished(imported["data"]["uuid"]))["status"] == "completed"
+    assert (await import_file(api, rows.encode()))["status"] == "completed"
 
     vql = {"where": {"keyword_match": {"must": {"email": emails[:4]}}}, "select_columns": ["email", "departments"]}
-    job = await create(api, "export_csv_file", {"service": "contact", "vql": vql})
-    ended = await finished(job["data"]["uuid"])
-    assert ended["status"] == "completed", ended["job_response"]
-    assert ended["job_response"]["rows"] == 4
-    assert ended["job_response"]["s3_key"].endswith(f"/{ended['uuid']}.csv")
-    (file,) = (await api.get(f"/common/jobs/{ended['uuid']}/files")).json()["data"]
-    async with httpx.AsyncClient(trust_env=False) as store:
-        lines = (await store.get(file["download_url"])).text.splitlines()
+    job = await export(api, "contact", vql)
+    assert job["status"] == "completed", job["job_response"]
+    assert job["job_response"]["rows"] == 4
+    assert job["job_response"]["s3_key"].endswith(f"/{job['uuid']}.csv")
+    assert set(await files_of(api, job)) == {"result"}
+    lines = (await download(api, job, "result")).decode().splitlines()
     assert lines[0] == "email,departments"
     assert sorted(lines[1:]) == [f'{email},"a,b"' for email in emails[:4]]
 
 
 async def test_a_stored_export_whose_query_is_not_valid_any_more_fails(
-    api: httpx.AsyncClient, postgres: asyncpg.Connection, finished: Callable[..., Any]
+    api: httpx.AsyncClient, postgres: asyncpg.Connection
 ) -> None:
-    # As one of an earlier release may be: a new one is refused when it is made.
+    # As an earlier release may have left it: a new one is refused on creation.
     vql = {"where": {"keyword_match": {"must": {"nonsense": "x"}}}, "select_columns": ["email"]}
     data, uuid = json.dumps({"service": "contact", "vql": vql}), str(uuid4())
     await postgres.execute("INSERT INTO jobs (uuid, job_type, data) VALUES ($1, 'export_csv_file', $2)", uuid, data)
     await postgres.execute("NOTIFY jobs")
-    ended = await finished(uuid)
-    assert ended["status"] == "failed"
-    assert "nonsense" in ended["job_response"]["runtime_errors"][0]
-    assert (await api.get(f"/common/jobs/{ended['uuid']}/files")).json()["data"] == []
+    job = await ended(api, uuid)
+    assert job["status"] == "failed"
+    assert "nonsense" in job["job_response"]["runtime_errors"][0]
+    assert await files_of(api, job) == {}
 
 
-async def test_the_same_idempotency_key_makes_one_job(api: httpx.AsyncClient, stack: Any) -> None:
+async def test_the_same_idempotency_key_makes_one_job(api: httpx.AsyncClient, stack: Stack) -> None:
     body = {"job_type": "insert_csv_file", "job_data": {"s3_key": f"{uuid4()}.csv"}}
     headers = {"idempotency-key": uuid4().hex}
     answers = await asyncio.gather(
@@ -188,13 +170,13 @@ async def test_the_same_idempotency_key_makes_one_job(api: httpx.AsyncClient, st
 
 
 async def test_a_list_is_walked_page_by_page(api: httpx.AsyncClient) -> None:
-    made = [(await create(api, "insert_csv_file", {"s3_key": f"{uuid4()}.csv"}))["data"] for _ in range(5)]
+    made = [await create_job(api, "insert_csv_file", {"s3_key": f"{uuid4()}.csv"}) for _ in range(5)]
     since = {"created_after": made[0]["created_at"], "created_before": "2999-01-01", "limit": 2}
     seen, cursor = [], None
     while True:
         page = (await api.post("/common/jobs", json={**since, **({"cursor": cursor} if cursor else {})})).json()
         seen += [job["uuid"] for job in page["data"]]
-        await create(api, "insert_csv_file", {"s3_key": f"{uuid4()}.csv"})  # does not move what follows
+        await create_job(api, "insert_csv_file", {"s3_key": f"{uuid4()}.csv"})  # must not shift the later pages
         if (cursor := page.get("next_cursor")) is None:
             break
     mine = [job["uuid"] for job in made[::-1]]
@@ -209,7 +191,7 @@ async def test_a_list_is_walked_page_by_page(api: httpx.AsyncClient) -> None:
     assert [w["field"] for w in warned["warnings"]] == ["stauts", "status"]
 
 
-async def test_a_watched_job_is_seen_to_its_end(stack: Any) -> None:
+async def test_a_watched_job_is_seen_to_its_end(stack: Stack) -> None:
     async with channel(stack.grpc["jobs"]) as opened:
         jobs = jobs_service_pb2_grpc.JobsServiceStub(opened)
         source = jobs_service_pb2.ImportFile(s3_key=f"{uuid4()}.csv")

@@ -13,25 +13,25 @@ import httpx
 import pytest
 from connectra_common.records.csv_rows import Header, RowReader
 
-Job = dict[str, Any]
+from tests.support.contacts import named
+from tests.support.jobs import Job, download, export, files_of
+from tests.support.postgres import last_token
+from tests.support.queries import keyword_query
+from tests.support.words import word
+
 Exporter = Callable[..., Awaitable[tuple[Job, bytes]]]
 
 
 @pytest.fixture
-def run_export(api: httpx.AsyncClient, finished: Callable[..., Awaitable[Job]]) -> Exporter:
+def run_export(api: httpx.AsyncClient) -> Exporter:
     """`await run_export(service, vql, **job_data)`: the job, once it has ended, and its file."""
 
     async def run(service: str, vql: dict[str, Any], **job_data: Any) -> tuple[Job, bytes]:
-        body = {"job_type": "export_csv_file", "job_data": {"service": service, "vql": vql, **job_data}}
-        answer = await api.post("/common/jobs/create", json=body)
-        assert answer.status_code == 201, answer.text
-        job = await finished(answer.json()["data"]["uuid"])
+        job = await export(api, service, vql, **job_data)
         assert job["status"] == "completed", job["job_response"]
-        files = (await api.get(f"/common/jobs/{job['uuid']}/files")).json()["data"]
-        (file,) = [file for file in files if file["kind"] == "result"]
-        async with httpx.AsyncClient(trust_env=False) as store:
-            data = (await store.get(file["download_url"])).content
-        assert file["size_bytes"] == job["job_response"]["bytes"] == len(data)
+        data = await download(api, job, "result")
+        size = (await files_of(api, job))["result"]["size_bytes"]
+        assert size == job["job_response"]["bytes"] == len(data)
         return job, data
 
     return run
@@ -39,9 +39,9 @@ def run_export(api: httpx.AsyncClient, finished: Callable[..., Awaitable[Job]]) 
 
 @pytest.fixture
 async def tag(api: httpx.AsyncClient) -> str:
-    """Of two companies and three people, one of whom has no company, searchable."""
-    tag = uuid4().hex
-    companies = [
+    """The mark of two companies and three people, one of them without a company, all searchable."""
+    tag = word()
+    companies: list[dict[str, Any]] = [
         {
             "uuid": str(uuid4()),
             "name": f"=HYPERLINK({tag})",
@@ -50,7 +50,7 @@ async def tag(api: httpx.AsyncClient) -> str:
         },
         {"uuid": str(uuid4()), "name": f"Müller, {tag}", "employees_count": 7, "normalized_domain": f"b{tag}.example"},
     ]
-    contacts = [
+    contacts: list[dict[str, Any]] = [
         {"first_name": "ann", "title": "@boss", "company_id": companies[0]["uuid"], "mobile_phone": "+14155550123"},
         {"first_name": "bob", "title": '-1+2 "x"\ny', "company_id": companies[1]["uuid"], "departments": ["+c", "d"]},
         {"first_name": "cem", "title": "plain"},
@@ -68,7 +68,7 @@ async def tag(api: httpx.AsyncClient) -> str:
 def of(tag: str, *columns: str) -> dict[str, Any]:
     names = ["ann", "bob", "cem"]
     emails = [f"{name}@{tag}.example" for name in names]
-    return {"where": {"keyword_match": {"must": {"email": emails}}}, "select_columns": list(columns)}
+    return {**keyword_query(email=emails), "select_columns": list(columns)}
 
 
 def cells(data: bytes) -> dict[str, dict[str, str]]:
@@ -130,13 +130,13 @@ async def test_a_packed_file_has_the_same_text(run_export: Exporter, tag: str, f
     _, plain = await run_export("contact", vql, format=format)
     job, packed = await run_export("contact", vql, format=format, gzip=True)
     assert job["job_response"]["s3_key"].endswith(f".{format}.gz")
-    # The pages of a search come as they are ready.
+    # The pages of a search arrive in the order in which they are ready.
     assert sorted(gzip.decompress(packed).splitlines()) == sorted(plain.splitlines())
 
 
 @pytest.mark.parametrize("format", ["csv", "ndjson"])
 async def test_a_query_that_finds_nothing_gives_a_file_without_rows(run_export: Exporter, format: str) -> None:
-    nobody = {"where": {"keyword_match": {"must": {"email": uuid4().hex}}}, "select_columns": ["uuid", "email"]}
+    nobody = {**keyword_query(email=word()), "select_columns": ["uuid", "email"]}
     job, data = await run_export("contact", nobody, format=format)
     assert job["job_response"]["rows"] == 0
     assert data == (b"uuid,email\n" if format == "csv" else b"")
@@ -156,17 +156,17 @@ async def test_everything_is_there_once_with_and_without_conditions(
 async def test_records_whose_uuid_is_none_are_exported_too(
     run_export: Exporter, tag: str, api: httpx.AsyncClient, postgres: asyncpg.Connection
 ) -> None:
-    # As tables that were taken over may have them.
+    # Adopted tables may contain such ids.
     odd = [f'{tag} {mark} "x"' for mark in (",", "{}", "\\", "NULL", "é")]
     await postgres.execute(
         "INSERT INTO contacts (uuid, first_name, last_name) SELECT uuid, 'odd', $2 FROM unnest($1::text[]) AS uuid",
         odd,
         tag,
     )
-    token = str(await postgres.fetchval("SELECT last_value FROM outbox_seq"))
+    token = await last_token(postgres)
     assert (await api.post("/contacts/count", json={}, headers={"x-consistency-token": token})).status_code == 200
-    where = {"text_matches": {"must": [{"filter_key": "last_name", "text_value": tag, "search_type": "exact"}]}}
-    _, data = await run_export("contact", {"where": where, "select_columns": ["uuid", "first_name"]}, format="ndjson")
+    vql = named(tag, select_columns=["uuid", "first_name"])
+    _, data = await run_export("contact", vql, format="ndjson")
     found = [row["uuid"] for row in map(json.loads, data.decode().splitlines()) if row["first_name"] == "odd"]
     await postgres.execute("DELETE FROM contacts WHERE uuid = ANY($1::text[])", odd)
     assert sorted(found) == sorted(odd)

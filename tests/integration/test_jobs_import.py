@@ -4,31 +4,24 @@ import csv
 import gzip
 import io
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
-from uuid import uuid4
 
 import asyncpg
 import httpx
 import pytest
 
-Job = dict[str, Any]
+from tests.support.jobs import Job, download, import_file
+from tests.support.words import word
+
 Importer = Callable[..., Awaitable[Job]]
 
 
 @pytest.fixture
-def run_import(api: httpx.AsyncClient, finished: Callable[..., Awaitable[Job]]) -> Importer:
+def run_import(api: httpx.AsyncClient) -> Importer:
     """`await run_import(data, **job_data)`: the job, once it has ended."""
 
-    async def run(data: bytes, name: str = "people.csv", **job_data: Any) -> Job:
-        upload = (await api.get("/common/upload-url", params={"filename": name})).json()
-        async with httpx.AsyncClient(trust_env=False) as store:
-            (await store.put(upload["upload_url"], content=data)).raise_for_status()
-        body = {"job_type": "insert_csv_file", "job_data": {"s3_key": upload["s3_key"], **job_data}}
-        answer = await api.post("/common/jobs/create", json=body)
-        assert answer.status_code == 201, answer.text
-        return await finished(answer.json()["data"]["uuid"])
-
-    return run
+    return partial(import_file, api)
 
 
 @pytest.fixture
@@ -36,16 +29,13 @@ def rejected_rows(api: httpx.AsyncClient) -> Callable[[Job], Awaitable[list[list
     """`await rejected_rows(job)`: the lines of the rejected file, its header first."""
 
     async def fetch(job: Job) -> list[list[str]]:
-        files = (await api.get(f"/common/jobs/{job['uuid']}/files")).json()["data"]
-        url = next(file["download_url"] for file in files if file["kind"] == "rejected")
-        async with httpx.AsyncClient(trust_env=False) as store:
-            return list(csv.reader(io.StringIO((await store.get(url)).text, newline="")))
+        return list(csv.reader(io.StringIO((await download(api, job, "rejected")).decode(), newline="")))
 
     return fetch
 
 
 def people(tag: str, rows: int, bad: int = 0) -> bytes:
-    """A file of people with so many rows among them that are refused."""
+    """A file of `rows` people with `bad` rows among them that are refused."""
     lines = [f"{tag} {n},{n}@{tag}.example\n" for n in range(rows)]
     lines[rows // 2 : rows // 2] = [f'short {n}\n"",""\n' for n in range((bad + 1) // 2)]
     return ("first_name,email\n" + "".join(lines[: rows + bad])).encode()
@@ -55,7 +45,7 @@ def people(tag: str, rows: int, bad: int = 0) -> bytes:
 async def test_a_gzip_file_is_known_by_its_content(
     run_import: Importer, postgres: asyncpg.Connection, members: int
 ) -> None:
-    tag = uuid4().hex
+    tag = word()
     data = people(tag, 5_000)
     parts = [data[n * len(data) // members : (n + 1) * len(data) // members] for n in range(members)]
     packed = b"".join(map(gzip.compress, parts)) + b"\0" * 7
@@ -69,8 +59,8 @@ async def test_a_gzip_file_is_known_by_its_content(
 
 
 async def test_files_that_are_no_text_fail_with_what_is_wrong(run_import: Importer) -> None:
-    packed = gzip.compress(people(uuid4().hex, 100))
-    text = people(uuid4().hex, 3).decode()
+    packed = gzip.compress(people(word(), 100))
+    text = people(word(), 3).decode()
     wrong = {
         "the gzip file ends too early": packed[:-20],
         "the gzip file is damaged": packed[:40] + b"\xff\xff\xff\xff" + packed[44:],
@@ -89,7 +79,7 @@ async def test_files_that_are_no_text_fail_with_what_is_wrong(run_import: Import
 async def test_more_rejected_rows_than_a_number_make_it_fail(
     run_import: Importer, rejected_rows: Callable[..., Any], allowed: int, status: str
 ) -> None:
-    job = await run_import(people(uuid4().hex, 100, 10), max_rejected=allowed)
+    job = await run_import(people(word(), 100, 10), max_rejected=allowed)
     response = job["job_response"]
     assert (job["status"], response["rejected"]) == (status, 10), response
     assert len(await rejected_rows(job)) == 11
@@ -100,7 +90,7 @@ async def test_more_rejected_rows_than_a_number_make_it_fail(
 
 @pytest.mark.parametrize(("allowed", "status"), [(0.05, "failed"), (0.1, "completed")])
 async def test_a_larger_share_of_rejected_rows_makes_it_fail(run_import: Importer, allowed: float, status: str) -> None:
-    job = await run_import(people(uuid4().hex, 100, 10), max_rejected=allowed)
+    job = await run_import(people(word(), 100, 10), max_rejected=allowed)
     assert job["status"] == status, job["job_response"]
     assert ("runtime_errors" in job["job_response"]) is (status == "failed")
 
@@ -123,7 +113,7 @@ async def test_another_max_rejected_is_refused(api: httpx.AsyncClient, allowed: 
 async def test_a_validation_says_what_an_import_would_reject_and_stores_nothing(
     run_import: Importer, rejected_rows: Callable[..., Any], postgres: asyncpg.Connection
 ) -> None:
-    tag = uuid4().hex
+    tag = word()
     text = io.StringIO(newline="")
     rows = [["Company", "employees", "first_name", "Note", "email"]]
     rows += [[f"{tag} {n % 7}", "12", f"{tag} {n}", "x", f"{n}@{tag}.example"] for n in range(5_000)]

@@ -1,7 +1,6 @@
-"""Uploads that killed workers left behind."""
+"""Multipart uploads that killed workers left unfinished."""
 
 from collections.abc import AsyncIterator
-from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -14,10 +13,12 @@ from connectra_jobs.worker.deps import Deps
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from tests.support.stack import Stack
+
 
 @pytest.fixture
-async def deps(stack: Any, engine: AsyncEngine) -> AsyncIterator[Deps]:
-    """What a worker has, on a database of its own and below a prefix of its own."""
+async def deps(stack: Stack, engine: AsyncEngine) -> AsyncIterator[Deps]:
+    """What a worker is given, on a database and a key prefix of the test's own."""
     settings = S3Settings(
         access_key=stack.s3.access_key,
         secret_key=SecretStr(stack.s3.secret_key),

@@ -2,15 +2,13 @@
 
 import asyncio
 from collections.abc import Coroutine, Iterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 from uuid import uuid4
 
-import asyncpg
 import pytest
 from connectra_common.db import engine as db
-from connectra_common.db import migrate
 from connectra_common.settings import PostgresSettings
 from connectra_jobs import repository
 from connectra_jobs.models import NewJob
@@ -30,12 +28,15 @@ from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from tests.support.postgres import migrated, new_database
+from tests.support.stack import Stack
+
 T = TypeVar("T")
 
 
 @dataclass
 class Held:
-    """A claim a worker once got; it may have lost it since."""
+    """A claim that a worker once got and may have lost since."""
 
     claim: Claim
     attempt: int | None = None
@@ -252,38 +253,30 @@ class Jobs(RuleBasedStateMachine):
 
 
 def lost_in_a_row(job: Model) -> int:
-    """Runs that were lost since the last that failed."""
+    """How many runs were lost since the last one that failed."""
     last = max((n for n, outcome in enumerate(job.outcomes) if outcome == "failed"), default=-1)
     return job.outcomes[last + 1 :].count("lost")
 
 
 @pytest.fixture
-def machine(stack: Any) -> Iterator[type[Jobs]]:
-    """The machine on a database of its own, which no runner of the stack looks at."""
-    name = f"jobs_{uuid4().hex[:8]}"
-    url = urlsplit(stack.postgres)._replace(path=f"/{name}").geturl()
+def machine(stack: Stack) -> Iterator[type[Jobs]]:
+    """The machine on a database of its own, which no runner of the stack uses."""
+    opened = AsyncExitStack()
 
-    async def admin(statement: str) -> None:
-        connection = await asyncpg.connect(stack.postgres)
-        await connection.execute(statement)
-        await connection.close()
-
-    async def open_engine() -> AsyncEngine:
+    async def open_engine() -> tuple[str, AsyncEngine]:
+        url = await opened.enter_async_context(new_database(stack.postgres))
         engine = db.create_engine(PostgresSettings(connection=SecretStr(url)), "test")
-        async with migrate.locked(engine) as migration:
-            await migrate.upgrade(migration)
-        return engine
+        opened.push_async_callback(engine.dispose)
+        return url, await migrated(engine)
 
     with asyncio.Runner() as runner:
-        runner.run(admin(f"CREATE DATABASE {name}"))
-        engine = runner.run(open_engine())
+        url, engine = runner.run(open_engine())
         yield type("JobsHere", (Jobs,), {"loop": runner, "engine": engine, "url": url})
-        runner.run(engine.dispose())
-        runner.run(admin(f"DROP DATABASE {name} WITH (FORCE)"))
+        runner.run(opened.aclose())
 
 
 def test_whatever_happens_a_job_has_one_holder_and_a_stale_worker_changes_nothing(machine: type[Jobs]) -> None:
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         machine,
         settings=settings(
             max_examples=30, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
@@ -299,7 +292,7 @@ def test_a_worker_that_is_frozen_in_a_transaction_holds_its_locks_for_a_while_on
     async def claimed_by_another() -> list[str]:
         frozen = db.create_engine(PostgresSettings(connection=SecretStr(machine.url)), "frozen")
         async with frozen.connect() as asleep, machine.engine.connect() as awake:
-            arguments = {"free": 1, "queue_size": 10, "types": None, "lease_seconds": 1}
+            arguments: dict[str, Any] = {"free": 1, "queue_size": 10, "types": None, "lease_seconds": 1}
             assert len(await repository.claim(asleep, FIRST_TIME, "frozen", **arguments)) == 1
             async with asyncio.timeout(10):
                 claims = await repository.claim(awake, FIRST_TIME, "awake", **arguments)

@@ -2,16 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import uuid4
 
-import asyncpg
 import pytest
 import yaml
 from connectra_common.db import engine as db
-from connectra_common.db import migrate
 from connectra_common.settings import PostgresSettings
 from connectra_jobs import repository
 from connectra_jobs.models import Job, JobFilter, NewJob
@@ -22,23 +18,18 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-ROOT = Path(__file__).parents[2]
+from tests.support.paths import ROOT
+from tests.support.postgres import migrated, new_database
+from tests.support.stack import Stack
 
 
 @pytest.fixture(scope="module")
-async def database(stack: Any) -> AsyncIterator[AsyncEngine]:
-    """A migrated database of its own, which no runner of the stack looks at."""
-    name = f"jobs_{uuid4().hex[:8]}"
-    connection = await asyncpg.connect(stack.postgres)
-    await connection.execute(f"CREATE DATABASE {name}")
-    url = urlsplit(stack.postgres)._replace(path=f"/{name}").geturl()
-    engine = db.create_engine(PostgresSettings(connection=SecretStr(url)), "test")
-    async with migrate.locked(engine) as migration:
-        await migrate.upgrade(migration)
-    yield engine
-    await engine.dispose()
-    await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    await connection.close()
+async def database(stack: Stack) -> AsyncIterator[AsyncEngine]:
+    """A migrated database of its own, which no runner of the stack uses."""
+    async with new_database(stack.postgres) as url:
+        engine = db.create_engine(PostgresSettings(connection=SecretStr(url)), "test")
+        yield await migrated(engine)
+        await engine.dispose()
 
 
 @pytest.fixture
@@ -95,7 +86,7 @@ async def test_no_job_is_claimed_by_two_however_many_runners_ask(table: Table) -
     free = asyncio.Semaphore(8)
 
     async def runner(name: str) -> list[str]:
-        taken = []
+        taken: list[str] = []
         while True:
             async with free:
                 claims = await table.take(worker=name, free=3)
@@ -154,14 +145,15 @@ async def test_a_worker_that_lost_its_lease_changes_nothing(table: Table) -> Non
 
 
 async def test_even_before_it_is_claimed_again(table: Table) -> None:
-    stale, attempt = (await table.add()) and await table.running()
+    await table.add()
+    stale, attempt = await table.running()
     await table.let_expire()
     await table.sweep()
     assert await table.renew(stale, {}, 60) is None
     assert not await table.complete(stale, attempt, {}, {})
 
 
-async def test_the_sweep_leaves_living_leases_alone(table: Table) -> None:
+async def test_the_sweep_leaves_current_leases_alone(table: Table) -> None:
     await table.add()
     await table.running()
     assert await table.sweep() == []
@@ -200,7 +192,7 @@ async def test_retries_come_after_their_time_and_as_many_as_allowed(table: Table
         assert await table.take(RETRY) == []
         assert 0 < await table.next_retry() <= seconds
         await table.execute("UPDATE jobs SET run_after = now()")
-        # A run that was handed back or lost in between is no failure.
+        # A run that was handed back or lost in between does not count as a failure.
         claim, attempt = await table.running(RETRY)
         assert (await table.job(uuid))["status"] == "retrying"
         await table.hand_back(claim, attempt, None)
@@ -277,7 +269,7 @@ async def test_lists_are_newest_first_and_filtered(table: Table) -> None:
     assert [job.uuid for job in await table.find(JobFilter())] == uuids[::-1]
     assert [job.uuid for job in await table.find(JobFilter(statuses=("in_queue",)))] == uuids[:1]
     assert [job.uuid for job in await table.find(JobFilter(job_type="export_csv_file"))] == []
-    # One more than asked for tells that there are more.
+    # One row beyond the limit tells that there are more.
     assert [job.uuid for job in await table.find(JobFilter(limit=1))] == uuids[:0:-1]
     newest = (await table.find(JobFilter()))[0]
     behind = JobFilter(behind=(newest.created_at, newest.id))

@@ -1,16 +1,14 @@
-"""The supervisor over small parts of its own: what dies, does not listen, never comes up, or is orphaned."""
+"""The supervisor over small fake parts that die, ignore signals, never come up, or are orphaned."""
 
 import os
-import random
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -19,7 +17,8 @@ from connectra_local.home import Home
 from connectra_local.ports import is_free
 from connectra_local.state import PartStatus, State
 
-Eventually = Callable[..., Any]
+from tests.support.ports import free_ports
+from tests.support.wait import until_now
 
 
 class FakeStack:
@@ -28,13 +27,12 @@ class FakeStack:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.home = Home(folder, folder / "downloads")
-        pairs = (port for port in random.sample(range(20_000, 32_000), 100) if is_free(port) and is_free(port + 1))
-        self.port = next(pairs)
+        self.port, self.deaf_port = free_ports(2)
         self.process: subprocess.Popen[str] | None = None
 
     def start(self, scenario: str) -> "subprocess.Popen[str]":
         program = Path(__file__).with_name("local_fake_stack.py")
-        command = [sys.executable, str(program), scenario, str(self.folder), str(self.port)]
+        command = [sys.executable, str(program), scenario, str(self.folder), str(self.port), str(self.deaf_port)]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         return self.process
 
@@ -55,7 +53,7 @@ class FakeStack:
         )
 
     def processes(self) -> list[int]:
-        """All that runs on this folder but the supervisor, grandchildren too."""
+        """Every process on this folder except the supervisor, grandchildren included."""
         mine = {os.getpid(), self.process.pid if self.process else 0}
         alive = (p for p in psutil.process_iter(["status", "cmdline"]) if p.info["status"] != psutil.STATUS_ZOMBIE)
         return [p.pid for p in alive if str(self.folder) in (p.info["cmdline"] or []) and p.pid not in mine]
@@ -74,29 +72,29 @@ def fake() -> Iterator[FakeStack]:
     shutil.rmtree(folder)
 
 
-def test_a_part_that_dies_is_started_again_and_status_says_why(fake: FakeStack, eventually: Eventually) -> None:
+def test_a_part_that_dies_is_started_again_and_status_says_why(fake: FakeStack) -> None:
     process = fake.start("plain")
-    eventually(fake.is_ready)
+    until_now(fake.is_ready)
     before = fake.part("base")
     assert before is not None
     assert before.pid is not None
     os.kill(before.pid, signal.SIGKILL)
-    eventually(lambda: (part := fake.part("base")) and part.state == "running" and part.restarts == 1)
+    until_now(lambda: (part := fake.part("base")) and part.state == "running" and part.restarts == 1)
     after = fake.part("base")
     assert after is not None
     assert after.pid != before.pid
     assert after.last_exit is not None
     assert after.last_exit["reason"] == "signal SIGKILL"
-    # The dead part's own child is gone with it: there is the new part and the new child.
-    eventually(lambda: len(fake.processes()) == 2)
+    # The dead part's child is gone with it: only the new part and its child are left.
+    until_now(lambda: len(fake.processes()) == 2)
     process.send_signal(signal.SIGINT)
     assert process.wait(10) == 0
     assert fake.processes() == []
 
 
-def test_a_part_that_does_not_listen_is_killed_in_time(fake: FakeStack, eventually: Eventually) -> None:
+def test_a_part_that_does_not_listen_is_killed_in_time(fake: FakeStack) -> None:
     process = fake.start("deaf")
-    eventually(fake.is_ready)
+    until_now(fake.is_ready)
     began = time.monotonic()
     process.send_signal(signal.SIGTERM)
     assert process.wait(20) == 0
@@ -108,11 +106,11 @@ def test_a_part_that_does_not_listen_is_killed_in_time(fake: FakeStack, eventual
     assert fake.processes() == []
 
 
-def test_asked_twice_it_stops_at_once(fake: FakeStack, eventually: Eventually) -> None:
+def test_asked_twice_it_stops_at_once(fake: FakeStack) -> None:
     process = fake.start("deaf")
-    eventually(fake.is_ready)
+    until_now(fake.is_ready)
     process.send_signal(signal.SIGINT)
-    eventually(lambda: (state := State.load(fake.home)) and state.phase == "stopping")
+    until_now(lambda: (state := State.load(fake.home)) and state.phase == "stopping")
     process.send_signal(signal.SIGINT)
     assert process.wait(3) == 0
     assert fake.processes() == []
@@ -129,25 +127,25 @@ def test_a_part_that_never_comes_up_ends_the_start_with_its_last_words(fake: Fak
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the next start, down or reset ends them")
-def test_when_the_supervisor_is_killed_its_parts_end_too(fake: FakeStack, eventually: Eventually) -> None:
+def test_when_the_supervisor_is_killed_its_parts_end_too(fake: FakeStack) -> None:
     process = fake.start("plain")
-    eventually(fake.is_ready)
+    until_now(fake.is_ready)
     part = fake.part("base")
     assert part is not None
     process.kill()
     process.wait()
-    eventually(lambda: part.identity is not None and not part.identity.is_alive(), timeout=5)
+    until_now(lambda: part.identity is not None and not part.identity.is_alive(), seconds=5)
 
 
-def test_the_next_start_ends_what_a_killed_supervisor_left(fake: FakeStack, eventually: Eventually) -> None:
+def test_the_next_start_ends_what_a_killed_supervisor_left(fake: FakeStack) -> None:
     orphan = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
     try:
         fake.start("lonely")
-        eventually(fake.is_ready)
+        until_now(fake.is_ready)
         assert fake.process is not None
         fake.process.kill()
         fake.process.wait()
-        # As if the kernel had ended nothing: the state names a process that is still there, and one of another time.
+        # As if the kernel had ended nothing: the state names a process that still runs, and one from before a reboot.
         state = State.load(fake.home)
         assert state is not None
         started = Path(f"/proc/{orphan.pid}/stat").read_text().rpartition(")")[2].split()[19]
@@ -156,17 +154,17 @@ def test_the_next_start_ends_what_a_killed_supervisor_left(fake: FakeStack, even
         base.pid, base.started = orphan.pid, f"{boot}/{started}"
         state.parts.append(PartStatus("other", "", pid=os.getpid(), started="a-boot-before/1"))
         state.save(fake.home)
-        eventually(lambda: is_free(fake.port))
+        until_now(lambda: is_free(fake.port))
         fake.start("lonely")
         assert orphan.wait(20) == -signal.SIGTERM
-        eventually(fake.is_ready)
+        until_now(fake.is_ready)
     finally:
         orphan.kill()
 
 
-def test_two_supervisors_on_one_folder_are_refused(fake: FakeStack, eventually: Eventually) -> None:
+def test_two_supervisors_on_one_folder_are_refused(fake: FakeStack) -> None:
     first = fake.start("plain")
-    eventually(fake.is_ready)
+    until_now(fake.is_ready)
     second = fake.start("plain")
     output, _ = second.communicate(timeout=20)
     assert "already running" in output

@@ -1,10 +1,7 @@
-"""What the dashboard and the alerts ask for is what the running processes export."""
+"""The running processes export what the dashboard and the alerts query."""
 
 import asyncio
-import json
 import re
-from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -12,20 +9,24 @@ import httpx
 import promql_parser
 import psutil
 import pytest
-import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from .test_slice import eventually
+from tests.support.http import client
+from tests.support.jobs import export, import_file
+from tests.support.observability import expressions
+from tests.support.queries import keyword_query
+from tests.support.stack import Stack
+from tests.support.wait import until
+from tests.support.words import word
 
-FOLDER = Path(__file__).parents[2] / "deploy/observability"
 SAMPLE, LABEL = re.compile(r"(\w+)(?:{(.*)})? "), re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
-# Of Prometheus, not of the process: labels that it adds to what it reads.
+# Labels that Prometheus itself adds to what it scrapes.
 TARGET = {"job", "instance"}
-# Samples that are there only once something has gone wrong.
+# Samples that exist only once something has gone wrong.
 RARE = {"connectra_elasticsearch_rejected_items_total"}
 
 
-def sources(stack: Any) -> dict[str, str]:
+def sources(stack: Stack) -> dict[str, str]:
     """Where each process serves its metrics."""
     found = {}
     for name, part in stack.parts().items():
@@ -37,12 +38,12 @@ def sources(stack: Any) -> dict[str, str]:
     return found
 
 
-async def scrape(stack: Any) -> dict[str, list[dict[str, str]]]:
+async def scrape(stack: Stack) -> dict[str, list[dict[str, str]]]:
     """Labels of all samples of all processes, by name; none for a metric that is declared and has no sample yet."""
     samples: dict[str, list[dict[str, str]]] = {}
-    # Not by prometheus_client's parser, which renames the counters of others.
-    async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
-        answers = await asyncio.gather(*(client.get(url) for url in sources(stack).values()))
+    # Not with prometheus_client's parser, which renames counters of other libraries.
+    async with client() as http:
+        answers = await asyncio.gather(*(http.get(url) for url in sources(stack).values()))
     for answer in answers:
         for line in answer.text.splitlines():
             if line.startswith("# TYPE "):
@@ -53,48 +54,32 @@ async def scrape(stack: Any) -> dict[str, list[dict[str, str]]]:
 
 
 def selectors(expression: str) -> list[tuple[str, set[str]]]:
-    """Metrics that an expression asks for, each with the labels it is picked by."""
+    """The metrics in an expression, each with the labels it is selected by."""
     found: list[tuple[str, set[str]]] = []
 
     def visit(node: Any) -> None:
         node = getattr(node, "vector_selector", node)
         if isinstance(node, promql_parser.VectorSelector):
-            found.append((node.name, {matcher.name for matcher in node.matchers.matchers}))
+            found.append((node.name or "", {matcher.name for matcher in node.matchers.matchers}))
 
     promql_parser.walk(promql_parser.parse(expression), visit)
     return found
 
 
 def asked() -> list[tuple[str, set[str]]]:
-    """All that dashboard and alerts ask for."""
-    panels = json.loads((FOLDER / "dashboard.json").read_text())["panels"]
-    expressions = [
-        target["expr"].replace("$__rate_interval", "1m") for panel in panels for target in panel.get("targets", ())
-    ]
-    groups = yaml.safe_load((FOLDER / "rules.yml").read_text())["groups"]
-    expressions += [rule["expr"] for group in groups for rule in group["rules"]]
-    return [selector for expression in expressions for selector in selectors(expression)]
+    """All that dashboard and alerts query."""
+    return [selector for expression in expressions() for selector in selectors(expression)]
 
 
-async def run_jobs(api: httpx.AsyncClient, finished: Callable[..., Awaitable[dict[str, Any]]]) -> None:
+async def run_jobs(api: httpx.AsyncClient) -> None:
     """An import and an export, so that there is something to count."""
-    data = f"email\nann@{uuid4().hex}.example\n".encode()
-    upload = (await api.get("/common/upload-url", params={"filename": "metrics.csv"})).json()
-    async with httpx.AsyncClient(trust_env=False) as store:
-        (await store.put(upload["upload_url"], content=data)).raise_for_status()
-    vql = {"select_columns": ["email"], "where": {"keyword_match": {"must": {"city": ["nowhere"]}}}}
-    for job in (
-        {"job_type": "insert_csv_file", "job_data": {"s3_key": upload["s3_key"]}},
-        {"job_type": "export_csv_file", "job_data": {"service": "contact", "vql": vql}},
-    ):
-        created = (await api.post("/common/jobs/create", json=job)).json()
-        assert (await finished(created["data"]["uuid"]))["status"] == "completed"
+    vql = {**keyword_query(city=["nowhere"]), "select_columns": ["email"]}
+    imported = await import_file(api, f"email\nann@{word()}.example\n".encode())
+    assert [imported["status"], (await export(api, "contact", vql))["status"]] == ["completed"] * 2
 
 
-async def test_all_that_dashboard_and_alerts_ask_for_is_exported(
-    stack: Any, api: httpx.AsyncClient, finished: Callable[..., Awaitable[dict[str, Any]]]
-) -> None:
-    await run_jobs(api, finished)
+async def test_all_that_dashboard_and_alerts_ask_for_is_exported(stack: Stack, api: httpx.AsyncClient) -> None:
+    await run_jobs(api)
     assert (await api.post("/contacts", json={"limit": 1})).status_code == 200
     exported = await scrape(stack)
     wanted = asked()
@@ -105,10 +90,10 @@ async def test_all_that_dashboard_and_alerts_ask_for_is_exported(
             assert any(labels - TARGET <= sample.keys() for sample in exported[name]), (name, labels)
 
 
-async def test_calls_are_counted_by_method_and_by_the_code_they_end_with(stack: Any, api: httpx.AsyncClient) -> None:
+async def test_calls_are_counted_by_method_and_by_the_code_they_end_with(stack: Stack, api: httpx.AsyncClient) -> None:
     async def handled() -> dict[str, float]:
-        async with httpx.AsyncClient(trust_env=False) as client:
-            text = (await client.get(sources(stack)["query"])).text
+        async with client() as http:
+            text = (await http.get(sources(stack)["query"])).text
         return {
             sample.labels["grpc_code"]: sample.value
             for family in text_string_to_metric_families(text)
@@ -124,14 +109,14 @@ async def test_calls_are_counted_by_method_and_by_the_code_they_end_with(stack: 
         now = await handled()
         return all(now.get(code, 0) > before.get(code, 0) for code in ("NotFound", "InvalidArgument"))
 
-    await eventually(counted)
+    await until(counted)
 
 
 @pytest.mark.parametrize(
     ("method", "path"), [("GET", "/stats"), ("POST", "/quitquitquit"), ("POST", "/stats/prometheus")]
 )
-async def test_the_gateways_metrics_door_opens_nothing_else(stack: Any, method: str, path: str) -> None:
+async def test_the_gateways_metrics_door_opens_nothing_else(stack: Stack, method: str, path: str) -> None:
     door = sources(stack)["gateway"].removesuffix("/stats/prometheus")
-    async with httpx.AsyncClient(trust_env=False) as client:
-        assert (await client.request(method, door + path)).status_code == 404
-        assert (await client.get(door + "/stats/prometheus")).status_code == 200
+    async with client() as http:
+        assert (await http.request(method, door + path)).status_code == 404
+        assert (await http.get(door + "/stats/prometheus")).status_code == 200

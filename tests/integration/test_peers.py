@@ -1,6 +1,5 @@
-"""Calls between services when a name leads to several processes."""
+"""Calls between services when a name resolves to several processes."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -8,13 +7,14 @@ from typing import Any
 import grpc
 from connectra_common.server.interceptors import CallInterceptor
 from connectra_common.server.peers import channel
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health, health_pb2_grpc
 
-SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
+from tests.support.health import NOT_SERVING, SERVING, ask_health
+from tests.support.wait import until
 
 
 class Server(health.aio.HealthServicer):
-    """A process as the others see it, that counts the calls it gets."""
+    """A server process as its clients see it; counts its calls."""
 
     calls = 0
     port = 0
@@ -40,20 +40,16 @@ async def test_calls_go_round_the_ready_ones_and_leave_the_others_out() -> None:
         for server, status in zip(servers, (SERVING, SERVING, NOT_SERVING), strict=True):
             await server.set("readiness", status)
         target = "ipv4:" + ",".join(f"127.0.0.1:{server.port}" for server in servers)
-        calls = health_pb2_grpc.HealthStub(await opened.enter_async_context(channel(target)))
+        peer = await opened.enter_async_context(channel(target))
 
-        async def until(*wanted: bool) -> bool:
-            """Whether, within half a minute, just these servers get calls."""
-            for _ in range(300):
-                before = [server.calls for server in servers]
-                for _ in range(6):
-                    await calls.Check(health_pb2.HealthCheckRequest(), wait_for_ready=True, timeout=10)
-                if [now.calls > then for now, then in zip(servers, before, strict=True)] == list(wanted):
-                    return True
-                await asyncio.sleep(0.1)
-            return False
+        async def called() -> list[bool]:
+            """Which servers get calls now."""
+            before = [server.calls for server in servers]
+            for _ in range(6):
+                await ask_health(peer, timeout=10, wait_for_ready=True)
+            return [now.calls > then for now, then in zip(servers, before, strict=True)]
 
-        assert await until(True, True, False)
+        await until(called, lambda now: now == [True, True, False], seconds=30, pause=0.1)
         await servers[2].set("readiness", SERVING)
         await servers[0].set("readiness", NOT_SERVING)
-        assert await until(False, True, True)
+        await until(called, lambda now: now == [False, True, True], seconds=30, pause=0.1)

@@ -1,6 +1,5 @@
-"""The documented rows of VQL, one by one, through the gateway; where a list is answered, the typed door must answer alike."""
+"""The documented rows of VQL, one by one, through the gateway; the typed door must return the same lists."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
@@ -9,11 +8,18 @@ import asyncpg
 import httpx
 import pytest
 from connectra.query.v1 import query_service_pb2 as pb
+from connectra.query.v1.query_service_pb2_grpc import QueryServiceStub
 from connectra_common.requests import read
 from connectra_common.vql.model import Vql
 from connectra_common.vql.proto import to_proto
 
-PEOPLE = (
+from tests.support.http import client
+from tests.support.postgres import indexed
+from tests.support.queries import keyword_query, text_clause, text_query
+from tests.support.stack import Stack
+from tests.support.words import word
+
+PEOPLE: tuple[tuple[Any, ...], ...] = (
     # first_name, title, seniority, departments, city, employees of the company, day of creation
     ("ann", "Head of Sales", "VP", ["Sales"], "Bonn", 10, "2024-01-14"),
     ("ben", "Sales Manager", "Head", ["Sales", "Ops"], "köln", 200, "2024-01-15"),
@@ -23,8 +29,8 @@ PEOPLE = (
 
 
 @pytest.fixture(scope="module")
-async def mark(stack: Any) -> AsyncIterator[str]:
-    postgres, mark = await asyncpg.connect(stack.postgres), f"k{uuid4().hex[:10]}"
+async def mark(stack: Stack) -> AsyncIterator[str]:
+    postgres, mark = await asyncpg.connect(stack.postgres), word()
     for first, title, seniority, departments, city, employees, day in PEOPLE:
         company = str(uuid4()) if employees else None
         if company:
@@ -36,20 +42,17 @@ async def mark(stack: Any) -> AsyncIterator[str]:
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, ($9 || ' 12:00 UTC')::text::timestamptz)""",
             *(str(uuid4()), first, title, seniority, departments, city, company, mark, day),
         )
-    token = await postgres.fetchval("SELECT last_value FROM outbox_seq")
-    async with asyncio.timeout(60):
-        while await postgres.fetchval("SELECT EXISTS (SELECT FROM outbox WHERE first_seq <= $1)", token):  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
-    headers = {"x-api-key": stack.api_key, "x-consistency-token": str(token)}
-    async with httpx.AsyncClient(base_url=stack.gateway, headers=headers, trust_env=False) as client:
-        assert (await client.post("/contacts/count", json={})).status_code == 200
+    token = await indexed(postgres)
+    async with client(stack.gateway, stack.api_key, headers={"x-consistency-token": token}) as http:
+        assert (await http.post("/contacts/count", json={})).status_code == 200
     yield mark
     await postgres.execute("DELETE FROM contacts WHERE stage = $1", mark)
     await postgres.close()
 
 
 def text(value: str, kind: str, field: str = "title", side: str = "must", **more: Any) -> dict[str, Any]:
-    return {"text_matches": {side: [{"text_value": value, "filter_key": field, "search_type": kind, **more}]}}
+    where: dict[str, Any] = text_query(text_clause(value, field, kind, **more), side=side)["where"]
+    return where
 
 
 def both(*texts: dict[str, Any]) -> dict[str, Any]:
@@ -95,7 +98,7 @@ SIZE, DAY = "company_employees_count", "created_at"
     ],
 )
 async def test_a_condition_finds_what_is_documented_through_both_doors(
-    mark: str, api: httpx.AsyncClient, query: Any, where: dict[str, Any] | None, expected: str
+    mark: str, api: httpx.AsyncClient, query: QueryServiceStub, where: dict[str, Any] | None, expected: str
 ) -> None:
     document: dict[str, Any] = {"filters": {"field": "stage", "operator": "eq", "value": mark}}
     if where is not None:
@@ -132,7 +135,7 @@ async def test_a_refusal_is_a_400_on_lists_and_counts(
 
 
 async def names(api: httpx.AsyncClient, mark: str, **more: Any) -> list[str]:
-    document = {"where": {"keyword_match": {"must": {"stage": mark}}}, **more}
+    document = {**keyword_query(stage=mark), **more}
     answer = await api.post("/contacts", json=document)
     assert answer.status_code == 200, answer.text
     return [row["first_name"] for row in answer.json()["data"]]
@@ -145,7 +148,7 @@ async def test_order_and_cursors_by_text_number_date_and_id(mark: str, api: http
     assert await names(api, mark, order_by=by, page=2, limit=2) == ["cem", "dora"]
     assert await names(api, mark, order_by=by, offset=1, limit=2) == ["ben", "cem"]
     assert await names(api, mark, page=0, limit=-1) == ["dora", "cem", "ben", "ann"]  # newest first
-    document = {"where": {"keyword_match": {"must": {"stage": mark}}}, "order_by": by, "limit": 2}
+    document = {**keyword_query(stage=mark), "order_by": by, "limit": 2}
     rows = (await api.post("/contacts", json=document)).json()["data"]
     assert all(isinstance(value, str) for value in rows[1]["cursor"])
     for name in ("cursor", "search_after"):
@@ -156,7 +159,7 @@ async def test_order_and_cursors_by_text_number_date_and_id(mark: str, api: http
 
 async def test_selected_columns_need_neither_uuid_nor_company_uuid(mark: str, api: httpx.AsyncClient) -> None:
     document = {
-        "where": {"keyword_match": {"must": {"stage": mark, "first_name": "ann"}}},
+        **keyword_query(stage=mark, first_name="ann"),
         "select_columns": ["title"],
         "company_config": {"populate": True, "select_columns": ["employees_count"]},
     }

@@ -2,12 +2,13 @@
 
 import json
 import re
-from pathlib import Path
 
 import httpx
 import pytest
 
-PAGE = (Path(__file__).parents[2] / "docs" / "vql.md").read_text()
+from tests.support.paths import ROOT
+
+PAGE = (ROOT / "docs/vql.md").read_text()
 EXAMPLES = re.findall(r"^```json (\w+)(?: refused: ([^\n]+))?\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 
 

@@ -1,4 +1,4 @@
-"""Filters and their values through the gateway and the typed door, and the sweep that keeps stored values true."""
+"""Filters and their values through the gateway and the typed door, and the sweep that keeps stored values correct."""
 
 from typing import Any
 from uuid import uuid4
@@ -8,11 +8,14 @@ import grpc
 import httpx
 import pytest
 from connectra.query.v1 import query_service_pb2 as pb
+from connectra.query.v1.query_service_pb2_grpc import QueryServiceStub
 from connectra_common.db.filter_values import FilterValueSweep, Swept
 from connectra_query.filters import repository as filter_repository
 from connectra_query.filters import service as filter_service
 from connectra_query.filters.service import FilterService, FilterValuesRequest
 from sqlalchemy.ext.asyncio import AsyncEngine
+
+from tests.support.words import word
 
 
 async def people(connection: asyncpg.Connection, *rows: dict[str, Any], table: str = "contacts") -> None:
@@ -44,9 +47,9 @@ async def test_the_filters_of_a_service_are_listed_by_id_on_every_path(api: http
 
 
 async def test_both_doors_list_the_same_filters_and_values(
-    api: httpx.AsyncClient, query: Any, postgres: asyncpg.Connection
+    api: httpx.AsyncClient, query: QueryServiceStub, postgres: asyncpg.Connection
 ) -> None:
-    mark = f"v{uuid4().hex[:8]}"
+    mark = word()
     await people(postgres, {"first_name": f"{mark}B"}, {"first_name": f"{mark}a"}, {"first_name": f"{mark}a"})
     typed = (await query.ListFilters(pb.ListFiltersRequest(service="contacts"))).filters
     rest = (await api.get("/contacts/filters")).json()["data"]
@@ -55,7 +58,9 @@ async def test_both_doors_list_the_same_filters_and_values(
     answer = (await api.post("/contacts/filters/data", json=asked)).json()
     expected = [f"{mark}B", f"{mark}a"]
     assert answer == {"data": [{"value": v, "display_value": v} for v in expected], "success": True}
-    found = await query.ListFilterValues(pb.ListFilterValuesRequest(service="contact", **asked))
+    found = await query.ListFilterValues(
+        pb.ListFilterValuesRequest(service="contact", filter_key="first_name", search_text=mark.upper())
+    )
     assert [(v.value, v.display_value) for v in found.values] == [(v, v) for v in expected]
 
 
@@ -76,7 +81,7 @@ async def test_refusals_of_filter_values(
     assert (answer.status_code, text in answer.json()["message"]) == (status, True), answer.text
 
 
-async def test_the_typed_door_refuses_with_the_same_codes(query: Any) -> None:
+async def test_the_typed_door_refuses_with_the_same_codes(query: QueryServiceStub) -> None:
     for request, code in (
         (pb.ListFilterValuesRequest(service="people", filter_key="city"), grpc.StatusCode.INVALID_ARGUMENT),
         (pb.ListFilterValuesRequest(service="contact", filter_key="citty"), grpc.StatusCode.NOT_FOUND),
@@ -86,7 +91,7 @@ async def test_the_typed_door_refuses_with_the_same_codes(query: Any) -> None:
         assert refused.value.code() is code
 
 
-async def test_direct_values_are_distinct_not_empty_ordered_and_of_living_records(
+async def test_direct_values_are_distinct_not_empty_ordered_and_of_records_that_are_not_deleted(
     engine: AsyncEngine, database: asyncpg.Connection
 ) -> None:
     gone = await database.fetchval("SELECT now()")
@@ -117,7 +122,7 @@ async def test_a_search_is_literal_and_ignores_case(engine: AsyncEngine, databas
 async def test_pages_walk_over_all_values_once_whatever_way_the_column_is_read(
     engine: AsyncEngine, database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch, analyzed: bool
 ) -> None:
-    # With statistics the column is skipped through (60 rows a value), without it is walked.
+    # With statistics the column is read by skip scan (60 rows per value), without them in full.
     await database.execute(
         """INSERT INTO contacts (uuid, first_name) SELECT gen_random_uuid()::text, 'n' || lpad((n % 2500)::text, 4, '0')
         FROM generate_series(1, 150000) n"""
@@ -166,7 +171,7 @@ async def sweep(engine: AsyncEngine) -> FilterValueSweep:
     return FilterValueSweep(engine, remove_after_seconds=0)
 
 
-async def test_the_sweep_brings_what_is_missing_and_takes_what_no_record_has(
+async def test_the_sweep_adds_what_is_missing_and_takes_what_no_record_has(
     engine: AsyncEngine, database: asyncpg.Connection, sweep: FilterValueSweep
 ) -> None:
     await people(database, {"city": "bonn", "departments": ["it", "hr"]}, {"city": "rom"})

@@ -9,18 +9,23 @@ import asyncio
 import json
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import asyncpg
 import httpx
 from connectra.query.v1 import query_service_pb2 as query_pb
+from connectra.query.v1.query_service_pb2_grpc import QueryServiceStub
 from connectra_common.requests import read
 from connectra_common.vql.model import Vql
 from connectra_common.vql.proto import to_proto
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from tests.support.postgres import last_token
+from tests.support.words import word
+
+T = TypeVar("T")
 Record = dict[str, Any]
 Json = dict[str, Any]
 
@@ -77,7 +82,7 @@ def text_matches(clause: Json, record: Record) -> bool:
 
 
 def has_phrase(text: list[str], phrase: list[str], slop: int) -> bool:
-    """Whether each word has a place, so that the places minus the words' own differ by `slop` at most."""
+    """Whether each word can be assigned a position such that positions minus offsets in the phrase differ by at most `slop`."""
     places = [[i - n for i, word in enumerate(text) if word == wanted] for n, wanted in enumerate(phrase)]
     if slop == 0:
         return bool(set.intersection(*map(set, places)))
@@ -105,7 +110,7 @@ def edits(a: str, b: str) -> int:
 
 
 def is_one_of(field: str, value: Any, record: Record) -> bool:
-    # The whole value of a text is compared folded; of a keyword only its case does not matter.
+    # Whole texts are compared with case and accents folded, keywords with case folded only.
     same = fold if field in TEXTS else lambda one: one.lower() if isinstance(one, str) else one
     return bool({same(v) for v in all_of(value)} & {same(v) for v in all_of(record.get(field))})
 
@@ -175,7 +180,12 @@ SIZES = st.integers(0, 6)
 phrases = st.lists(st.sampled_from(VOCABULARY), min_size=1, max_size=4).map(" ".join) | st.lists(
     st.sampled_from(VOCABULARY), min_size=2, max_size=3
 ).map("-".join)
-maybe = lambda strategy: st.none() | strategy  # noqa: E731
+
+
+def maybe(strategy: st.SearchStrategy[T]) -> st.SearchStrategy[T | None]:
+    return st.none() | strategy
+
+
 companies = st.fixed_dictionaries(
     {
         "name": maybe(phrases),
@@ -208,7 +218,7 @@ def text_clauses(draw: st.DrawFn) -> Json:
     if kind == "exact":
         slop = draw(st.integers(0, 3))
         found = words(text)
-        # How far a word may move that occurs twice in the phrase is the engine's own affair.
+        # How far a word that occurs twice in the phrase may move is up to the engine.
         clause |= {"slop": slop if len(set(found)) == len(found) else 0}
     elif kind == "shuffle":
         clause |= {"operator": draw(st.sampled_from(("and", "or"))), "fuzzy": draw(st.booleans())}
@@ -255,10 +265,9 @@ def filter_leaves(draw: st.DrawFn) -> Json:
         )
     )
     if operator in ("gt", "gte", "lt", "lte"):
-        field, value = draw(
-            st.sampled_from((("company_employees_count", SIZES), ("created_at", st.sampled_from(DAYS))))
-        )
-        return {"field": field, "operator": operator, "value": draw(value)}
+        field = draw(st.sampled_from(("company_employees_count", "created_at")))
+        bound = draw(SIZES if field == "company_employees_count" else st.sampled_from(DAYS))
+        return {"field": field, "operator": operator, "value": bound}
     field = draw(st.sampled_from(sorted(VALUES)))
     if operator in ("exists", "nexists"):
         return {"field": field, "operator": operator}
@@ -299,7 +308,7 @@ queries = st.fixed_dictionaries(
         "filters": trees,
     },
 )
-# One text alone, which other conditions would hide most of the time.
+# A single text condition, whose effect other conditions would hide most of the time.
 lone_texts = text_clauses().map(lambda clause: {"where": {"text_matches": {"must": [clause]}}})
 
 # ---------------------------------------------------------------- the running service
@@ -324,11 +333,12 @@ async def stored(postgres: asyncpg.Connection, mark: str, corpus: Any) -> tuple[
                 *(str(uuid4()), *record.values(), None if firm is None else ids[person["company"]], mark),
                 f"{person['day']} {person['hour']:02}:00",
             )
+            assert row is not None
             copied = {f"company_{name}": firm[name] for name in firm} if firm else {}
             records.append(
                 record | copied | {"uuid": row["uuid"], "created_at": row["created_at"].replace(tzinfo=None)}
             )
-    return records, str(await postgres.fetchval("SELECT last_value FROM outbox_seq"))
+    return records, await last_token(postgres)
 
 
 def only(mark: str, document: Json) -> Json:
@@ -341,7 +351,7 @@ def only(mark: str, document: Json) -> Json:
     max_examples=6,
     deadline=None,
     derandomize=True,
-    phases=[Phase.generate],  # each try of a shrinking would wait for the index
+    phases=[Phase.generate],  # every shrinking attempt would wait for the index
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(
@@ -350,9 +360,14 @@ def only(mark: str, document: Json) -> Json:
     texts=st.lists(lone_texts, min_size=30, max_size=40),
 )
 async def test_search_finds_and_counts_what_the_oracle_does(
-    postgres: asyncpg.Connection, api: httpx.AsyncClient, query: Any, corpus: Any, asked: list[Json], texts: list[Json]
+    postgres: asyncpg.Connection,
+    api: httpx.AsyncClient,
+    query: QueryServiceStub,
+    corpus: Any,
+    asked: list[Json],
+    texts: list[Json],
 ) -> None:
-    mark = f"m{uuid4().hex[:10]}"
+    mark = word()
     records, token = await stored(postgres, mark, corpus)
     first = await api.post("/contacts/count", json=only(mark, {}), headers={"x-consistency-token": token})
     assert first.json() == {"count": len(records), "success": True}

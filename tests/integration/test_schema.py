@@ -1,4 +1,4 @@
-"""Migrations, and what the database itself sees to: versions, the outbox, the states of a job."""
+"""Migrations, and what the database itself enforces: versions, the outbox, the states of a job."""
 
 import asyncio
 
@@ -10,13 +10,15 @@ from connectra_common.db import migrate
 from connectra_common.db.tables import metadata
 from connectra_common.records.fields import ENTITIES
 from sqlalchemy import Connection
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from tests.support.postgres import plain_engine
 
 COMPANY, CONTACT = "0" * 8 + "-0000-0000-0000-" + "0" * 12, "1" * 8 + "-0000-0000-0000-" + "0" * 12
 
 
 async def test_two_that_migrate_at_once_do_it_once(empty_database: str) -> None:
-    engine = create_async_engine(empty_database.replace("postgresql://", "postgresql+asyncpg://"))
+    engine = plain_engine(empty_database)
 
     async def upgrade() -> str | None:
         async with migrate.locked(engine) as connection:

@@ -1,8 +1,7 @@
-"""Import batches, the index, and search, on the running services: what is written is found, once, and stays equal in both stores."""
+"""Import batches, the index, and search, on the running services: what is written is found exactly once, and both stores stay equal."""
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import uuid4
 
@@ -10,26 +9,16 @@ import asyncpg
 import grpc
 import httpx
 import pytest
+from connectra.common.v1 import vql_pb2
 from connectra.query.v1 import query_service_pb2 as query_pb
+from connectra.query.v1.query_service_pb2_grpc import QueryServiceStub
 from connectra.write.v1 import write_service_pb2 as write_pb
+from connectra.write.v1.write_service_pb2_grpc import WriteServiceStub
 
-COLUMNS = ("company", "company_city", "employees", "first_name", "last_name", "email", "title")
-
-
-def batch(job: str, number: int, *rows: str) -> write_pb.ImportBatchRequest:
-    records = "".join(f"{row}\n" for row in rows).encode()
-    return write_pb.ImportBatchRequest(
-        job_uuid=job, batch_number=number, records=records, columns=COLUMNS, first_line=2, byte_end=len(records)
-    )
-
-
-def word() -> str:
-    """A word no other test knows."""
-    return f"w{uuid4().hex[:12]}"
-
-
-def row(mark: str, n: int, title: str = "Engineer", city: str = "Bonn", employees: int = 5) -> str:
-    return f"{mark} co,{city},{employees},ann{n},{mark},ann{n}@{mark}.com,{title}"
+from tests.support.contacts import batch, is_count, named, row
+from tests.support.queries import text_clause, text_query
+from tests.support.wait import until
+from tests.support.words import word
 
 
 async def search(
@@ -40,18 +29,9 @@ async def search(
     return list(answer.json()["data"])
 
 
-def named(mark: str, **more: Any) -> dict[str, Any]:
-    text = {"text_value": mark, "filter_key": "last_name", "search_type": "exact"}
-    return {"where": {"text_matches": {"must": [text]}}, **more}
-
-
-async def eventually(check: Callable[[], Awaitable[bool]], seconds: float = 60) -> None:
-    async with asyncio.timeout(seconds):
-        while not await check():  # noqa: ASYNC110 - the condition is in another process
-            await asyncio.sleep(0.05)
-
-
-async def test_a_batch_is_applied_once_and_search_sees_it_with_its_token(write: Any, api: httpx.AsyncClient) -> None:
+async def test_a_batch_is_applied_once_and_search_sees_it_with_its_token(
+    write: WriteServiceStub, api: httpx.AsyncClient
+) -> None:
     mark, job = word(), str(uuid4())
     request = batch(job, 0, *(row(mark, n) for n in range(30)), "short")
     first = await write.ImportBatch(request)
@@ -75,7 +55,7 @@ async def test_a_batch_is_applied_once_and_search_sees_it_with_its_token(write: 
 
 
 async def test_what_has_not_changed_is_left_alone_and_empty_cells_change_nothing(
-    write: Any, postgres: asyncpg.Connection
+    write: WriteServiceStub, postgres: asyncpg.Connection
 ) -> None:
     mark = word()
     await write.ImportBatch(batch(str(uuid4()), 0, row(mark, 1)))
@@ -87,19 +67,19 @@ async def test_what_has_not_changed_is_left_alone_and_empty_cells_change_nothing
 
 
 async def test_an_import_revives_what_was_deleted(
-    write: Any, postgres: asyncpg.Connection, api: httpx.AsyncClient
+    write: WriteServiceStub, postgres: asyncpg.Connection, api: httpx.AsyncClient
 ) -> None:
     mark = word()
     await write.ImportBatch(batch(str(uuid4()), 0, row(mark, 1)))
     await postgres.execute("UPDATE contacts SET deleted_at = now() WHERE last_name = $1", mark)
-    await eventually(lambda: is_count(api, mark, 0))
+    await until(lambda: is_count(api, mark, 0))
     revived = await write.ImportBatch(batch(str(uuid4()), 0, row(mark, 1)))
     assert revived.counts.updated == 1
     assert len(await search(api, "contacts", named(mark), revived.consistency_token)) == 1
 
 
 async def test_many_batches_over_the_same_records_neither_fail_nor_lose(
-    write: Any, postgres: asyncpg.Connection
+    write: WriteServiceStub, postgres: asyncpg.Connection
 ) -> None:
     mark = word()
     rows = [row(mark, n) for n in range(100)]
@@ -109,56 +89,53 @@ async def test_many_batches_over_the_same_records_neither_fail_nor_lose(
     assert await postgres.fetchval("SELECT count(*) FROM contacts WHERE last_name = $1", mark) == 100
 
 
-async def test_the_same_batch_sent_twice_at_once_is_applied_once(write: Any) -> None:
+async def test_the_same_batch_sent_twice_at_once_is_applied_once(write: WriteServiceStub) -> None:
     mark, job = word(), str(uuid4())
     answers = await asyncio.gather(*(write.ImportBatch(batch(job, 0, row(mark, 1))) for _ in range(8)))
     assert [a.counts.created for a in answers] == [2] * 8
     assert sorted(a.replayed for a in answers) == [False] + [True] * 7
 
 
-async def is_count(api: httpx.AsyncClient, mark: str, count: int) -> bool:
-    return bool((await api.post("/contacts/count", json=named(mark))).json()["count"] == count)
-
-
 async def test_rows_changed_by_plain_sql_are_found_and_deleted_ones_gone(
-    write: Any, postgres: asyncpg.Connection, api: httpx.AsyncClient
+    write: WriteServiceStub, postgres: asyncpg.Connection, api: httpx.AsyncClient
 ) -> None:
     mark = word()
     token = (await write.ImportBatch(batch(str(uuid4()), 0, row(mark, 1), row(mark, 2)))).consistency_token
     first, second = await search(api, "contacts", named(mark, order_by=[{"order_by": "first_name"}]), token)
     new = word()
     await postgres.execute("UPDATE contacts SET last_name = $1 WHERE uuid = $2", new, first["uuid"])
-    await eventually(lambda: is_count(api, new, 1))
+    await until(lambda: is_count(api, new, 1))
     await postgres.execute("UPDATE contacts SET deleted_at = now() WHERE uuid = $1", first["uuid"])
     await postgres.execute("DELETE FROM contacts WHERE uuid = $1", second["uuid"])
-    await eventually(lambda: is_count(api, new, 0))
-    await eventually(lambda: is_count(api, mark, 0))
+    await until(lambda: is_count(api, new, 0))
+    await until(lambda: is_count(api, mark, 0))
     assert (await api.get(f"/contacts/{first['uuid']}")).status_code == 404
 
 
 async def test_a_company_that_changes_changes_for_its_contacts_too(
-    write: Any, postgres: asyncpg.Connection, api: httpx.AsyncClient
+    write: WriteServiceStub, postgres: asyncpg.Connection, api: httpx.AsyncClient
 ) -> None:
     mark, new = word(), word()
     await write.ImportBatch(batch(str(uuid4()), 0, *(row(mark, n) for n in range(20))))
 
     def at(name: str) -> dict[str, Any]:
-        text = {"text_value": name, "filter_key": "company_name", "search_type": "substring"}
-        return {"where": {"text_matches": {"must": [text]}}, "limit": 100}
+        return {**text_query(text_clause(name, "company_name", "substring")), "limit": 100}
 
     async def found(name: str, count: int) -> bool:
         return len(await search(api, "contacts", at(name))) == count
 
-    await eventually(lambda: found(f"{mark} co", 20))
+    await until(lambda: found(f"{mark} co", 20))
     await postgres.execute("UPDATE companies SET name = $1 WHERE name = $2", new, f"{mark} co")
-    await eventually(lambda: found(new, 20))
+    await until(lambda: found(new, 20))
     assert await found(f"{mark} co", 0)
     await postgres.execute("DELETE FROM companies WHERE name = $1", new)
-    await eventually(lambda: found(new, 0))
+    await until(lambda: found(new, 0))
     assert await is_count(api, mark, 20)
 
 
-async def test_rows_carry_every_field_or_exactly_the_columns_asked_for(write: Any, api: httpx.AsyncClient) -> None:
+async def test_rows_carry_every_field_or_exactly_the_columns_asked_for(
+    write: WriteServiceStub, api: httpx.AsyncClient
+) -> None:
     mark = word()
     token = (await write.ImportBatch(batch(str(uuid4()), 0, row(mark, 1, city="München")))).consistency_token
     (contact,) = await search(api, "contacts", named(mark, company_config={"populate": True}), token)
@@ -178,7 +155,9 @@ async def test_rows_carry_every_field_or_exactly_the_columns_asked_for(write: An
 
 
 @pytest.mark.parametrize("order", ["company_employees_count", "created_at", "email", "first_name", "id", "uuid"])
-async def test_pages_and_cursors_walk_over_everything_once(write: Any, api: httpx.AsyncClient, order: str) -> None:
+async def test_pages_and_cursors_walk_over_everything_once(
+    write: WriteServiceStub, api: httpx.AsyncClient, order: str
+) -> None:
     mark = word()
     rows = [row(mark, n, employees=n % 3) for n in range(23)]
     token = (await write.ImportBatch(batch(str(uuid4()), 0, *rows))).consistency_token
@@ -191,15 +170,16 @@ async def test_pages_and_cursors_walk_over_everything_once(write: Any, api: http
     assert len({r["uuid"] for r in walked}) == 23
 
 
-async def test_text_ignores_case_and_accents_and_substrings_are_exact(write: Any, api: httpx.AsyncClient) -> None:
+async def test_text_ignores_case_and_accents_and_substrings_are_exact(
+    write: WriteServiceStub, api: httpx.AsyncClient
+) -> None:
     mark = word()
     token = (
         await write.ImportBatch(batch(str(uuid4()), 0, row(mark, 1, title=f"Jürgen {mark} Softwareentwicklung")))
     ).consistency_token
 
     async def hits(value: str, kind: str, **more: Any) -> int:
-        text = {"text_value": value, "filter_key": "title", "search_type": kind, **more}
-        return len(await search(api, "contacts", {"where": {"text_matches": {"must": [text]}}}, token))
+        return len(await search(api, "contacts", text_query(text_clause(value, "title", kind, **more)), token))
 
     assert await hits(f"jurgen {mark}", "exact") == 1
     assert await hits(f"{mark} JÜRGEN", "shuffle") == 1
@@ -209,14 +189,16 @@ async def test_text_ignores_case_and_accents_and_substrings_are_exact(write: Any
     assert await hits(f"{mark} softwarehouse", "substring") == 0
 
 
-async def test_both_doors_answer_alike(write: Any, query: Any, api: httpx.AsyncClient) -> None:
+async def test_both_doors_answer_alike(
+    write: WriteServiceStub, query: QueryServiceStub, api: httpx.AsyncClient
+) -> None:
     mark = word()
     token = (await write.ImportBatch(batch(str(uuid4()), 0, *(row(mark, n) for n in range(3))))).consistency_token
     document = named(mark, order_by=[{"order_by": "email"}], company_config={"populate": True})
     rest = await search(api, "contacts", document, token)
     request = query_pb.ListContactsRequest()
     text = request.query.where.text_matches.must.add(text_value=mark, filter_key="last_name")
-    text.search_type = 1  # type: ignore[assignment]
+    text.search_type = vql_pb2.SEARCH_TYPE_EXACT
     request.query.order_by.add(order_by="email")
     request.query.company_config.populate = True
     typed = (await query.ListContacts(request)).rows

@@ -7,9 +7,7 @@ import subprocess
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
-from uuid import uuid4
 
 import asyncpg
 import grpc
@@ -22,14 +20,19 @@ from connectra_common.search.client import create_client
 from connectra_common.server.peers import channel
 from connectra_common.settings import ElasticsearchSettings, PostgresSettings, S3Settings, TlsSettings
 from connectra_common.storage import s3 as storage
-from connectra_local.config import scripts_folder
-from connectra_local.ports import free_ports
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from pydantic import SecretStr
 from sqlalchemy import text
+
+from tests.support.health import SERVING, ask_health
+from tests.support.http import client
+from tests.support.ports import free_ports
+from tests.support.stack import Stack, program
+from tests.support.wait import until
+from tests.support.words import word
 
 
 class Authority:
-    """A certificate authority of a test's own, and files of what it signed for this machine."""
+    """A certificate authority for tests, and files with what it issued for this machine."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir()
@@ -46,7 +49,7 @@ class Authority:
         return context
 
     def copied_to(self, folder: Path) -> tuple[Path, Path]:
-        """Certificate and key where the owner of the folder, and only he, may read them."""
+        """Certificate and key where only the owner of the folder may read them."""
         copies = folder / "test-cert.pem", folder / "test-key.pem"
         for file, copy in zip((self.cert_file, self.key_file), copies, strict=True):
             copy.write_bytes(file.read_bytes())
@@ -71,7 +74,7 @@ def strangers(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 @asynccontextmanager
 async def behind_tls(url: str, authority: Authority) -> AsyncIterator[int]:
-    """Ends TLS in front of a server, which itself speaks none; gives the port."""
+    """Terminates TLS in front of a server that speaks none; yields the port."""
 
     async def pass_on(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
         while data := await source.read(65536):
@@ -89,26 +92,26 @@ async def behind_tls(url: str, authority: Authority) -> AsyncIterator[int]:
 
 
 async def refusal(work: Awaitable[object]) -> str:
-    """How a command or a service tells of the failure."""
+    """The message in which a command or a service reports the failure."""
     with pytest.raises(Exception, match=r"(?i)certificate.verify.failed|TLS error") as refused:
         await work
     return from_exception(refused.value).message
 
 
-async def test_elasticsearch_is_verified(stack: Any, ours: Authority, strangers: Authority) -> None:
+async def test_elasticsearch_is_verified(stack: Stack, ours: Authority, strangers: Authority) -> None:
     async with behind_tls(stack.elasticsearch, ours) as port:
         for authority, trusted in ((ours, True), (strangers, False), (None, False)):
             ca_file = authority.ca_file if authority else None
             settings = ElasticsearchSettings(host="127.0.0.1", port=port, ssl=True, ssl_ca_file=ca_file, _env_file=None)
-            async with create_client(settings) as client:
+            async with create_client(settings) as node:
                 if trusted:
-                    assert (await client.info())["tagline"]
+                    assert (await node.info())["tagline"]
                 else:
-                    assert await refusal(client.info()) == "the certificate of the search engine cannot be verified"
+                    assert await refusal(node.info()) == "the certificate of the search engine cannot be verified"
 
 
 @pytest.fixture
-async def postgres_with_tls(stack: Any, postgres: asyncpg.Connection, ours: Authority) -> AsyncIterator[None]:
+async def postgres_with_tls(stack: Stack, postgres: asyncpg.Connection, ours: Authority) -> AsyncIterator[None]:
     """The server's own TLS, switched on without a restart and off again."""
     if not await postgres.fetchval("SELECT setting FROM pg_settings WHERE name = 'ssl_library'"):
         pytest.skip("this PostgreSQL is built without TLS; Debian's in .ci/postgresql has it")
@@ -123,7 +126,7 @@ async def postgres_with_tls(stack: Any, postgres: asyncpg.Connection, ours: Auth
 
 
 async def test_postgresql_is_verified(
-    stack: Any, ours: Authority, strangers: Authority, postgres_with_tls: None
+    stack: Stack, ours: Authority, strangers: Authority, postgres_with_tls: None
 ) -> None:
     for authority, trusted in ((ours, True), (strangers, False), (None, False)):
         ca_file = authority.ca_file if authority else None
@@ -138,25 +141,30 @@ async def test_postgresql_is_verified(
         await engine.dispose()
 
 
-async def test_s3_is_verified(stack: Any, ours: Authority, strangers: Authority) -> None:
+async def test_s3_is_verified(stack: Stack, ours: Authority, strangers: Authority) -> None:
     async with behind_tls(stack.s3.endpoint, ours) as port:
 
         def settings(authority: Authority) -> S3Settings:
-            access = {"access_key": stack.s3.access_key, "secret_key": stack.s3.secret_key, "bucket": stack.s3.bucket}
             return S3Settings(
-                endpoint=f"127.0.0.1:{port}", ssl=True, ssl_ca_file=authority.ca_file, **access, _env_file=None
+                access_key=stack.s3.access_key,
+                secret_key=SecretStr(stack.s3.secret_key),
+                bucket=stack.s3.bucket,
+                endpoint=f"127.0.0.1:{port}",
+                ssl=True,
+                ssl_ca_file=authority.ca_file,
+                _env_file=None,
             )
 
-        async with storage.client(settings(ours)) as client:
-            await storage.ping(client, settings(ours))
-        async with storage.client(settings(strangers)) as client:
+        async with storage.client(settings(ours)) as store:
+            await storage.ping(store, settings(ours))
+        async with storage.client(settings(strangers)) as store:
             with pytest.raises(Exception, match="certificate verify failed"):
-                await storage.ping(client, settings(strangers))
+                await storage.ping(store, settings(strangers))
 
 
 @contextmanager
 def process(environment: dict[str, str], *command: str) -> Iterator[None]:
-    started = subprocess.Popen([str(scripts_folder() / command[0]), *command[1:]], env=environment)
+    started = subprocess.Popen([program(command[0]), *command[1:]], env=environment)
     try:
         yield
     finally:
@@ -166,57 +174,49 @@ def process(environment: dict[str, str], *command: str) -> Iterator[None]:
 
 async def health(address: str, tls: TlsSettings | None, seconds: float) -> int:
     async with channel(address, tls) as opened:
-        stub = health_pb2_grpc.HealthStub(opened)
-        request = health_pb2.HealthCheckRequest(service="liveness")
-        return int((await stub.Check(request, timeout=seconds, wait_for_ready=seconds > 5)).status)
+        return await ask_health(opened, "liveness", timeout=seconds, wait_for_ready=seconds > 5)
 
 
 def files(authority: Authority, certificate: Authority | None) -> TlsSettings:
-    pair = {"tls_cert_file": certificate.cert_file, "tls_key_file": certificate.key_file} if certificate else {}
-    return TlsSettings(tls_ca_file=authority.ca_file, **pair, _env_file=None)
+    return TlsSettings(
+        tls_ca_file=authority.ca_file,
+        tls_cert_file=certificate.cert_file if certificate else None,
+        tls_key_file=certificate.key_file if certificate else None,
+        _env_file=None,
+    )
 
 
 async def test_a_service_serves_only_those_whose_certificate_it_trusts_and_the_gateway_is_one(
-    stack: Any, ours: Authority, strangers: Authority, tmp_path: Path
+    stack: Stack, ours: Authority, strangers: Authority, tmp_path: Path
 ) -> None:
-    ports = free_ports()
-    write, probes, gateway = (f"127.0.0.1:{ports[name]}" for name in ("write", "jobs", "gateway"))
+    write, probes, gateway, admin = (f"127.0.0.1:{port}" for port in free_ports(4))
     environment = {
         **stack.environment,
         **ours.variables(),
         "GRPC_TLS_CLIENT_AUTH": "true",
-        "PG_DB_CONNECTION": stack.postgres,
-        "ELASTICSEARCH_CONNECTION": stack.elasticsearch,
+        **stack.stores(),
         "GRPC_LISTEN": write,
         "GRPC_HEALTH_LISTEN": probes,
         "WRITE_ADDRESS": write,
         "GATEWAY_LISTEN": gateway,
-        "GATEWAY_ADMIN_LISTEN": f"127.0.0.1:{ports['gateway_admin']}",
+        "GATEWAY_ADMIN_LISTEN": admin,
         "GATEWAY_STATE_DIR": str(tmp_path),
         "API_KEY": "a-key-of-the-test",
         "MAX_REQUESTS_PER_MINUTE": "60000",
     }
     with process(environment, "connectra-write"), process(environment, "connectra-gateway", "run"):
-        serving = health_pb2.HealthCheckResponse.SERVING
-        assert await health(write, files(ours, ours), 30) == serving
-        assert await health(probes, None, 30) == serving
+        assert await health(write, files(ours, ours), 30) == SERVING
+        assert await health(probes, None, 30) == SERVING
         for tls in (None, files(ours, None), files(ours, strangers), files(strangers, ours)):
             with pytest.raises(grpc.aio.AioRpcError) as refused:
                 await health(write, tls, 3)
             assert refused.value.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
-        async with httpx.AsyncClient(
-            base_url=f"http://{gateway}", headers={"x-api-key": "a-key-of-the-test"}
-        ) as client:
-            assert await created(client) == 201
-
-
-async def created(client: httpx.AsyncClient) -> int:
-    """The status of a create once the gateway has found the service."""
-    async with asyncio.timeout(30):
-        while True:
-            try:
-                reply = await client.post("/companies/create", json={"name": f"w{uuid4().hex}"})
-            except httpx.TransportError:
-                continue
-            if reply.status_code != 503:
-                return reply.status_code
+        async with client(f"http://{gateway}", "a-key-of-the-test") as http:
+            # 503 until the gateway has found the service.
+            reply = await until(
+                lambda: http.post("/companies/create", json={"name": word()}),
+                lambda reply: reply.status_code != 503,
+                seconds=30,
+                away=(httpx.TransportError,),
+            )
+            assert reply.status_code == 201

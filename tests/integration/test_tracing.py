@@ -1,13 +1,12 @@
-"""Traces across the real parts, taken by a real OTLP collector; and that nothing of it is there when it is off."""
+"""Traces across the real parts, received by a real OTLP collector; with tracing off, none of it is even imported."""
 
 import asyncio
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -17,15 +16,22 @@ import grpc
 import httpx
 import psutil
 import pytest
+from connectra.write.v1.write_service_pb2_grpc import WriteServiceStub
 from connectra_local import ready
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as pb
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc as pb_grpc
 
-from .test_slice import batch, eventually, named, row, word
+from tests.support.contacts import batch, named, row
+from tests.support.health import SERVING, ask_health
+from tests.support.http import client
+from tests.support.jobs import upload
+from tests.support.ports import free_address
+from tests.support.stack import Stack
+from tests.support.wait import until
+from tests.support.words import word
 
 
-class Collector(pb_grpc.TraceServiceServicer):
+class Collector(pb_grpc.TraceServiceServicer):  # type: ignore[misc]
     """What was exported: (service, span)."""
 
     def __init__(self) -> None:
@@ -42,7 +48,7 @@ class Collector(pb_grpc.TraceServiceServicer):
         return [(service, span) for service, span in self.spans if span.trace_id == trace_id]
 
     def chain(self, service: str, kind: Callable[[dict[str, str]], bool], trace_id: bytes) -> list[str]:
-        """Services and spans from the root of a trace down to a span of a service whose attributes are of that kind."""
+        """The path, as services and span names, from the root of a trace to a span of `service` whose attributes match `kind`."""
         spans = {span.span_id: (name, span) for name, span in self.trace(trace_id)}
         for name, span in spans.values():
             if name == service and kind(attributes(span)):
@@ -57,16 +63,10 @@ def attributes(span: Any) -> dict[str, str]:
     return {a.key: a.value.string_value for a in span.attributes}
 
 
-def free_address() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{probe.getsockname()[1]}"
-
-
 class Traced:
-    """Processes beside those of the stack, as these are but for tracing and what else is given."""
+    """Extra processes with the environment of the stack's own, apart from tracing and what else is given."""
 
-    def __init__(self, stack: Any, endpoint: str, folder: Path) -> None:
+    def __init__(self, stack: Stack, endpoint: str, folder: Path) -> None:
         self._stack, self._folder = stack, folder
         self._tracing = {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_BSP_SCHEDULE_DELAY": "100"}
         self._running: list[subprocess.Popen[bytes]] = []
@@ -112,7 +112,7 @@ async def collector() -> AsyncIterator[tuple[Collector, str]]:
 
 
 @pytest.fixture
-async def traced(stack: Any, collector: tuple[Collector, str], tmp_path: Path) -> AsyncIterator[Traced]:
+async def traced(stack: Stack, collector: tuple[Collector, str], tmp_path: Path) -> AsyncIterator[Traced]:
     started = Traced(stack, collector[1], tmp_path)
     yield started
     await asyncio.to_thread(started.stop)
@@ -121,24 +121,19 @@ async def traced(stack: Any, collector: tuple[Collector, str], tmp_path: Path) -
 async def serving(address: str) -> None:
     # Not `ready.grpc`: grpclib's health messages cannot be loaded beside those of grpcio.
     async with grpc.aio.insecure_channel(address) as channel:
-        request = health_pb2.HealthCheckRequest(service="readiness")
-        answer = await health_pb2_grpc.HealthStub(channel).Check(request, timeout=3)
-    assert answer.status == health_pb2.HealthCheckResponse.SERVING
+        assert await ask_health(channel, "readiness", timeout=3) == SERVING
 
 
-async def ready_at(probe: Callable[[], Any]) -> None:
+async def ready_at(probe: Callable[[], Awaitable[None]]) -> None:
     async def check() -> bool:
-        try:
-            await probe()
-        except Exception:  # noqa: BLE001 - not yet
-            return False
+        await probe()
         return True
 
-    await eventually(check, 120)
+    await until(check, seconds=120, away=(Exception,))
 
 
 async def test_a_search_is_one_trace_from_the_gateway_to_both_engines(
-    stack: Any, write: Any, collector: tuple[Collector, str], traced: Traced
+    stack: Stack, write: WriteServiceStub, collector: tuple[Collector, str], traced: Traced
 ) -> None:
     mark = word()
     token = (await write.ImportBatch(batch(str(uuid4()), 0, row(mark, 1)))).consistency_token
@@ -152,11 +147,11 @@ async def test_a_search_is_one_trace_from_the_gateway_to_both_engines(
         "x-api-key": stack.api_key,
         "x-consistency-token": token,
         "x-request-id": request_id,
-        # As a caller who traces sends it.
+        # As a caller that traces sends it.
         "traceparent": f"00-{trace_id.hex()}-{os.urandom(8).hex()}-01",
     }
-    async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
-        answer = await client.post(f"{gateway}/contacts", json=named(mark), headers=headers)
+    async with client(gateway) as http:
+        answer = await http.post("/contacts", json=named(mark), headers=headers)
     assert len(answer.json()["data"]) == 1, answer.text
 
     taken = collector[0]
@@ -170,23 +165,23 @@ async def test_a_search_is_one_trace_from_the_gateway_to_both_engines(
     async def arrived() -> bool:
         return all(len(way) >= 3 for way in ways())
 
-    await eventually(arrived)
+    await until(arrived)
     for way in ways():
         envoy, service, _ = way
         assert envoy.startswith("connectra-gateway: ")
         assert service == "connectra-query: /connectra.query.v1.QueryRestService/ListContacts"
-    # Checks of health and other polling of the background leave nothing: what there is came through the gateway.
+    # Health checks and other background polling leave no spans: those there are came through the gateway.
     seen = {name: {span.trace_id for service, span in taken.spans if service == name} for name, _ in taken.spans}
     assert seen["connectra-query"] <= seen["connectra-gateway"]
-    # What the caller asks for is in no span.
+    # No span contains what the caller asks for.
     assert not any(mark in value for _, span in taken.trace(trace_id) for value in attributes(span).values())
-    await asyncio.to_thread(traced.stop)  # Envoy's access log is written by then
+    await asyncio.to_thread(traced.stop)  # by then Envoy has written its access log
     lines = [json.loads(line) for line in traced.log("gateway").read_text().splitlines() if request_id in line]
     assert [line["trace_id"] for line in lines] == [trace_id.hex()]
 
 
 async def test_a_batch_of_an_import_is_one_trace_from_the_worker_to_the_database(
-    stack: Any,
+    stack: Stack,
     api: httpx.AsyncClient,
     collector: tuple[Collector, str],
     traced: Traced,
@@ -194,16 +189,14 @@ async def test_a_batch_of_an_import_is_one_trace_from_the_worker_to_the_database
     empty_database: str,
 ) -> None:
     mark, uuid = word(), str(uuid4())
-    upload = (await api.get("/common/upload-url", params={"filename": "traced.csv"})).json()
-    async with httpx.AsyncClient(trust_env=False) as store:
-        (await store.put(upload["upload_url"], content=f"email\na@{mark}.example\nbad".encode())).raise_for_status()
-    # A database of their own: else the workers of the stack would take the job.
+    key = await upload(api, f"email\na@{mark}.example\nbad".encode())
+    # A database of their own, since the workers of the stack would take the job otherwise.
     write = traced.start("write", PG_DB_CONNECTION=empty_database, LOG_LEVEL="DEBUG")
     await ready_at(lambda: serving(write))
     traced.start("first_time", PG_DB_CONNECTION=empty_database, WRITE_ADDRESS=write)
     database = await asyncpg.connect(empty_database)
     try:
-        data = json.dumps({"s3_key": upload["s3_key"]})
+        data = json.dumps({"s3_key": key})
         await database.execute(
             "INSERT INTO jobs (uuid, job_type, data) VALUES ($1, 'insert_csv_file', $2::text::jsonb)", uuid, data
         )
@@ -217,7 +210,7 @@ async def test_a_batch_of_an_import_is_one_trace_from_the_worker_to_the_database
                 taken.chain("connectra-write", lambda found: "db.system" in found, batches()[0].trace_id)
             )
 
-        await eventually(arrived, 120)
+        await until(arrived, seconds=120)
     finally:
         await database.close()
     (span,) = batches()
@@ -230,7 +223,7 @@ async def test_a_batch_of_an_import_is_one_trace_from_the_worker_to_the_database
         f"connectra-write: {name}",
     ]
     assert len(way) == 4
-    # It leads back to the run it belongs to, which read the object store.
+    # It links to the run it belongs to, which read the object store.
     await asyncio.to_thread(traced.stop)
     (link,) = span.links
     names = {found.name for _, found in taken.trace(link.trace_id)}
@@ -250,7 +243,7 @@ with telemetry.trace("run"), telemetry.untraced():
     pass
 assert telemetry.server_interceptors() == telemetry.client_interceptors() == []
 assert not AsyncElasticsearch("http://localhost:9200")._otel.enabled
-# Of the API package alone Elasticsearch's client imports a part by itself.
+# Elasticsearch's client imports a part of the API package, and nothing else does.
 print([name for name in sys.modules if name.startswith(("opentelemetry.sdk", "opentelemetry.instr", "opentelemetry.exp"))])
 """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}

@@ -10,21 +10,19 @@ import httpx
 import pytest
 from connectra.common.v1 import records_pb2
 from connectra.write.v1 import write_service_pb2 as pb
+from connectra.write.v1.write_service_pb2_grpc import WriteServiceStub
 from connectra_common.call import IdempotencyKey
 from connectra_common.errors import Conflict
 from connectra_write.repository import Repository
 
-
-def word() -> str:
-    """A word no other test knows."""
-    return f"w{uuid4().hex[:12]}"
+from tests.support.words import word
 
 
 def company(mark: str, **more: Any) -> dict[str, Any]:
     return {"name": f"{mark} Co", "normalized_domain": f"{mark}.com", **more}
 
 
-async def test_a_change_of_another_version_is_refused(api: httpx.AsyncClient, write: Any) -> None:
+async def test_a_change_of_another_version_is_refused(api: httpx.AsyncClient, write: WriteServiceStub) -> None:
     made = await api.post("/companies/create", json=company(word()))
     path, etag = f"/companies/{made.json()['data']['uuid']}", made.headers["etag"]
     changed = await api.put(path, json={"city": "Bonn"}, headers={"if-match": etag})
@@ -75,7 +73,7 @@ async def test_concurrent_upserts_of_one_key_make_one_record(
 
 
 async def test_concurrent_batches_over_the_same_records_all_succeed(
-    api: httpx.AsyncClient, write: Any, postgres: asyncpg.Connection
+    api: httpx.AsyncClient, write: WriteServiceStub, postgres: asyncpg.Connection
 ) -> None:
     mark = word()
     contacts = [{"email": f"{mark}{n}@x.com", "title": f"{mark} {n % 7}", "city": None} for n in range(120)]
@@ -135,7 +133,7 @@ async def test_a_request_that_failed_leaves_its_key_free(api: httpx.AsyncClient)
         assert reply.status_code == 400
 
 
-async def test_the_key_of_one_client_is_nothing_to_another(write: Any) -> None:
+async def test_the_key_of_one_client_is_nothing_to_another(write: WriteServiceStub) -> None:
     key = str(uuid4())
 
     async def make(client: str) -> str:
