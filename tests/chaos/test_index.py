@@ -10,14 +10,18 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import asyncpg
 import grpc
 import pytest
+from connectra.common.v1 import vql_pb2
 from connectra.query.v1 import query_service_pb2 as query_pb
+from connectra.query.v1.query_service_pb2_grpc import QueryServiceStub
 from connectra.write.v1 import index_service_pb2 as pb
 from connectra.write.v1 import write_service_pb2 as write_pb
+from connectra.write.v1.index_service_pb2_grpc import IndexServiceStub
+from connectra.write.v1.write_service_pb2_grpc import WriteServiceStub
 from connectra_common.db import locks
 from connectra_common.records.fields import CONTACT, ENTITIES
 from connectra_common.search.mappings import REFRESH_INTERVAL
@@ -26,17 +30,14 @@ from connectra_write.indexer.bulk import Document
 from elastic_transport import TransportError
 from elasticsearch import ApiError, AsyncElasticsearch
 
+from tests.support.postgres import drained
+from tests.support.wait import until
+from tests.support.words import word
+
 from .conftest import Grid
 
-Until = Callable[..., Awaitable[float]]
 
-
-def word() -> str:
-    """A word no other test knows."""
-    return f"w{uuid4().hex[:12]}"
-
-
-async def upsert(write: Any, mark: str, number: int, title: str = "Engineer") -> int:
+async def upsert(write: WriteServiceStub, mark: str, number: int, title: str = "Engineer") -> int:
     """One contact by the API; its consistency token."""
     request = write_pb.UpsertContactRequest()
     request.contact.first_name, request.contact.last_name, request.contact.title = f"ann{number}", mark, title
@@ -44,8 +45,8 @@ async def upsert(write: Any, mark: str, number: int, title: str = "Engineer") ->
     return int((await write.UpsertContact(request)).consistency_token)
 
 
-async def upsert_many(write: Any, mark: str, numbers: range, at_once: int = 16) -> int:
-    """Many; the greatest token."""
+async def upsert_many(write: WriteServiceStub, mark: str, numbers: range, at_once: int = 16) -> int:
+    """Many contacts; the greatest token."""
     gate = asyncio.Semaphore(at_once)
 
     async def one(number: int) -> int:
@@ -71,25 +72,25 @@ async def add_by_sql(sql: asyncpg.Pool, mark: str, number: int, companies: int =
 
 
 async def count(search: AsyncElasticsearch, mark: str) -> int:
-    """Contacts a search finds; -1 while there is no answer."""
+    """How many contacts a search finds; -1 while there is no answer."""
     try:
         return int((await search.count(index=CONTACT.alias, query={"match_phrase": {"last_name": mark}}))["count"])
     except (ApiError, TransportError):
         return -1
 
 
-async def found(query: Any, mark: str, token: int | None = None) -> set[str]:
+async def found(query: QueryServiceStub, mark: str, token: int | None = None) -> set[str]:
     """Uuids of the contacts that the query service finds."""
     request = query_pb.ListContactsRequest()
     text = request.query.where.text_matches.must.add(text_value=mark, filter_key="last_name")
-    text.search_type = 1  # type: ignore[assignment]
+    text.search_type = vql_pb2.SEARCH_TYPE_EXACT
     request.query.limit = 100
     metadata = (("x-consistency-token", str(token)),) if token is not None else ()
     return {row.contact.uuid for row in (await query.ListContacts(request, metadata=metadata)).rows}
 
 
-async def drift(index: Any, repair: bool = False) -> dict[str, int]:
-    """Numbers of a walk over everything."""
+async def drift(index: IndexServiceStub, repair: bool = False) -> dict[str, int]:
+    """Totals of a full comparison of index and database."""
     total: dict[str, int] = dict.fromkeys(("compared", "missing", "ghost", "stale", "different"), 0)
     for entity in ENTITIES:
         async for report in index.Verify(pb.VerifyRequest(entity=entity, repair=repair)):
@@ -100,20 +101,16 @@ async def drift(index: Any, repair: bool = False) -> dict[str, int]:
     return total
 
 
-async def is_equal(index: Any) -> bool:
+async def is_equal(index: IndexServiceStub) -> bool:
     numbers = await drift(index)
     numbers.pop("compared")
     assert not any(numbers.values()), numbers
     return True
 
 
-async def drained(sql: asyncpg.Pool) -> bool:
-    return not await sql.fetchval("SELECT EXISTS (SELECT FROM outbox)")
-
-
 @asynccontextmanager
 async def background(*works: Callable[[], Awaitable[Any]]) -> AsyncIterator[None]:
-    """Does things over and over while the block runs."""
+    """Repeats each work while the block runs."""
 
     async def forever(work: Callable[[], Awaitable[Any]]) -> None:
         while True:
@@ -144,16 +141,14 @@ def churn(sql: asyncpg.Pool, mark: str, seed: int) -> Callable[[], Awaitable[Any
     )
 
     async def once() -> None:
-        # Rows are not locked in uuid order here; a client would try again, too.
+        # Rows are not locked in uuid order here; a client would retry as well.
         with contextlib.suppress(asyncpg.DeadlockDetectedError):
             await sql.execute(chance.choice(statements), mark, chance.randrange(1000))
 
     return once
 
 
-async def outage(
-    grid: Grid, write: Any, search: AsyncElasticsearch, until: Until, writes: int, seconds: float
-) -> float:
+async def outage(grid: Grid, write: WriteServiceStub, search: AsyncElasticsearch, writes: int, seconds: float) -> float:
     """Writes while Elasticsearch is away; the seconds from its return until all of them are found."""
     grid.start_indexer()
     mark = word()
@@ -166,57 +161,59 @@ async def outage(
         return not await ready()
 
     grid.kill("elasticsearch")
-    await until(down, 10)
+    await until(down, seconds=10)
     began = time.monotonic()
     part = max(writes // 20, 1)
     for start in range(1, writes + 1, part):
         await upsert_many(write, mark, range(start, min(start + part, writes + 1)))
         if time.monotonic() - began < seconds and await ready():
-            grid.kill("elasticsearch")  # the supervisor is good at its work
+            grid.kill("elasticsearch")  # the supervisor has brought it back already
     while time.monotonic() - began < seconds:
         if await ready():
             grid.kill("elasticsearch")
         with contextlib.suppress(TimeoutError):
-            await until(ready, min(1.0, seconds))
-    await until(ready, 120)
+            await until(ready, seconds=min(1.0, seconds))
+    await until(ready, seconds=120)
 
     async def all_there() -> bool:
         return await count(search, mark) == writes + 1
 
-    return await until(all_there, 30)
+    returned = time.monotonic()
+    await until(all_there, seconds=30)
+    return time.monotonic() - returned
 
 
 async def test_writes_go_on_without_elasticsearch_and_are_searchable_soon_after(
-    grid: Grid, write: Any, search: AsyncElasticsearch, until: Until
+    grid: Grid, write: WriteServiceStub, search: AsyncElasticsearch
 ) -> None:
-    assert await outage(grid, write, search, until, 200, 0) < 10
+    assert await outage(grid, write, search, 200, 0) < 10
 
 
 @pytest.mark.long
 @pytest.mark.timeout(900)
 async def test_two_minutes_without_elasticsearch(
-    grid: Grid, write: Any, search: AsyncElasticsearch, until: Until
+    grid: Grid, write: WriteServiceStub, search: AsyncElasticsearch
 ) -> None:
-    assert await outage(grid, write, search, until, 2_000, 120) < 10
+    assert await outage(grid, write, search, 2_000, 120) < 10
 
 
-async def kills(grid: Grid, sql: asyncpg.Pool, index: Any, until: Until, times: int, seed: int) -> bool:
-    """Kills or freezes indexers while records change; whether the index is like the database in the end."""
+async def kills(grid: Grid, sql: asyncpg.Pool, index: IndexServiceStub, times: int, seed: int) -> bool:
+    """Kills or freezes indexers while records change; whether the index matches the database in the end."""
     chance = random.Random(seed)
     mark = word()
     await add_by_sql(sql, mark, 2_000)
     running = [grid.start_indexer(), grid.start_indexer()]
     async with background(churn(sql, mark, 1), churn(sql, mark, 2)):
         for number in range(times):
-            # At a random point: after so many more marks.
+            # At a random point, counted in marks.
             goal = await sql.fetchval("SELECT last_value FROM outbox_seq") + chance.randrange(200, 2_000)
 
             async def reached(goal: int = goal) -> bool:
                 return bool(await sql.fetchval("SELECT last_value >= $1 FROM outbox_seq", goal))
 
-            await until(reached, 60)
+            await until(reached, seconds=60)
             victim = running.pop(0)
-            # Some only freeze and wake up again long after others have done their work.
+            # Some only freeze, and wake up long after others have done their work.
             if number % 3 == 2:
                 victim.send_signal(signal.SIGSTOP)
             else:
@@ -235,31 +232,33 @@ async def kills(grid: Grid, sql: asyncpg.Pool, index: Any, until: Until, times: 
             locks.LIVING_INDEXER,
         )
 
-    # Not the half minute of a lease: as soon as one lives to see to it.
-    await until(nothing_is_held_by_the_dead, 20)
-    await until(lambda: drained(sql), 60)
+    # As soon as a live indexer notices, rather than when the lease of half a minute ends.
+    await until(nothing_is_held_by_the_dead, seconds=20)
+    await drained(sql, seconds=60)
     return await is_equal(index)
 
 
 async def test_indexers_killed_at_random_points_leave_the_index_equal(
-    grid: Grid, sql: asyncpg.Pool, index: Any, until: Until
+    grid: Grid, sql: asyncpg.Pool, index: IndexServiceStub
 ) -> None:
-    assert await kills(grid, sql, index, until, 5, 1)
+    assert await kills(grid, sql, index, 5, 1)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(900)
 async def test_indexers_killed_thirty_times_leave_the_index_equal(
-    grid: Grid, sql: asyncpg.Pool, index: Any, until: Until
+    grid: Grid, sql: asyncpg.Pool, index: IndexServiceStub
 ) -> None:
-    assert await kills(grid, sql, index, until, 30, 2)
+    assert await kills(grid, sql, index, 30, 2)
 
 
 LOOK_SECONDS = 0.05
 
 
-async def latencies(write: Any, search: AsyncElasticsearch, per_second: int, seconds: float) -> list[float]:
-    """Seconds from the answer of each write until a search finds it, at a steady rate; to LOOK_SECONDS and what a search takes."""
+async def latencies(
+    write: WriteServiceStub, search: AsyncElasticsearch, per_second: int, seconds: float
+) -> list[float]:
+    """Seconds from the answer of each write until a search finds it, at a steady rate; accurate to LOOK_SECONDS plus one search."""
     mark, number = word(), int(per_second * seconds)
     emails = [f"{mark}.{n}@example.com" for n in range(number)]
     answered: dict[str, float] = {}
@@ -272,7 +271,7 @@ async def latencies(write: Any, search: AsyncElasticsearch, per_second: int, sec
         answered[emails[n]] = time.time()
 
     async def look(first: int) -> None:
-        # Only what has been begun since the first that was not found: looking must not be the load.
+        # Only what was begun since the first that has not been found: the searches must not be the load.
         since = int((began + first / per_second - 1) * 1_000)
         found = await search.search(
             index=CONTACT.alias,
@@ -298,34 +297,34 @@ async def latencies(write: Any, search: AsyncElasticsearch, per_second: int, sec
 
 
 async def test_a_write_is_searchable_soon(
-    grid: Grid, write: Any, search: AsyncElasticsearch, sql: asyncpg.Pool, until: Until
+    grid: Grid, write: WriteServiceStub, search: AsyncElasticsearch, sql: asyncpg.Pool
 ) -> None:
     grid.start_indexer()
-    await until(lambda: drained(sql), 60)
+    await drained(sql, seconds=60)
     best = 99.0
     for _ in range(5):
         best = min(best, statistics.quantiles(await latencies(write, search, 100, 3), n=20)[-1])
         if best <= 1:
             break
-    assert best <= 5  # the machine may have something else to do; the long test holds the second itself
+    assert best <= 5  # the machine may be busy; the long test asserts the second itself
 
 
 @pytest.mark.long
 async def test_a_write_is_searchable_within_a_second_for_a_minute(
-    grid: Grid, write: Any, search: AsyncElasticsearch, sql: asyncpg.Pool, until: Until
+    grid: Grid, write: WriteServiceStub, search: AsyncElasticsearch, sql: asyncpg.Pool
 ) -> None:
     grid.start_indexer()
-    await until(lambda: drained(sql), 60)
+    await drained(sql, seconds=60)
     await latencies(write, search, 200, 30)  # Elasticsearch warms up
     took = await latencies(write, search, 200, 45)
     assert statistics.quantiles(took, n=20)[-1] <= 1, f"median {statistics.median(took)}, most {max(took)}"
 
 
 async def test_what_was_written_is_searchable_without_waiting_for_the_refresh_of_the_index(
-    grid: Grid, write: Any, search: AsyncElasticsearch, sql: asyncpg.Pool, until: Until
+    grid: Grid, write: WriteServiceStub, search: AsyncElasticsearch, sql: asyncpg.Pool
 ) -> None:
     grid.start_indexer()
-    await until(lambda: drained(sql), 60)
+    await drained(sql, seconds=60)
     mark = word()
     await search.indices.put_settings(index=CONTACT.alias, settings={"index": {"refresh_interval": "-1"}})
     try:
@@ -335,19 +334,19 @@ async def test_what_was_written_is_searchable_without_waiting_for_the_refresh_of
             async def is_found(expected: int = number) -> bool:
                 return await count(search, mark) == expected
 
-            assert await until(is_found, 10) < 10
+            await until(is_found, seconds=10)
     finally:
         usual = {"index": {"refresh_interval": REFRESH_INTERVAL}}
         await search.indices.put_settings(index=CONTACT.alias, settings=usual)
 
 
 async def test_a_search_with_the_token_of_a_write_sees_it_whatever_else_goes_on(
-    grid: Grid, write: Any, query: Any, sql: asyncpg.Pool, until: Until
+    grid: Grid, write: WriteServiceStub, query: QueryServiceStub, sql: asyncpg.Pool
 ) -> None:
     grid.start_indexer()
     mark, restless = word(), word()
     await add_by_sql(sql, restless, 3_000, companies=1)
-    await until(lambda: drained(sql), 60)
+    await drained(sql, seconds=60)
     hot = await sql.fetchval("SELECT uuid FROM contacts WHERE last_name = $1 LIMIT 1", restless)
 
     async def touch() -> None:
@@ -362,7 +361,7 @@ async def test_a_search_with_the_token_of_a_write_sees_it_whatever_else_goes_on(
 
 
 async def test_plain_sql_is_heard_and_a_delete_is_gone(
-    grid: Grid, sql: asyncpg.Pool, search: AsyncElasticsearch, until: Until
+    grid: Grid, sql: asyncpg.Pool, search: AsyncElasticsearch
 ) -> None:
     grid.start_indexer()
     mark = word()
@@ -371,20 +370,20 @@ async def test_plain_sql_is_heard_and_a_delete_is_gone(
     async def is_count(number: int) -> bool:
         return await count(search, mark) == number
 
-    assert await until(lambda: is_count(20), 30) < 30
+    await until(lambda: is_count(20), seconds=30)
     await sql.execute("UPDATE contacts SET deleted_at = now() WHERE last_name = $1 AND id % 2 = 0", mark)
     await sql.execute("DELETE FROM contacts WHERE last_name = $1 AND id % 2 = 1", mark)
-    assert await until(lambda: is_count(0), 10) < 10
+    await until(lambda: is_count(0), seconds=10)
 
 
 async def test_an_old_write_never_comes_back(
-    grid: Grid, sql: asyncpg.Pool, search: AsyncElasticsearch, index: Any, until: Until
+    grid: Grid, sql: asyncpg.Pool, search: AsyncElasticsearch, index: IndexServiceStub
 ) -> None:
     mark = word()
     await add_by_sql(sql, mark, 1)
     uuid = await sql.fetchval("SELECT uuid FROM contacts WHERE last_name = $1", mark)
     grid.start_indexer()
-    await until(lambda: drained(sql), 30)
+    await drained(sql, seconds=30)
     old = (await search.get(index=CONTACT.alias, id=uuid)).body
     late = Document(uuid, old["_version"], f'{{"uuid":"{uuid}","last_name":"{mark}","title":"old"}}').action(
         CONTACT.alias
@@ -395,25 +394,30 @@ async def test_an_old_write_never_comes_back(
         "DELETE FROM contacts WHERE uuid = $1",
     ):
         await sql.execute(change, uuid)
-        await until(lambda: drained(sql), 30)
+        await drained(sql, seconds=30)
         (result,) = await bulk.send(search, [late])
         assert result.conflict
     assert await is_equal(index)
 
 
-async def test_an_index_that_was_dropped_is_built_anew_and_answers_as_before(
-    grid: Grid, sql: asyncpg.Pool, search: AsyncElasticsearch, index: Any, write: Any, query: Any, until: Until
+async def test_an_index_that_was_dropped_is_built_again_and_answers_as_before(
+    grid: Grid,
+    sql: asyncpg.Pool,
+    search: AsyncElasticsearch,
+    index: IndexServiceStub,
+    write: WriteServiceStub,
+    query: QueryServiceStub,
 ) -> None:
     grid.start_indexer()
     mark = word()
     await add_by_sql(sql, mark, 90)
-    await until(lambda: drained(sql), 60)
+    await drained(sql, seconds=60)
     await search.indices.refresh(index=CONTACT.alias)
     before = await found(query, mark)
     assert len(before) == 90
     for name in (await search.indices.get_alias(name=CONTACT.alias)).body:
         await search.indices.delete(index=name)
-    token = await upsert(write, mark, 1)  # writes go on; nothing makes an index of its own accord
+    token = await upsert(write, mark, 1)  # writes go on; no index is created implicitly
     assert not await search.indices.exists(index=CONTACT.alias)
     phases = [r.phase async for r in index.Reindex(pb.ReindexRequest(entity="contact"))]
     assert phases[-1] == "done"
@@ -423,13 +427,13 @@ async def test_an_index_that_was_dropped_is_built_anew_and_answers_as_before(
     assert await is_equal(index)
 
 
-async def test_a_rebuild_goes_on_after_a_kill_while_writes_go_on_and_can_be_taken_back(
-    grid: Grid, sql: asyncpg.Pool, search: AsyncElasticsearch, index: Any, until: Until
+async def test_a_rebuild_goes_on_after_a_kill_while_writes_go_on_and_can_be_rolled_back(
+    grid: Grid, sql: asyncpg.Pool, search: AsyncElasticsearch, index: IndexServiceStub
 ) -> None:
     grid.start_indexer()
     mark = word()
     await add_by_sql(sql, mark, 6_000)
-    await until(lambda: drained(sql), 120)
+    await drained(sql, seconds=120)
     writer = grid.pid("write")
     assert writer is not None
     (before,) = (await search.indices.get_alias(name=CONTACT.alias)).body
@@ -454,26 +458,26 @@ async def test_a_rebuild_goes_on_after_a_kill_while_writes_go_on_and_can_be_take
                 return False
             return True
 
-        await until(again, 120)
+        await until(again, seconds=120)
     assert reports[0].documents_done > 2_000
     assert [reports[0].phase, reports[-1].phase] == ["building", "done"]
     new = reports[-1].index_name
     assert set((await search.indices.get_alias(name=CONTACT.alias)).body) == {new}
     assert (await search.indices.get_settings(index=new))[new]["settings"]["index"]["number_of_shards"] == "2"
-    await until(lambda: drained(sql), 60)
+    await drained(sql, seconds=60)
     assert await is_equal(index)
 
     await sql.execute("UPDATE contacts SET title = 'since' WHERE last_name = $1 AND id % 100 = 0", mark)
     await sql.execute("UPDATE companies SET city = 'since' WHERE starts_with(name, $1) AND id % 2 = 0", mark)
-    await until(lambda: drained(sql), 60)
+    await drained(sql, seconds=60)
     back = await index.RollbackIndex(pb.RollbackIndexRequest(entity="contact"))
     assert back.index_name == before
     assert back.marked > 0
-    await until(lambda: drained(sql), 60)
-    # Rows deleted for good while the old index stood aside are for verify to find.
+    await drained(sql, seconds=60)
+    # Rows that were deleted physically while the old index was not live are left to verify.
     repaired = await drift(index, repair=True)
     assert repaired["missing"] == repaired["stale"] == repaired["different"] == 0
-    await until(lambda: drained(sql), 60)
+    await drained(sql, seconds=60)
     assert await is_equal(index)
     assert (await index.DropPreviousIndex(pb.DropPreviousIndexRequest(entity="contact"))).index_name == new
     with pytest.raises(grpc.aio.AioRpcError) as refused:
@@ -482,11 +486,11 @@ async def test_a_rebuild_goes_on_after_a_kill_while_writes_go_on_and_can_be_take
 
 
 async def test_a_new_index_that_is_not_like_the_database_never_goes_live(
-    grid: Grid, sql: asyncpg.Pool, search: AsyncElasticsearch, index: Any, until: Until
+    grid: Grid, sql: asyncpg.Pool, search: AsyncElasticsearch, index: IndexServiceStub
 ) -> None:
     grid.start_indexer()
     await add_by_sql(sql, word(), 3_000)
-    await until(lambda: drained(sql), 120)
+    await drained(sql, seconds=120)
     (live,) = (await search.indices.get_alias(name=CONTACT.alias)).body
     request = pb.ReindexRequest(entity="contact")
     call = index.Reindex(request)
@@ -504,9 +508,9 @@ async def test_a_new_index_that_is_not_like_the_database_never_goes_live(
         with contextlib.suppress(grpc.aio.AioRpcError):
             [r async for r in call]
         assert await call.code() is grpc.StatusCode.FAILED_PRECONDITION
-        return "is not like" in await call.details()  # else the cancelled call has not ended yet
+        return "is not like" in await call.details()  # otherwise the cancelled call has not ended yet
 
-    await until(refused, 60)
+    await until(refused, seconds=60)
     assert set((await search.indices.get_alias(name=CONTACT.alias)).body) == {live}
     (aborted,) = [r async for r in index.Reindex(pb.ReindexRequest(entity="contact", abort=True))]
     assert aborted.phase == "aborted"
@@ -515,19 +519,19 @@ async def test_a_new_index_that_is_not_like_the_database_never_goes_live(
         [r async for r in index.Reindex(pb.ReindexRequest(entity="contact", abort=True))]
     assert nothing.value.code() is grpc.StatusCode.FAILED_PRECONDITION
     await sql.execute("UPDATE contacts SET title = 'on' WHERE uuid = $1", first)
-    await until(lambda: drained(sql), 30)
+    await drained(sql, seconds=30)
     assert await is_equal(index)
 
 
 async def test_verify_finds_every_kind_of_drift_and_repairs_it(
-    grid: Grid, sql: asyncpg.Pool, search: AsyncElasticsearch, index: Any, until: Until
+    grid: Grid, sql: asyncpg.Pool, search: AsyncElasticsearch, index: IndexServiceStub
 ) -> None:
     grid.start_indexer()
     mark = word()
     await add_by_sql(sql, mark, 40)
-    await until(lambda: drained(sql), 60)
+    await drained(sql, seconds=60)
     await drift(index, repair=True)
-    await until(lambda: drained(sql), 60)
+    await drained(sql, seconds=60)
     rows = await sql.fetch("SELECT uuid FROM contacts WHERE last_name = $1 ORDER BY uuid", mark)
     uuids = [row["uuid"] for row in rows]
     versions = {uuid: (await search.get(index=CONTACT.alias, id=uuid))["_version"] for uuid in uuids[:10]}
@@ -540,7 +544,7 @@ async def test_verify_finds_every_kind_of_drift_and_repairs_it(
     await search.delete(index=CONTACT.alias, id=uuids[0])
     await search.delete(index=CONTACT.alias, id=uuids[1])
     await put(uuids[2], versions[uuids[2]])
-    await put(uuids[3], versions[uuids[3]] + (1 << 40))  # as after the database came back from an old backup
+    await put(uuids[3], versions[uuids[3]] + (1 << 40))  # as after restoring the database from an old backup
     ghost = str(UUID(int=0))
     await put(ghost, 5)
     await search.indices.refresh(index=CONTACT.alias)
@@ -550,17 +554,17 @@ async def test_verify_finds_every_kind_of_drift_and_repairs_it(
     assert (last.missing, last.ghost, last.stale, last.different, last.repaired) == (2, 1, 0, 2, 5)
     kinds = {drift.uuid: drift.kind for report in reports for drift in report.found}
     assert (kinds[uuids[0]], kinds[ghost], kinds[uuids[2]]) == ("missing", "ghost", "different")
-    await until(lambda: drained(sql), 60)
+    await drained(sql, seconds=60)
     await search.indices.refresh(index=CONTACT.alias)
     assert await is_equal(index)
 
 
 async def test_verify_can_be_cut_short_and_go_on(
-    grid: Grid, sql: asyncpg.Pool, search: AsyncElasticsearch, index: Any, until: Until
+    grid: Grid, sql: asyncpg.Pool, search: AsyncElasticsearch, index: IndexServiceStub
 ) -> None:
     grid.start_indexer()
     await add_by_sql(sql, word(), 1_200)
-    await until(lambda: drained(sql), 60)
+    await drained(sql, seconds=60)
     records = await sql.fetchval("SELECT count(*) FROM contacts WHERE deleted_at IS NULL")
     compared, after, calls = 0, "", 0
     while True:

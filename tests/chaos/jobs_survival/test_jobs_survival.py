@@ -9,10 +9,7 @@ import io
 import json
 import os
 import random
-import shutil
 import signal
-import socket
-import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,16 +21,23 @@ import asyncpg
 import httpx
 import psutil
 import pytest
-from connectra_common.records.csv_rows import CellRefused, Header, RowReader
+
+from tests.support.http import client
+from tests.support.jobs import ENDED, Job
+from tests.support.people import records_of
+from tests.support.ports import free_address
+from tests.support.stack import Stack, running
+from tests.support.wait import until
+from tests.support.words import word
 
 T = TypeVar("T")
-Job = dict[str, Any]
 
 ROWS, FEW_ROWS = 50_000, 15_000
 LEASE_SECONDS = 3
-END_SECONDS = 400  # an engine that is killed on a busy machine may need minutes to come back
+END_SECONDS = 400  # on a busy machine a killed engine may need minutes to come back
 COLUMNS = ("first_name", "last_name", "email", "title", "departments", "company", "employees", "industry")
 COMPANY = ("name", "employees_count", "industries", "normalized_domain")
+AWAY = (OSError, httpx.HTTPError, asyncpg.PostgresError, asyncpg.InterfaceError, KeyError)
 CONTACT = ("first_name", "last_name", "email", "title", "departments", "company_id")
 
 
@@ -41,36 +45,23 @@ CONTACT = ("first_name", "last_name", "email", "title", "departments", "company_
 class Place:
     """A stack of this module's own."""
 
-    gateway: str
-    api_key: str
-    postgres: str
-    elasticsearch: str
-    s3: dict[str, str]
-    home: Path
-    environment: dict[str, str]
-    run_connectra: Callable[..., Any]
+    stack: Stack
     api: httpx.AsyncClient
 
-    async def until(self, check: Callable[[], Awaitable[T]], seconds: float = END_SECONDS, pause: float = 0.1) -> T:
-        """The first true answer. What is asked may be away meanwhile."""
-        async with asyncio.timeout(seconds):
-            while True:
-                try:
-                    if answer := await check():
-                        return answer
-                except (OSError, httpx.HTTPError, asyncpg.PostgresError, asyncpg.InterfaceError, KeyError):
-                    pass
-                await asyncio.sleep(pause)
+    async def until(
+        self, ask: Callable[[], Awaitable[T | None]], good: Callable[[T], object] = bool, pause: float = 0.1
+    ) -> T:
+        """The first good answer. What is asked may be away meanwhile."""
+        return await until(ask, good, seconds=END_SECONDS, pause=pause, away=AWAY)
 
     async def pid(self, part: str) -> int:
         """The process of a part, once it runs."""
 
         async def running() -> int | None:
-            done = await asyncio.to_thread(self.run_connectra, self.environment, "status", "--json")
-            found = {part["name"]: part for part in json.loads(done.stdout)["parts"]}[part]
+            found = (await asyncio.to_thread(self.stack.parts))[part]
             return found["pid"] if found["state"] == "running" else None
 
-        return int(await self.until(running))
+        return await self.until(running)
 
     async def kill(self, part: str, number: signal.Signals = signal.SIGKILL) -> int:
         pid = await self.pid(part)
@@ -80,14 +71,14 @@ class Place:
     async def fetch(self, statement: str, *arguments: object) -> list[asyncpg.Record]:
         """Rows, once the database answers."""
 
-        async def ask() -> list[list[asyncpg.Record]]:
-            connection = await asyncpg.connect(self.postgres, timeout=5)
+        async def ask() -> list[asyncpg.Record]:
+            connection = await asyncpg.connect(self.stack.postgres, timeout=5)
             try:
-                return [await connection.fetch(statement, *arguments, timeout=60)]
+                return list(await connection.fetch(statement, *arguments, timeout=60))
             finally:
                 await connection.close()
 
-        return (await self.until(ask))[0]
+        return await self.until(ask, lambda rows: True)
 
     async def job(self, uuid: str) -> Job:
         (row,) = await self.fetch("SELECT * FROM jobs WHERE uuid = $1", uuid)
@@ -106,61 +97,53 @@ class Place:
     async def ended(self, uuid: str) -> Job:
         async def done() -> Job | None:
             job = await self.job(uuid)
-            return job if job["status"] in ("completed", "failed") else None
+            return job if job["status"] in ENDED else None
 
         return await self.until(done)
 
     def store(self) -> Any:
-        session = aioboto3.Session(self.s3["access_key"], self.s3["secret_key"], region_name="us-east-1")
-        return session.client("s3", endpoint_url=self.s3["endpoint"])
+        session = aioboto3.Session(self.stack.s3.access_key, self.stack.s3.secret_key, region_name="us-east-1")
+        return session.client("s3", endpoint_url=self.stack.s3.endpoint)
 
     async def put(self, data: bytes) -> str:
         key = f"uploads/{uuid4()}.csv"
 
         async def send() -> str:
             async with self.store() as store:
-                await store.put_object(Bucket=self.s3["bucket"], Key=key, Body=data)
+                await store.put_object(Bucket=self.stack.s3.bucket, Key=key, Body=data)
             return key
 
         return await self.until(send)
 
     async def get(self, key: str) -> bytes:
-        async def read() -> list[bytes]:
+        async def read() -> bytes:
             async with self.store() as store:
-                return [await (await store.get_object(Bucket=self.s3["bucket"], Key=key))["Body"].read()]
+                return bytes(await (await store.get_object(Bucket=self.stack.s3.bucket, Key=key))["Body"].read())
 
-        return (await self.until(read))[0]
+        return await self.until(read, lambda data: True)
 
     async def uploads(self) -> list[str]:
         async with self.store() as store:
-            page = await store.list_multipart_uploads(Bucket=self.s3["bucket"])
+            page = await store.list_multipart_uploads(Bucket=self.stack.s3.bucket)
             return [upload["Key"] for upload in page.get("Uploads", ())]
 
 
 @pytest.fixture(autouse=True)
 def _no_indexer_outlives_its_test() -> None:
-    """In place of what the folder above does for its own stack, which is not wanted here."""
+    """Overrides the fixture of the folder above, whose stack is not wanted here."""
 
 
 @pytest.fixture(scope="module")
-def home(isolated: Callable[..., Any], run_connectra: Callable[..., Any]) -> Iterator[tuple[Path, dict[str, str]]]:
-    home = Path(tempfile.mkdtemp(prefix="connectra-survival-"))
-    environment = isolated(home) | {"JOB_LEASE_SECONDS": str(LEASE_SECONDS), "BATCH_SIZE_FOR_INSERTION": "1000"}
-    started = run_connectra(environment, "up", "--detach", timeout=280)
-    assert started.returncode == 0, started.stdout + started.stderr
-    yield home, environment
-    run_connectra(environment, "down")
-    shutil.rmtree(home)
+def survivor() -> Iterator[Stack]:
+    settings = {"JOB_LEASE_SECONDS": str(LEASE_SECONDS), "BATCH_SIZE_FOR_INSERTION": "1000"}
+    with running("survival", **settings) as started:
+        yield started
 
 
 @pytest.fixture
-async def place(home: tuple[Path, dict[str, str]], run_connectra: Callable[..., Any]) -> AsyncIterator[Place]:
-    path, environment = home
-    status = json.loads(run_connectra(environment, "status", "--json").stdout)
-    described = {name: status[name] for name in ("gateway", "api_key", "postgres", "elasticsearch", "s3")}
-    headers = {"x-api-key": status["api_key"]}
-    async with httpx.AsyncClient(base_url=status["gateway"], headers=headers, timeout=20, trust_env=False) as api:
-        yield Place(**described, home=path, environment=environment, run_connectra=run_connectra, api=api)
+async def place(survivor: Stack) -> AsyncIterator[Place]:
+    async with client(survivor.gateway, survivor.api_key, timeout=20) as api:
+        yield Place(survivor, api)
 
 
 def file_of(tag: str, rows: int) -> bytes:
@@ -190,26 +173,13 @@ def file_of(tag: str, rows: int) -> bytes:
 
 
 def expected(data: bytes) -> tuple[dict[str, tuple[Any, ...]], dict[str, tuple[Any, ...]], dict[str, int]]:
-    """Companies and contacts by uuid as the rules make them of the file; rows and rejected rows."""
-    lines = csv.reader(io.StringIO(data.decode(), newline=""))
-    reader = RowReader(Header.read(next(lines)))
-    companies: dict[str, dict[str, Any]] = {}
-    contacts: dict[str, dict[str, Any]] = {}
-    counts = {"rows": 0, "rejected": 0}
-    for cells in lines:
-        counts["rows"] += 1
-        try:
-            records = reader.read(cells)
-        except CellRefused:
-            counts["rejected"] += 1
-            continue
-        for record, into in zip(records, (companies, contacts), strict=True):
-            if record:
-                into.setdefault(str(record["uuid"]), {}).update(record)
+    """Companies and contacts by uuid as the CSV rules derive them from the file; numbers of rows and rejected rows."""
+    rows = list(csv.reader(io.StringIO(data.decode(), newline="")))
+    companies, contacts, rejected = records_of(rows)
     return (
         {uuid: tuple(map(record.get, COMPANY)) for uuid, record in companies.items()},
         {uuid: tuple(map(record.get, CONTACT)) for uuid, record in contacts.items()},
-        counts,
+        {"rows": len(rows) - 1, "rejected": rejected},
     )
 
 
@@ -226,7 +196,7 @@ async def check_import(place: Place, uuid: str, tag: str, data: bytes) -> None:
 
     response = job["job_response"]
     assert {name: response[name] for name in counts} == counts
-    # A record that came in two batches was created in one and updated in the other, whatever was killed between.
+    # A record in two batches was created by one and updated by the other, whatever was killed in between.
     assert response["created"] == len(companies) + len(contacts)
     batches = await place.fetch(
         "SELECT batch_number, byte_start, byte_end, counts FROM import_batches WHERE job_uuid = $1 ORDER BY 1", uuid
@@ -246,10 +216,10 @@ async def check_import(place: Place, uuid: str, tag: str, data: bytes) -> None:
 async def indexed(
     place: Place, index: str, query: dict[str, Any], fields: tuple[str, ...]
 ) -> dict[str, tuple[Any, ...]]:
-    """What the index holds, by uuid. `completed` means searchable: nothing is waited for."""
+    """What the index holds, by uuid. `completed` means searchable, so nothing is waited for."""
     found: dict[str, tuple[Any, ...]] = {}
     body: dict[str, Any] = {"query": query, "size": 10_000, "sort": ["uuid"], "_source": list(fields)}
-    async with httpx.AsyncClient(base_url=place.elasticsearch, timeout=60, trust_env=False) as search:
+    async with client(place.stack.elasticsearch, timeout=60) as search:
         while True:
             answer = (await search.post(f"/{index}/_search", json=body)).json()
             hits = answer["hits"]["hits"]
@@ -260,13 +230,13 @@ async def indexed(
 
 
 async def begin_import(place: Place, rows: int) -> tuple[str, str, bytes]:
-    tag = f"t{uuid4().hex[:12]}"
+    tag = word()
     data = file_of(tag, rows)
     return await place.create("insert_csv_file", {"s3_key": await place.put(data)}), tag, data
 
 
 async def reached(place: Place, uuid: str, rows: int) -> None:
-    """So many rows of the file are applied, or the job has ended."""
+    """Waits until this many rows of the file are applied, or the job has ended."""
 
     async def there() -> bool:
         (row,) = await place.fetch(
@@ -295,7 +265,7 @@ EVERYONE = {"range_query": {"must": {"created_at": {"gte": "2000-01-01"}}}}
 
 
 async def check_export(place: Place, uuid: str) -> None:
-    """The file is whole: each record once, as it is stored."""
+    """The file is complete: each record once, as it is stored."""
     job = await place.ended(uuid)
     assert job["status"] == "completed", job["job_response"]
     data = await place.get(job["job_response"]["s3_key"])
@@ -329,23 +299,17 @@ async def test_an_export_that_is_cut_off_gives_a_whole_file(place: Place, part: 
     assert await place.uploads() == []
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture
 async def second_runner(place: Place, tmp_path: Path) -> AsyncIterator[None]:
-    """Another first_time runner beside the one of the stack."""
+    """A second first_time runner, next to the stack's own."""
     process = psutil.Process(await place.pid("first_time"))
     environment = process.environ() | {
-        "GRPC_LISTEN": f"127.0.0.1:{free_port()}",
-        "METRICS_LISTEN": f"127.0.0.1:{free_port()}",
+        "GRPC_LISTEN": free_address(),
+        "METRICS_LISTEN": free_address(),
     }
     with (tmp_path / "second.log").open("w") as log:
         other = await asyncio.create_subprocess_exec(
-            *process.cmdline(), env=environment, cwd=place.home, stdout=log, stderr=log
+            *process.cmdline(), env=environment, cwd=place.stack.home, stdout=log, stderr=log
         )
     yield
     other.terminate()
@@ -353,13 +317,15 @@ async def second_runner(place: Place, tmp_path: Path) -> AsyncIterator[None]:
 
 
 async def traces(place: Place, uuid: str) -> tuple[Any, ...]:
-    """All that a worker could change."""
+    """Everything that a worker could change."""
     job = await place.job(uuid)
     attempts = await place.fetch("SELECT * FROM job_attempts WHERE job_uuid = $1 ORDER BY attempt", uuid)
     batches = await place.fetch("SELECT * FROM import_batches WHERE job_uuid = $1 ORDER BY batch_number", uuid)
     versions = await place.fetch("SELECT max(row_version), count(*) FROM contacts")
     async with place.store() as store:
-        listed = (await store.list_objects_v2(Bucket=place.s3["bucket"], Prefix=f"uploads/{uuid}")).get("Contents", [])
+        listed = (await store.list_objects_v2(Bucket=place.stack.s3.bucket, Prefix=f"uploads/{uuid}")).get(
+            "Contents", []
+        )
     objects = [(found["Key"], found["ETag"], found["LastModified"]) for found in listed]
     return job, attempts, batches, versions, objects
 
@@ -367,7 +333,7 @@ async def traces(place: Place, uuid: str) -> tuple[Any, ...]:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("kind", ["import", "export"])
 async def test_a_worker_that_slept_past_its_lease_changes_nothing(place: Place, second_runner: None, kind: str) -> None:
-    # Of the two runners the one that took the job is put to sleep.
+    # The runner that took the job is put to sleep, the other one goes on.
     tag, data = "", b""
     if kind == "import":
         uuid, tag, data = await begin_import(place, FEW_ROWS)
@@ -386,9 +352,9 @@ async def test_a_worker_that_slept_past_its_lease_changes_nothing(place: Place, 
     finally:
         os.kill(sleeper, signal.SIGCONT)
     outcomes = [run["outcome"] for run in before[1]]
-    if outcomes != ["completed"]:  # it was asleep before it was done
+    if outcomes != ["completed"]:  # it fell asleep before it was done
         assert outcomes == ["lost", "completed"]
-        # It has noticed when it takes another job: with both runners at work, four run at once.
+        # It has noticed once it takes another job: both runners together run four at once.
         await awake(place, sleeper)
     assert await traces(place, uuid) == before
     if kind == "import":
@@ -398,7 +364,7 @@ async def test_a_worker_that_slept_past_its_lease_changes_nothing(place: Place, 
 
 
 async def awake(place: Place, pid: int) -> None:
-    """The worker process has taken and ended a job again, which it does after the one it lost."""
+    """Waits until this worker process has taken and ended another job, which it does after the one it lost."""
 
     async def worked() -> bool:
         probes = [await place.create("insert_csv_file", {"s3_key": f"uploads/{uuid4()}.csv"}) for _ in range(4)]
