@@ -65,7 +65,8 @@ lock: setup ## Rewrite every requirements.txt from the pyproject.toml files
 sbom: setup ## Write what is in each image to .connectra/sbom (CycloneDX)
 	@mkdir -p .connectra/sbom
 	@set -e; for part in $(IMAGES); do \
-	  .venv/bin/cyclonedx-py requirements $$part/requirements.txt --pyproject $$part/pyproject.toml --output-reproducible \
+	  sed "s/^dynamic = .*/version = \"$$(cat VERSION)\"/" $$part/pyproject.toml >.connectra/sbom/pyproject.toml; \
+	  .venv/bin/cyclonedx-py requirements $$part/requirements.txt --pyproject .connectra/sbom/pyproject.toml --output-reproducible \
 	    --output-file .connectra/sbom/$${part##*/}.cdx.json; ls .connectra/sbom/$${part##*/}.cdx.json; done
 
 dependency-audit: setup ## Ask the vulnerability service of PyPI about everything in requirements.txt

@@ -83,7 +83,12 @@ def require_python() -> None:
 def fingerprint() -> str:
     """A digest of what the environment is made from: if it changes, the environment has to be made again."""
     digest = hashlib.sha256(f"{sys.version}\0{VENV}\0".encode())
-    for file in (REQUIREMENTS, Path(__file__), *(ROOT / package / "pyproject.toml" for package in PACKAGES)):
+    for file in (
+        REQUIREMENTS,
+        ROOT / "VERSION",
+        Path(__file__),
+        *(ROOT / package / "pyproject.toml" for package in PACKAGES),
+    ):
         digest.update(file.read_bytes())
     return digest.hexdigest()
 

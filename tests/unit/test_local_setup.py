@@ -25,7 +25,7 @@ def bootstrap() -> ModuleType:
 @pytest.fixture
 def checkout(bootstrap: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the files that set-up depends on, with a venv that is set up."""
-    for name in ("requirements.txt", *(f"{package}/pyproject.toml" for package in bootstrap.PACKAGES)):
+    for name in ("VERSION", "requirements.txt", *(f"{package}/pyproject.toml" for package in bootstrap.PACKAGES)):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, tmp_path / name)
     venv = tmp_path / ".venv"
@@ -44,7 +44,7 @@ def test_nothing_is_done_again_while_nothing_changed(bootstrap: ModuleType, chec
     assert bootstrap.is_set_up()
 
 
-@pytest.mark.parametrize("file", ["requirements.txt", "services/jobs/pyproject.toml"])
+@pytest.mark.parametrize("file", ["VERSION", "requirements.txt", "services/jobs/pyproject.toml"])
 def test_a_changed_pin_or_package_is_installed(bootstrap: ModuleType, checkout: Path, file: str) -> None:
     with (checkout / file).open("a") as changed:
         changed.write("# changed\n")
