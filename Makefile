@@ -32,13 +32,14 @@ chaos: setup ## Run the long tests of faults and kills as well
 bench: setup ## Measure against the raw engines doing the same work; prints ratios, writes JSON
 	@.venv/bin/python -m tests.bench $(ARGS)
 
-lint: setup ## ruff, mypy, buf lint, drift of generated code, import rules
+lint: setup ## ruff, mypy, buf lint and breaking, drift of generated code, import rules
 	@.venv/bin/ruff check
 	@.venv/bin/ruff format --check
 	@.venv/bin/mypy
 	@.venv/bin/python proto/generate.py --check
 	@.venv/bin/python -m connectra_reference --check
 	@.venv/bin/buf lint
+	@.venv/bin/buf breaking proto --against proto/released.binpb
 	@.venv/bin/lint-imports
 	@.venv/bin/hadolint $(IMAGES:%=%/Dockerfile)
 
