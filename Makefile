@@ -1,6 +1,6 @@
 # The whole front door. `make` alone shows this list.
 .DEFAULT_GOAL := help
-.PHONY: help setup run up down test clients chaos bench lint format proto lock sbom dependency-audit
+.PHONY: help setup run up down test clients chaos bench lint format proto lock packages sbom dependency-audit
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 28
@@ -62,6 +62,12 @@ lock: setup ## Rewrite every requirements.txt from the pyproject.toml files
 	@$(COMPILE) --constraints requirements.txt --group build --output-file deploy/images/requirements.txt
 	@set -e; for part in $(IMAGES); do \
 	  $(COMPILE) --constraints requirements.txt --all-extras $$part/pyproject.toml --output-file $$part/requirements.txt; done
+
+DIST := .connectra/dist
+packages: setup ## Build the wheel and the source distribution of each package into .connectra/dist, and check them
+	@rm -rf $(DIST)
+	@.venv/bin/uv build --quiet --all-packages --no-build-isolation --python .venv/bin/python --out-dir $(DIST)
+	@.venv/bin/twine --no-color check --strict $(DIST)/*.whl $(DIST)/*.tar.gz
 
 sbom: setup ## Write what is in each image to .connectra/sbom (CycloneDX)
 	@mkdir -p .connectra/sbom
