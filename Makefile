@@ -1,6 +1,6 @@
 # The whole front door. `make` alone shows this list.
 .DEFAULT_GOAL := help
-.PHONY: help setup run up down test clients chaos bench lint format proto lock packages sbom dependency-audit
+.PHONY: help setup run up down test clients chaos bench lint format proto lock packages release sbom dependency-audit
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 28
@@ -68,6 +68,10 @@ packages: setup ## Build the wheel and the source distribution of each package i
 	@rm -rf $(DIST)
 	@.venv/bin/uv build --quiet --all-packages --no-build-isolation --python .venv/bin/python --out-dir $(DIST)
 	@.venv/bin/twine --no-color check --strict $(DIST)/*.whl $(DIST)/*.tar.gz
+
+release: setup ## Turn [Unreleased] into VERSION=1.2.3, everywhere; see docs/releasing.md
+	@.venv/bin/python proto/generate.py --check
+	@.ci/release.py $(VERSION)
 
 sbom: setup ## Write what is in each image to .connectra/sbom (CycloneDX)
 	@mkdir -p .connectra/sbom

@@ -38,7 +38,7 @@ def test_only_what_old_callers_do_not_understand_is_refused(
     assert old in file.read_text()
     file.write_text(file.read_text().replace(old, new, 1))
 
-    command = [ROOT / ".venv/bin/buf", "breaking", "proto", "--against", ROOT / "proto/released.binpb"]
+    command = [str(ROOT / ".venv/bin/buf"), "breaking", "proto", "--against", str(ROOT / "proto/released.binpb")]
     done = subprocess.run(command, cwd=workspace, capture_output=True, text=True, check=False)
 
     if refused is None:
