@@ -1,6 +1,7 @@
 """The check of commit subjects that `.ci/run` and the hook commit-msg make."""
 
 import importlib.util
+import os
 import shutil
 import subprocess
 import sys
@@ -18,9 +19,14 @@ subjects = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(subjects)
 
 
+def environment() -> dict[str, str]:
+    """Without what git tells its hooks: it would lead to the project's own repository."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+
+
 def check(*arguments: str, cwd: Path, script: Path = SCRIPT) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, script, *arguments], cwd=cwd, capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, script, *arguments], cwd=cwd, env=environment(), capture_output=True, text=True, check=False
     )
 
 
@@ -74,9 +80,10 @@ def test_the_hook_reads_the_first_line_of_the_message(tmp_path: Path) -> None:
 
 def git(folder: Path, *arguments: str) -> str:
     identity = ["-c", "user.name=A Tester", "-c", "user.email=tester@example.com", "-c", "commit.gpgsign=false"]
-    return subprocess.run(
-        ["git", *identity, *arguments], cwd=folder, capture_output=True, text=True, check=True
-    ).stdout.strip()
+    done = subprocess.run(
+        ["git", *identity, *arguments], cwd=folder, env=environment(), capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
 
 
 @pytest.fixture
