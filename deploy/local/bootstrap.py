@@ -124,9 +124,9 @@ def install_packages() -> None:
     problem = ""
     for installer in installers:
         name = "uv" if installer[0] == uv else "pip"
-        problem = run(f"packages ({name})", [*installer, "--require-hashes", "-r", str(REQUIREMENTS)]) or run(
-            f"connectra ({name})", [*installer, "--no-deps", "--no-build-isolation", *editable]
-        )
+        problem = run(
+            f"packages ({name})", [*installer, "--no-deps", "--require-hashes", "-r", str(REQUIREMENTS)]
+        ) or run(f"connectra ({name})", [*installer, "--no-deps", "--no-build-isolation", *editable])
         if not problem:
             return
     raise SetupError(f"{problem}\nThe Python packages could not be installed (full output: {LOG}). {ADVICE}")
