@@ -108,6 +108,11 @@ def test_the_domain_of_an_address_is_behind_the_first_at_and_never_a_free_mail_p
     assert mail_domain(address) == domain
 
 
+@pytest.mark.parametrize("domain", ["web.de", "mail.ru", "qq.com", "daum.net", "hey.com", "sfr.fr", "tutanota.com"])
+def test_public_mail_providers_are_no_companys_domain(domain: str) -> None:
+    assert mail_domain(f"someone@{domain}") is None
+
+
 JANE = {
     "company": "Acme, Inc.",
     "company_linkedin_url": "http://www.linkedin.com/company/Acme",
