@@ -388,7 +388,7 @@ async def test_keys_are_exchanged_without_restart(gateway: Gateway) -> None:
 
         valid = gateway.keys_file.read_text()
         gateway.keys_file.write_text("{ broken")
-        await gateway.logs("the keys stay as they are")
+        await gateway.logs("the keys remain unchanged")
         assert (await http.get("/companies/u", headers=another)).status_code == 200
         gateway.keys_file.write_text(valid)
         clients.revoke(gateway.keys_file, "second")

@@ -1,4 +1,4 @@
-"""The filters that know the clients, as files that Envoy reads anew when they are replaced.
+"""The filters that depend on the clients, as files that Envoy reloads when they are replaced.
 
 (Extension config discovery from a folder that Envoy watches.)
 """
@@ -11,10 +11,12 @@ from connectra_gateway import limits
 from connectra_gateway.clients import Client, Right
 
 _ALWAYS = {"default_value": {"numerator": 100, "denominator": "HUNDRED"}}
+# The rate limit descriptor of calls that nothing identifies.
+_UNKNOWN = {"key": "header_match", "value": "unknown"}
 
 
 def api_keys(clients: Iterable[Client]) -> dict[str, Any]:
-    """The key check: a client's name goes to the services as `x-client-id`, its key does not. Who has a good token needs no key."""
+    """The key check: the client's name goes to the services as `x-client-id`, its key does not. A valid token replaces a key."""
     name, kind = "envoy.filters.http.api_key_auth", "envoy.extensions.filters.http.api_key_auth.v3.ApiKeyAuth"
     check = {
         "@type": f"type.googleapis.com/{kind}",
@@ -29,9 +31,9 @@ def api_keys(clients: Iterable[Client]) -> dict[str, Any]:
     )
 
 
-# The header that the token check sets.
+# Set by the token check.
 SUBJECT = "x-token-subject"
-# What stands before the subject in `x-client-id`; no name of a client has a colon.
+# Precedes the subject in `x-client-id`; names of clients contain no colon.
 TOKEN = "token:"  # noqa: S105
 _SKIP_WITH_TOKEN = {
     "matcher_tree": {
@@ -59,25 +61,19 @@ _SKIP_WITH_TOKEN = {
 
 
 def unknown_keys(keys: Collection[str], per_minute: int) -> dict[str, Any]:
-    """The rate limit for calls that have none of these keys and no good token; good calls pass without cost."""
+    """The rate limit for calls with neither one of these keys nor a valid token; other calls consume nothing of it.
+
+    Args:
+        keys: the keys of all clients.
+        per_minute: how many such calls are let through to the key check, which refuses them.
+    """
     bucket = limits.per_minute(per_minute)
-    # One action a key; the descriptor comes about only if every action yields its entry, so if no key matches.
-    entry = {"key": "header_match", "value": "unknown"}
-    actions = [
-        {
-            "header_value_match": {
-                "descriptor_key": entry["key"],
-                "descriptor_value": entry["value"],
-                "expect_match": False,
-                "headers": [{"name": "x-api-key", "string_match": {"exact": key}}],
-            }
-        }
-        for key in keys
-    ]
-    subject = {"name": SUBJECT, "present_match": True}
-    actions.append({"header_value_match": {**actions[0]["header_value_match"], "headers": [subject]}})
-    # For calls without descriptor; Envoy demands it, so it is one that never runs empty.
+    # For calls without a descriptor. Envoy requires a bucket for them, so it is one that never runs empty.
     endless = limits.Bucket(2**32 - 1, 2**32 - 1, bucket.fill_nanoseconds)
+    # An action yields its entry if its header does not match, and the descriptor exists only if every action yields one.
+    headers: list[dict[str, Any]] = [{"name": "x-api-key", "string_match": {"exact": key}} for key in keys]
+    headers.append({"name": SUBJECT, "present_match": True})
+    actions = [_unless(header) for header in headers]
     return _extension(
         "connectra.unknown_keys",
         "envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit",
@@ -89,9 +85,9 @@ def unknown_keys(keys: Collection[str], per_minute: int) -> dict[str, Any]:
             "token_bucket": endless.config,
             "always_consume_default_token_bucket": False,
             "rate_limits": [{"actions": actions}],
-            "descriptors": [{"entries": [entry] * len(actions), "token_bucket": bucket.config}],
+            "descriptors": [{"entries": [_UNKNOWN] * len(actions), "token_bucket": bucket.config}],
             "enable_retry_after_header": True,
-            # Envoy's own X-RateLimit headers would show the endless bucket to the good calls.
+            # Envoy's own X-RateLimit headers would show the endless bucket to valid calls.
             "response_headers_to_add": [
                 {"header": {"key": "x-ratelimit-limit", "value": str(per_minute)}},
                 {"header": {"key": "x-ratelimit-remaining", "value": "0"}},
@@ -101,18 +97,24 @@ def unknown_keys(keys: Collection[str], per_minute: int) -> dict[str, Any]:
     )
 
 
+def _unless(header: dict[str, Any]) -> dict[str, Any]:
+    match = {"descriptor_key": _UNKNOWN["key"], "descriptor_value": _UNKNOWN["value"], "expect_match": False}
+    return {"header_value_match": {**match, "headers": [header]}}
+
+
 def rights(
     clients: Iterable[Client],
     methods: Mapping[Right, Collection[str]],
     open_to_all: Collection[str],
     claim: str | None = None,
 ) -> dict[str, Any]:
-    """The check of rights, behind the transcoder, where every request has a gRPC path.
+    """The check of rights. It comes after the transcoder, where every request has a gRPC path.
 
     Args:
+        clients: all clients.
         methods: for each right, the path prefixes (`/package.Service/`) it opens.
-        open_to_all: paths below them that need no right. So do paths elsewhere.
-        claim: of a token, the list of its rights; None: there are no tokens.
+        open_to_all: paths below those prefixes that need no right. Paths elsewhere need none either.
+        claim: name of the token claim that lists its rights; None: tokens are off.
     """
     clients, policies = list(clients), {}
     for right, prefixes in methods.items():

