@@ -11,22 +11,22 @@ from connectra_gateway.clients import ALL, ClientsError, Right
 from connectra_gateway.settings import GatewayKeysSettings
 
 app = typer.Typer(
-    help="Add, list and revoke the keys of clients; a running gateway takes them at once.", no_args_is_help=True
+    help="Add, list and revoke API keys; a running gateway picks up the change at once.", no_args_is_help=True
 )
 
 File = Annotated[
     Path | None,
-    typer.Option("--file", help="File of clients; else GATEWAY_KEYS_FILE.", dir_okay=False),
+    typer.Option("--file", help="File of clients; GATEWAY_KEYS_FILE by default.", dir_okay=False),
 ]
 
 
 @app.command()
 def add(
-    name: Annotated[str, typer.Argument(help="Name of the client, as logs and metrics show it.")],
-    right: Annotated[list[Right] | None, typer.Option("--right", help="May be given often; absent: all.")] = None,
+    name: Annotated[str, typer.Argument(help="Name of the client, as logs show it.")],
+    right: Annotated[list[Right] | None, typer.Option("--right", help="Repeatable; all rights when absent.")] = None,
     file: File = None,
 ) -> None:
-    """Give a client a new key. It is shown only this once."""
+    """Add a client and print its key, which is shown only this once."""
     try:
         client = clients.add(_file(file), name, frozenset(right) if right else ALL)
     except ClientsError as error:
@@ -44,12 +44,12 @@ def show(file: File = None) -> None:
     for client in found:
         typer.echo(f"{client.name:<24} {','.join(sorted(client.rights)):<16} {client.key[:4]}…")
     if not found:
-        typer.echo("no clients beside `default`, whose key is API_KEY", err=True)
+        typer.echo("no clients besides `default`, whose key is API_KEY", err=True)
 
 
 @app.command()
 def revoke(name: Annotated[str, typer.Argument(help="Name of the client.")], file: File = None) -> None:
-    """Take a client's key away."""
+    """Remove a client and its key."""
     try:
         clients.revoke(_file(file), name)
     except ClientsError as error:

@@ -1,8 +1,8 @@
-"""Who may call: clients with their keys and rights, kept in one JSON file (in Kubernetes: a secret).
+"""Who may call: clients with their keys and rights, kept in one JSON file (in Kubernetes, a secret).
 
     {"clients": [{"name": "crm", "key": "…", "rights": ["read", "write"]}]}
 
-`API_KEY` is the documented simple case: the key of one more client, `default`, that may do everything.
+`API_KEY` is the simple case: the key of one more client, `default`, which has all rights.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ DEFAULT = "default"
 
 
 class Right(StrEnum):
-    """What a client may do; each is a service of its own."""
+    """What a client may call; each right opens one service."""
 
     READ = "read"
     WRITE = "write"
@@ -33,11 +33,11 @@ ALL = frozenset(Right)
 
 
 class ClientsError(Exception):
-    """The clients cannot be read or changed so; the text says why, and never holds a key."""
+    """The clients cannot be read or changed; the text says why and never contains a key."""
 
 
 class Client(BaseModel):
-    """One client. A key is what an HTTP header can carry."""
+    """One client. Its key consists of characters that an HTTP header can carry."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -49,7 +49,7 @@ class Client(BaseModel):
     @classmethod
     def _some(cls, rights: frozenset[Right]) -> frozenset[Right]:
         if not rights:
-            raise ValueError(f"at least one of {', '.join(Right)} is needed")
+            raise ValueError(f"at least one of {', '.join(Right)} is required")
         return rights
 
 
@@ -67,10 +67,10 @@ class _File(BaseModel):
 
 
 def load(path: Path) -> list[Client]:
-    """The clients of a file, in its order; none when there is no file.
+    """The clients of a file, in its order; none if the file does not exist.
 
     Raises:
-        ClientsError: it cannot be read.
+        ClientsError: the file cannot be read or is not valid.
     """
     try:
         text = path.read_text()
@@ -87,8 +87,12 @@ def load(path: Path) -> list[Client]:
 def known(path: Path | None, api_key: str | None) -> list[Client]:
     """All clients: `default` with the API key, and those of the file.
 
+    Args:
+        path: the file of clients; None: there is none.
+        api_key: key of the client `default`; None: there is no such client.
+
     Raises:
-        ClientsError: the file cannot be read, or there is nobody who could call.
+        ClientsError: the file cannot be read, or there is no client at all.
     """
     given = [Client(name=DEFAULT, key=api_key)] if api_key else []
     clients = [*given, *(load(path) if path else [])]
@@ -101,14 +105,14 @@ def known(path: Path | None, api_key: str | None) -> list[Client]:
 
 
 def add(path: Path, name: str, rights: frozenset[Right]) -> Client:
-    """Puts a client with a new key into the file.
+    """Add a client with a new key to the file.
 
     Raises:
-        ClientsError: the name is taken or not possible.
+        ClientsError: the name is taken or invalid.
     """
     clients = load(path)
     if name == DEFAULT or name in {client.name for client in clients}:
-        raise ClientsError(f"there is a client {name!r} already")
+        raise ClientsError(f"there is already a client {name!r}")
     try:
         client = Client(name=name, key=secrets.token_urlsafe(32), rights=rights)
     except ValidationError as error:
@@ -118,10 +122,10 @@ def add(path: Path, name: str, rights: frozenset[Right]) -> Client:
 
 
 def revoke(path: Path, name: str) -> None:
-    """Takes a client out of the file.
+    """Remove a client from the file.
 
     Raises:
-        ClientsError: there is none of that name.
+        ClientsError: there is no client of that name.
     """
     clients = load(path)
     left = [client for client in clients if client.name != name]
@@ -137,8 +141,8 @@ def _save(path: Path, clients: Sequence[Client]) -> None:
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Writes a file only its owner can read, in one step: who watches it never reads half of one."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # made 0600
+    """Atomically write a file that only its owner can read: a watcher never sees half of it."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # created with mode 0600
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)

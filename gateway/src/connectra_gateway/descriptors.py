@@ -1,6 +1,6 @@
-"""What the contracts say: the services, their methods and REST paths, and the descriptor set for Envoy's transcoder.
+"""What the contracts define: the services, their methods and REST paths, and the descriptor set for Envoy's transcoder.
 
-A service that is added to the contracts is found without a change here.
+A service added to the contracts is found without a change here.
 """
 
 from collections.abc import Iterator
@@ -32,8 +32,8 @@ class Service:
 
     Args:
         name: full name, `connectra.query.v1.QueryService`.
-        cluster: the upstream that serves it: the name after `connectra.` (`query`, `write`, `jobs`).
-        bindings: the REST paths of its methods; a service without any is a typed door.
+        cluster: the upstream that serves it, the name after `connectra.` (`query`, `write`, `jobs`).
+        bindings: the REST paths of its methods; a service without any is called by gRPC only.
         streaming: names of the methods that stream in either direction.
     """
 
@@ -55,7 +55,7 @@ def services() -> list[Service]:
 
 
 def descriptor_set() -> bytes:
-    """A serialized FileDescriptorSet of all services and everything they import, imports first as Envoy demands."""
+    """A serialized FileDescriptorSet of all services and everything they import, imports first as Envoy requires."""
     result = descriptor_pb2.FileDescriptorSet()
     seen: set[str] = set()
 

@@ -1,4 +1,4 @@
-"""`connectra-gateway run`: Envoy as a child, with what Envoy cannot do alone: take new keys, and stop without cutting anybody off."""
+"""`connectra-gateway run`: Envoy as a child process, plus what Envoy cannot do alone: reload keys, and stop without breaking calls."""
 
 import ctypes
 import http.client
@@ -20,13 +20,14 @@ _PR_SET_PDEATHSIG = 1
 
 
 class Launcher:
-    """Runs Envoy until it ends or this process is told to.
+    """Runs Envoy until it ends or this process is told to stop.
 
     Args:
         command: Envoy's command line.
-        admin: host and port of Envoy's admin door.
-        watched: a file; when it changes, `changed` is called. In Kubernetes it is a link that is turned over.
-        drain_seconds: how long requests may go on after SIGTERM. Without open connections it takes no time.
+        admin: host and port of Envoy's admin interface.
+        watched: a file to watch; in Kubernetes it is a symlink that is switched.
+        changed: called when it has changed.
+        drain_seconds: how long requests may continue after SIGTERM; the drain ends as soon as none is running.
     """
 
     def __init__(
@@ -43,11 +44,11 @@ class Launcher:
         self._stopping = threading.Event()
 
     def run(self) -> int:
-        """Envoy's exit code; 0 after a drain."""
+        """Run Envoy; return its exit code, or 0 after a drain."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         before = _stamp(self._watched)
-        # Started from this, the main thread: the death signal follows the thread that forks.
+        # Started from the main thread: the death signal is tied to the thread that forks.
         envoy = subprocess.Popen(self._command, preexec_fn=partial(_die_with, os.getpid()), start_new_session=True)
         while envoy.poll() is None:
             if self._stopping.wait(WATCH_SECONDS):
@@ -62,7 +63,7 @@ class Launcher:
         self._stopping.set()
 
     def _drain(self, envoy: "subprocess.Popen[bytes]") -> None:
-        """Lets callers go: health checks fail, connections are told to close, then it waits until the last one has."""
+        """Fail health checks, ask connections to close, and wait until no request is running."""
         end = time.monotonic() + self._drain_seconds
         try:
             self._ask("POST", "/healthcheck/fail")
@@ -70,7 +71,7 @@ class Launcher:
             while time.monotonic() < end and envoy.poll() is None and self._is_busy():
                 time.sleep(DRAIN_POLL_SECONDS)
         except OSError as error:
-            sys.stderr.write(f"gateway: Envoy's admin door does not answer ({error}); stopping at once\n")
+            sys.stderr.write(f"gateway: Envoy's admin interface does not answer ({error}); stopping at once\n")
         envoy.terminate()
         try:
             envoy.wait(STOP_SECONDS)
@@ -79,7 +80,7 @@ class Launcher:
             envoy.wait()
 
     def _is_busy(self) -> bool:
-        """Whether a request is under way. An idle connection is no reason to wait: its owner opens another elsewhere."""
+        """Whether a request is running. Idle connections are not waited for: their owners reconnect elsewhere."""
         text = self._ask("GET", "/stats?filter=^http[.]front[.]downstream_rq_active$")
         return any(line.rpartition(":")[2].strip() != "0" for line in text.splitlines() if line)
 
@@ -101,9 +102,9 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
 
 
 def _die_with(parent: int) -> None:
-    # Linux: an Envoy without its launcher would hold the port, and nobody would renew its keys.
+    # Linux: an Envoy without its launcher would keep the port, and nothing would reload its keys.
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        # Gone already? In a container the launcher itself is process 1.
+        # Has the parent gone already? (Do not compare with 1: in a container the launcher is process 1.)
         if os.getppid() != parent:
             os.kill(os.getpid(), signal.SIGKILL)

@@ -1,16 +1,16 @@
-"""Requests a minute as Envoy token buckets."""
+"""Requests per minute as Envoy token buckets."""
 
 from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
-# Envoy refuses shorter ones.
+# Envoy rejects shorter intervals.
 _MIN_FILL_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
 class Bucket:
-    """A token bucket that starts full and is filled in steps as small and frequent as Envoy takes them."""
+    """A token bucket that starts full and is refilled in steps as small and frequent as Envoy allows."""
 
     max_tokens: int
     tokens_per_fill: int
@@ -18,7 +18,7 @@ class Bucket:
 
     @property
     def config(self) -> dict[str, Any]:
-        """As envoy.type.v3.TokenBucket."""
+        """The envoy.type.v3.TokenBucket."""
         seconds, nanoseconds = divmod(self.fill_nanoseconds, 10**9)
         return {
             "max_tokens": self.max_tokens,
@@ -27,11 +27,11 @@ class Bucket:
         }
 
     def times(self, factor: int) -> "Bucket":
-        """The same rhythm with more tokens: Envoy wants the intervals of one filter to be multiples of each other."""
+        """The same interval with more tokens: Envoy requires the intervals of one filter to be multiples of each other."""
         return Bucket(self.max_tokens * factor, self.tokens_per_fill * factor, self.fill_nanoseconds)
 
 
 def per_minute(requests: int) -> Bucket:
-    """A bucket for so many requests a minute: 30 gets one token every 2 s, 6,000 five every 50 ms."""
+    """A bucket for this many requests per minute: 30 is one token every 2 s, 6,000 is five every 50 ms."""
     tokens = ceil(_MIN_FILL_SECONDS * requests / 60)
     return Bucket(requests, tokens, tokens * 60 * 10**9 // requests)

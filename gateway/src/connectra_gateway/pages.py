@@ -1,4 +1,4 @@
-"""What Envoy answers out of files: the description of the API, and a page that shows it and tries calls.
+"""What Envoy serves from files: the description of the API, and a page that shows it and can try calls.
 
 The page is Swagger UI as its package brings it. It needs no other host.
 """
@@ -17,9 +17,9 @@ class Page:
     """One file.
 
     Args:
-        path: regular expression of its paths.
+        path: regular expression of the paths it is served at.
         name: of the file.
-        content_type: as it is sent.
+        content_type: sent with it.
         content: of the file.
     """
 
@@ -30,7 +30,7 @@ class Page:
 
 
 def pages() -> Iterator[Page]:
-    """All of them."""
+    """All files that Envoy serves."""
     yield Page("(/v1)?/openapi[.]json/?", "openapi.json", "application/json", _read("openapi.json"))
     yield Page("(/v1)?/docs/?", "docs.html", "text/html; charset=utf-8", _read("templates/docs.html"))
     yield Page("/docs/docs[.]js", "docs.js", "text/javascript; charset=utf-8", _read("templates/docs.js"))

@@ -1,7 +1,7 @@
-"""The documented paths as regular expressions: Envoy itself cannot tell a wrong method (405) from an unknown path.
+"""The documented paths as regular expressions: Envoy itself cannot tell a wrong method (405) from an unknown path (404).
 
-Derived from the bindings of the contracts, never written by hand. Every template has its own small expression, since
-Envoy refuses those whose RE2 program is larger than 100.
+They are derived from the bindings of the contracts. Every template has its own small expression, because Envoy rejects
+those whose RE2 program is larger than 100.
 """
 
 import re
@@ -21,22 +21,22 @@ Verbs = Mapping[str, set[str]]
 
 @dataclass(frozen=True)
 class PathGroup:
-    """Path templates that have some verbs in common; without `/v1`, though each exists with it as well."""
+    """Path templates that share verbs, without `/v1`, though each also exists with it."""
 
     verbs: tuple[str, ...]
     templates: tuple[str, ...]
 
     @property
     def regexes(self) -> tuple[str, ...]:
-        """One expression a template."""
+        """One expression per template."""
         return tuple(expression(template) for template in self.templates)
 
 
 def expression(template: str) -> str:
-    """A template with and without `/v1` and a trailing slash, for a full match against a path without query string.
+    """A template, with and without `/v1` and a trailing slash, for a full match against a path without a query string.
 
     Raises:
-        ValueError: the template has more than literals and plain variables.
+        ValueError: the template contains more than literals and plain variables.
     """
     if not _PLAIN.fullmatch(template):
         raise ValueError(f"cannot express the path template {template!r}")
@@ -44,7 +44,7 @@ def expression(template: str) -> str:
 
 
 def variables(bindings: Iterable[Binding]) -> list[str]:
-    """Names of all path variables: no query parameter may set them."""
+    """Names of all path variables, which no query parameter may set."""
     return sorted({name for binding in bindings for name in _VARIABLE.findall(binding.template)})
 
 
@@ -54,7 +54,7 @@ def templates(bindings: Iterable[Binding], method: str) -> list[str]:
 
 
 def known_paths(bindings: Iterable[Binding]) -> list[PathGroup]:
-    """All documented paths by the verbs they take; the first group that matches a path is the right one."""
+    """All documented paths by the verbs they accept; the first group that matches a path is the right one."""
     verbs = _verbs(bindings)
 
     def key(template: str) -> tuple[int, list[str]]:
@@ -66,7 +66,7 @@ def known_paths(bindings: Iterable[Binding]) -> list[PathGroup]:
 
 
 def shadowed(bindings: Iterable[Binding]) -> list[PathGroup]:
-    """Literal paths, by the verbs with which the transcoder would take them for a variable: `GET /companies/count`."""
+    """Literal paths, by the verbs for which the transcoder would read them as a variable: `GET /companies/count`."""
     verbs = _verbs(bindings)
     groups: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for literal in sorted(template for template in verbs if "{" not in template):

@@ -1,4 +1,4 @@
-"""The answers that the gateway gives itself: one table for the REST envelope and for native gRPC."""
+"""The errors that the gateway itself replies with: one table for the REST envelope and for native gRPC."""
 
 import json
 from dataclasses import dataclass, field
@@ -7,14 +7,14 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Reply:
-    """An error in fixed words: what Envoy would say shows internals (addresses, filters, reasons of resets).
+    """An error with a fixed text: Envoy's own texts show internals (addresses, filters, causes of resets).
 
     Args:
         status: HTTP status. For native gRPC Envoy derives the grpc-status from it.
         code: `error_code` of the envelope.
         error: `error` of the envelope.
-        message: `message` of the envelope, where it differs from `error`.
-        details: `details` of the envelope; None leaves the member out, as the documented texts of 401 and 429 do.
+        message: `message` of the envelope, if it differs from `error`.
+        details: `details` of the envelope; None omits the member, as documented for 401 and 429.
     """
 
     status: int
@@ -25,7 +25,7 @@ class Reply:
 
     @property
     def text(self) -> str:
-        """For people; the grpc-message of native gRPC."""
+        """The text for people; the grpc-message of native gRPC."""
         return self.message or self.error
 
     @property
@@ -36,17 +36,17 @@ class Reply:
 
     @property
     def envelope(self) -> str:
-        """The same as JSON."""
+        """The error envelope as JSON."""
         return json.dumps(self.body, separators=(",", ":"))
 
 
 METHOD_NOT_ALLOWED = Reply(405, "METHOD_NOT_ALLOWED", "method not allowed")
-# For statuses that are not in the table.
+# For statuses not in the table.
 OTHERWISE = Reply(500, "INTERNAL_ERROR", "the request failed")
 
 
 def replies(max_request_bytes: int) -> list[Reply]:
-    """All statuses that Envoy, the transcoder or a service without an envelope of its own can end with."""
+    """One reply per status that Envoy, the transcoder or a service that sends no envelope can end with."""
     return [
         Reply(400, "BAD_REQUEST", "the request could not be read"),
         Reply(401, "UNAUTHORIZED", "unauthorized", "invalid API key", details=None),

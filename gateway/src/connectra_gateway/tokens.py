@@ -1,4 +1,4 @@
-"""Tokens (JWT) beside keys: whose are taken, and where the keys are that they are signed with."""
+"""Tokens (JWT) besides keys: whose are accepted, and where the keys are that verify them."""
 
 import ssl
 from dataclasses import dataclass
@@ -10,18 +10,18 @@ from connectra_gateway.settings import GatewaySettings
 
 @dataclass(frozen=True)
 class Jwks:
-    """The issuer's keys: in a file, or behind a URL that Envoy asks from time to time."""
+    """The issuer's keys: in a file, or at a URL that Envoy fetches regularly."""
 
     file: str = ""
     url: str = ""
     host: str = ""
     port: int = 0
-    authorities: str = ""  # file of those that vouch for the host; "" without TLS
+    authorities: str = ""  # CA file to verify the host with; "" without TLS
 
 
 @dataclass(frozen=True)
 class Jwt:
-    """What the token check needs."""
+    """The parameters of the token check."""
 
     issuer: str
     audience: str
@@ -29,7 +29,7 @@ class Jwt:
 
 
 def jwt(settings: GatewaySettings) -> Jwt | None:
-    """As configured; None: keys alone."""
+    """The token check as configured; None: only keys are accepted."""
     if not (settings.jwt_issuer and settings.jwt_audience and settings.jwt_jwks):
         return None
     return Jwt(settings.jwt_issuer, settings.jwt_audience, _jwks(settings.jwt_jwks))

@@ -1,4 +1,4 @@
-// Nothing is asked of another host; the key stays in the memory of the page.
+// No other host is contacted, and the key stays in the memory of the page.
 window.ui = SwaggerUIBundle({
   url: "/openapi.json",
   dom_id: "#api",

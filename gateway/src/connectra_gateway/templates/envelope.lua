@@ -1,22 +1,22 @@
--- Response side of the REST door: HTTP status and error body, which a gRPC service can only send as metadata.
+-- Response side of the REST API: HTTP status and error body, which a gRPC service can only send as metadata.
 --
---   x-http-code   initial metadata   status of an answer that is not 200 (201, 204, 207; 503 of /health/db)
+--   x-http-code   initial metadata   status of a response other than 200 (201, 204, 207; 503 of /health/db)
 --   x-error-json  error trailer      the complete error envelope
---   x-error-http  error trailer      its HTTP status, where the transcoder's mapping is not the wanted one
+--   x-error-http  error trailer      its HTTP status, where it differs from the transcoder's mapping
 --
--- Listed before the transcoder, so it runs after it on the way out. Switched off on the routes of native gRPC.
+-- Listed before the transcoder, so it runs after it on responses. Disabled on the routes of native gRPC.
 
 local INTERNAL = { "x-http-code", "x-error-json", "x-error-http", "grpc-status", "grpc-message", "grpc-status-details-bin" }
 
--- Both kinds of headers that an error can come with: those of a trailers-only answer (context.abort before any initial metadata),
--- and real trailers after initial metadata.
+-- An error arrives either in the headers of a trailers-only response (context.abort before any initial metadata) or in real
+-- trailers after initial metadata.
 local function find(name, headers, trailers)
   return headers:get(name) or (trailers and trailers:get(name)) or nil
 end
 
 local function write(handle, status, body)
   local length = handle:body(true):setBytes(body)
-  -- body() invalidates what headers() gave before.
+  -- body() invalidates what headers() returned before.
   local headers = handle:headers()
   headers:replace(":status", status)
   if length == 0 then
@@ -36,7 +36,7 @@ function envoy_on_response(handle)
     local code = headers:get("x-http-code")
     for _, name in ipairs(INTERNAL) do headers:remove(name) end
     if headers:get("access-control-allow-methods") then
-      write(handle, "204", "") -- a preflight; Envoy's CORS filter says 200
+      write(handle, "204", "") -- a preflight, to which Envoy's CORS filter replies 200
     elseif code == "204" then
       write(handle, code, "")
     elseif code and code:match("^[245]%d%d$") then
@@ -45,7 +45,7 @@ function envoy_on_response(handle)
     return
   end
 
-  -- Without a grpc-status it is an answer of Envoy's own, which the reply mappers have written already.
+  -- Without a grpc-status it is Envoy's own reply, which the reply mappers have written already.
   if tonumber(status) < 400 or not headers:get("grpc-status") then return end
 
   local trailers = nil
@@ -65,9 +65,9 @@ function envoy_on_response(handle)
   if body then
     if wanted and wanted:match("^[45]%d%d$") then status = wanted end
   else
-    -- The service could not parse what the transcoder made of the request: invalid UTF-8 in the path.
+    -- The service could not parse the transcoded request: invalid UTF-8 in the path.
     if status == "500" and message:find("DecodeError", 1, true) then status = "400" end
-    -- Fixed words: the message of a crash is the text of the exception.
+    -- A fixed text: the message of a crash is the text of the exception.
     local replies = handle:filterContext()
     body = replies:get(status)
     if not body then
