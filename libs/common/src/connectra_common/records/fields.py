@@ -28,6 +28,22 @@ class Index(StrEnum):
     DATE = "date"
 
 
+class Rule(StrEnum):
+    """What a value given as JSON or by a typed call must be (`records/validation.py`)."""
+
+    TEXT = "text"
+    LOWER = "lower"  # a text, kept in lower case
+    INTEGER = "integer"
+    LIST = "list"
+    UUID = "uuid"
+    PHONE = "phone"
+    EMAIL = "email"
+    DOMAIN = "domain"
+    URL = "url"
+    LINKEDIN = "linkedin"
+    LINKEDIN_LOWER = "linkedin_lower"  # kept in lower case
+
+
 class CsvRule(StrEnum):
     """What an import does with a cell, after the cleaning that all cells get (`records/cleaning.py`)."""
 
@@ -55,6 +71,8 @@ class Field:
     name: str
     type: Type = Type.TEXT
     index: Index = Index.NONE
+    # Of no meaning where only the server gives the value.
+    rule: Rule = Rule.TEXT
     # A keyword that text clauses may search too, through the sub-field `.text`.
     also_text: bool = False
     csv_column: str | None = None
@@ -123,23 +141,38 @@ def _keyword(name: str, label: str | None = None, id: int = 0, stored: bool = Tr
 
 def _list(name: str, label: str, id: int, csv_column: str | None = None, copied: bool = False) -> Field:
     return _keyword(
-        name, label, id, type=Type.LIST, csv_rule=CsvRule.LIST, csv_column=csv_column or name, copied=copied
+        name,
+        label,
+        id,
+        type=Type.LIST,
+        rule=Rule.LIST,
+        csv_rule=CsvRule.LIST,
+        csv_column=csv_column or name,
+        copied=copied,
     )
 
 
 def _number(name: str, label: str | None = None, id: int = 0, **more: object) -> Field:
-    more = {"csv_column": name, "csv_rule": CsvRule.INTEGER, **more}
+    more = {"rule": Rule.INTEGER, "csv_column": name, "csv_rule": CsvRule.INTEGER, **more}
     return Field(name, Type.INTEGER, Index.LONG, filter=_filter(id, label, False), **more)  # type: ignore[arg-type]
 
 
-def _place(name: str, label: str, id: int, column: str, copied: bool, stored: bool = True) -> Field:
-    return _keyword(name, label, id, stored, also_text=True, csv_column=column, csv_rule=CsvRule.LOWER, copied=copied)
+def _place(name: str, label: str, id: int, rule: Rule, column: str, copied: bool, stored: bool = True) -> Field:
+    return _keyword(
+        name, label, id, stored, rule=rule, also_text=True, csv_column=column, csv_rule=CsvRule.LOWER, copied=copied
+    )
 
 
 def _phone(
-    name: str, label: str | None = None, id: int = 0, index: Index = Index.NONE, column: str | None = None
+    name: str,
+    label: str | None = None,
+    id: int = 0,
+    index: Index = Index.NONE,
+    rule: Rule = Rule.PHONE,
+    column: str | None = None,
 ) -> Field:
-    return Field(name, index=index, csv_column=column or name, csv_rule=CsvRule.PHONE, filter=_filter(id, label, False))
+    csv = {"csv_column": column or name, "csv_rule": CsvRule.PHONE}
+    return Field(name, index=index, rule=rule, filter=_filter(id, label, False), **csv)  # type: ignore[arg-type]
 
 
 def _filter(id: int, label: str | None, stored: bool) -> FilterDefinition | None:
@@ -160,7 +193,7 @@ COMPANY = Entity(
     match_column="normalized_domain",
     fields=(
         _ID,
-        Field("uuid", index=Index.UUID, filter=FilterDefinition(1, "Name", True)),
+        Field("uuid", index=Index.UUID, rule=Rule.UUID, filter=FilterDefinition(1, "Name", True)),
         _text("name", csv_column="company", copied=True),
         _number("employees_count", "Employees Count", 2, csv_column="employees", copied=True),
         _list("industries", "Industries", 3, csv_column="industry", copied=True),
@@ -169,16 +202,24 @@ COMPANY = Entity(
         _number("annual_revenue", "Annual Revenue", 6, copied=True),
         _number("total_funding", "Total Funding", 7, copied=True),
         _list("technologies", "Technologies", 8, csv_column="technologies", copied=True),
-        _place("city", "City", 9, "company_city", copied=True),
-        _place("state", "State", 10, "company_state", copied=True),
-        _place("country", "Country", 11, "company_country", copied=True),
-        _place("linkedin_url", "LinkedIn URL", 12, "company_linkedin_url", copied=True, stored=False),
-        _text("website", "Website", 13, csv_column="website", copied=True),
-        _text("normalized_domain", "Normalized Domain", 14, csv_column="email", csv_rule=CsvRule.DOMAIN, copied=True),
-        Field("facebook_url", csv_column="facebook_url"),
-        Field("twitter_url", csv_column="twitter_url"),
+        _place("city", "City", 9, Rule.TEXT, "company_city", copied=True),
+        _place("state", "State", 10, Rule.TEXT, "company_state", copied=True),
+        _place("country", "Country", 11, Rule.TEXT, "company_country", copied=True),
+        _place("linkedin_url", "LinkedIn URL", 12, Rule.LINKEDIN, "company_linkedin_url", copied=True, stored=False),
+        _text("website", "Website", 13, rule=Rule.URL, csv_column="website", copied=True),
+        _text(
+            "normalized_domain",
+            "Normalized Domain",
+            14,
+            rule=Rule.DOMAIN,
+            csv_column="email",
+            csv_rule=CsvRule.DOMAIN,
+            copied=True,
+        ),
+        Field("facebook_url", rule=Rule.URL, csv_column="facebook_url"),
+        Field("twitter_url", rule=Rule.URL, csv_column="twitter_url"),
         Field("company_name_for_emails", csv_column="company_name_for_emails"),
-        _phone("phone_number", column="company_phone"),
+        _phone("phone_number", rule=Rule.TEXT, column="company_phone"),
         _keyword("latest_funding", csv_column="latest_funding"),
         _number("latest_funding_amount"),
         Field("last_raised_at", csv_column="last_raised_at"),
@@ -193,27 +234,31 @@ CONTACT = Entity(
     match_column="email",
     fields=(
         _ID,
-        Field("uuid", index=Index.UUID),
-        _text("first_name", "First Name", 15, csv_column="first_name", csv_rule=CsvRule.LOWER),
-        _text("last_name", "Last Name", 16, csv_column="last_name", csv_rule=CsvRule.LOWER),
-        _keyword("company_id", "Company ID", 17, stored=False),
-        _keyword("email", "Email", 18, stored=False, csv_column="email", csv_rule=CsvRule.LOWER),
+        Field("uuid", index=Index.UUID, rule=Rule.UUID),
+        _text("first_name", "First Name", 15, rule=Rule.LOWER, csv_column="first_name", csv_rule=CsvRule.LOWER),
+        _text("last_name", "Last Name", 16, rule=Rule.LOWER, csv_column="last_name", csv_rule=CsvRule.LOWER),
+        _keyword("company_id", "Company ID", 17, stored=False, rule=Rule.UUID),
+        _keyword("email", "Email", 18, stored=False, rule=Rule.EMAIL, csv_column="email", csv_rule=CsvRule.LOWER),
         _text("title", "Title", 19, stored=True, csv_column="title"),
         _list("departments", "Departments", 20, csv_column="departments"),
         _phone("mobile_phone", "Mobile Phone", 21, Index.KEYWORD),
-        _keyword("email_status", "Email Status", 22, csv_column="email_status", csv_rule=CsvRule.LOWER),
-        _keyword("seniority", "Seniority", 23, csv_column="seniority", csv_rule=CsvRule.LOWER),
-        _place("city", "City", 24, "city", copied=False),
-        _place("state", "State", 25, "state", copied=False),
-        _place("country", "Country", 26, "country", copied=False),
-        _place("linkedin_url", "LinkedIn URL", 27, "person_linkedin_url", copied=False, stored=False),
-        Field("facebook_url", csv_column="facebook_url"),
-        Field("twitter_url", csv_column="twitter_url"),
-        Field("website"),
+        _keyword(
+            "email_status", "Email Status", 22, rule=Rule.LOWER, csv_column="email_status", csv_rule=CsvRule.LOWER
+        ),
+        _keyword("seniority", "Seniority", 23, rule=Rule.LOWER, csv_column="seniority", csv_rule=CsvRule.LOWER),
+        _place("city", "City", 24, Rule.LOWER, "city", copied=False),
+        _place("state", "State", 25, Rule.LOWER, "state", copied=False),
+        _place("country", "Country", 26, Rule.LOWER, "country", copied=False),
+        _place(
+            "linkedin_url", "LinkedIn URL", 27, Rule.LINKEDIN_LOWER, "person_linkedin_url", copied=False, stored=False
+        ),
+        Field("facebook_url", rule=Rule.URL, csv_column="facebook_url"),
+        Field("twitter_url", rule=Rule.URL, csv_column="twitter_url"),
+        Field("website", rule=Rule.URL),
         _phone("work_direct_phone"),
         _phone("home_phone"),
         _phone("other_phone"),
-        _keyword("stage", csv_column="stage", csv_rule=CsvRule.LOWER),
+        _keyword("stage", rule=Rule.LOWER, csv_column="stage", csv_rule=CsvRule.LOWER),
         *_TIMES,
     ),
 )

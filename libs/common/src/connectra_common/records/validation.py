@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from connectra_common.errors import FieldViolation
 from connectra_common.records import ids
 from connectra_common.records.cleaning import MAX_INT64, Value, clean, lower, parse_phone
-from connectra_common.records.fields import COMPANY, CONTACT, Entity, Field, Type
+from connectra_common.records.fields import COMPANY, CONTACT, Entity, Field, Rule, Type
 from connectra_common.records.limits import (
     MAX_EMAIL_CHARS,
     MAX_ITEM_CHARS,
@@ -207,37 +207,39 @@ _UUID = "invalid UUID format: {}"
 
 @lru_cache(maxsize=2)
 def _rules(entity: Entity) -> dict[str, _Rule]:
-    return {field.name: _rule(entity, field) for field in entity.writable}
+    return {field.name: _rule(field) for field in entity.writable}
 
 
-def _rule(entity: Entity, field: Field) -> _Rule:
+def _rule(field: Field) -> _Rule:
     name = field.name
-    match name:
-        case "uuid":
-            return _matching(name, ids.UUID, _UUID)
-        case "company_id":
-            return _matching(name, ids.UUID, f"invalid company_id: {_UUID}")
-        case "website":
-            return _matching(name, _URL, "invalid website URL format: {}")
-        case "facebook_url":
-            return _matching(name, _URL, "invalid Facebook URL format: {}")
-        case "twitter_url":
-            return _matching(name, _URL, "invalid Twitter URL format: {}")
-        case "linkedin_url":
-            message = "invalid LinkedIn URL format: {} (must start with https://linkedin.com/)"
-            return _matching(name, _LINKEDIN, message, _lowered if entity is CONTACT else str)
-        case "normalized_domain":
-            message = "invalid normalized_domain format: {} (must be a domain such as example.com)"
-            return _matching(name, _FQDN, message, _lowered)
-        case "email":
-            return _email(name)
-        case "mobile_phone" | "work_direct_phone" | "home_phone" | "other_phone":
+    match field.rule:
+        case Rule.TEXT:
+            return _text(name)
+        case Rule.LOWER:
+            return _lower(name)
+        case Rule.INTEGER:
+            return _integer(name)
+        case Rule.LIST:
+            return _list(name)
+        case Rule.PHONE:
             return _phone(name)
-        case "first_name" | "last_name" | "city" | "state" | "country" | "email_status" | "seniority" | "stage":
-            return _lower(name) if entity is CONTACT else _text(name)
-    if field.type is Type.INTEGER:
-        return _integer(name)
-    return _list(name) if field.type is Type.LIST else _text(name)
+        case Rule.EMAIL:
+            return _email(name)
+        case Rule.UUID:
+            return _matching(name, ids.UUID, _UUID if name == "uuid" else f"invalid {name}: {_UUID}")
+        case Rule.URL:
+            return _matching(name, _URL, f"invalid {_SITES[name]} URL format: {{}}")
+        case Rule.DOMAIN:
+            return _matching(
+                name, _FQDN, f"invalid {name} format: {{}} (must be a domain such as example.com)", _lowered
+            )
+        case Rule.LINKEDIN | Rule.LINKEDIN_LOWER:
+            message = "invalid LinkedIn URL format: {} (must start with https://linkedin.com/)"
+            return _matching(name, _LINKEDIN, message, _lowered if field.rule is Rule.LINKEDIN_LOWER else str)
+
+
+# How the documented texts name the site of a URL.
+_SITES = {"website": "website", "facebook_url": "Facebook", "twitter_url": "Twitter"}
 
 
 def _require(entity: Entity, mode: Mode, values: Mapping[str, Value], wrong: dict[str, str]) -> None:
