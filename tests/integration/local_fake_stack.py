@@ -5,7 +5,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from connectra_local import ready, supervisor
+from connectra_local import supervisor
 from connectra_local.config import Config
 from connectra_local.home import Home, LocalError
 from connectra_local.parts import Part
@@ -20,10 +20,17 @@ while True: server.accept()
 """
 
 
+async def accepts(address: str) -> None:
+    """Ready when a connection is accepted."""
+    host, _, port = address.rpartition(":")
+    _, writer = await asyncio.wait_for(asyncio.open_connection(host, int(port)), 3)
+    writer.close()
+
+
 def listening(name: str, port: int, home: Path, *arguments: str, needs: tuple[str, ...] = ()) -> Part:
     address = f"127.0.0.1:{port}"
     command = (sys.executable, "-c", LISTEN, str(port), str(home), *arguments)
-    return Part(name, address, partial(ready.tcp, address), needs=needs, command=command)
+    return Part(name, address, partial(accepts, address), needs=needs, command=command)
 
 
 def main() -> None:
@@ -34,7 +41,7 @@ def main() -> None:
         parts.append(listening("deaf", deaf_port, folder, "deaf", needs=("base",)))
     if scenario == "broken":
         command = (sys.executable, "-c", "print('this is why'); raise SystemExit(3)")
-        parts.append(Part("broken", "", partial(ready.tcp, "127.0.0.1:1"), needs=("base",), command=command))
+        parts.append(Part("broken", "", partial(accepts, "127.0.0.1:1"), needs=("base",), command=command))
 
     async def run() -> None:
         config = Config(home, {"API_KEY": "key"}, dict(DEFAULT_PORTS))

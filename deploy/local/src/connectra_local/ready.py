@@ -3,7 +3,6 @@
 Drivers are imported where they are used: commands that only read the state need none of them.
 """
 
-import asyncio
 import ssl
 from urllib.parse import urlsplit
 
@@ -80,10 +79,3 @@ async def s3(access: S3Access) -> None:
     S3SigV4Auth(Credentials(access.access_key, access.secret_key), "s3", access.region).add_auth(request)
     async with httpx.AsyncClient(timeout=TIMEOUT, trust_env=False, verify=trusting(access.ca_file)) as client:
         (await client.head(request.url, headers=dict(request.headers.items()))).raise_for_status()
-
-
-async def tcp(address: str) -> None:
-    """Ready when a connection is accepted."""
-    host, _, port = address.rpartition(":")
-    _, writer = await asyncio.wait_for(asyncio.open_connection(host, int(port)), TIMEOUT)
-    writer.close()

@@ -3,11 +3,12 @@
 import json
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from connectra_client.errors import ClientError
+from connectra_client.rest import Json
 
 Url = Annotated[str | None, typer.Option("--url", help="Address of the server.", envvar="CONNECTRA_URL", metavar="URL")]
 ApiKey = Annotated[
@@ -32,7 +33,7 @@ class Entity(StrEnum):
         return {"contacts": "contact", "companies": "company"}[self.value]
 
 
-def read_where(text: str | None) -> dict[str, Any]:
+def read_where(text: str | None) -> Json:
     """The value of --where: a JSON object, or @FILE with one; {} when the option is absent.
 
     Raises:
