@@ -48,7 +48,7 @@ format: setup ## Format the code and the contracts
 	@.venv/bin/ruff format
 	@.venv/bin/buf format -w proto
 
-proto: setup ## Regenerate what is made from the contracts: code, OpenAPI, docs/rest.md
+proto: setup ## Regenerate what is made from others: code, OpenAPI, reference pages in docs
 	@.venv/bin/python proto/generate.py
 	@.venv/bin/python -m connectra_reference
 

@@ -12,7 +12,7 @@ import connectra_common.settings as settings
 import connectra_gateway.launcher
 import connectra_gateway.settings
 import connectra_jobs.settings
-import connectra_ops.migrate.cli
+import connectra_ops.settings
 import connectra_query.settings
 import connectra_write.settings
 import kubernetes_validate
@@ -40,7 +40,7 @@ CONFIGURATIONS: dict[tuple[str, ...], type] = {
     ("connectra", "jobs", "first_time"): connectra_jobs.settings.RunnerSettings,
     ("connectra", "jobs", "retry"): connectra_jobs.settings.RunnerSettings,
     ("connectra-gateway", "run"): connectra_gateway.settings.Settings,
-    ("connectra", "migrate"): connectra_ops.migrate.cli.Settings,
+    ("connectra", "migrate"): connectra_ops.settings.MigrateSettings,
 }
 
 # The arrows of the design: from, to, port.

@@ -1,15 +1,20 @@
 """The makers of the OpenAPI document and of the reference pages."""
 
 import importlib.metadata
+import re
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
-from connectra_reference import made, schemas
+from connectra_common.settings import SettingsGroup
+from connectra_reference import made, schemas, settings_page
 from connectra_reference.contracts import ROOT, methods
 from connectra_reference.operations import operations
 from connectra_reference.shapes import TEXT, obj
 from connectra_reference.table import rows, template
+from pydantic import AliasChoices, Field, SecretStr
 
 
 def test_the_committed_files_are_what_is_made() -> None:
@@ -64,3 +69,86 @@ def test_what_is_declared_as_a_request_must_be_a_model(monkeypatch: pytest.Monke
 def test_members_are_required_unless_said_otherwise() -> None:
     assert obj(a=TEXT, b=TEXT)["required"] == ["a", "b"]
     assert obj("b", a=TEXT, b=TEXT)["required"] == ["b"]
+
+
+# ---- docs/settings.md
+
+
+class Size(SettingsGroup, title="Size"):
+    """How large."""
+
+    rows: int = Field(5, gt=0, le=9, validation_alias="ROWS", description="Rows | columns.")
+
+
+class Wide(Size, title="Width"):
+    """How wide."""
+
+    hidden: SecretStr | None = Field(None, validation_alias=AliasChoices("HIDDEN", "SECRET"), description="Not shown.")
+    wanted: bool = Field(validation_alias="WANTED", description="Whether.")
+
+
+@dataclass(frozen=True)
+class Process:
+    """What `process` reads."""
+
+    width: Wide
+
+
+def declare(monkeypatch: pytest.MonkeyPatch, **processes: str) -> None:
+    points = [importlib.metadata.EntryPoint(name, value, settings_page.GROUP) for name, value in processes.items()]
+    monkeypatch.setattr(settings_page, "entry_points", lambda group: points)
+
+
+def test_settings_stand_where_they_are_defined_with_all_that_read_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    declare(monkeypatch, b=f"{__name__}:Process", a=f"{__name__}:Size")
+    page = settings_page.page()
+    assert "| b | `process` | [Size](#size), [Width](#width) |" in page
+    assert "How large. Read by: a, b.\n\n| variable | value | default | |\n|---|---|---|---|\n" in page
+    assert page.count("| `ROWS` | whole number, 1 to 9 | `5` | Rows \\| columns. |") == 1
+    assert (
+        "| `HIDDEN` or `SECRET` | secret | | Not shown. |\n| `WANTED` | `true` or `false` | required | Whether. |"
+        in page
+    )
+
+
+@pytest.mark.parametrize(
+    ("schema", "words"),
+    [
+        ({"type": "integer", "minimum": 0}, "whole number, at least 0"),
+        ({"type": "number", "exclusiveMinimum": 0, "maximum": 2}, "number, above 0, at most 2"),
+        ({"type": "string", "format": "password", "minLength": 8}, "secret, at least 8 characters"),
+        ({"anyOf": [{"type": "string", "format": "file-path"}, {"type": "null"}]}, "file"),
+        ({"enum": ["json", "console"], "type": "string"}, "`json`, `console`"),
+        ({"const": "grpc", "type": "string"}, "`grpc`"),
+    ],
+)
+def test_what_a_setting_may_be_is_said_in_words(schema: dict[str, Any], words: str) -> None:
+    assert settings_page.allowed(schema) == words
+
+
+def test_a_kind_of_setting_without_words_ends_the_run() -> None:
+    with pytest.raises(ValueError, match="no words for 'array'"):
+        settings_page.allowed({"type": "array"})
+
+
+def test_a_setting_without_a_description_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Size.model_fields["rows"], "description", None)
+    declare(monkeypatch, a=f"{__name__}:Size")
+    with pytest.raises(ValueError, match=r"Size.rows: the description is missing"):
+        settings_page.page()
+
+
+def test_every_package_with_settings_declares_them() -> None:
+    declared = {point.value.partition(":")[0] for point in importlib.metadata.entry_points(group=settings_page.GROUP)}
+    files = [*ROOT.glob("services/*/src/*/settings.py"), *ROOT.glob("libs/ops/src/*/settings.py")]
+    files += [*ROOT.glob("gateway/src/*/settings.py"), *ROOT.glob("deploy/local/src/*/settings.py")]
+    assert declared == {f"{file.parent.name}.settings" for file in files}
+
+
+def test_every_variable_that_the_local_suite_reads_is_described() -> None:
+    """It has settings of its own, and looks at those of the services."""
+    page = settings_page.page()
+    files = [ROOT / "deploy/local/bootstrap.py", *(ROOT / "deploy/local/src").rglob("*.py")]
+    read = {name for file in files for name in re.findall(r'env(?:iron)?\.get\(\s*"([A-Z_0-9]+)"', file.read_text())}
+    assert read >= {"CONNECTRA_HOME", "ES_JAVA_HOME", "PG_DB_CONNECTION", "CONNECTRA_NO_UV"}
+    assert {name for name in read if f"`{name}`" not in page} == set()

@@ -8,7 +8,7 @@ from connectra_common.settings import load
 
 from connectra_gateway import clients
 from connectra_gateway.clients import ALL, ClientsError, Right
-from connectra_gateway.settings import GatewayKeysSettings
+from connectra_gateway.settings import KeysSettings
 
 app = typer.Typer(
     help="Add, list and revoke API keys; a running gateway picks up the change at once.", no_args_is_help=True
@@ -58,7 +58,7 @@ def revoke(name: Annotated[str, typer.Argument(help="Name of the client.")], fil
 
 
 def _file(given: Path | None) -> Path:
-    return given or Path(load(GatewayKeysSettings).keys_file)
+    return given or Path(load(KeysSettings).keys.keys_file)
 
 
 def _fail(error: ClientsError) -> NoReturn:

@@ -10,90 +10,113 @@ from connectra_common.settings import Address, AppSettings, PeerSettings, Positi
 from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 
 
-class GatewayKeysSettings(SettingsGroup):
+class GatewayKeysSettings(SettingsGroup, title="Keys of the gateway"):
     """Where the clients of the gateway are kept."""
 
     keys_file: str = Field(
         ".connectra/keys.json",
         validation_alias="GATEWAY_KEYS_FILE",
-        description="JSON file of clients, their keys and rights, beside `default`; may be absent.",
+        description="JSON file of clients, their keys and rights, besides `default`; may be absent.",
     )
 
 
-class GatewaySettings(GatewayKeysSettings):
-    """What the Envoy configuration is rendered from."""
+class GatewaySettings(GatewayKeysSettings, title="Gateway"):
+    """What the Envoy configuration is rendered from. Tokens are taken beside keys when all three `GATEWAY_JWT_…` are set."""
 
-    listen: Address = Field("0.0.0.0:8000", validation_alias="GATEWAY_LISTEN")
+    listen: Address = Field(
+        "0.0.0.0:8000", validation_alias="GATEWAY_LISTEN", description="IP address and port for clients."
+    )
     admin_listen: Address = Field(
-        "127.0.0.1:9901", validation_alias="GATEWAY_ADMIN_LISTEN", description="Envoy's own door; loopback only."
+        "127.0.0.1:9901",
+        validation_alias="GATEWAY_ADMIN_LISTEN",
+        description="Envoy's admin interface; a loopback address.",
     )
     metrics_listen: Address | None = Field(
         None,
         validation_alias="GATEWAY_METRICS_LISTEN",
-        description="Envoy's metrics for Prometheus, at /stats/prometheus; absent is off.",
+        description="Envoy's metrics for Prometheus, at /stats/prometheus; absent: none.",
     )
     state_dir: str = Field(
-        ".connectra/gateway", validation_alias="GATEWAY_STATE_DIR", description="For rendered files."
+        ".connectra/gateway",
+        validation_alias="GATEWAY_STATE_DIR",
+        description="Folder of the rendered files; those with keys are 0600.",
     )
     api_key: SecretStr | None = Field(
         None,
         validation_alias="API_KEY",
         min_length=8,
-        description="Key of the client named `default`, who may do everything.",
+        description="Key of the client named `default`, which may do everything.",
     )
     drain_seconds: float = Field(
-        10, ge=0, validation_alias="DRAIN_SECONDS", description="How long requests may go on after SIGTERM."
+        10, ge=0, validation_alias="DRAIN_SECONDS", description="Seconds that running requests may go on after SIGTERM."
     )
     max_requests_per_minute: Annotated[int, Field(gt=0, le=1_000_000)] = Field(
-        60, validation_alias="MAX_REQUESTS_PER_MINUTE", description="Per client."
+        60, validation_alias="MAX_REQUESTS_PER_MINUTE", description="Limit of each client."
     )
     overall_factor: Annotated[int, Field(gt=0, le=1_000)] = Field(
         10,
         validation_alias="GATEWAY_OVERALL_FACTOR",
-        description="All clients together have so many times the limit of one.",
+        description="All clients together have this many times the limit of one.",
     )
     unknown_keys_per_minute: Annotated[int, Field(gt=0, le=1_000_000)] = Field(
-        300, validation_alias="GATEWAY_UNKNOWN_KEYS_PER_MINUTE", description="Calls without a valid key, all together."
+        300,
+        validation_alias="GATEWAY_UNKNOWN_KEYS_PER_MINUTE",
+        description="Limit of all calls without a valid key together.",
     )
     request_timeout_seconds: Positive = Field(
-        30, validation_alias="GATEWAY_TIMEOUT_SECONDS", description="Deadline of a call; streams have none."
+        30, validation_alias="GATEWAY_TIMEOUT_SECONDS", description="Deadline of a call in seconds; streams have none."
     )
     max_request_bytes: Annotated[int, Field(gt=0, le=64 * 1024 * 1024)] = Field(
-        16 * 1024 * 1024, validation_alias="GATEWAY_MAX_REQUEST_BYTES"
+        16 * 1024 * 1024,
+        validation_alias="GATEWAY_MAX_REQUEST_BYTES",
+        description="Largest request body; a larger one is answered with 413.",
     )
     max_response_bytes: Annotated[int, Field(gt=0, le=1024 * 1024 * 1024)] = Field(
-        64 * 1024 * 1024, validation_alias="GATEWAY_MAX_RESPONSE_BYTES", description="Of one REST answer."
+        64 * 1024 * 1024, validation_alias="GATEWAY_MAX_RESPONSE_BYTES", description="Largest answer to a REST call."
     )
     concurrency: Positive = Field(1, validation_alias="GATEWAY_CONCURRENCY", description="Envoy's worker threads.")
     max_heap_mib: Annotated[int, Field(ge=128)] = Field(
-        1024, validation_alias="GATEWAY_MAX_HEAP_MIB", description="Near it Envoy refuses requests with 503."
+        1024,
+        validation_alias="GATEWAY_MAX_HEAP_MIB",
+        description="At 85 % of it Envoy frees memory, at 95 % it answers requests with 503.",
     )
     cors_origins: str = Field(
         "*",
         validation_alias="GATEWAY_CORS_ORIGINS",
-        description="Origins of web pages that may call, by commas; * is all.",
+        description="Origins of web pages that may call, separated by commas; `*` is all.",
     )
     tls_cert_file: str | None = Field(
-        None, validation_alias="GATEWAY_TLS_CERT_FILE", description="PEM chain; with it the gateway speaks TLS alone."
+        None, validation_alias="GATEWAY_TLS_CERT_FILE", description="PEM chain; with it the gateway speaks TLS only."
     )
     tls_key_file: str | None = Field(
-        None, validation_alias="GATEWAY_TLS_KEY_FILE", description="PEM key of that chain."
+        None, validation_alias="GATEWAY_TLS_KEY_FILE", description="PEM private key of that chain."
     )
     jwt_issuer: str | None = Field(
-        None, validation_alias="GATEWAY_JWT_ISSUER", description="Whose tokens are taken beside keys; absent: nobody's."
+        None, validation_alias="GATEWAY_JWT_ISSUER", description="`iss` of accepted tokens; absent: no tokens."
     )
-    jwt_audience: str | None = Field(None, validation_alias="GATEWAY_JWT_AUDIENCE", description="Their `aud`.")
+    jwt_audience: str | None = Field(
+        None, validation_alias="GATEWAY_JWT_AUDIENCE", description="`aud` of accepted tokens."
+    )
     jwt_jwks: str | None = Field(
-        None, validation_alias="GATEWAY_JWT_JWKS", description="The issuer's keys (JWKS): a file or an http(s) URL."
+        None,
+        validation_alias="GATEWAY_JWT_JWKS",
+        description="Public keys of the issuer (JWKS): a file or an http(s) URL.",
     )
     jwt_rights_claim: str = Field(
-        "rights", validation_alias="GATEWAY_JWT_RIGHTS_CLAIM", description="Claim with a list of rights.", min_length=1
+        "rights",
+        validation_alias="GATEWAY_JWT_RIGHTS_CLAIM",
+        description="Claim with the list of rights: `read`, `write`, `jobs`.",
+        min_length=1,
     )
     rate_limit_service: Address | None = Field(
-        None, validation_alias="GATEWAY_RATE_LIMIT_SERVICE", description="Service that counts for all replicas."
+        None,
+        validation_alias="GATEWAY_RATE_LIMIT_SERVICE",
+        description="Service that counts for all replicas (`envoy.service.ratelimit.v3`); absent: each replica counts for itself.",
     )
     envoy_bin: str | None = Field(
-        None, validation_alias="ENVOY_BIN", description="Envoy to run; absent: the installed package's, else in PATH."
+        None,
+        validation_alias="ENVOY_BIN",
+        description="Envoy to run; absent: that of the installed package, else the one in PATH.",
     )
 
     @field_validator("api_key")
@@ -153,3 +176,10 @@ class Settings:
     peers: PeerSettings
     app: AppSettings
     tracing: TracingSettings
+
+
+@dataclass(frozen=True)
+class KeysSettings:
+    """What `connectra keys` reads."""
+
+    keys: GatewayKeysSettings

@@ -12,6 +12,7 @@ from dotenv import dotenv_values
 
 from connectra_local.home import Home, LocalError, Secrets, project_root
 from connectra_local.ports import configured_ports, free_ports
+from connectra_local.settings import LocalSettings
 
 POSTGRES_USER = "connectra"
 SERVICE_DEFAULTS = {
@@ -84,13 +85,17 @@ class Config:
     @classmethod
     def load(cls, home: Home, use_free_ports: bool = False) -> "Config":
         env = merged_environment()
-        ports = free_ports() if use_free_ports or is_true(env.get("CONNECTRA_FREE_PORTS")) else configured_ports(env)
+        ports = free_ports() if use_free_ports or LocalSettings.read(env).free_ports else configured_ports(env)
         if listen := env.get("GATEWAY_LISTEN"):
             port = listen.rpartition(":")[2]
             if not port.isdecimal():
                 raise LocalError(f"GATEWAY_LISTEN={listen} is not host:port")
             ports["gateway"] = int(port)
         return cls(home, env, ports)
+
+    @cached_property
+    def settings(self) -> LocalSettings:
+        return LocalSettings.read(self.env)
 
     @cached_property
     def secrets(self) -> Secrets:

@@ -138,7 +138,7 @@ def _elasticsearch(config: Config) -> Part:
         config.ports["elasticsearch"],
         home.data / "elasticsearch",
         native,
-        config.env.get("CONNECTRA_ELASTICSEARCH_HEAP", "512m"),
+        config.settings.elasticsearch_heap,
     )
     return Part(
         "elasticsearch",

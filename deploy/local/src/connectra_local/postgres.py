@@ -69,7 +69,7 @@ class Cluster:
             LocalError: there are no PostgreSQL programs, or no folder that its account can reach.
         """
         home, account = config.home, unprivileged_account()
-        programs = find_programs(config.env.get("PG_BIN"))
+        programs = find_programs(config.settings.pg_bin)
         data = home.data / "postgres"
         try:
             if account and not can_pass(data):

@@ -28,7 +28,11 @@ Positive = Annotated[int, Field(gt=0)]
 
 
 def _ca_file(variable: str) -> Any:
-    return Field(None, validation_alias=variable, description="PEM; absent: the authorities this system trusts.")
+    return Field(
+        None,
+        validation_alias=variable,
+        description="PEM file of trusted authorities; absent: those that this system trusts.",
+    )
 
 
 class SettingsGroup(BaseSettings):
@@ -44,35 +48,43 @@ class SettingsGroup(BaseSettings):
     )
 
 
-class AppSettings(SettingsGroup):
-    """What every process has."""
+class AppSettings(SettingsGroup, title="Process and logs"):
+    """Name of the installation, and logs."""
 
     env: str = Field(
-        "development", validation_alias="APP_ENV", description="Name of the installation, in every log line."
+        "development", validation_alias="APP_ENV", description="Name of the installation; stands in every log line."
     )
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", validation_alias="LOG_LEVEL")
-    log_format: Literal["json", "console"] = Field("json", validation_alias="LOG_FORMAT")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", validation_alias="LOG_LEVEL", description="Lowest level that is logged; of Envoy never below INFO."
+    )
+    log_format: Literal["json", "console"] = Field(
+        "json", validation_alias="LOG_FORMAT", description="One JSON object a line, or colored text for people."
+    )
     memory_log_interval_seconds: int = Field(
         300,
         ge=0,
         validation_alias="MEMORY_LOG_INTERVAL_SECONDS",
-        description="How often memory use is logged; 0 is never.",
+        description="Seconds between log lines of memory use; 0 is never.",
     )
 
 
-class TracingSettings(SettingsGroup):
-    """Traces, by OpenTelemetry's own variables. The SDK reads the others of them (sampler, headers, limits, …) itself."""
+class TracingSettings(SettingsGroup, title="Traces"):
+    """OpenTelemetry's own variables. Its SDK reads further ones itself: headers, limits, the exporter's timeout and so on."""
 
     endpoint: str | None = Field(
         None,
         validation_alias=AliasChoices("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"),
         pattern=r"^https?://[^/]+",
-        description="Collector that takes OTLP over gRPC; absent is off.",
+        description="Collector that takes OTLP over gRPC, as `http://host:4317`; absent: no traces.",
     )
-    disabled: bool = Field(False, validation_alias="OTEL_SDK_DISABLED")
-    exporter: Literal["otlp", "none"] = Field("otlp", validation_alias="OTEL_TRACES_EXPORTER")
+    disabled: bool = Field(False, validation_alias="OTEL_SDK_DISABLED", description="Turns traces off.")
+    exporter: Literal["otlp", "none"] = Field(
+        "otlp", validation_alias="OTEL_TRACES_EXPORTER", description="`none` turns traces off."
+    )
     protocol: Literal["grpc"] = Field(
-        "grpc", validation_alias=AliasChoices("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+        "grpc",
+        validation_alias=AliasChoices("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"),
+        description="The only one that is supported.",
     )
     sampler: Literal[
         "always_on",
@@ -81,9 +93,13 @@ class TracingSettings(SettingsGroup):
         "parentbased_always_on",
         "parentbased_always_off",
         "parentbased_traceidratio",
-    ] = Field("parentbased_always_on", validation_alias="OTEL_TRACES_SAMPLER")
+    ] = Field("parentbased_always_on", validation_alias="OTEL_TRACES_SAMPLER", description="Which traces are kept.")
     sampler_ratio: float = Field(
-        1, ge=0, le=1, validation_alias="OTEL_TRACES_SAMPLER_ARG", description="Share of traces of a ratio sampler."
+        1,
+        ge=0,
+        le=1,
+        validation_alias="OTEL_TRACES_SAMPLER_ARG",
+        description="Share of traces that a ratio sampler keeps.",
     )
 
     @property
@@ -99,20 +115,26 @@ class TracingSettings(SettingsGroup):
         return self.sampler_ratio if self.sampler.endswith("traceidratio") else 1
 
 
-class TlsSettings(SettingsGroup):
+class TlsSettings(SettingsGroup, title="TLS between the services"):
     """TLS between the services: a process with a certificate serves TLS only, one with a CA speaks TLS only to the others."""
 
     tls_cert_file: FilePath | None = Field(
-        None, validation_alias="GRPC_TLS_CERT_FILE", description="PEM, the chain; shown to callers and to those called."
+        None,
+        validation_alias="GRPC_TLS_CERT_FILE",
+        description="PEM chain of this process; shown to callers and to those it calls.",
     )
     tls_key_file: FilePath | None = Field(
-        None, validation_alias="GRPC_TLS_KEY_FILE", description="PEM, its private key."
+        None, validation_alias="GRPC_TLS_KEY_FILE", description="PEM private key of that certificate."
     )
     tls_ca_file: FilePath | None = Field(
-        None, validation_alias="GRPC_TLS_CA_FILE", description="PEM, who may have signed the certificates of others."
+        None,
+        validation_alias="GRPC_TLS_CA_FILE",
+        description="PEM file of the authorities that sign the others' certificates.",
     )
     tls_client_auth: bool = Field(
-        False, validation_alias="GRPC_TLS_CLIENT_AUTH", description="Serve only those who show a certificate of the CA."
+        False,
+        validation_alias="GRPC_TLS_CLIENT_AUTH",
+        description="Serve only callers that show a certificate of that authority (mTLS).",
     )
 
     @model_validator(mode="after")
@@ -124,52 +146,65 @@ class TlsSettings(SettingsGroup):
         return self
 
 
-class ServerSettings(TlsSettings):
-    """Where a process listens."""
+class ServerSettings(TlsSettings, title="gRPC server"):
+    """Where a process listens, and how it ends."""
 
-    listen: Address = Field("0.0.0.0:50051", validation_alias="GRPC_LISTEN", description="gRPC, health and reflection.")
+    listen: Address = Field(
+        "0.0.0.0:50051", validation_alias="GRPC_LISTEN", description="Address of gRPC, health and reflection."
+    )
     metrics_listen: Address | None = Field(
-        None, validation_alias="METRICS_LISTEN", description="Prometheus; absent is off."
+        None, validation_alias="METRICS_LISTEN", description="Address of the Prometheus metrics; absent: none."
     )
     drain_seconds: float = Field(
-        10, ge=0, validation_alias="DRAIN_SECONDS", description="How long calls may go on after SIGTERM."
+        10, ge=0, validation_alias="DRAIN_SECONDS", description="Seconds that running calls may go on after SIGTERM."
     )
     lame_duck_seconds: float = Field(
         0,
         ge=0,
         validation_alias="LAME_DUCK_SECONDS",
-        description="How long after SIGTERM calls are still taken, for callers to see that it is not ready any more.",
+        description="Seconds after SIGTERM in which new calls are still taken, until callers have seen that it is no longer ready.",
     )
-    max_message_mib: Positive = Field(64, validation_alias="GRPC_MAX_MESSAGE_MIB")
+    max_message_mib: Positive = Field(
+        64, validation_alias="GRPC_MAX_MESSAGE_MIB", description="Largest message that is sent or taken, in MiB."
+    )
     health_listen: Address | None = Field(
-        None, validation_alias="GRPC_HEALTH_LISTEN", description="Health without TLS, for probes that speak none."
+        None,
+        validation_alias="GRPC_HEALTH_LISTEN",
+        description="Address of the health service without TLS, for probes that speak none; absent: none.",
     )
     default_deadline_seconds: float = Field(
-        30, gt=0, validation_alias="GRPC_DEFAULT_DEADLINE_SECONDS", description="For calls without a deadline."
+        30,
+        gt=0,
+        validation_alias="GRPC_DEFAULT_DEADLINE_SECONDS",
+        description="Seconds that a call without a deadline may take.",
     )
 
 
-class PeerSettings(TlsSettings):
-    """Addresses of the services, for those that call them."""
+class PeerSettings(TlsSettings, title="Addresses of the services"):
+    """Where the services are, for those that call them. All addresses behind a name are used in turn."""
 
-    query: Address = Field("127.0.0.1:50051", validation_alias="QUERY_ADDRESS")
-    write: Address = Field("127.0.0.1:50052", validation_alias="WRITE_ADDRESS")
-    jobs: Address = Field("127.0.0.1:50053", validation_alias="JOBS_ADDRESS")
+    query: Address = Field("127.0.0.1:50051", validation_alias="QUERY_ADDRESS", description="The query service.")
+    write: Address = Field("127.0.0.1:50052", validation_alias="WRITE_ADDRESS", description="The write service.")
+    jobs: Address = Field("127.0.0.1:50053", validation_alias="JOBS_ADDRESS", description="The jobs service.")
 
 
-class PostgresSettings(SettingsGroup):
+class PostgresSettings(SettingsGroup, title="PostgreSQL"):
     """The database. `PG_DB_CONNECTION`, when it is a postgresql:// URL, stands for host, port, database, user and password."""
 
-    host: str = Field("localhost", validation_alias="PG_DB_HOST")
-    port: Port = Field(5432, validation_alias="PG_DB_PORT")
-    database: str = Field("connectra", validation_alias="PG_DB_DATABASE")
-    username: str | None = Field(None, validation_alias="PG_DB_USERNAME")
-    password: SecretStr | None = Field(None, validation_alias="PG_DB_PASSWORD")
-    connection: SecretStr | None = Field(None, validation_alias="PG_DB_CONNECTION")
-    ssl: bool = Field(False, validation_alias="PG_DB_SSL", description="TLS, with the certificate verified.")
+    host: str = Field("localhost", validation_alias="PG_DB_HOST", description="Host of the server.")
+    port: Port = Field(5432, validation_alias="PG_DB_PORT", description="Its port.")
+    database: str = Field("connectra", validation_alias="PG_DB_DATABASE", description="Name of the database.")
+    username: str | None = Field(None, validation_alias="PG_DB_USERNAME", description="Required without a URL.")
+    password: SecretStr | None = Field(None, validation_alias="PG_DB_PASSWORD", description="Required without a URL.")
+    connection: SecretStr | None = Field(
+        None, validation_alias="PG_DB_CONNECTION", description="URL; anything else is ignored."
+    )
+    ssl: bool = Field(False, validation_alias="PG_DB_SSL", description="TLS; the certificate is verified.")
     ssl_ca_file: FilePath | None = _ca_file("PG_DB_SSL_CA_FILE")
-    debug: bool = Field(False, validation_alias="PG_DB_DEBUG", description="Log every statement.")
-    pool_size: Positive = Field(20, validation_alias="PG_POOL_SIZE", description="Connections a process holds at most.")
+    debug: bool = Field(False, validation_alias="PG_DB_DEBUG", description="Log every SQL statement.")
+    pool_size: Positive = Field(
+        20, validation_alias="PG_POOL_SIZE", description="Maximum number of connections of a process."
+    )
 
     @model_validator(mode="after")
     def _complete(self) -> "PostgresSettings":
@@ -200,21 +235,30 @@ class PostgresSettings(SettingsGroup):
         return f"{scheme}://{user}@{self.host}:{self.port}/{quote(self.database, safe='')}"
 
 
-class ElasticsearchSettings(SettingsGroup):
+class ElasticsearchSettings(SettingsGroup, title="Elasticsearch"):
     """The search index. `ELASTICSEARCH_CONNECTION`, a URL, stands for scheme, host and port."""
 
-    host: str = Field("localhost", validation_alias="ELASTICSEARCH_HOST")
-    port: Port = Field(9200, validation_alias="ELASTICSEARCH_PORT")
-    connection: str | None = Field(None, validation_alias="ELASTICSEARCH_CONNECTION", pattern=r"^https?://")
-    auth: bool = Field(False, validation_alias="ELASTICSEARCH_AUTH")
-    username: str | None = Field(None, validation_alias="ELASTICSEARCH_USERNAME")
-    password: SecretStr | None = Field(None, validation_alias="ELASTICSEARCH_PASSWORD")
-    ssl: bool = Field(False, validation_alias="ELASTICSEARCH_SSL", description="TLS, with the certificate verified.")
+    host: str = Field("localhost", validation_alias="ELASTICSEARCH_HOST", description="Host of the server.")
+    port: Port = Field(9200, validation_alias="ELASTICSEARCH_PORT", description="Its port.")
+    connection: str | None = Field(
+        None,
+        validation_alias="ELASTICSEARCH_CONNECTION",
+        pattern=r"^https?://",
+        description="Instead of host and port.",
+    )
+    auth: bool = Field(False, validation_alias="ELASTICSEARCH_AUTH", description="Log in with user name and password.")
+    username: str | None = Field(None, validation_alias="ELASTICSEARCH_USERNAME", description="Required to log in.")
+    password: SecretStr | None = Field(
+        None, validation_alias="ELASTICSEARCH_PASSWORD", description="Required to log in."
+    )
+    ssl: bool = Field(False, validation_alias="ELASTICSEARCH_SSL", description="TLS; the certificate is verified.")
     ssl_ca_file: FilePath | None = _ca_file("ELASTICSEARCH_SSL_CA_FILE")
     debug: bool = Field(False, validation_alias="ELASTICSEARCH_DEBUG", description="Log every request.")
     shards: Positive = Field(1, validation_alias="ELASTICSEARCH_SHARDS", description="Primary shards of a new index.")
     replicas: int = Field(0, ge=0, validation_alias="ELASTICSEARCH_REPLICAS", description="Replicas of a new index.")
-    timeout_seconds: float = Field(10, gt=0, validation_alias="ELASTICSEARCH_TIMEOUT_SECONDS")
+    timeout_seconds: float = Field(
+        10, gt=0, validation_alias="ELASTICSEARCH_TIMEOUT_SECONDS", description="Seconds that one request may take."
+    )
 
     @model_validator(mode="after")
     def _complete(self) -> "ElasticsearchSettings":
@@ -230,21 +274,27 @@ class ElasticsearchSettings(SettingsGroup):
         return self.connection or f"{'https' if self.ssl else 'http'}://{self.host}:{self.port}"
 
 
-class S3Settings(SettingsGroup):
+class S3Settings(SettingsGroup, title="S3"):
     """The object store; Amazon's own when no endpoint is given."""
 
-    access_key: str = Field(validation_alias="S3_ACCESS_KEY")
-    secret_key: SecretStr = Field(validation_alias="S3_SECRET_KEY")
-    region: str = Field("us-east-1", validation_alias="S3_REGION")
-    bucket: str = Field(validation_alias="S3_BUCKET")
-    endpoint: Address | None = Field(None, validation_alias="S3_ENDPOINT", description="host:port, without scheme.")
-    ssl: bool = Field(True, validation_alias="S3_SSL", description="TLS, with the certificate verified.")
+    access_key: str = Field(validation_alias="S3_ACCESS_KEY", description="Access key id.")
+    secret_key: SecretStr = Field(validation_alias="S3_SECRET_KEY", description="Secret access key.")
+    region: str = Field("us-east-1", validation_alias="S3_REGION", description="Region of the bucket.")
+    bucket: str = Field(validation_alias="S3_BUCKET", description="Bucket of uploads and of what jobs write.")
+    endpoint: Address | None = Field(
+        None, validation_alias="S3_ENDPOINT", description="Server, without scheme; absent: Amazon's own."
+    )
+    ssl: bool = Field(True, validation_alias="S3_SSL", description="TLS; the certificate is verified.")
     ssl_ca_file: FilePath | None = _ca_file("S3_SSL_CA_FILE")
     debug: bool = Field(False, validation_alias="S3_DEBUG", description="Log every request.")
-    upload_url_ttl_hours: Annotated[int, Field(ge=1, le=168)] = Field(24, validation_alias="S3_UPLOAD_URL_TTL_HOURS")
+    upload_url_ttl_hours: Annotated[int, Field(ge=1, le=168)] = Field(
+        24, validation_alias="S3_UPLOAD_URL_TTL_HOURS", description="Hours for which an upload URL is valid."
+    )
     # The first spelling is the documented one; the right spelling is taken too.
     upload_prefix: str = Field(
-        "uploads", validation_alias=AliasChoices("S3_UPLOAD_FILE_PATH_PRIFIX", "S3_UPLOAD_FILE_PATH_PREFIX")
+        "uploads",
+        validation_alias=AliasChoices("S3_UPLOAD_FILE_PATH_PRIFIX", "S3_UPLOAD_FILE_PATH_PREFIX"),
+        description="Beginning of the object keys of uploads.",
     )
 
     @property

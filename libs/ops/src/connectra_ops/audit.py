@@ -15,6 +15,8 @@ from connectra_common.errors import from_exception
 from connectra_common.settings import PostgresSettings, load
 from rich.table import Table
 
+from connectra_ops.settings import AuditSettings
+
 
 @dataclass(frozen=True, slots=True)
 class AuditFilter:
@@ -51,7 +53,7 @@ def audit(
     """Show who changed which record, the newest change first."""
     wanted = AuditFilter(uuid, actor, request, operation, _utc(since), _utc(until))
     try:
-        rows = asyncio.run(_read(load(PostgresSettings), wanted, limit))
+        rows = asyncio.run(_read(load(AuditSettings).postgres, wanted, limit))
     except Exception as error:  # noqa: BLE001 - one line for the operator, whatever it is
         typer.echo(f"audit: {from_exception(error).message} ({error})", err=True)
         raise typer.Exit(1) from None

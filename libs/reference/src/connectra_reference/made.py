@@ -3,15 +3,16 @@
 import json
 from pathlib import Path
 
+from connectra_reference import rest_page, settings_page
 from connectra_reference.openapi import document
-from connectra_reference.rest_page import page
 
 
 def made() -> dict[str, str]:
     """Contents by path from the project's root."""
     return {
         "gateway/src/connectra_gateway/openapi.json": json.dumps(document(), indent=1, ensure_ascii=False) + "\n",
-        "docs/rest.md": page(),
+        "docs/rest.md": rest_page.page(),
+        "docs/settings.md": settings_page.page(),
     }
 
 

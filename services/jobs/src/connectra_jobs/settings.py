@@ -16,37 +16,42 @@ from connectra_common.settings import (
 from pydantic import Field
 
 
-class JobsSettings(SettingsGroup):
+class JobsSettings(SettingsGroup, title="Workers"):
     """The worker pools."""
 
-    parallel_jobs: Positive = Field(4, validation_alias="PARALLEL_JOBS", description="Workers of the first_time pool.")
+    parallel_jobs: Positive = Field(
+        4, validation_alias="PARALLEL_JOBS", description="Workers of the first_time pool; the retry pool has one."
+    )
     job_in_queue_size: Positive = Field(
         100,
         validation_alias="JOB_IN_QUEUE_SIZE",
-        description="Claimed jobs over all runners above which none is claimed.",
+        description="No runner claims a job while all of them together hold this many.",
     )
     ticker_interval_minutes: float = Field(
-        1, gt=0, validation_alias="TICKER_INTERVAL_MINUTES", description="Longest wait before the table is looked at."
+        1,
+        gt=0,
+        validation_alias="TICKER_INTERVAL_MINUTES",
+        description="Minutes between two looks at the job table, at most; runners are also notified of new jobs.",
     )
     batch_size: Annotated[int, Field(ge=1, le=20_000)] = Field(
-        2_000, validation_alias="BATCH_SIZE_FOR_INSERTION", description="CSV rows an import sends at once."
+        2_000, validation_alias="BATCH_SIZE_FOR_INSERTION", description="CSV rows that an import sends at once."
     )
     job_type: str = Field(
         "normal",
         validation_alias="JOB_TYPE",
-        description="What a runner takes: insert_csv_file, export_csv_file, or anything else for both.",
+        description="Jobs that a runner takes: `insert_csv_file`, `export_csv_file`, or anything else for both.",
     )
     lease_seconds: float = Field(
         30,
         ge=0.5,
         validation_alias="JOB_LEASE_SECONDS",
-        description="How long a worker may be silent before its job is taken back.",
+        description="Seconds a worker may be silent before its job is given to another.",
     )
     patience_seconds: float = Field(
         600,
         gt=0,
         validation_alias="JOB_PATIENCE_SECONDS",
-        description="How long a run waits for a dependency that is away.",
+        description="Seconds that a run of a job waits for an unavailable dependency before it fails.",
     )
 
 

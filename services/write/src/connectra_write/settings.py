@@ -13,17 +13,19 @@ from connectra_common.settings import (
 from pydantic import Field
 
 
-class AuditSettings(SettingsGroup):
-    """The audit trail."""
+class AuditSettings(SettingsGroup, title="Audit trail"):
+    """Who changed what."""
 
     enabled: bool = Field(
-        True, validation_alias="AUDIT", description="Record what this process writes; others' plain SQL always is."
+        True,
+        validation_alias="AUDIT",
+        description="Record what this process writes; plain SQL of others is always recorded.",
     )
     retention_days: int = Field(
         365,
         ge=0,
         validation_alias="AUDIT_RETENTION_DAYS",
-        description="How long entries are kept; 0 keeps them forever.",
+        description="Days that entries are kept; 0 keeps them forever.",
     )
 
 

@@ -1,7 +1,6 @@
 """The command."""
 
 import asyncio
-from dataclasses import dataclass
 from typing import Annotated
 
 import typer
@@ -10,19 +9,11 @@ from connectra_common.db.engine import create_engine
 from connectra_common.errors import Conflict, from_exception
 from connectra_common.search import indices
 from connectra_common.search.client import create_client
-from connectra_common.settings import ElasticsearchSettings, PostgresSettings, load
+from connectra_common.settings import load
 
 from connectra_ops.migrate import adopt as adoption
 from connectra_ops.migrate.adopt import Report, State
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a migration needs."""
-
-    postgres: PostgresSettings
-    elasticsearch: ElasticsearchSettings
-
+from connectra_ops.settings import MigrateSettings
 
 Adopt = Annotated[bool, typer.Option("--adopt", help="Take over the tables of another implementation, row by row.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="With --adopt: report what is odd about them, change nothing.")]
@@ -33,7 +24,7 @@ def migrate(adopt: Adopt = False, dry_run: DryRun = False) -> None:
     if dry_run and not adopt:
         raise typer.BadParameter("--dry-run goes with --adopt")
     try:
-        done = asyncio.run(_migrate(load(Settings), adopt, dry_run))
+        done = asyncio.run(_migrate(load(MigrateSettings), adopt, dry_run))
     except Exception as error:  # noqa: BLE001 - one line for the operator, whatever it is
         ours = from_exception(error)
         typer.echo(f"migrate: {ours.message}" + ("" if ours is error else f" ({error})"), err=True)
@@ -41,7 +32,7 @@ def migrate(adopt: Adopt = False, dry_run: DryRun = False) -> None:
     raise typer.Exit(0 if done else 1)
 
 
-async def _migrate(settings: Settings, adopt: bool, dry_run: bool) -> bool:
+async def _migrate(settings: MigrateSettings, adopt: bool, dry_run: bool) -> bool:
     """False: a dry run that found what must be fixed first."""
     engine = create_engine(settings.postgres, "migrate")
     search = create_client(settings.elasticsearch)
