@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from connectra_common.records.fields import COMPANY, CONTACT, COPIED, CsvRule, Rule
 from connectra_common.settings import SettingsGroup
-from connectra_reference import made, schemas, settings_page
+from connectra_reference import fields_page, made, schemas, settings_page
 from connectra_reference.contracts import ROOT, methods
 from connectra_reference.operations import operations
 from connectra_reference.shapes import TEXT, obj
@@ -152,3 +153,25 @@ def test_every_variable_that_the_local_suite_reads_is_described() -> None:
     read = {name for file in files for name in re.findall(r'env(?:iron)?\.get\(\s*"([A-Z_0-9]+)"', file.read_text())}
     assert read >= {"CONNECTRA_HOME", "ES_JAVA_HOME", "PG_DB_CONNECTION", "CONNECTRA_NO_UV"}
     assert {name for name in read if f"`{name}`" not in page} == set()
+
+
+# ---- docs/fields.md
+
+
+def test_every_field_and_every_rule_is_on_the_page() -> None:
+    page = fields_page.page()
+    companies, _, rest = page.partition("## Contacts")
+    contacts, _, copies = rest.partition("## Of a contact's company")
+    for entity, part in ((COMPANY, companies), (CONTACT, contacts)):
+        assert all(part.count(f"| `{field.name}` |") == 1 for field in entity.fields)
+    assert all(f"| `company_{field.name}` |" in copies for field in COPIED)
+    assert set(fields_page.RULES) == set(Rule)
+    assert set(fields_page.CSV_RULES) == set(CsvRule)
+
+
+def test_what_searches_a_field_is_what_the_validator_takes() -> None:
+    page = fields_page.page()
+    texts = "`text_matches` (exact, shuffle, substring), `keyword_match`"
+    assert f"| `title` | text | text | `title`, as is | 19 Title, stored | {texts} | yes |" in page
+    assert "| `created_at` | time | given by the server | | | `keyword_match`, `range_query` | yes |" in page
+    assert "| `home_phone` | text | phone | `home_phone`, phone | | | |" in page

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from connectra_reference import rest_page, settings_page
+from connectra_reference import fields_page, rest_page, settings_page
 from connectra_reference.openapi import document
 
 
@@ -11,6 +11,7 @@ def made() -> dict[str, str]:
     """Contents by path from the project's root."""
     return {
         "gateway/src/connectra_gateway/openapi.json": json.dumps(document(), indent=1, ensure_ascii=False) + "\n",
+        "docs/fields.md": fields_page.page(),
         "docs/rest.md": rest_page.page(),
         "docs/settings.md": settings_page.page(),
     }
