@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.support.paths import ROOT
+
 PACKAGES = {
     tomllib.loads(file.read_text())["project"]["name"].replace("-", "_")
     for folder in ("libs/*", "services/*", "gateway", "deploy/local")

@@ -17,6 +17,7 @@ import psutil
 import pytest
 from connectra_local.parts import NAMES
 
+from tests.support.http import client
 from tests.support.stack import Completed, Stack, connectra, isolated_environment
 from tests.support.wait import until_now
 
@@ -32,7 +33,7 @@ def test_status_names_every_part_and_all_run(stack: Stack) -> None:
 
 async def test_the_gateway_answers_and_wants_the_key(stack: Stack, api: httpx.AsyncClient) -> None:
     assert (await api.get("/health")).status_code == 200
-    async with httpx.AsyncClient(base_url=stack.gateway, trust_env=False) as stranger:
+    async with client(stack.gateway) as stranger:
         assert (await stranger.post("/contacts", json={})).status_code == 401
 
 

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / ".ci/subjects.py"
+from tests.support.paths import ROOT
+
+SCRIPT = ROOT / ".ci/subjects.py"
 
 
 spec = importlib.util.spec_from_file_location("subjects", SCRIPT)

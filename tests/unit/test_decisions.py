@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-FOLDER = Path(__file__).parents[2] / "docs/adr"
+from tests.support.paths import ROOT
+
+FOLDER = ROOT / "docs/adr"
 RECORDS = sorted(file for file in FOLDER.glob("[0-9]*.md") if file.name != "0000-template.md")
 HEAD = re.compile(
     r"# (?P<number>\d+)\. (?P<title>.+)\n\n"

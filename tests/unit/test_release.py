@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.support.paths import ROOT
+
 LAST = (ROOT / "VERSION").read_text().strip()
 CHANGELOG = """# Changelog
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.support.paths import ROOT
+
 VERSION = (ROOT / "VERSION").read_text().strip()
 WORKSPACE = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["uv"]["workspace"]["members"]
 PACKAGES = sorted(file.parent for member in WORKSPACE for file in ROOT.glob(f"{member}/pyproject.toml"))
