@@ -28,7 +28,7 @@ async def create_job(api: httpx.AsyncClient, job_type: str, data: dict[str, Any]
     return dict(answer.json()["data"])
 
 
-async def ended(api: httpx.AsyncClient, uuid: str, *, seconds: float = 150, pause: float = 0.05) -> Job:
+async def ended(api: httpx.AsyncClient, uuid: str, *, seconds: float = 240, pause: float = 0.05) -> Job:
     """The job, once it is completed or has failed."""
 
     async def ask() -> Job:
