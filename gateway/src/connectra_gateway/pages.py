@@ -1,13 +1,11 @@
 """What Envoy serves from files: the description of the API, and a page that shows it and can try calls.
 
-The page is Swagger UI as its package brings it. It needs no other host.
+The page is Swagger UI, vendored from its official npm package by gateway/swagger_ui.py. It needs no other host.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
-
-from swagger_ui_bundle import swagger_ui_path
 
 _OURS = resources.files("connectra_gateway")
 
@@ -35,8 +33,7 @@ def pages() -> Iterator[Page]:
     yield Page("(/v1)?/docs/?", "docs.html", "text/html; charset=utf-8", _read("templates/docs.html"))
     yield Page("/docs/docs[.]js", "docs.js", "text/javascript; charset=utf-8", _read("templates/docs.js"))
     for name, kind in (("swagger-ui.css", "text/css"), ("swagger-ui-bundle.js", "text/javascript")):
-        content = (swagger_ui_path / name).read_bytes()
-        yield Page(f"/docs/{name.replace('.', '[.]')}", name, f"{kind}; charset=utf-8", content)
+        yield Page(f"/docs/{name.replace('.', '[.]')}", name, f"{kind}; charset=utf-8", _read(f"swagger_ui/{name}"))
 
 
 def _read(name: str) -> bytes:
