@@ -1,8 +1,8 @@
 """The object store: S3 or anything that speaks its protocol."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Protocol, TypeAlias
 
 import aioboto3
 from botocore.config import Config
@@ -17,8 +17,50 @@ CONNECT_TIMEOUT_SECONDS = 5
 READ_TIMEOUT_SECONDS = 60
 
 
+Reply: TypeAlias = Mapping[str, Any]
+
+
+class ObjectStore(Protocol):
+    """What Connectra uses of an S3 client. Names and members of replies are those of the S3 API.
+
+    Raises:
+        botocore.exceptions.ClientError: from any method; the store refused.
+        botocore.exceptions.BotoCoreError: from any method; the store was not reached, or its reply is not to be trusted.
+    """
+
+    async def head_bucket(self, *, Bucket: str) -> Reply: ...
+
+    async def head_object(self, *, Bucket: str, Key: str) -> Reply: ...
+
+    async def get_object(self, *, Bucket: str, Key: str, Range: str, IfMatch: str) -> Reply: ...
+
+    async def put_object(self, *, Bucket: str, Key: str, Body: bytes, ContentType: str) -> Reply: ...
+
+    async def list_multipart_uploads(
+        self, *, Bucket: str, Prefix: str, KeyMarker: str = ..., UploadIdMarker: str = ...
+    ) -> Reply: ...
+
+    async def create_multipart_upload(
+        self, *, Bucket: str, Key: str, ContentType: str = ..., ChecksumAlgorithm: str = ...
+    ) -> Reply: ...
+
+    async def upload_part(
+        self, *, Bucket: str, Key: str, UploadId: str, PartNumber: int, Body: bytes, ChecksumAlgorithm: str
+    ) -> Reply: ...
+
+    async def complete_multipart_upload(
+        self, *, Bucket: str, Key: str, UploadId: str, MultipartUpload: Mapping[str, object]
+    ) -> Reply: ...
+
+    async def abort_multipart_upload(self, *, Bucket: str, Key: str, UploadId: str) -> Reply: ...
+
+    async def generate_presigned_url(
+        self, ClientMethod: str, *, Params: Mapping[str, object], ExpiresIn: int
+    ) -> str: ...
+
+
 @asynccontextmanager
-async def client(settings: S3Settings) -> AsyncIterator[Any]:
+async def client(settings: S3Settings) -> AsyncIterator[ObjectStore]:
     """An S3 client (aioboto3); make one a process and keep it: each has its own connections."""
     session = aioboto3.Session(
         aws_access_key_id=settings.access_key,
@@ -50,15 +92,13 @@ def _count_error(event_name: str, **_: Any) -> None:
     REQUESTS.labels(event_name.rpartition(".")[2], "error").inc()
 
 
-async def ping(s3: Any, settings: S3Settings) -> None:
+async def ping(s3: ObjectStore, settings: S3Settings) -> None:
     """Raises when the bucket cannot be reached."""
     await s3.head_bucket(Bucket=settings.bucket)
 
 
-async def presigned_put(s3: Any, settings: S3Settings, key: str) -> str:
+async def presigned_put(s3: ObjectStore, settings: S3Settings, key: str) -> str:
     """A URL that takes one object by PUT, for `upload_url_ttl_hours`."""
-    return str(
-        await s3.generate_presigned_url(
-            "put_object", Params={"Bucket": settings.bucket, "Key": key}, ExpiresIn=settings.upload_url_ttl_hours * 3600
-        )
+    return await s3.generate_presigned_url(
+        "put_object", Params={"Bucket": settings.bucket, "Key": key}, ExpiresIn=settings.upload_url_ttl_hours * 3600
     )
