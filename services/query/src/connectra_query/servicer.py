@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 from connectra.query.v1 import query_service_pb2 as pb
 from connectra.query.v1 import query_service_pb2_grpc as pb_grpc
+from connectra_common.export import ExportFormat
 from connectra_common.records.fields import COMPANY, CONTACT, Entity
 from connectra_common.records.messages import to_message
 from connectra_common.requests import read
@@ -17,7 +18,6 @@ from connectra_common.vql.proto import to_json, to_value
 
 from connectra_query.calls import Call
 from connectra_query.export.repository import Layout
-from connectra_query.export.stream import layout_of
 from connectra_query.filters.service import FilterValuesRequest
 from connectra_query.service import Page, QueryService
 
@@ -135,7 +135,7 @@ def _vql(request: Any) -> Vql:
 
 
 def _layout(request: Any) -> Layout:
-    return layout_of(request.format, request.keep_formulas)
+    return Layout(ExportFormat.from_proto(request.format) or ExportFormat.CSV, request.keep_formulas)
 
 
 def _fill(entity: Entity, message: Any, page: Page) -> None:

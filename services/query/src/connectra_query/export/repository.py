@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from enum import StrEnum
 
 import asyncpg
 from connectra_common.db.engine import transaction
+from connectra_common.export import ExportFormat
 from connectra_common.records.fields import COMPANY, Entity, Field, Type
 from connectra_common.records.sql import expression
 from connectra_common.vql.ast import Query
@@ -18,18 +18,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 READ_REST_SECONDS = 0.002
 
 
-class Format(StrEnum):
-    """What a file looks like."""
-
-    CSV = "csv"
-    NDJSON = "ndjson"
-
-
 @dataclass(frozen=True, slots=True)
 class Layout:
     """How records become bytes. `keep_formulas`: in CSV, what a spreadsheet would take for a formula stays as it is."""
 
-    format: Format = Format.CSV
+    format: ExportFormat = ExportFormat.CSV
     keep_formulas: bool = False
 
 
@@ -85,7 +78,7 @@ class ExportRepository:
             await asyncio.sleep(READ_REST_SECONDS)
 
         # JSON has no raw control characters, so with these the CSV writer copies it as it is.
-        delimiter, quote = (None, None) if self._layout.format is Format.CSV else ("\x02", "\x01")
+        delimiter, quote = (None, None) if self._layout.format is ExportFormat.CSV else ("\x02", "\x01")
         status = await connection.copy_from_query(
             statement, *arguments, output=take, format="csv", delimiter=delimiter, quote=quote
         )
@@ -94,12 +87,12 @@ class ExportRepository:
 
 def _select(query: Query, layout: Layout, condition: str) -> str:
     # Columns come from the catalogue, and were checked against it.
-    names = query.columns if layout.format is Format.CSV else tuple(dict.fromkeys(query.columns))
+    names = query.columns if layout.format is ExportFormat.CSV else tuple(dict.fromkeys(query.columns))
     columns = [_column(query.entity, name) for name in names]
     companies = any(alias == "c" for alias, _ in columns)
     join = "LEFT JOIN companies c ON c.uuid = t.company_id AND c.deleted_at IS NULL" if companies else ""
     rows = f"FROM {query.entity.table} t {join} WHERE {condition}"
-    if layout.format is Format.CSV:
+    if layout.format is ExportFormat.CSV:
         return f"SELECT {', '.join(_cell(field, alias, layout) for alias, field in columns)} {rows}"
     members = (f'{_member(field, alias)} AS "{name}"' for name, (alias, field) in zip(names, columns, strict=True))
     return f"SELECT row_to_json(r) FROM (SELECT {', '.join(members)} {rows}) r"

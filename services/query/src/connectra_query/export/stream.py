@@ -5,14 +5,14 @@ import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager, nullcontext
 
-from connectra.common.v1 import export_pb2
 from connectra_common.errors import Unavailable
+from connectra_common.export import ExportFormat
 from connectra_common.vql.ast import Query
 from elasticsearch import ApiError, AsyncElasticsearch, NotFoundError, TransportError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from connectra_query import elastic
-from connectra_query.export.repository import Chunk, ExportRepository, Format, Layout
+from connectra_query.export.repository import Chunk, ExportRepository, Layout
 
 # The most that Elasticsearch gives at once.
 PAGE_ROWS = 10_000
@@ -27,11 +27,6 @@ SLICES = 2
 PAGES_AHEAD = 2
 
 
-def layout_of(format: int, keep_formulas: bool) -> Layout:
-    """The layout a typed request asks for; CSV unless it names another one."""
-    return Layout(Format.NDJSON if format == export_pb2.EXPORT_FORMAT_NDJSON else Format.CSV, keep_formulas)
-
-
 async def export(
     engine: AsyncEngine, search: AsyncElasticsearch, query: Query, layout: Layout
 ) -> AsyncGenerator[Chunk]:
@@ -43,7 +38,7 @@ async def export(
     Raises:
         Unavailable: an engine is away, or lost the view that the export walks through; it can be asked for again from its beginning.
     """
-    if layout.format is Format.CSV:
+    if layout.format is ExportFormat.CSV:
         yield Chunk(",".join(query.columns).encode() + b"\n", 0)
     repository = ExportRepository(engine, query, layout)
     walks = _walks(repository, search, query) if query.root.nodes else nullcontext([_everything(repository)])
