@@ -10,7 +10,7 @@ from connectra_common.requests import read
 from connectra_common.vql.ast import And, Query
 from connectra_common.vql.model import Vql
 from connectra_common.vql.proto import to_json, to_proto
-from connectra_query import elastic
+from connectra_query.search.compile import compile_query, search_body, sort_keys
 from connectra_query.service import compile_request
 
 from tests.support.queries import text_clause, text_query
@@ -21,7 +21,7 @@ def compiled(document: dict[str, Any], entity: Entity = CONTACT) -> Query:
 
 
 def conditions(document: dict[str, Any], entity: Entity = CONTACT) -> dict[str, Any]:
-    return elastic.compile_query(compiled(document, entity))
+    return compile_query(compiled(document, entity))
 
 
 def refusals(document: dict[str, Any], entity: Entity = CONTACT) -> list[str]:
@@ -181,37 +181,37 @@ def test_the_tree_may_be_eight_levels_deep(depth: int) -> None:
 
 
 def test_pages() -> None:
-    body = elastic.search_body(compiled({"page": 3}))
+    body = search_body(compiled({"page": 3}))
     assert (body["size"], body["from"]) == (25, 50)
-    assert "from" not in elastic.search_body(compiled({"page": -1, "limit": 0}))
-    assert elastic.search_body(compiled({"offset": 7, "limit": 5}))["from"] == 7
+    assert "from" not in search_body(compiled({"page": -1, "limit": 0}))
+    assert search_body(compiled({"offset": 7, "limit": 5}))["from"] == 7
 
 
 def test_the_order_is_relevance_for_text_else_newest_first_and_ends_with_the_uuid() -> None:
     tie = {"uuid": {"order": "asc"}}
-    assert elastic.sort_keys(compiled({})) == [{"created_at": {"order": "desc"}}, tie]
-    assert elastic.sort_keys(compiled(text("a"))) == [{"_score": {"order": "desc"}}, tie]
+    assert sort_keys(compiled({})) == [{"created_at": {"order": "desc"}}, tie]
+    assert sort_keys(compiled(text("a"))) == [{"_score": {"order": "desc"}}, tie]
     asked = {"order_by": [{"order_by": "name", "order_direction": "desc"}, {"order_by": "id"}]}
-    assert elastic.sort_keys(compiled(asked, COMPANY)) == [
+    assert sort_keys(compiled(asked, COMPANY)) == [
         {"name.keyword": {"order": "desc"}},
         {"id": {"order": "asc"}},
         tie,
     ]
     by_uuid = {"order_by": [{"order_by": "uuid", "order_direction": "desc"}]}
-    assert elastic.sort_keys(compiled(by_uuid)) == [{"uuid": {"order": "desc"}}]
+    assert sort_keys(compiled(by_uuid)) == [{"uuid": {"order": "desc"}}]
 
 
 def test_text_is_scored_only_when_the_order_needs_it() -> None:
-    assert "must" in elastic.search_body(compiled(text("a")))["query"]["bool"]
+    assert "must" in search_body(compiled(text("a")))["query"]["bool"]
     ordered = {**text("a"), "order_by": [{"order_by": "id"}]}
-    assert "filter" in elastic.search_body(compiled(ordered))["query"]["bool"]
+    assert "filter" in search_body(compiled(ordered))["query"]["bool"]
 
 
 def test_cursors_come_back_as_text_and_are_sent_in_their_own_types() -> None:
     order = {"order_by": [{"order_by": "company_employees_count"}, {"order_by": "created_at"}, {"order_by": "email"}]}
     for name in ("cursor", "search_after"):
         query = compiled({**order, name: ["12", "1700000000000", "7", "u"]})
-        assert elastic.search_body(query)["search_after"] == [12, 1700000000000, "7", "u"]
+        assert search_body(query)["search_after"] == [12, 1700000000000, "7", "u"]
 
 
 @pytest.mark.parametrize(

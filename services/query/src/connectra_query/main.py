@@ -19,9 +19,9 @@ from connectra_query.settings import Settings
 async def serve(settings: Settings) -> None:
     """Runs until told to stop."""
     engine = create_engine(settings.postgres, "query")
-    search = create_client(settings.elasticsearch)
+    elastic = create_client(settings.elasticsearch)
     async with s3.client(settings.s3) as storage:
-        service = QueryService(engine, search, lambda: s3.ping(storage, settings.s3))
+        service = QueryService(engine, elastic, lambda: s3.ping(storage, settings.s3))
         try:
             await run(
                 Process(
@@ -33,13 +33,13 @@ async def serve(settings: Settings) -> None:
                             "connectra.query.v1.QueryRestService",
                         ),
                     ],
-                    checks={"postgres": lambda: ping(engine), "elasticsearch": search.info},
+                    checks={"postgres": lambda: ping(engine), "elasticsearch": elastic.info},
                 ),
                 settings.app,
                 settings.server,
             )
         finally:
-            await search.close()
+            await elastic.close()
             await engine.dispose()
 
 

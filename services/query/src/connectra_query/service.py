@@ -18,14 +18,15 @@ from connectra_common.vql.validate import checked, checked_export, unknown_colum
 from elasticsearch import AsyncElasticsearch
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from connectra_query import elastic, extras
 from connectra_query.calls import Call
 from connectra_query.export.repository import Chunk, Layout
 from connectra_query.export.stream import export
 from connectra_query.filters.repository import Filter, Value
 from connectra_query.filters.service import FilterService, FilterValuesRequest
 from connectra_query.repository import Repository
-from connectra_query.search import PIT_KEEP_ALIVE, Search
+from connectra_query.search import extras
+from connectra_query.search.compile import Json, count_body, read_cursor, search_body, sort_keys, walk_body
+from connectra_query.search.engine import PIT_KEEP_ALIVE, Search
 
 # A query waits so long for the write whose token it brings.
 CONSISTENCY_WAIT_SECONDS = 5.0
@@ -43,9 +44,9 @@ class Page:
     """`rows` is a JSON array; the others are there when they were asked for."""
 
     rows: bytes
-    total: elastic.Json | None = None
-    facets: list[elastic.Json] | None = None
-    explanation: elastic.Json | None = None
+    total: Json | None = None
+    facets: list[Json] | None = None
+    explanation: Json | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +62,16 @@ class QueryService:
     """Reads over PostgreSQL and Elasticsearch."""
 
     def __init__(
-        self, engine: AsyncEngine, search: AsyncElasticsearch, storage_check: Callable[[], Awaitable[object]]
+        self, engine: AsyncEngine, elastic: AsyncElasticsearch, storage_check: Callable[[], Awaitable[object]]
     ) -> None:
         self._engine = engine
         self._repository = Repository(engine)
-        self._search = search
-        self._index = Search(search)
+        self._elastic = elastic
+        self._search = Search(elastic)
         self._filters = FilterService(engine)
         self._checks: dict[str, Callable[[], Awaitable[object]]] = {
             "postgres": lambda: ping(engine),
-            "elasticsearch": search.info,
+            "elasticsearch": elastic.info,
             "s3": storage_check,
         }
 
@@ -84,16 +85,16 @@ class QueryService:
         """
         query = compile_request(entity, request)
         await self._wait_for(entity, call)
-        body = elastic.search_body(query)
+        body = search_body(query)
         if query.facets:
             body["aggs"] = extras.facet_requests(query)
         if query.highlight:
             body["highlight"] = extras.highlight_request(query)
             del body["stored_fields"]  # the texts are shown from the stored document
-        answer = await self._index.search(entity.alias, body, call)
+        answer = await self._search.run(entity.alias, body, call)
         explanation = None
         if query.explain:
-            counted = await self._index.search(entity.alias, extras.clause_request(query), call)
+            counted = await self._search.run(entity.alias, extras.clause_request(query), call)
             explanation = extras.explanation(query, body, counted)
         return Page(
             rows=await self._rows(query, answer),
@@ -106,7 +107,7 @@ class QueryService:
         """Number of records that match. Raises as `page`."""
         query = compile_request(entity, request)
         await self._wait_for(entity, call)
-        answer = await self._index.search(entity.alias, elastic.count_body(query), call)
+        answer = await self._search.run(entity.alias, count_body(query), call)
         return int(answer["hits"]["total"]["value"])
 
     async def walk(self, entity: Entity, request: Vql, call: Call) -> AsyncGenerator[bytes]:
@@ -115,11 +116,11 @@ class QueryService:
         no_extras = dict.fromkeys(("explain", "highlight", "track_total"), False)
         query = checked(entity, request.model_copy(update={**dict.fromkeys(ignored), **no_extras}))
         await self._wait_for(entity, call)
-        async with self._index.snapshot(entity.alias) as pit:
+        async with self._search.snapshot(entity.alias) as pit:
             after = None
             while True:
-                body = elastic.walk_body(query, pit, after, WALK_PAGE_ROWS, PIT_KEEP_ALIVE)
-                answer = await self._index.search(None, body, call)
+                body = walk_body(query, pit, after, WALK_PAGE_ROWS, PIT_KEEP_ALIVE)
+                answer = await self._search.run(None, body, call)
                 pit, hits = answer["pit_id"], answer.get("hits", {}).get("hits", [])
                 if hits:
                     after = hits[-1]["sort"]
@@ -127,12 +128,12 @@ class QueryService:
                 if len(hits) < WALK_PAGE_ROWS:
                     return
 
-    async def _rows(self, query: Query, answer: elastic.Json) -> bytes:
+    async def _rows(self, query: Query, answer: Json) -> bytes:
         hits = answer.get("hits", {}).get("hits", [])
         if not hits:
             return b"[]"
         # The uuid is the last key of the order, behind which a walk has one more of the engine's own; clients hold cursors as text.
-        last = len(elastic.sort_keys(query)) - 1
+        last = len(sort_keys(query)) - 1
         uuids = [hit["sort"][last] for hit in hits]
         cursors = [
             orjson.dumps([None if v is None else str(v) for v in hit["sort"][: last + 1]]).decode() for hit in hits
@@ -195,7 +196,7 @@ class QueryService:
         """
         query = checked_export(entity, request)
         await self._wait_for(entity, call)
-        async with aclosing(export(self._engine, self._search, query, layout)) as chunks:
+        async with aclosing(export(self._engine, self._elastic, query, layout)) as chunks:
             async for chunk in chunks:
                 yield chunk
 
@@ -223,7 +224,7 @@ class QueryService:
                     raise Unavailable("the write of this consistency token is not searchable yet; try again")
                 await asyncio.sleep(pause)
                 pause = min(pause * 1.5, CONSISTENCY_POLL_MOST_SECONDS)
-        await self._index.refresh(entity.alias)
+        await self._search.refresh(entity.alias)
 
 
 def compile_request(entity: Entity, request: Vql) -> Query:
@@ -234,6 +235,6 @@ def compile_request(entity: Entity, request: Vql) -> Query:
     """
     query = checked(entity, request)
     try:
-        return replace(query, cursor=elastic.read_cursor(query))
+        return replace(query, cursor=read_cursor(query))
     except ValueError as error:
         raise ValidationFailed.of([FieldViolation("cursor", f"cursor: {error}")]) from None

@@ -11,8 +11,8 @@ from connectra_common.vql.ast import Query
 from elasticsearch import ApiError, AsyncElasticsearch, NotFoundError, TransportError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from connectra_query import elastic
 from connectra_query.export.repository import Chunk, ExportRepository, Layout
+from connectra_query.search.compile import compile_query
 
 # The most that Elasticsearch gives at once.
 PAGE_ROWS = 10_000
@@ -105,7 +105,7 @@ async def _matching(repository: ExportRepository, found: AsyncGenerator[list[int
 
 async def _ids(search: AsyncElasticsearch, query: Query, pit: str, number: int) -> AsyncGenerator[list[int]]:
     """ids of a slice of the matches, a page at a time, in the order of the index: nothing has to be sorted for it."""
-    conditions, after = elastic.compile_query(query), None
+    conditions, after = compile_query(query), None
     while True:
         try:
             answer = await search.search(

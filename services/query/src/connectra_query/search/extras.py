@@ -7,7 +7,7 @@ from connectra_common.search.mappings import indexed_fields, sort_field
 from connectra_common.vql.ast import Facet, Query, Text
 from connectra_common.vql.render import leaves, render, render_node
 
-from connectra_query.elastic import Json, compile_node, text_field
+from connectra_query.search.compile import Json, compile_node, text_field
 
 _TAGS = {"pre_tags": ["<em>"], "post_tags": ["</em>"]}
 

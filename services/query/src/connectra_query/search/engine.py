@@ -12,7 +12,7 @@ from elastic_transport import ConnectionTimeout
 from elasticsearch import ApiError, AsyncElasticsearch
 
 from connectra_query.calls import Call
-from connectra_query.elastic import Json
+from connectra_query.search.compile import Json
 
 log = structlog.get_logger()
 
@@ -31,7 +31,7 @@ class Search:
         self._client = client
         self._most = most_seconds
 
-    async def search(self, alias: str | None, body: Json, call: Call) -> Json:
+    async def run(self, alias: str | None, body: Json, call: Call) -> Json:
         """The answer to a search body; `alias` None when the body names a point in time.
 
         Raises:

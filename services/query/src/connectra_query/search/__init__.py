@@ -1,0 +1,1 @@
+"""Trees of conditions as requests to Elasticsearch, the requests themselves, and what is read from their answers."""
