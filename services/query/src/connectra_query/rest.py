@@ -5,6 +5,7 @@ from typing import Any
 
 from connectra.query.v1 import query_rest_pb2 as pb
 from connectra.query.v1 import query_rest_pb2_grpc as pb_grpc
+from connectra_common.call import current
 from connectra_common.records.fields import COMPANY, CONTACT, Entity
 from connectra_common.requests import keys, read, unknown_keys
 from connectra_common.server.metadata import Context
@@ -13,9 +14,15 @@ from connectra_common.vql.model import Vql
 from google.api.httpbody_pb2 import HttpBody
 from pydantic import BaseModel
 
-from connectra_query.calls import Call
 from connectra_query.filters.service import FilterValuesRequest
 from connectra_query.service import Page, QueryService
+
+_List = pb.ListCompaniesRestRequest | pb.ListContactsRestRequest
+_Count = pb.CountCompaniesRestRequest | pb.CountContactsRestRequest
+_Get = pb.GetCompanyRestRequest | pb.GetContactRestRequest
+_FilterValues = (
+    pb.ListFilterValuesRestRequest | pb.ListCompanyFilterValuesRestRequest | pb.ListContactFilterValuesRestRequest
+)
 
 
 class QueryRestServicer(pb_grpc.QueryRestServiceServicer):
@@ -40,16 +47,16 @@ class QueryRestServicer(pb_grpc.QueryRestServiceServicer):
         )
 
     async def ListCompanies(self, request: pb.ListCompaniesRestRequest, context: Context) -> HttpBody:
-        return await self._list(COMPANY, request, context)
+        return await self._list(COMPANY, request)
 
     async def ListContacts(self, request: pb.ListContactsRestRequest, context: Context) -> HttpBody:
-        return await self._list(CONTACT, request, context)
+        return await self._list(CONTACT, request)
 
     async def CountCompanies(self, request: pb.CountCompaniesRestRequest, context: Context) -> HttpBody:
-        return await self._count(COMPANY, request, context)
+        return await self._count(COMPANY, request)
 
     async def CountContacts(self, request: pb.CountContactsRestRequest, context: Context) -> HttpBody:
-        return await self._count(CONTACT, request, context)
+        return await self._count(CONTACT, request)
 
     async def GetCompany(self, request: pb.GetCompanyRestRequest, context: Context) -> HttpBody:
         return await self._get(COMPANY, request, context)
@@ -58,49 +65,49 @@ class QueryRestServicer(pb_grpc.QueryRestServiceServicer):
         return await self._get(CONTACT, request, context)
 
     async def ListCompanyFilters(self, request: pb.ListCompanyFiltersRestRequest, context: Context) -> HttpBody:
-        return await self._filters(COMPANY.name, context)
+        return await self._filters(COMPANY.name)
 
     async def ListContactFilters(self, request: pb.ListContactFiltersRestRequest, context: Context) -> HttpBody:
-        return await self._filters(CONTACT.name, context)
+        return await self._filters(CONTACT.name)
 
     async def ListFilters(self, request: pb.ListFiltersRestRequest, context: Context) -> HttpBody:
-        return await self._filters(request.service, context)
+        return await self._filters(request.service)
 
     async def ListCompanyFilterValues(
         self, request: pb.ListCompanyFilterValuesRestRequest, context: Context
     ) -> HttpBody:
-        return await self._filter_values(COMPANY.name, request, context)
+        return await self._filter_values(COMPANY.name, request)
 
     async def ListContactFilterValues(
         self, request: pb.ListContactFilterValuesRestRequest, context: Context
     ) -> HttpBody:
-        return await self._filter_values(CONTACT.name, request, context)
+        return await self._filter_values(CONTACT.name, request)
 
     async def ListFilterValues(self, request: pb.ListFilterValuesRestRequest, context: Context) -> HttpBody:
-        return await self._filter_values(request.service, request, context)
+        return await self._filter_values(request.service, request)
 
-    async def _filters(self, service: str, context: Context) -> HttpBody:
-        filters = await self._service.filters(service, Call.of(context))
+    async def _filters(self, service: str) -> HttpBody:
+        filters = await self._service.filters(service, current())
         return reply({"data": [{**asdict(f), "deleted_at": None} for f in filters], "success": True})
 
-    async def _filter_values(self, service: str, request: Any, context: Context) -> HttpBody:
+    async def _filter_values(self, service: str, request: _FilterValues) -> HttpBody:
         document = read_object(request.body)
-        values = await self._service.filter_values(service, read(FilterValuesRequest, document).model, Call.of(context))
+        values = await self._service.filter_values(service, read(FilterValuesRequest, document).model, current())
         data = reply([{"value": value, "display_value": shown} for value, shown in values]).data
         # The path says which service; clients send it in the body too.
         return reply_raw(b'{"data":' + data + _warnings(document, FilterValuesRequest, "service") + b',"success":true}')
 
-    async def _list(self, entity: Entity, request: Any, context: Context) -> HttpBody:
+    async def _list(self, entity: Entity, request: _List) -> HttpBody:
         document = read_object(request.body)
-        page = await self._service.page(entity, read(Vql, document).model, Call.of(context))
+        page = await self._service.page(entity, read(Vql, document).model, current())
         return reply_raw(b'{"data":' + page.rows + _beside(page) + _warnings(document, Vql) + b',"success":true}')
 
-    async def _count(self, entity: Entity, request: Any, context: Context) -> HttpBody:
+    async def _count(self, entity: Entity, request: _Count) -> HttpBody:
         document = read_object(request.body)
-        count = await self._service.count(entity, read(Vql, document).model, Call.of(context))
+        count = await self._service.count(entity, read(Vql, document).model, current())
         return reply_raw(b'{"count":%d' % count + _warnings(document, Vql) + b',"success":true}')
 
-    async def _get(self, entity: Entity, request: Any, context: Context) -> HttpBody:
+    async def _get(self, entity: Entity, request: _Get, context: Context) -> HttpBody:
         columns = [name.strip() for name in request.select_columns.split(",") if name.strip()]
         row, version = await self._service.get(entity, request.uuid, columns)
         await send_headers(context, etag=f'"{version}"')

@@ -7,6 +7,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 import orjson
+from connectra_common.call import Call
 from connectra_common.db.engine import ping
 from connectra_common.errors import FieldViolation, NotFound, Unavailable, ValidationFailed
 from connectra_common.records import ids
@@ -18,7 +19,6 @@ from connectra_common.vql.validate import checked, checked_export, unknown_colum
 from elasticsearch import AsyncElasticsearch
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from connectra_query.calls import Call
 from connectra_query.export.repository import Chunk, Layout
 from connectra_query.export.stream import export
 from connectra_query.filters.repository import Filter, Value

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 from connectra.query.v1 import query_service_pb2 as pb
 from connectra.query.v1 import query_service_pb2_grpc as pb_grpc
+from connectra_common.call import current
 from connectra_common.export import ExportFormat
 from connectra_common.records.fields import COMPANY, CONTACT, Entity
 from connectra_common.records.messages import to_message
@@ -16,10 +17,16 @@ from connectra_common.server.metadata import Context
 from connectra_common.vql.model import Vql
 from connectra_common.vql.proto import to_json, to_value
 
-from connectra_query.calls import Call
 from connectra_query.export.repository import Layout
 from connectra_query.filters.service import FilterValuesRequest
 from connectra_query.service import Page, QueryService
+
+_List = pb.ListCompaniesRequest | pb.ListContactsRequest
+_Count = pb.CountCompaniesRequest | pb.CountContactsRequest
+_Get = pb.GetCompanyRequest | pb.GetContactRequest
+_BatchGet = pb.BatchGetCompaniesRequest | pb.BatchGetContactsRequest
+_Search = pb.SearchCompaniesRequest | pb.SearchContactsRequest
+_Export = pb.ExportCompaniesRequest | pb.ExportContactsRequest
 
 
 class QueryServicer(pb_grpc.QueryServiceServicer):
@@ -30,19 +37,19 @@ class QueryServicer(pb_grpc.QueryServiceServicer):
 
     async def ListCompanies(self, request: pb.ListCompaniesRequest, context: Context) -> pb.ListCompaniesResponse:
         response = pb.ListCompaniesResponse()
-        _fill(COMPANY, response, await self._page(COMPANY, request, context))
+        _fill(COMPANY, response, await self._page(COMPANY, request))
         return response
 
     async def ListContacts(self, request: pb.ListContactsRequest, context: Context) -> pb.ListContactsResponse:
         response = pb.ListContactsResponse()
-        _fill(CONTACT, response, await self._page(CONTACT, request, context))
+        _fill(CONTACT, response, await self._page(CONTACT, request))
         return response
 
     async def CountCompanies(self, request: pb.CountCompaniesRequest, context: Context) -> pb.CountCompaniesResponse:
-        return pb.CountCompaniesResponse(count=await self._count(COMPANY, request, context))
+        return pb.CountCompaniesResponse(count=await self._count(COMPANY, request))
 
     async def CountContacts(self, request: pb.CountContactsRequest, context: Context) -> pb.CountContactsResponse:
-        return pb.CountContactsResponse(count=await self._count(CONTACT, request, context))
+        return pb.CountContactsResponse(count=await self._count(CONTACT, request))
 
     async def GetCompany(self, request: pb.GetCompanyRequest, context: Context) -> pb.GetCompanyResponse:
         return pb.GetCompanyResponse(company=await self._get(COMPANY, request))
@@ -65,19 +72,19 @@ class QueryServicer(pb_grpc.QueryServiceServicer):
     async def SearchCompanies(
         self, request: pb.SearchCompaniesRequest, context: Context
     ) -> AsyncIterator[pb.SearchCompaniesResponse]:
-        async with aclosing(self._walk(COMPANY, request, context)) as pages:
+        async with aclosing(self._walk(COMPANY, request)) as pages:
             async for rows in pages:
                 yield pb.SearchCompaniesResponse(rows=rows)
 
     async def SearchContacts(
         self, request: pb.SearchContactsRequest, context: Context
     ) -> AsyncIterator[pb.SearchContactsResponse]:
-        async with aclosing(self._walk(CONTACT, request, context)) as pages:
+        async with aclosing(self._walk(CONTACT, request)) as pages:
             async for rows in pages:
                 yield pb.SearchContactsResponse(rows=rows)
 
     async def ListFilters(self, request: pb.ListFiltersRequest, context: Context) -> pb.ListFiltersResponse:
-        filters = await self._service.filters(request.service, Call.of(context))
+        filters = await self._service.filters(request.service, current())
         return pb.ListFiltersResponse(filters=[pb.Filter(**asdict(f)) for f in filters])
 
     async def ListFilterValues(
@@ -85,19 +92,19 @@ class QueryServicer(pb_grpc.QueryServiceServicer):
     ) -> pb.ListFilterValuesResponse:
         names = ("filter_key", "search_text", "page", "limit")
         asked = read(FilterValuesRequest, {name: getattr(request, name) for name in names}).model
-        values = await self._service.filter_values(request.service, asked, Call.of(context))
+        values = await self._service.filter_values(request.service, asked, current())
         return pb.ListFilterValuesResponse(values=[pb.FilterValue(value=v, display_value=d) for v, d in values])
 
     async def ExportCompanies(
         self, request: pb.ExportCompaniesRequest, context: Context
     ) -> AsyncIterator[pb.ExportCompaniesResponse]:
-        async for chunk in self._service.export(COMPANY, _vql(request), _layout(request), Call.of(context)):
+        async for chunk in self._service.export(COMPANY, _vql(request), _layout(request), current()):
             yield pb.ExportCompaniesResponse(data=chunk.data, rows=chunk.rows)
 
     async def ExportContacts(
         self, request: pb.ExportContactsRequest, context: Context
     ) -> AsyncIterator[pb.ExportContactsResponse]:
-        async for chunk in self._service.export(CONTACT, _vql(request), _layout(request), Call.of(context)):
+        async for chunk in self._service.export(CONTACT, _vql(request), _layout(request), current()):
             yield pb.ExportContactsResponse(data=chunk.data, rows=chunk.rows)
 
     async def CheckHealth(self, request: pb.CheckHealthRequest, context: Context) -> pb.CheckHealthResponse:
@@ -110,35 +117,35 @@ class QueryServicer(pb_grpc.QueryServiceServicer):
             ],
         )
 
-    async def _page(self, entity: Entity, request: Any, context: Context) -> Page:
-        return await self._service.page(entity, _vql(request), Call.of(context))
+    async def _page(self, entity: Entity, request: _List) -> Page:
+        return await self._service.page(entity, _vql(request), current())
 
-    async def _walk(self, entity: Entity, request: Any, context: Context) -> AsyncGenerator[list[Any]]:
-        async with aclosing(self._service.walk(entity, _vql(request), Call.of(context))) as pages:
+    async def _walk(self, entity: Entity, request: _Search) -> AsyncGenerator[list[Any]]:
+        async with aclosing(self._service.walk(entity, _vql(request), current())) as pages:
             async for rows in pages:
                 yield _rows(entity, rows)
 
-    async def _batch(self, entity: Entity, request: Any) -> tuple[list[Any], list[str]]:
+    async def _batch(self, entity: Entity, request: _BatchGet) -> tuple[list[Any], list[str]]:
         rows, missing = await self._service.batch_get(entity, request.uuids, request.select_columns)
         return [to_message(entity, row) for row in orjson.loads(rows)], missing
 
-    async def _count(self, entity: Entity, request: Any, context: Context) -> int:
-        return await self._service.count(entity, _vql(request), Call.of(context))
+    async def _count(self, entity: Entity, request: _Count) -> int:
+        return await self._service.count(entity, _vql(request), current())
 
-    async def _get(self, entity: Entity, request: Any) -> Any:
+    async def _get(self, entity: Entity, request: _Get) -> Any:
         row, version = await self._service.get(entity, request.uuid, request.select_columns)
         return to_message(entity, {**orjson.loads(row), "row_version": version})
 
 
-def _vql(request: Any) -> Vql:
+def _vql(request: _List | _Count | _Search | _Export) -> Vql:
     return read(Vql, to_json(request.query)).model
 
 
-def _layout(request: Any) -> Layout:
+def _layout(request: _Export) -> Layout:
     return Layout(ExportFormat.from_proto(request.format) or ExportFormat.CSV, request.keep_formulas)
 
 
-def _fill(entity: Entity, message: Any, page: Page) -> None:
+def _fill(entity: Entity, message: pb.ListCompaniesResponse | pb.ListContactsResponse, page: Page) -> None:
     message.rows.extend(_rows(entity, page.rows))
     if page.total is not None:
         message.total.value, message.total.relation = page.total["value"], page.total["relation"]
@@ -153,7 +160,7 @@ def _fill(entity: Entity, message: Any, page: Page) -> None:
         message.explain.update(page.explanation)
 
 
-def _facet_count(count: dict[str, Any]) -> Any:
+def _facet_count(count: dict[str, Any]) -> pb.FacetCount:
     values = {name: to_value(count[name]) for name in ("value", "gte", "lt") if count.get(name) is not None}
     return pb.FacetCount(count=count["count"], **values)
 

@@ -7,11 +7,11 @@ from contextlib import asynccontextmanager
 
 import orjson
 import structlog
+from connectra_common.call import Call
 from connectra_common.errors import DeadlineExceeded, Unavailable
 from elastic_transport import ConnectionTimeout
 from elasticsearch import ApiError, AsyncElasticsearch
 
-from connectra_query.calls import Call
 from connectra_query.search.compile import Json
 
 log = structlog.get_logger()
