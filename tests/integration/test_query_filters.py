@@ -1,5 +1,6 @@
 """Filters and their values through the gateway and the typed door, and the sweep that keeps stored values correct."""
 
+from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
 
@@ -9,13 +10,24 @@ import httpx
 import pytest
 from connectra.query.v1 import query_service_pb2 as pb
 from connectra.query.v1.query_service_pb2_grpc import QueryServiceStub
+from connectra_common.db.database import Database
 from connectra_common.db.filter_values import FilterValueSweep, Swept
+from connectra_common.settings import PostgresSettings
 from connectra_query.filters import repository as filter_repository
 from connectra_query.filters import service as filter_service
 from connectra_query.filters.service import FilterService, FilterValuesRequest
+from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tests.support.words import word
+
+
+@pytest.fixture
+async def pool(engine: AsyncEngine, empty_database: str) -> AsyncIterator[Database]:
+    """The connections of a service to a new database with the current schema."""
+    settings = PostgresSettings(connection=SecretStr(empty_database), _env_file=None)
+    async with Database.open(settings, "test") as opened:
+        yield opened
 
 
 async def people(connection: asyncpg.Connection, *rows: dict[str, Any], table: str = "contacts") -> None:
@@ -25,8 +37,8 @@ async def people(connection: asyncpg.Connection, *rows: dict[str, Any], table: s
         await connection.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks})", *row.values())
 
 
-async def values(engine: AsyncEngine, service: str, key: str, **more: Any) -> list[str]:
-    found = await FilterService(engine).values(service, FilterValuesRequest(filter_key=key, **more))
+async def values(pool: Database, service: str, key: str, **more: Any) -> list[str]:
+    found = await FilterService(pool).values(service, FilterValuesRequest(filter_key=key, **more))
     return [shown for _, shown in found]
 
 
@@ -92,7 +104,7 @@ async def test_the_typed_door_refuses_with_the_same_codes(query: QueryServiceStu
 
 
 async def test_direct_values_are_distinct_not_empty_ordered_and_of_records_that_are_not_deleted(
-    engine: AsyncEngine, database: asyncpg.Connection
+    pool: Database, database: asyncpg.Connection
 ) -> None:
     gone = await database.fetchval("SELECT now()")
     await people(
@@ -101,26 +113,26 @@ async def test_direct_values_are_distinct_not_empty_ordered_and_of_records_that_
         {"email": "c@x.com", "deleted_at": gone},
     )
     await people(database, *({"employees_count": n} for n in (10, 9, 100, 9, None)), table="companies")
-    assert await values(engine, "contacts", "email") == ["a@x.com", "b@x.com"]
-    assert await values(engine, "companies", "employees_count") == ["9", "10", "100"]
-    assert await values(engine, "companies", "employees_count", search_text="0") == ["10", "100"]
+    assert await values(pool, "contacts", "email") == ["a@x.com", "b@x.com"]
+    assert await values(pool, "companies", "employees_count") == ["9", "10", "100"]
+    assert await values(pool, "companies", "employees_count", search_text="0") == ["10", "100"]
 
 
-async def test_a_search_is_literal_and_ignores_case(engine: AsyncEngine, database: asyncpg.Connection) -> None:
+async def test_a_search_is_literal_and_ignores_case(pool: Database, database: asyncpg.Connection) -> None:
     await people(
         database, *({"last_name": n, "email": n} for n in ("50%", "a_b", "aXb", "c\\d", "MÜLLER", "müller", "mu"))
     )
     for key in ("last_name", "email"):
-        assert await values(engine, "contact", key, search_text="%") == ["50%"]
-        assert await values(engine, "contact", key, search_text="_") == ["a_b"]
-        assert await values(engine, "contact", key, search_text="\\") == ["c\\d"]
-        assert await values(engine, "contact", key, search_text="Axb") == ["aXb"]
-        assert await values(engine, "contact", key, search_text="üLL") == ["MÜLLER", "müller"]
+        assert await values(pool, "contact", key, search_text="%") == ["50%"]
+        assert await values(pool, "contact", key, search_text="_") == ["a_b"]
+        assert await values(pool, "contact", key, search_text="\\") == ["c\\d"]
+        assert await values(pool, "contact", key, search_text="Axb") == ["aXb"]
+        assert await values(pool, "contact", key, search_text="üLL") == ["MÜLLER", "müller"]
 
 
 @pytest.mark.parametrize("analyzed", [True, False])
 async def test_pages_walk_over_all_values_once_whatever_way_the_column_is_read(
-    engine: AsyncEngine, database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch, analyzed: bool
+    pool: Database, database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch, analyzed: bool
 ) -> None:
     # With statistics the column is read by skip scan (60 rows per value), without them in full.
     await database.execute(
@@ -132,7 +144,7 @@ async def test_pages_walk_over_all_values_once_whatever_way_the_column_is_read(
     )
     await database.execute("ANALYZE contacts")
     monkeypatch.setattr(filter_service, "DEEP_ROWS", 500)
-    service = FilterService(engine)
+    service = FilterService(pool)
 
     async def page(number: int, **more: Any) -> list[str]:
         request = FilterValuesRequest(filter_key="first_name", page=number, limit=100, **more)
@@ -147,7 +159,7 @@ async def test_pages_walk_over_all_values_once_whatever_way_the_column_is_read(
 
 @pytest.mark.parametrize("field", ["email", "company_id"])
 async def test_a_search_in_many_values_finds_those_that_are_near_and_those_that_are_far(
-    engine: AsyncEngine, database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch, field: str
+    pool: Database, database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch, field: str
 ) -> None:
     monkeypatch.setattr(filter_repository, "NEXT_VALUES", 100)
     await database.execute(
@@ -155,7 +167,7 @@ async def test_a_search_in_many_values_finds_those_that_are_near_and_those_that_
         FROM generate_series(0, 2499) n"""
     )
     await database.execute("ANALYZE contacts")
-    service = FilterService(engine)
+    service = FilterService(pool)
 
     async def page(number: int, text: str) -> list[str]:
         request = FilterValuesRequest(filter_key=field, page=number, limit=25, search_text=text)
@@ -172,25 +184,25 @@ async def sweep(engine: AsyncEngine) -> FilterValueSweep:
 
 
 async def test_the_sweep_adds_what_is_missing_and_takes_what_no_record_has(
-    engine: AsyncEngine, database: asyncpg.Connection, sweep: FilterValueSweep
+    pool: Database, database: asyncpg.Connection, sweep: FilterValueSweep
 ) -> None:
     await people(database, {"city": "bonn", "departments": ["it", "hr"]}, {"city": "rom"})
     await people(database, {"name": "Acme"}, table="companies")
     assert await sweep.run(60) == Swept(added=5, filters=14)
-    assert await values(engine, "contact", "city") == ["bonn", "rom"]
-    assert await values(engine, "contact", "departments") == ["hr", "it"]
-    assert await values(engine, "company", "uuid") == ["Acme"]
+    assert await values(pool, "contact", "city") == ["bonn", "rom"]
+    assert await values(pool, "contact", "departments") == ["hr", "it"]
+    assert await values(pool, "company", "uuid") == ["Acme"]
 
     await database.execute("UPDATE contacts SET deleted_at = now() WHERE city = 'rom'")
     await database.execute("UPDATE companies SET name = 'Bolt'")
     done = await sweep.run(60)
     assert (done.hidden, done.renamed) == (1, 1)
-    assert await values(engine, "contact", "city") == ["bonn"]
-    assert await values(engine, "company", "uuid") == ["Bolt"]
+    assert await values(pool, "contact", "city") == ["bonn"]
+    assert await values(pool, "company", "uuid") == ["Bolt"]
 
     await database.execute("UPDATE contacts SET deleted_at = NULL")
     assert (await sweep.run(60)).revived == 1
-    assert await values(engine, "contact", "city") == ["bonn", "rom"]
+    assert await values(pool, "contact", "city") == ["bonn", "rom"]
 
     await database.execute("DELETE FROM contacts")
     assert (await sweep.run(60)).hidden == 4

@@ -1,28 +1,18 @@
-"""All SQL of the query service. It only reads."""
+"""All SQL of reading records. PostgreSQL itself writes their JSON."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from functools import lru_cache
 
-from connectra_common.db.engine import driver, transaction
+from connectra_common.db.database import Connection, rows_of
 from connectra_common.records.fields import COMPANY, Entity
 from connectra_common.records.sql import json_object
-from sqlalchemy import TextClause, text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 
-class Repository:
-    """Reads records as the JSON and CSV that PostgreSQL itself writes."""
+class RecordRepository:
+    """Reads records, each time in one statement."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        # Single statements: no transaction around them, which would be two more round trips.
-        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
-
-    @asynccontextmanager
-    async def connect(self) -> AsyncIterator[AsyncConnection]:
-        """A connection for several reads."""
-        async with self._engine.connect() as connection:
-            yield connection
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
 
     async def page(
         self,
@@ -36,40 +26,34 @@ class Repository:
         """JSON array of the records in the order given, each with its `cursor` and `highlight` (JSON texts). Deleted and missing ones
         are left out."""
         statement = _page(entity, columns, company_columns, highlights is not None)
-        values = [list(uuids), list(cursors), *([list(highlights)] if highlights is not None else [])]
-        # The hottest statement: the driver takes it as it is, which spares SQLAlchemy's part.
-        async with self.connect() as connection:
-            rows: str = await (await driver(connection)).fetchval(statement, *values)
+        more = [] if highlights is None else [list(highlights)]
+        rows: str = await self._connection.fetchval(statement, list(uuids), list(cursors), *more)
         return rows.encode()
 
     async def many(self, entity: Entity, uuids: Sequence[str], columns: tuple[str, ...]) -> tuple[bytes, set[str]]:
         """JSON array of the records in the order given, each with its `row_version`, and the uuids found."""
-        async with self.connect() as connection:
-            row = (await connection.execute(_many(entity, columns), {"uuids": list(uuids)})).one()
-        return str(row[0]).encode(), set(row[1])
+        [(rows, found)] = await self._connection.fetch(_many(entity, columns), list(uuids))
+        return rows.encode(), set(found)
 
     async def get(self, entity: Entity, uuid: str, columns: tuple[str, ...]) -> tuple[bytes, int] | None:
         """JSON of a record and its row_version; None when there is none or it is deleted."""
-        async with self.connect() as connection:
-            row = (await connection.execute(_one(entity, columns), {"uuid": uuid})).one_or_none()
-        return (str(row[0]).encode(), row[1]) if row else None
+        row = await self._connection.fetchrow(_one(entity, columns), uuid)
+        return (row[0].encode(), row[1]) if row else None
 
-    @asynccontextmanager
-    async def outbox(self) -> AsyncIterator[Callable[[int], Awaitable[bool]]]:
-        """A function that tells whether everything up to a consistency token has left the outbox."""
-        async with transaction(self._engine) as connection:
-            # The outbox is empty one moment and has thousands of rows the next: left to choose, the planner would have all of it read.
-            await connection.execute("SET LOCAL enable_seqscan = off")
-
-            async def is_indexed(token: int) -> bool:
-                return not await connection.fetchval("SELECT EXISTS (SELECT FROM outbox WHERE first_seq <= $1)", token)
-
-            yield is_indexed
+    async def is_indexed(self, token: int) -> bool:
+        """Whether everything up to a consistency token has left the outbox."""
+        # The outbox is empty one moment and has thousands of rows the next: left to choose, the planner would have all of it read.
+        # Sent together, the two are one transaction and one round trip.
+        return not rows_of(
+            await self._connection.execute(
+                f"SET LOCAL enable_seqscan = off; SELECT FROM outbox WHERE first_seq <= {int(token)} LIMIT 1"
+            )
+        )
 
 
 @lru_cache(maxsize=512)
 def _page(entity: Entity, columns: tuple[str, ...], company_columns: tuple[str, ...] | None, highlight: bool) -> str:
-    # One page, in the engine's order.
+    # One page, in the order of the search.
     members, join, more, name = ["'cursor', CAST(k.cursor AS json)"], "", "", ""
     if highlight:
         members.append("'highlight', CAST(k.highlight AS json)")
@@ -86,18 +70,18 @@ def _page(entity: Entity, columns: tuple[str, ...], company_columns: tuple[str, 
 
 
 @lru_cache(maxsize=512)
-def _one(entity: Entity, columns: tuple[str, ...]) -> TextClause:
+def _one(entity: Entity, columns: tuple[str, ...]) -> str:
     # One record by uuid.
-    return text(f"""
+    return f"""
         SELECT CAST({json_object(entity, "t", columns)} AS text), t.row_version
-        FROM {entity.table} t WHERE t.uuid = :uuid AND t.deleted_at IS NULL""")
+        FROM {entity.table} t WHERE t.uuid = $1 AND t.deleted_at IS NULL"""
 
 
 @lru_cache(maxsize=512)
-def _many(entity: Entity, columns: tuple[str, ...]) -> TextClause:
+def _many(entity: Entity, columns: tuple[str, ...]) -> str:
     # Records by uuid, in the order of the uuids.
     record = json_object(entity, "t", columns, "'row_version', t.row_version")
-    return text(f"""
+    return f"""
         SELECT CAST(coalesce(json_agg({record} ORDER BY k.n), '[]') AS text), coalesce(array_agg(k.uuid), '{{}}')
-        FROM unnest(CAST(:uuids AS text[])) WITH ORDINALITY AS k (uuid, n)
-        JOIN {entity.table} t ON t.uuid = k.uuid WHERE t.deleted_at IS NULL""")
+        FROM unnest($1::text[]) WITH ORDINALITY AS k (uuid, n)
+        JOIN {entity.table} t ON t.uuid = k.uuid WHERE t.deleted_at IS NULL"""

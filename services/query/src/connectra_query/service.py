@@ -8,22 +8,22 @@ from dataclasses import dataclass, replace
 
 import orjson
 from connectra_common.call import Call
-from connectra_common.db.engine import ping
-from connectra_common.errors import FieldViolation, NotFound, Unavailable, ValidationFailed
+from connectra_common.db.database import Database
+from connectra_common.errors import FieldViolation, Unavailable, ValidationFailed
 from connectra_common.records import ids
 from connectra_common.records.fields import Entity
+from connectra_common.refusals import RecordNotFound
 from connectra_common.server.process import passes
 from connectra_common.vql.ast import Query
 from connectra_common.vql.model import Vql
 from connectra_common.vql.validate import checked, checked_export, unknown_columns
 from elasticsearch import AsyncElasticsearch
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from connectra_query.export.repository import Chunk, Layout
 from connectra_query.export.stream import export
 from connectra_query.filters.repository import Filter, Value
 from connectra_query.filters.service import FilterService, FilterValuesRequest
-from connectra_query.repository import Repository
+from connectra_query.repository import RecordRepository
 from connectra_query.search import extras
 from connectra_query.search.compile import Json, count_body, read_cursor, search_body, sort_keys, walk_body
 from connectra_query.search.engine import PIT_KEEP_ALIVE, Search
@@ -62,15 +62,14 @@ class QueryService:
     """Reads over PostgreSQL and Elasticsearch."""
 
     def __init__(
-        self, engine: AsyncEngine, elastic: AsyncElasticsearch, storage_check: Callable[[], Awaitable[object]]
+        self, database: Database, elastic: AsyncElasticsearch, storage_check: Callable[[], Awaitable[object]]
     ) -> None:
-        self._engine = engine
-        self._repository = Repository(engine)
+        self._database = database
         self._elastic = elastic
         self._search = Search(elastic)
-        self._filters = FilterService(engine)
+        self._filters = FilterService(database)
         self._checks: dict[str, Callable[[], Awaitable[object]]] = {
-            "postgres": lambda: ping(engine),
+            "postgres": database.ping,
             "elasticsearch": elastic.info,
             "s3": storage_check,
         }
@@ -141,9 +140,10 @@ class QueryService:
         highlights = None
         if query.highlight:
             highlights = [orjson.dumps(extras.highlight_result(hit)).decode() for hit in hits]
-        return await self._repository.page(
-            query.entity, uuids, cursors, query.columns, query.company_columns, highlights
-        )
+        async with self._database.connection() as connection:
+            return await RecordRepository(connection).page(
+                query.entity, uuids, cursors, query.columns, query.company_columns, highlights
+            )
 
     async def get(self, entity: Entity, uuid: str, columns: Sequence[str]) -> tuple[bytes, int]:
         """JSON of one record and its row_version, always fresh.
@@ -152,13 +152,13 @@ class QueryService:
             ValidationFailed: not a uuid, or unknown columns.
             NotFound: none, or deleted.
         """
-        if not ids.is_uuid(uuid):
-            raise ValidationFailed.of([FieldViolation("uuid", f"invalid UUID format: {uuid}")])
+        ids.checked_uuid(uuid)
         if wrong := unknown_columns(entity, tuple(columns), "select_columns"):
             raise ValidationFailed.of(wrong)
-        row = await self._repository.get(entity, uuid, tuple(columns))
+        async with self._database.connection() as connection:
+            row = await RecordRepository(connection).get(entity, uuid, tuple(columns))
         if row is None:
-            raise NotFound(f"{entity.title} with identifier 'specified UUID' not found", details={"uuid": uuid})
+            raise RecordNotFound(entity.title, uuid)
         return row
 
     async def batch_get(self, entity: Entity, uuids: Sequence[str], columns: Sequence[str]) -> tuple[bytes, list[str]]:
@@ -176,7 +176,8 @@ class QueryService:
             wrong.append(FieldViolation("uuids", f"uuids: {len(uuids)} uuids; at most {MAX_BATCH_UUIDS} are allowed"))
         if wrong := wrong + unknown_columns(entity, tuple(columns), "select_columns"):
             raise ValidationFailed.of(wrong)
-        rows, found = await self._repository.many(entity, uuids, tuple(columns))
+        async with self._database.connection() as connection:
+            rows, found = await RecordRepository(connection).many(entity, uuids, tuple(columns))
         return rows, [uuid for uuid in uuids if uuid not in found]
 
     async def filters(self, service: str, call: Call) -> list[Filter]:
@@ -196,7 +197,7 @@ class QueryService:
         """
         query = checked_export(entity, request)
         await self._wait_for(entity, call)
-        async with aclosing(export(self._engine, self._elastic, query, layout)) as chunks:
+        async with aclosing(export(self._database, self._elastic, query, layout)) as chunks:
             async for chunk in chunks:
                 yield chunk
 
@@ -214,17 +215,19 @@ class QueryService:
         if token is None:
             return
         if not token.isdecimal() or int(token) >= 2**63:
-            raise ValidationFailed.of(
-                [FieldViolation("x-consistency-token", "x-consistency-token: is not a token of a write")]
-            )
+            raise ValidationFailed.at("x-consistency-token", "is not a token of a write")
         until, pause = time.monotonic() + call.seconds(CONSISTENCY_WAIT_SECONDS), CONSISTENCY_POLL_SECONDS
-        async with self._repository.outbox() as is_indexed:
-            while not await is_indexed(int(token)):
-                if time.monotonic() > until:
-                    raise Unavailable("the write of this consistency token is not searchable yet; try again")
-                await asyncio.sleep(pause)
-                pause = min(pause * 1.5, CONSISTENCY_POLL_MOST_SECONDS)
+        while not await self._is_indexed(int(token)):
+            if time.monotonic() > until:
+                raise Unavailable("the write of this consistency token is not searchable yet; try again")
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.5, CONSISTENCY_POLL_MOST_SECONDS)
         await self._search.refresh(entity.alias)
+
+    async def _is_indexed(self, token: int) -> bool:
+        # A connection a look: those who wait would else hold all that the process may have.
+        async with self._database.connection() as connection:
+            return await RecordRepository(connection).is_indexed(token)
 
 
 def compile_request(entity: Entity, request: Vql) -> Query:

@@ -1,21 +1,19 @@
 """All SQL of exports. It only reads, and PostgreSQL itself writes the bytes of the file."""
 
 import asyncio
-from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-import asyncpg
-from connectra_common.db.engine import transaction
+from connectra_common.db.database import Connection, Database, rows_of
 from connectra_common.export import ExportFormat
 from connectra_common.records.fields import COMPANY, Entity, Field, Type
 from connectra_common.records.sql import expression
 from connectra_common.vql.ast import Query
 from connectra_common.vql.validate import COMPANY_PREFIX
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-# PostgreSQL sends eight kilobytes at a time: after so short a rest the next read finds many of them.
-READ_REST_SECONDS = 0.002
+# PostgreSQL sends eight kilobytes at a time: after a pause this short the next read finds many of them.
+READ_PAUSE_SECONDS = 0.002
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,55 +32,52 @@ class Chunk:
     rows: int
 
 
+@asynccontextmanager
+async def snapshot(database: Database) -> AsyncIterator[Connection]:
+    """A transaction whose reads all see the same moment."""
+    async with database.transaction(isolation="repeatable_read", readonly=True) as connection:
+        # It waits for whoever takes the file, as long as an import waits for a dependency by default.
+        await connection.execute("SET LOCAL idle_in_transaction_session_timeout = '10min'")
+        yield connection
+
+
 class ExportRepository:
     """Reads the records of one export."""
 
-    def __init__(self, engine: AsyncEngine, query: Query, layout: Layout) -> None:
-        self._engine, self._query, self._layout = engine, query, layout
-        self._page = _select(query, layout, "t.id > $1 AND t.id <= $2 AND t.deleted_at IS NULL ORDER BY t.id")
+    def __init__(self, connection: Connection, query: Query, layout: Layout) -> None:
+        self._connection, self._query, self._layout = connection, query, layout
 
-    def snapshot(self) -> AbstractAsyncContextManager[asyncpg.Connection]:
-        """A transaction whose reads, from `begin` on, all see the same moment."""
-        return transaction(self._engine)
-
-    async def begin(self, connection: asyncpg.Connection) -> None:
-        """First in a snapshot."""
-        await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        # It waits for whoever takes the file, as long as an import waits for a dependency by default.
-        await connection.execute("SET LOCAL idle_in_transaction_session_timeout = '10min'")
-
-    async def page_end(self, connection: asyncpg.Connection, after: int, rows: int) -> int | None:
-        """The last id of the page of so many rows behind an id; None when nothing follows."""
+    async def page_end(self, after: int, rows: int) -> int | None:
+        """The last id of the page of `rows` rows after an id; None when nothing follows."""
         table = self._query.entity.table
         statement = f"SELECT max(id) FROM (SELECT id FROM {table} WHERE id > $1 ORDER BY id LIMIT $2) p"
-        end: int | None = await connection.fetchval(statement, after, rows)
+        end: int | None = await self._connection.fetchval(statement, after, rows)
         return end
 
-    async def page(self, connection: asyncpg.Connection, after: int, until: int) -> Chunk:
-        """Records with ids behind `after` up to `until`."""
-        return await self._copy(connection, self._page, after, until)
+    async def page(self, after: int, until: int) -> Chunk:
+        """Records with ids after `after` up to `until`."""
+        condition = "t.id > $1 AND t.id <= $2 AND t.deleted_at IS NULL ORDER BY t.id"
+        return await self._copy(_select(self._query, self._layout, condition), after, until)
 
     async def some(self, ids: Sequence[int]) -> Chunk:
         """Those of the records with these ids that are not deleted, as they are now, in any order."""
-        # COPY takes no parameters, and so many numbers are sooner written here than quoted by the server for the driver.
+        # COPY takes no parameters, and this many numbers are written faster here than quoted by the server for the driver.
         given = f"'{{{','.join(map(str, ids))}}}'::bigint[]"
-        statement = _select(self._query, self._layout, f"t.id = ANY({given}) AND t.deleted_at IS NULL")
-        async with transaction(self._engine) as connection:
-            return await self._copy(connection, statement)
+        return await self._copy(_select(self._query, self._layout, f"t.id = ANY({given}) AND t.deleted_at IS NULL"))
 
-    async def _copy(self, connection: asyncpg.Connection, statement: str, *arguments: object) -> Chunk:
+    async def _copy(self, statement: str, *arguments: object) -> Chunk:
         pieces: list[bytes] = []
 
         async def take(data: bytes) -> None:
             pieces.append(data)
-            await asyncio.sleep(READ_REST_SECONDS)
+            await asyncio.sleep(READ_PAUSE_SECONDS)
 
         # JSON has no raw control characters, so with these the CSV writer copies it as it is.
         delimiter, quote = (None, None) if self._layout.format is ExportFormat.CSV else ("\x02", "\x01")
-        status = await connection.copy_from_query(
+        status = await self._connection.copy_from_query(
             statement, *arguments, output=take, format="csv", delimiter=delimiter, quote=quote
         )
-        return Chunk(b"".join(pieces), int(status.rpartition(" ")[2]))
+        return Chunk(b"".join(pieces), rows_of(status))
 
 
 def _select(query: Query, layout: Layout, condition: str) -> str:

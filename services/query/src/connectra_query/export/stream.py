@@ -5,13 +5,13 @@ import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager, nullcontext
 
+from connectra_common.db.database import Database
 from connectra_common.errors import Unavailable
 from connectra_common.export import ExportFormat
 from connectra_common.vql.ast import Query
 from elasticsearch import ApiError, AsyncElasticsearch, NotFoundError, TransportError
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from connectra_query.export.repository import Chunk, ExportRepository, Layout
+from connectra_query.export.repository import Chunk, ExportRepository, Layout, snapshot
 from connectra_query.search.compile import compile_query
 
 # The most that Elasticsearch gives at once.
@@ -27,9 +27,7 @@ SLICES = 2
 PAGES_AHEAD = 2
 
 
-async def export(
-    engine: AsyncEngine, search: AsyncElasticsearch, query: Query, layout: Layout
-) -> AsyncGenerator[Chunk]:
+async def export(database: Database, search: AsyncElasticsearch, query: Query, layout: Layout) -> AsyncGenerator[Chunk]:
     """The file in pieces, header first. The next pages are made while one is taken.
 
     Without conditions the database alone is asked, in one snapshot. Else the set of records is that of the index at the moment of
@@ -40,8 +38,8 @@ async def export(
     """
     if layout.format is ExportFormat.CSV:
         yield Chunk(",".join(query.columns).encode() + b"\n", 0)
-    repository = ExportRepository(engine, query, layout)
-    walks = _walks(repository, search, query) if query.root.nodes else nullcontext([_everything(repository)])
+    everything = nullcontext([_everything(database, query, layout)])
+    walks = _walks(database, search, query, layout) if query.root.nodes else everything
     async with walks as pages, aclosing(_ahead(pages)) as chunks:
         async for chunk in chunks:
             for start in range(0, len(chunk.data), MESSAGE_BYTES):
@@ -61,12 +59,12 @@ class _Pace:
             self.rows = max(FEWEST_ROWS, min(fitting, PAGE_ROWS))
 
 
-async def _everything(repository: ExportRepository) -> AsyncGenerator[Chunk]:
-    async with repository.snapshot() as connection:
-        await repository.begin(connection)
+async def _everything(database: Database, query: Query, layout: Layout) -> AsyncGenerator[Chunk]:
+    async with snapshot(database) as connection:
+        repository = ExportRepository(connection, query, layout)
         after, pace = 0, _Pace()
-        while (until := await repository.page_end(connection, after, pace.rows)) is not None:
-            chunk = await repository.page(connection, after, until)
+        while (until := await repository.page_end(after, pace.rows)) is not None:
+            chunk = await repository.page(after, until)
             pace.after(chunk)
             yield chunk
             after = until
@@ -74,18 +72,20 @@ async def _everything(repository: ExportRepository) -> AsyncGenerator[Chunk]:
 
 @asynccontextmanager
 async def _walks(
-    repository: ExportRepository, search: AsyncElasticsearch, query: Query
+    database: Database, search: AsyncElasticsearch, query: Query, layout: Layout
 ) -> AsyncIterator[list[AsyncGenerator[Chunk]]]:
     """Walks that together go through all matches as of one moment."""
     pit = (await search.open_point_in_time(index=query.entity.alias, keep_alive=PIT_KEEP_ALIVE))["id"]
     try:
-        yield [_matching(repository, _ids(search, query, pit, number)) for number in range(SLICES)]
+        yield [_matching(database, query, layout, _ids(search, query, pit, number)) for number in range(SLICES)]
     finally:
         with contextlib.suppress(ApiError, TransportError):  # it ends by itself
             await search.options(ignore_status=404).close_point_in_time(id=pit)
 
 
-async def _matching(repository: ExportRepository, found: AsyncGenerator[list[int]]) -> AsyncGenerator[Chunk]:
+async def _matching(
+    database: Database, query: Query, layout: Layout, found: AsyncGenerator[list[int]]
+) -> AsyncGenerator[Chunk]:
     pace = _Pace()
     async with aclosing(found) as pages:
         following = asyncio.ensure_future(anext(pages, None))
@@ -94,7 +94,8 @@ async def _matching(repository: ExportRepository, found: AsyncGenerator[list[int
                 # The index is asked for the next page while the database writes this one.
                 following = asyncio.ensure_future(anext(pages, None))
                 while ids:
-                    chunk = await repository.some(ids[: pace.rows])
+                    async with database.connection() as connection:
+                        chunk = await ExportRepository(connection, query, layout).some(ids[: pace.rows])
                     ids = ids[pace.rows :]
                     pace.after(chunk)
                     yield chunk

@@ -7,19 +7,14 @@ size. A column with few values is skipped through, one index search a value; one
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import asyncpg
-from cachetools import TTLCache
-from connectra_common.db.engine import transaction
+from connectra_common.db.database import Connection
 from connectra_common.records.fields import Entity, Field, Type
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 # Longer values are not offered: they would not fit into an index entry.
 MAX_VALUE_BYTES = 1_000
 # Rows a value from which on a search of the index for each value beats reading every entry.
 SKIP_FROM_ROWS_PER_VALUE = 25
-COLUMN_SECONDS = 60.0
-MAX_COLUMNS = 256
-ANCHOR_EVERY = 1_000
+LANDMARK_EVERY = 1_000
 NEXT_VALUES = 10_000
 
 Value = tuple[str, str]
@@ -50,61 +45,55 @@ class Column:
 
 
 class FilterRepository:
-    """Reads filters and values; every read ends by itself after `seconds`."""
+    """Reads filters and values."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
-        self._columns: TTLCache[tuple[str, str], Column] = TTLCache(MAX_COLUMNS, COLUMN_SECONDS)
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
 
-    async def filters(self, service: str, seconds: float) -> list[Filter]:
+    @classmethod
+    async def limited(cls, connection: Connection, seconds: float) -> "FilterRepository":
+        """In this transaction, each of whose statements ends after `seconds`."""
+        # A search is planned for its own text: a plan for any text would not know whether the trigram index is worth it.
+        await connection.execute(
+            f"SET LOCAL statement_timeout = {max(1, int(seconds * 1000))}; "
+            "SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL max_parallel_workers_per_gather = 0"
+        )
+        return cls(connection)
+
+    async def filters(self, service: str) -> list[Filter]:
         """The active filters of a service, by id."""
-        async with transaction(self._engine) as connection:
-            await _limit(connection, seconds)
-            rows = await connection.fetch(_FILTERS, service)
-        return [Filter(**row) for row in rows]
+        return [Filter(**row) for row in await self._connection.fetch(_FILTERS, service)]
 
-    async def stored(self, service: str, key: str, search: str, skip: int, limit: int, seconds: float) -> list[Value]:
+    async def stored(self, service: str, key: str, search: str, skip: int, limit: int) -> list[Value]:
         """(value, display_value) of a stored filter by display value."""
-        sql = _stored(bool(search))
-        async with transaction(self._engine) as connection:
-            await _limit(connection, seconds)
-            rows = await connection.fetch(sql, service, key, skip, limit, *([_pattern(search)] if search else []))
+        more = [_pattern(search)] if search else []
+        rows = await self._connection.fetch(_stored(bool(search)), service, key, skip, limit, *more)
         return [(row[0], row[1]) for row in rows]
 
     async def direct(
-        self, column: Column, search: str, after: str | int | None, skip: int, limit: int, seconds: float
+        self, column: Column, search: str, after: str | int | None, skip: int, limit: int
     ) -> list[str | int]:
-        """Values behind `after`, in order."""
+        """Values after `after`, in order."""
         page, arguments = f"OFFSET {int(skip)} LIMIT {int(limit)}", _arguments(search, after)
-        async with transaction(self._engine) as connection:
-            await _limit(connection, seconds)
-            if search and column.trigrams:
-                # A text that many values have fills a page out of the next ones, before a trigram index has told all of them.
-                rows = await connection.fetch(f"{_values(column, search, after, NEXT_VALUES)} {page}", *arguments)
-                if len(rows) == limit:
-                    return [row[0] for row in rows]
-            rows = await connection.fetch(f"{_values(column, search, after)} {page}", *arguments)
+        if search and column.trigrams:
+            # A frequent text fills the page from the next values, in order; the trigram index would collect all its rows first.
+            rows = await self._connection.fetch(f"{_values(column, search, after, NEXT_VALUES)} {page}", *arguments)
+            if len(rows) == limit:
+                return [row[0] for row in rows]
+        rows = await self._connection.fetch(f"{_values(column, search, after)} {page}", *arguments)
         return [row[0] for row in rows]
 
-    async def anchors(self, column: Column, search: str, seconds: float) -> list[str | int]:
+    async def landmarks(self, column: Column, search: str) -> list[str | int]:
         """Every 1,000th value, in order: one walk over all of them."""
         sql = f"""
             SELECT v FROM (SELECT v, row_number() OVER () AS n FROM ({_values(column, search, None)}) AS one) AS numbered
-            WHERE n % {ANCHOR_EVERY} = 0"""
-        async with transaction(self._engine) as connection:
-            await _limit(connection, seconds)
-            return [row[0] for row in await connection.fetch(sql, *_arguments(search, None))]
+            WHERE n % {LANDMARK_EVERY} = 0"""
+        return [row[0] for row in await self._connection.fetch(sql, *_arguments(search, None))]
 
-    async def column(self, entity: Entity, field: Field, seconds: float) -> Column:
-        """How to read a column; looked up once a minute."""
-        column = self._columns.get((entity.name, field.name))
-        if column is None:
-            async with transaction(self._engine) as connection:
-                await _limit(connection, seconds)
-                [(rows_per_value, trigrams)] = await connection.fetch(_SHAPE, entity.table, field.name)
-            column = Column(entity, field, rows_per_value >= SKIP_FROM_ROWS_PER_VALUE, trigrams)
-            self._columns[entity.name, field.name] = column
-        return column
+    async def column(self, entity: Entity, field: Field) -> Column:
+        """How to read a column."""
+        [(rows_per_value, trigrams)] = await self._connection.fetch(_SHAPE, entity.table, field.name)
+        return Column(entity, field, rows_per_value >= SKIP_FROM_ROWS_PER_VALUE, trigrams)
 
 
 _FILTERS = """
@@ -119,14 +108,6 @@ _SHAPE = """
            EXISTS (SELECT FROM pg_indexes i WHERE i.schemaname = n.nspname AND i.tablename = c.relname
                    AND i.indexdef LIKE '%(' || $2 || ' %gin_trgm_ops)%')
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass($1)"""
-
-
-async def _limit(connection: asyncpg.Connection, seconds: float) -> None:
-    # A search is planned for its own text: a plan for any text would not know whether the trigram index is worth it.
-    await connection.execute(
-        f"SET LOCAL statement_timeout = {max(1, int(seconds * 1000))}; SET LOCAL plan_cache_mode = force_custom_plan; "
-        "SET LOCAL max_parallel_workers_per_gather = 0"
-    )
 
 
 def _stored(search: bool) -> str:

@@ -3,28 +3,28 @@
 import asyncio
 import time
 from bisect import bisect_right
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from cachetools import TTLCache
-from connectra_common.errors import FieldViolation, NotFound, ValidationFailed
-from connectra_common.records.fields import SERVICES, Entity
-from connectra_common.refusals import PageSizeExceeded
+from connectra_common.db.database import Database
+from connectra_common.errors import NotFound, ValidationFailed
+from connectra_common.records.fields import SERVICES, Entity, Field
+from connectra_common.refusals import PageSizeExceeded, UnsupportedService
 from connectra_common.requests import Request, hint
 from connectra_common.vql.limits import LIMITS
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from connectra_query.filters.repository import ANCHOR_EVERY, Column, Filter, FilterRepository, Value
+from connectra_query.filters.repository import LANDMARK_EVERY, Column, Filter, FilterRepository, Value
 
-UNSUPPORTED_SERVICE = (
-    "ERR_UNSUPPORTED_SERVICE: the specified service type is not supported for this operation; "
-    "verify the endpoint and try again"
-)
-# A jump beyond so many values is worth a walk over all of them, which later jumps live on.
+# From this offset on, all values are walked once and landmarks are kept for later jumps.
 DEEP_ROWS = 5_000
 # Answers slower than this are cached briefly, the landmarks of a walk a little longer. Calls with a consistency token bypass both.
 SLOW_SECONDS = 0.05
 ANSWER_SECONDS = 15.0
 LANDMARK_SECONDS = 60.0
+# How a column is best read changes with its statistics.
+COLUMN_SECONDS = 60.0
 CACHE_ENTRIES = 256
 
 
@@ -48,8 +48,9 @@ class _Landmarks:
 class FilterService:
     """Reads from PostgreSQL alone."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._repository = FilterRepository(engine)
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._columns: TTLCache[tuple[str, str], Column] = TTLCache(CACHE_ENTRIES, COLUMN_SECONDS)
         self._landmarks: TTLCache[tuple[str, str, str], _Landmarks] = TTLCache(CACHE_ENTRIES, LANDMARK_SECONDS)
         self._answers: TTLCache[tuple[object, ...], list[Value]] = TTLCache(CACHE_ENTRIES, ANSWER_SECONDS)
 
@@ -59,7 +60,9 @@ class FilterService:
         Raises:
             ValidationFailed: neither companies nor contacts.
         """
-        return await self._repository.filters(_entity(service).name, seconds)
+        entity = _entity(service)
+        async with self._reads(seconds) as repository:
+            return await repository.filters(entity.name)
 
     async def values(
         self, service: str, request: FilterValuesRequest, *, seconds: float = 30.0, fresh: bool = False
@@ -73,7 +76,8 @@ class FilterService:
         """
         entity = _entity(service)
         limit, skip, search = _checked(request)
-        known = {f.key: f for f in await self._repository.filters(entity.name, seconds)}
+        async with self._reads(seconds) as repository:
+            known = {f.key: f for f in await repository.filters(entity.name)}
         chosen = known.get(request.filter_key)
         if chosen is None:
             raise NotFound(
@@ -93,30 +97,42 @@ class FilterService:
         self, entity: Entity, chosen: Filter, search: str, skip: int, limit: int, seconds: float, fresh: bool
     ) -> list[Value]:
         if not chosen.direct_derived:
-            return await self._repository.stored(entity.name, chosen.key, search, skip, limit, seconds)
-        column = await self._repository.column(entity, entity.by_name[chosen.key], seconds)
+            async with self._reads(seconds) as repository:
+                return await repository.stored(entity.name, chosen.key, search, skip, limit)
+        column = await self._column(entity, entity.by_name[chosen.key], seconds)
         after, passed = (None, 0) if fresh or skip <= DEEP_ROWS else await self._near(column, search, skip, seconds)
-        values = await self._repository.direct(column, search, after, skip - passed, limit, seconds)
+        async with self._reads(seconds) as repository:
+            values = await repository.direct(column, search, after, skip - passed, limit)
         return [(str(v), str(v)) for v in values]
+
+    async def _column(self, entity: Entity, field: Field, seconds: float) -> Column:
+        column = self._columns.get((entity.name, field.name))
+        if column is None:
+            async with self._reads(seconds) as repository:
+                column = await repository.column(entity, field)
+            self._columns[entity.name, field.name] = column
+        return column
 
     async def _near(self, column: Column, search: str, skip: int, seconds: float) -> tuple[str | int | None, int]:
         """A value not far before the wanted place, and how many values lie up to it."""
         marks = self._landmarks.setdefault((column.entity.name, column.field.name, search), _Landmarks())
-        async with marks.lock:
+        async with marks.lock:  # those who wait for the walk hold no connection
             if marks.values is None:
-                marks.values = await self._repository.anchors(column, search, seconds)
-        at = bisect_right(range(ANCHOR_EVERY, ANCHOR_EVERY * len(marks.values) + 1, ANCHOR_EVERY), skip)
-        return (marks.values[at - 1], at * ANCHOR_EVERY) if at else (None, 0)
+                async with self._reads(seconds) as repository:
+                    marks.values = await repository.landmarks(column, search)
+        at = bisect_right(range(LANDMARK_EVERY, LANDMARK_EVERY * len(marks.values) + 1, LANDMARK_EVERY), skip)
+        return (marks.values[at - 1], at * LANDMARK_EVERY) if at else (None, 0)
+
+    @asynccontextmanager
+    async def _reads(self, seconds: float) -> AsyncIterator[FilterRepository]:
+        async with self._database.transaction() as connection:
+            yield await FilterRepository.limited(connection, seconds)
 
 
 def _entity(service: str) -> Entity:
     entity = SERVICES.get(service)
     if entity is None:
-        raise ValidationFailed(
-            UNSUPPORTED_SERVICE,
-            reason="UNSUPPORTED_SERVICE",
-            details={"service": service[:100], "allowed": [*SERVICES]},
-        )
+        raise UnsupportedService(service, [*SERVICES])
     return entity
 
 
@@ -125,8 +141,9 @@ def _checked(request: FilterValuesRequest) -> tuple[int, int, str]:
     if limit > LIMITS.page_size:
         raise PageSizeExceeded(limit, LIMITS.page_size)
     if len(search) > LIMITS.text_chars:
-        message = f"search_text: has {len(search)} characters; at most {LIMITS.text_chars} are allowed"
-        raise ValidationFailed.of([FieldViolation("search_text", message)])
+        raise ValidationFailed.at(
+            "search_text", f"has {len(search)} characters; at most {LIMITS.text_chars} are allowed"
+        )
     # Zero and negative values always meant the default.
     limit = limit if limit > 0 else LIMITS.default_page_size
     return limit, (min(page, 2**31) - 1) * limit if page > 0 else 0, search
