@@ -1,6 +1,7 @@
 """The query service beyond one page of rows: streams, batches, what accompanies the rows, deadlines."""
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 from uuid import uuid4
 
@@ -11,10 +12,22 @@ import pytest
 from connectra.common.v1 import vql_pb2
 from connectra.query.v1 import query_service_pb2 as pb
 from connectra.query.v1.query_service_pb2_grpc import QueryServiceStub
+from connectra_common.call import Call
+from connectra_common.db.database import Database
+from connectra_common.errors import SearchUnavailable
+from connectra_common.records.fields import CONTACT
 from connectra_common.requests import read
+from connectra_common.search.client import create_client
+from connectra_common.settings import ElasticsearchSettings, PostgresSettings
 from connectra_common.vql.model import Vql
 from connectra_common.vql.proto import to_proto
+from connectra_query.export import stream
+from connectra_query.export.repository import Layout
+from connectra_query.search.engine import Search
+from connectra_query.service import QueryService
+from elasticsearch import AsyncElasticsearch
 from google.protobuf.json_format import MessageToDict
+from pydantic import SecretStr
 
 from tests.support.http import client
 from tests.support.postgres import indexed
@@ -102,6 +115,56 @@ async def test_a_stream_that_is_left_early_leaves_no_view_open(
         await call.read()
         call.cancel()
         await until(open_views, lambda now: now <= before, seconds=20)
+
+
+class Reader:
+    """A query service in this process, on the engines of the stack, whose points in time can be taken away from it."""
+
+    def __init__(self, database: Database, elastic: AsyncElasticsearch) -> None:
+        self.service = QueryService(database, Search(elastic), elastic.info)
+        self._elastic, self._open = elastic, elastic.open_point_in_time
+        self._opened: list[str] = []
+        elastic.open_point_in_time = self._remember  # type: ignore[method-assign]
+
+    async def _remember(self, **options: Any) -> Any:
+        answer = await self._open(**options)
+        self._opened.append(answer["id"])
+        return answer
+
+    async def lose_the_view(self) -> None:
+        (pit,) = self._opened
+        await self._elastic.close_point_in_time(id=pit)
+
+
+@pytest.fixture
+async def reader(stack: Stack) -> AsyncIterator[Reader]:
+    postgres = PostgresSettings(connection=SecretStr(stack.postgres), _env_file=None)
+    elasticsearch = ElasticsearchSettings(connection=stack.elasticsearch, _env_file=None)
+    async with Database.open(postgres, "test") as database, create_client(elasticsearch) as elastic:
+        yield Reader(database, elastic)
+
+
+async def test_a_stream_that_loses_its_view_can_be_asked_for_again(corpus: Corpus, reader: Reader) -> None:
+    request = read(Vql, corpus.where(select_columns=["uuid"])).model
+    async with aclosing(reader.service.walk(CONTACT, request, Call(token=corpus.token))) as pages:
+        await anext(pages)
+        await reader.lose_the_view()
+        with pytest.raises(SearchUnavailable, match="lost the view"):
+            await anext(pages)
+
+
+async def test_an_export_that_loses_its_view_can_be_asked_for_again(
+    corpus: Corpus, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "PAGE_ROWS", 20)
+    request = read(Vql, corpus.where(select_columns=["uuid"])).model
+    async with aclosing(reader.service.export(CONTACT, request, Layout(), Call(token=corpus.token))) as pieces:
+        assert (await anext(pieces)).data == b"uuid\n"
+        assert (await anext(pieces)).rows == 20
+        await reader.lose_the_view()
+        with pytest.raises(SearchUnavailable, match="lost the view"):
+            async for _ in pieces:
+                pass
 
 
 async def test_many_by_uuid_come_in_the_order_asked_and_the_missing_are_named(

@@ -11,6 +11,7 @@ from connectra_common.settings import load
 from connectra_common.storage import s3
 
 from connectra_query.rest import QueryRestServicer
+from connectra_query.search.engine import Search
 from connectra_query.service import QueryService
 from connectra_query.servicer import QueryServicer
 from connectra_query.settings import Settings
@@ -23,7 +24,8 @@ async def serve(settings: Settings) -> None:
         create_client(settings.elasticsearch) as elastic,
         s3.client(settings.s3) as storage,
     ):
-        service = QueryService(database, elastic, lambda: s3.ping(storage, settings.s3))
+        search = Search(elastic, settings.elasticsearch.timeout_seconds)
+        service = QueryService(database, search, lambda: s3.ping(storage, settings.s3))
         await run(
             Process(
                 services=[
@@ -34,7 +36,7 @@ async def serve(settings: Settings) -> None:
                         "connectra.query.v1.QueryRestService",
                     ),
                 ],
-                checks={"postgres": database.ping, "elasticsearch": elastic.info},
+                checks={"postgres": database.ping, "elasticsearch": search.ping},
             ),
             settings.app,
             settings.server,

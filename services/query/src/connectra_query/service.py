@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
@@ -17,7 +17,6 @@ from connectra_common.server.process import passes
 from connectra_common.vql.ast import Query
 from connectra_common.vql.model import Vql
 from connectra_common.vql.validate import checked, checked_export, unknown_columns
-from elasticsearch import AsyncElasticsearch
 
 from connectra_query.export.repository import Chunk, Layout
 from connectra_query.export.stream import export
@@ -26,7 +25,7 @@ from connectra_query.filters.service import FilterService, FilterValuesRequest
 from connectra_query.repository import RecordRepository
 from connectra_query.search import extras
 from connectra_query.search.compile import Json, count_body, read_cursor, search_body, sort_keys, walk_body
-from connectra_query.search.engine import PIT_KEEP_ALIVE, Search
+from connectra_query.search.engine import Search
 
 # A query waits so long for the write whose token it brings.
 CONSISTENCY_WAIT_SECONDS = 5.0
@@ -61,16 +60,13 @@ class Health:
 class QueryService:
     """Reads over PostgreSQL and Elasticsearch."""
 
-    def __init__(
-        self, database: Database, elastic: AsyncElasticsearch, storage_check: Callable[[], Awaitable[object]]
-    ) -> None:
+    def __init__(self, database: Database, search: Search, storage_check: Callable[[], Awaitable[object]]) -> None:
         self._database = database
-        self._elastic = elastic
-        self._search = Search(elastic)
+        self._search = search
         self._filters = FilterService(database)
         self._checks: dict[str, Callable[[], Awaitable[object]]] = {
             "postgres": database.ping,
-            "elasticsearch": elastic.info,
+            "elasticsearch": search.ping,
             "s3": storage_check,
         }
 
@@ -96,7 +92,7 @@ class QueryService:
             counted = await self._search.run(entity.alias, extras.clause_request(query), call)
             explanation = extras.explanation(query, body, counted)
         return Page(
-            rows=await self._rows(query, answer),
+            rows=await self._rows(query, answer.get("hits", {}).get("hits", [])),
             total=answer["hits"]["total"] if query.track_total else None,
             facets=extras.facet_results(query, answer) if query.facets else None,
             explanation=explanation,
@@ -115,20 +111,12 @@ class QueryService:
         no_extras = dict.fromkeys(("explain", "highlight", "track_total"), False)
         query = checked(entity, request.model_copy(update={**dict.fromkeys(ignored), **no_extras}))
         await self._wait_for(entity, call)
-        async with self._search.snapshot(entity.alias) as pit:
-            after = None
-            while True:
-                body = walk_body(query, pit, after, WALK_PAGE_ROWS, PIT_KEEP_ALIVE)
-                answer = await self._search.run(None, body, call)
-                pit, hits = answer["pit_id"], answer.get("hits", {}).get("hits", [])
-                if hits:
-                    after = hits[-1]["sort"]
-                    yield await self._rows(query, answer)
-                if len(hits) < WALK_PAGE_ROWS:
-                    return
+        body = walk_body(query, WALK_PAGE_ROWS)
+        async with self._search.snapshot(entity.alias) as view, aclosing(view.pages(body, call)) as pages:
+            async for hits in pages:
+                yield await self._rows(query, hits)
 
-    async def _rows(self, query: Query, answer: Json) -> bytes:
-        hits = answer.get("hits", {}).get("hits", [])
+    async def _rows(self, query: Query, hits: Sequence[Json]) -> bytes:
         if not hits:
             return b"[]"
         # The uuid is the last key of the order, behind which a walk has one more of the engine's own; clients hold cursors as text.
@@ -189,7 +177,7 @@ class QueryService:
         fresh = call.token is not None
         return await self._filters.values(service, request, seconds=call.seconds(MOST_SECONDS), fresh=fresh)
 
-    async def export(self, entity: Entity, request: Vql, layout: Layout, call: Call) -> AsyncIterator[Chunk]:
+    async def export(self, entity: Entity, request: Vql, layout: Layout, call: Call) -> AsyncGenerator[Chunk]:
         """Every match as a file in pieces; see `export.stream`.
 
         Raises:
@@ -197,7 +185,7 @@ class QueryService:
         """
         query = checked_export(entity, request)
         await self._wait_for(entity, call)
-        async with aclosing(export(self._database, self._elastic, query, layout)) as chunks:
+        async with aclosing(export(self._database, self._search, query, layout, call)) as chunks:
             async for chunk in chunks:
                 yield chunk
 

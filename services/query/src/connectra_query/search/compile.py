@@ -37,10 +37,26 @@ def count_body(query: Query) -> Json:
     return {"query": compile_query(query), "size": 0, "track_total_hits": True}
 
 
-def walk_body(query: Query, pit: str, after: list[Any] | None, size: int, keep_alive: str) -> Json:
-    """The next page of a walk over everything, in the query's order."""
-    body = search_body(query) | {"size": size, "pit": {"id": pit, "keep_alive": keep_alive}, "track_total_hits": False}
-    return {**body, "search_after": after} if after else body
+def walk_body(query: Query, size: int) -> Json:
+    """A walk over all matches in the query's order, `size` hits a page."""
+    return search_body(query) | {"size": size, "track_total_hits": False}
+
+
+def slice_body(query: Query, size: int, number: int, slices: int) -> Json:
+    """A walk over one of the slices of all matches, `size` hits a page; the second sort value of a hit is its id.
+
+    In the order of the index: nothing has to be sorted for it.
+    """
+    return {
+        "query": compile_query(query),
+        "slice": {"id": number, "max": slices},
+        "size": size,
+        # The id changes no order: among the sort values it costs less than as a field of the hit.
+        "sort": [{"_shard_doc": "asc"}, {"id": "asc"}],
+        "_source": False,
+        "stored_fields": "_none_",
+        "track_total_hits": False,
+    }
 
 
 def compile_query(query: Query, *, scored: bool = False) -> Json:

@@ -1,51 +1,56 @@
-"""Calls to Elasticsearch: whole answers in time, or an error. A short answer is never one."""
+"""Calls to Elasticsearch: whole answers in time, or an error. A partial answer is treated as an error."""
 
 import asyncio
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 
 import orjson
 import structlog
 from connectra_common.call import Call
-from connectra_common.errors import DeadlineExceeded, Unavailable
+from connectra_common.errors import DeadlineExceeded, SearchUnavailable
 from elastic_transport import ConnectionTimeout
-from elasticsearch import ApiError, AsyncElasticsearch
+from elasticsearch import ApiError, AsyncElasticsearch, NotFoundError
 
 from connectra_query.search.compile import Json
 
 log = structlog.get_logger()
 
+# How long Elasticsearch keeps a point in time after its last page was asked for.
 PIT_KEEP_ALIVE = "5m"
-# The engine gives up a little before we do, so that its own word arrives.
+# Elasticsearch gives up a little before we do, so that its own error reaches us.
 ANSWER_SECONDS = 0.05
 _HEADERS = {"accept": "application/json", "content-type": "application/json"}
 # Only what is read: the rest would be written, sent and parsed for nothing.
 _PATHS = "timed_out,_shards.failed,pit_id,hits.total,hits.hits.sort,hits.hits.highlight,aggregations"
+_QUERY = f"filter_path={_PATHS}&allow_partial_search_results=false"
 
 
 class Search:
-    """Searches within the time a call has left, `most_seconds` at most each."""
+    """Searches within the time that a call has left, `most_seconds` at most each."""
 
     def __init__(self, client: AsyncElasticsearch, most_seconds: float = 10.0) -> None:
         self._client = client
         self._most = most_seconds
+
+    async def ping(self) -> None:
+        """Raises when Elasticsearch does not answer."""
+        await self._client.info()
 
     async def run(self, alias: str | None, body: Json, call: Call) -> Json:
         """The answer to a search body; `alias` None when the body names a point in time.
 
         Raises:
             DeadlineExceeded: not within the call's time.
-            Unavailable: a part of the index did not answer, or nothing did.
+            SearchUnavailable: a part of the index did not answer.
         """
         seconds = call.seconds(self._most)
         path = f"/{alias}/_search" if alias else "/_search"
-        query = f"filter_path={_PATHS}" + ("&allow_partial_search_results=false" if alias else "")
         try:
             async with asyncio.timeout(seconds + ANSWER_SECONDS):
                 answer = await self._client.perform_request(
                     "POST",
-                    f"{path}?{query}",
+                    f"{path}?{_QUERY}",
                     headers=_HEADERS,
                     body=orjson.dumps({**body, "timeout": _time(seconds)}),
                     endpoint_id="search",
@@ -61,22 +66,21 @@ class Search:
         if found.get("timed_out"):
             raise DeadlineExceeded("the search took too long")
         if found.get("_shards", {}).get("failed"):
-            raise Unavailable("a part of the search index did not answer; try again", reason="ELASTICSEARCH_ERROR")
+            raise SearchUnavailable("a part of the search index did not answer; try again")
         return found
 
     @asynccontextmanager
-    async def snapshot(self, alias: str) -> AsyncIterator[str]:
-        """A point in time over an index; closed in every case."""
-        pit = (
-            await self._client.open_point_in_time(
-                index=alias, keep_alive=PIT_KEEP_ALIVE, allow_partial_search_results=False
-            )
-        )["id"]
+    async def snapshot(self, alias: str) -> AsyncIterator["Snapshot"]:
+        """An index as of now; closed in every case."""
+        opened = await self._client.open_point_in_time(
+            index=alias, keep_alive=PIT_KEEP_ALIVE, allow_partial_search_results=False
+        )
+        snapshot = Snapshot(self, opened["id"])
         try:
-            yield pit
+            yield snapshot
         finally:
             # The caller may be cancelled once more while this runs.
-            await asyncio.shield(self._close(pit))
+            await asyncio.shield(self._close(snapshot.id))
 
     async def refresh(self, alias: str) -> None:
         """Makes searchable what has been indexed."""
@@ -85,8 +89,38 @@ class Search:
     async def _close(self, pit: str) -> None:
         try:
             await self._client.options(ignore_status=404).close_point_in_time(id=pit)
-        except Exception as error:  # noqa: BLE001 - it ends by itself then
+        except Exception as error:  # noqa: BLE001 - it expires
             log.warning("a point in time could not be closed", error=repr(error))
+
+
+class Snapshot:
+    """An index as of one moment: a point in time of Elasticsearch. Several may walk through it at once."""
+
+    def __init__(self, search: Search, pit: str) -> None:
+        self._search = search
+        self.id = pit
+
+    async def pages(self, body: Json, call: Call) -> AsyncGenerator[list[Json]]:
+        """All hits of a search body in its order, its `size` at a time.
+
+        Raises:
+            DeadlineExceeded: not within the call's time.
+            SearchUnavailable: a part of the index did not answer, or the point in time is lost; the walk can only begin again.
+        """
+        after: Json = {}
+        while True:
+            pit = {"id": self.id, "keep_alive": PIT_KEEP_ALIVE}
+            try:
+                answer = await self._search.run(None, {**body, **after, "pit": pit}, call)
+            except NotFoundError:
+                # The node that held it was restarted, or it expired.
+                raise SearchUnavailable("the search engine lost the view of the index; ask again") from None
+            self.id, hits = answer["pit_id"], answer.get("hits", {}).get("hits", [])
+            if hits:
+                yield hits
+            if len(hits) < body["size"]:
+                return
+            after = {"search_after": hits[-1]["sort"]}
 
 
 def _time(seconds: float) -> str:
