@@ -232,6 +232,7 @@ async def test_an_explanation_says_what_was_understood_and_what_each_condition_f
     }
     assert explain["clauses"][0]["hits"] >= ROWS // 3
     assert explain["elasticsearch"]["size"] == 1
+    assert [key["order_by"] for key in explain["query"]["order_by"]] == ["_score", "uuid"]
     assert explain["query"]["where"]["and"][0] == {"field": "title", "exact": "sales manager", "slop": 0}
     message = await query.ListContacts(pb.ListContactsRequest(query=typed(document)))
     assert MessageToDict(message.explain)["query"]["limit"] == 1
@@ -253,7 +254,7 @@ async def test_a_deadline_that_has_no_time_left_is_an_error_never_a_short_answer
         ({"facets": [{"field": "city", "size": 101}]}, "1 to 100 are allowed"),
         ({"facets": [{"field": "city"}] * 11}, "at most 10 are allowed"),
         ({"highlight": True}, "no text condition"),
-        ({"order_by": [{"order_by": "id"}], "cursor": ["x", "y"]}, "'x' is no value of id"),
+        ({"order_by": [{"order_by": "id"}], "cursor": ["x", "y"]}, "'x' is not a value of id"),
     ],
 )
 async def test_refusals_beyond_conditions_are_the_same_through_both_doors(

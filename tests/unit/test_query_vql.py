@@ -9,19 +9,25 @@ from connectra_common.records.fields import COMPANY, CONTACT, Entity
 from connectra_common.requests import read
 from connectra_common.vql.ast import And, Query
 from connectra_common.vql.model import Vql
+from connectra_common.vql.order import ordered
 from connectra_common.vql.proto import to_json, to_proto
-from connectra_query.search.compile import compile_query, search_body, sort_keys
-from connectra_query.service import compile_request
+from connectra_common.vql.validate import checked
+from connectra_query.search.compile import compile_query, search_body
 
 from tests.support.queries import text_clause, text_query
 
 
 def compiled(document: dict[str, Any], entity: Entity = CONTACT) -> Query:
-    return compile_request(entity, read(Vql, document).model)
+    return checked(entity, read(Vql, document).model)
 
 
 def conditions(document: dict[str, Any], entity: Entity = CONTACT) -> dict[str, Any]:
     return compile_query(compiled(document, entity))
+
+
+def sort_of(query: Query) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = search_body(query)["sort"]
+    return found
 
 
 def refusals(document: dict[str, Any], entity: Entity = CONTACT) -> list[str]:
@@ -152,7 +158,7 @@ def test_the_boolean_tree_nests_and_joins_where() -> None:
         ({"page": 11}, "ERR_PAGE_OUT_OF_RANGE"),
         ({"offset": 1000}, "ERR_PAGE_OUT_OF_RANGE"),
         ({"limit": "3"}, "limit: input should be a valid integer"),
-        ({"cursor": [2**63, "u"]}, "is no value of created_at"),
+        ({"cursor": [2**63, "u"]}, "is not a value of created_at"),
         ({"where": {"keyword_match": {"must": {"email": 2**63}}}}, "is beyond 64 bits"),
         ({"cursor": ["a"]}, "cursor: has 1 values; this order gives 2"),
         ({"cursor": ["1", "u"], "page": 2}, "cannot be given together with page"),
@@ -189,16 +195,23 @@ def test_pages() -> None:
 
 def test_the_order_is_relevance_for_text_else_newest_first_and_ends_with_the_uuid() -> None:
     tie = {"uuid": {"order": "asc"}}
-    assert sort_keys(compiled({})) == [{"created_at": {"order": "desc"}}, tie]
-    assert sort_keys(compiled(text("a"))) == [{"_score": {"order": "desc"}}, tie]
+    assert sort_of(compiled({})) == [{"created_at": {"order": "desc"}}, tie]
+    assert sort_of(compiled(text("a"))) == [{"_score": {"order": "desc"}}, tie]
     asked = {"order_by": [{"order_by": "name", "order_direction": "desc"}, {"order_by": "id"}]}
-    assert sort_keys(compiled(asked, COMPANY)) == [
+    assert sort_of(compiled(asked, COMPANY)) == [
         {"name.keyword": {"order": "desc"}},
         {"id": {"order": "asc"}},
         tie,
     ]
     by_uuid = {"order_by": [{"order_by": "uuid", "order_direction": "desc"}]}
-    assert sort_keys(compiled(by_uuid)) == [{"uuid": {"order": "desc"}}]
+    assert sort_of(compiled(by_uuid)) == [{"uuid": {"order": "desc"}}]
+
+
+@pytest.mark.parametrize("order", [[], ["email"], ["uuid"], ["email", "id"]])
+def test_a_whole_order_stays_as_it_is(order: list[str]) -> None:
+    query = compiled({**text("a"), "order_by": [{"order_by": name} for name in order]})
+    assert query.sort[-1].field == "uuid"
+    assert ordered(query) == query
 
 
 def test_text_is_scored_only_when_the_order_needs_it() -> None:
@@ -247,7 +260,7 @@ def test_cursors_come_back_as_text_and_are_sent_in_their_own_types() -> None:
 def test_the_typed_spelling_asks_the_same(document: dict[str, Any]) -> None:
     request = read(Vql, document).model
     again = read(Vql, to_json(to_proto(request))).model
-    assert unordered(compile_request(CONTACT, again)) == unordered(compile_request(CONTACT, request))
+    assert unordered(checked(CONTACT, again)) == unordered(checked(CONTACT, request))
 
 
 def unordered(query: Query) -> Query:

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import orjson
 from connectra_common.call import Call
@@ -24,7 +24,7 @@ from connectra_query.filters.repository import Filter, Value
 from connectra_query.filters.service import FilterService, FilterValuesRequest
 from connectra_query.repository import RecordRepository
 from connectra_query.search import extras
-from connectra_query.search.compile import Json, count_body, read_cursor, search_body, sort_keys, walk_body
+from connectra_query.search.compile import Json, count_body, search_body, walk_body
 from connectra_query.search.engine import Search
 
 # A query waits so long for the write whose token it brings.
@@ -78,14 +78,9 @@ class QueryService:
             Unavailable: an engine is away, or the write of the token is not searchable in time.
             DeadlineExceeded: not within the call's time.
         """
-        query = compile_request(entity, request)
+        query = checked(entity, request)
         await self._wait_for(entity, call)
-        body = search_body(query)
-        if query.facets:
-            body["aggs"] = extras.facet_requests(query)
-        if query.highlight:
-            body["highlight"] = extras.highlight_request(query)
-            del body["stored_fields"]  # the texts are shown from the stored document
+        body = search_body(query, extras.facet_requests(query), extras.highlight_request(query))
         answer = await self._search.run(entity.alias, body, call)
         explanation = None
         if query.explain:
@@ -100,7 +95,7 @@ class QueryService:
 
     async def count(self, entity: Entity, request: Vql, call: Call) -> int:
         """Number of records that match. Raises as `page`."""
-        query = compile_request(entity, request)
+        query = checked(entity, request)
         await self._wait_for(entity, call)
         answer = await self._search.run(entity.alias, count_body(query), call)
         return int(answer["hits"]["total"]["value"])
@@ -119,8 +114,8 @@ class QueryService:
     async def _rows(self, query: Query, hits: Sequence[Json]) -> bytes:
         if not hits:
             return b"[]"
-        # The uuid is the last key of the order, behind which a walk has one more of the engine's own; clients hold cursors as text.
-        last = len(sort_keys(query)) - 1
+        # The uuid is the last key of the order; a walk has one more sort value, Elasticsearch's own. Clients hold cursors as text.
+        last = len(query.sort) - 1
         uuids = [hit["sort"][last] for hit in hits]
         cursors = [
             orjson.dumps([None if v is None else str(v) for v in hit["sort"][: last + 1]]).decode() for hit in hits
@@ -216,16 +211,3 @@ class QueryService:
         # A connection a look: those who wait would else hold all that the process may have.
         async with self._database.connection() as connection:
             return await RecordRepository(connection).is_indexed(token)
-
-
-def compile_request(entity: Entity, request: Vql) -> Query:
-    """The checked tree of a request, its cursor in the engine's types.
-
-    Raises:
-        ValidationFailed: with every violation.
-    """
-    query = checked(entity, request)
-    try:
-        return replace(query, cursor=read_cursor(query))
-    except ValueError as error:
-        raise ValidationFailed.of([FieldViolation("cursor", f"cursor: {error}")]) from None

@@ -5,6 +5,8 @@ matches a substring of any length from three characters; `.keyword` orders. A ke
 in the catalogue have a sub-field `.text` as well.
 """
 
+from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from connectra_common.records.fields import COMPANY, COPIED, Entity, Field, Index
@@ -31,7 +33,8 @@ _ANALYSIS: dict[str, Any] = {
 }
 
 
-def indexed_fields(entity: Entity) -> dict[str, Field]:
+@cache
+def indexed_fields(entity: Entity) -> Mapping[str, Field]:
     """Name in the documents to field: the entity's own, and for contacts the copies of their company's."""
     fields = {field.name: field for field in entity.fields if field.index is not Index.NONE}
     if entity is not COMPANY:

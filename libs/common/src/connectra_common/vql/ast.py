@@ -97,7 +97,7 @@ class Query:
 
     entity: Entity
     root: And
-    # Empty: the default order.
+    # As asked; after `order` never empty, and it ends with the uuid.
     sort: tuple[Sort, ...]
     size: int
     skip: int

@@ -1,8 +1,7 @@
 """Tree × field catalogue → everything that is wrong with it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime
 
 from connectra_common.errors import FieldViolation, ValidationFailed
 from connectra_common.records.fields import COMPANY, Entity, Field, Index
@@ -12,15 +11,17 @@ from connectra_common.search.mappings import indexed_fields
 from connectra_common.vql.ast import And, Bounds, Exists, Leaf, Node, Not, Or, Query, Scalar, Terms, Text
 from connectra_common.vql.limits import LIMITS
 from connectra_common.vql.model import Vql
+from connectra_common.vql.order import ordered, with_typed_cursor
 from connectra_common.vql.parse import parse
 from connectra_common.vql.render import leaves as leaves_of
+from connectra_common.vql.values import fits_64_bits, is_date
 
 # Of columns of a contact's company in an export.
 COMPANY_PREFIX = "company."
 
 
 def checked(entity: Entity, request: Vql) -> Query:
-    """The tree of a request in which nothing is wrong.
+    """The tree of a request in which nothing is wrong, its order whole.
 
     Raises:
         ValidationFailed: with every violation.
@@ -28,11 +29,11 @@ def checked(entity: Entity, request: Vql) -> Query:
     query = parse(entity, request)
     if found := validate(query):
         raise ValidationFailed.of(found)
-    return query
+    return with_typed_cursor(ordered(query))
 
 
 def checked_export(entity: Entity, request: Vql) -> Query:
-    """As `checked`, for an export: columns are required; order and paging do not matter, so they are not looked at.
+    """As `checked`, for an export: columns are required; order and paging do not matter, so they are not looked at and stay empty.
 
     Of contacts, columns of their company may be among the columns, as `company.name`.
 
@@ -170,28 +171,19 @@ def _bad_value(value: Scalar, field: Field) -> str | None:
             value = float(value)
         if isinstance(value, bool):
             return f"{_shown(value)} is not a number"
-        if not -(2**63) <= value < 2**63:
+        if not fits_64_bits(value):
             return f"{_shown(value)} is beyond 64 bits"
     elif field.index is Index.DATE:
         if not isinstance(value, str) or not is_date(value):
             return f"{_shown(value)} is not a date; write 2024-01-15 or 2024-01-15T08:00:00Z"
-    elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+    elif isinstance(value, int) and not fits_64_bits(value):
         return f"{_shown(value)} is beyond 64 bits"
     elif isinstance(value, str) and len(value) > LIMITS.value_chars:
         return f"a value has {len(value)} characters; at most {LIMITS.value_chars} are allowed"
     return None
 
 
-def is_date(text: str) -> bool:
-    """`2024-01-15`, or with a time as RFC 3339 has it."""
-    try:
-        datetime.fromisoformat(text)
-    except ValueError:
-        return False
-    return len(text) >= len("2024-01-15") and text[4] == "-"
-
-
-def _order(query: Query, fields: dict[str, Field]) -> Iterator[FieldViolation]:
+def _order(query: Query, fields: Mapping[str, Field]) -> Iterator[FieldViolation]:
     if len(query.sort) > LIMITS.sort_keys:
         yield _violation("order_by", f"{len(query.sort)} keys; at most {LIMITS.sort_keys} are allowed")
     for i, key in enumerate(query.sort):
@@ -201,7 +193,7 @@ def _order(query: Query, fields: dict[str, Field]) -> Iterator[FieldViolation]:
         yield _violation("cursor", "goes on behind a row, so it cannot be given together with page or offset")
 
 
-def _facets(query: Query, fields: dict[str, Field]) -> Iterator[FieldViolation]:
+def _facets(query: Query, fields: Mapping[str, Field]) -> Iterator[FieldViolation]:
     if len(query.facets) > LIMITS.facets:
         yield _violation("facets", f"{len(query.facets)} facets; at most {LIMITS.facets} are allowed")
     for i, facet in enumerate(query.facets[: LIMITS.facets]):

@@ -1,34 +1,37 @@
 """Tree → Elasticsearch request. Structured DSL only; what a user wrote is always a value, never syntax."""
 
-from contextlib import suppress
+from collections.abc import Mapping
 from typing import Any
 
 from connectra_common.records.fields import Field, Index
 from connectra_common.search.mappings import indexed_fields, sort_field
-from connectra_common.vql.ast import And, Bounds, Exists, Node, Not, Or, Query, Scalar, Terms, Text
-from connectra_common.vql.validate import is_date
+from connectra_common.vql.ast import And, Bounds, Exists, Node, Not, Or, Query, Sort, Terms, Text
+from connectra_common.vql.order import SCORE, scores
 
 Json = dict[str, Any]
 
 
-def search_body(query: Query) -> Json:
-    """One page: only sort values come back, the last of which is the uuid.
+def search_body(query: Query, facets: Json | None = None, highlight: Json | None = None) -> Json:
+    """One page, with facets and highlights when they are asked for; of its sort values the last is the uuid.
 
-    Hits carry no stored field: reading one would cost more than the search.
+    Hits carry no stored field: reading one would cost more than the search. Highlights are made from the stored document.
     """
-    scored = _by_relevance(query)
     body: Json = {
-        "query": compile_query(query, scored=scored),
+        "query": compile_query(query, scored=query.sort[0].field == SCORE),
         "size": query.size,
-        "sort": sort_keys(query),
+        "sort": [_sort_key(key, indexed_fields(query.entity)) for key in query.sort],
         "_source": False,
-        "stored_fields": "_none_",
+        **({} if highlight else {"stored_fields": "_none_"}),
         "track_total_hits": query.track_total,
     }
     if query.cursor is not None:
         body["search_after"] = list(query.cursor)
     elif query.skip:
         body["from"] = query.skip
+    if facets:
+        body["aggs"] = facets
+    if highlight:
+        body["highlight"] = highlight
     return body
 
 
@@ -67,71 +70,17 @@ def compile_query(query: Query, *, scored: bool = False) -> Json:
         if isinstance(node, Not):
             parts["must_not"].append(compile_node(node.node, fields))
         else:
-            parts["must" if scored and _has_text(node) else "filter"].append(compile_node(node, fields))
+            parts["must" if scored and scores(node) else "filter"].append(compile_node(node, fields))
     parts = {name: clauses for name, clauses in parts.items() if clauses}
     return {"bool": parts} if parts else {"match_all": {}}
 
 
-def sort_keys(query: Query) -> list[Json]:
-    """The order, `uuid` last as the tie-breaker: relevance when there is a text clause and no order is asked, else newest first."""
-    fields = indexed_fields(query.entity)
-    if query.sort:
-        keys = [
-            {sort_field(s.field, fields[s.field]): {"order": "desc" if s.descending else "asc"}} for s in query.sort
-        ]
-    elif _by_relevance(query):
-        keys = [{"_score": {"order": "desc"}}]
-    else:
-        keys = [{"created_at": {"order": "desc"}}]
-    return [key for key in keys if "uuid" not in key] + [
-        {"uuid": {"order": next((k["uuid"]["order"] for k in keys if "uuid" in k), "asc")}}
-    ]
+def _sort_key(key: Sort, fields: Mapping[str, Field]) -> Json:
+    name = SCORE if key.field == SCORE else sort_field(key.field, fields[key.field])
+    return {name: {"order": "desc" if key.descending else "asc"}}
 
 
-def read_cursor(query: Query) -> tuple[Scalar | None, ...] | None:
-    """The cursor's values in the types Elasticsearch compares: clients hold them as text.
-
-    Raises:
-        ValueError: it does not fit the order.
-    """
-    if query.cursor is None:
-        return None
-    fields, keys = indexed_fields(query.entity), [next(iter(key)) for key in sort_keys(query)]
-    if len(query.cursor) != len(keys):
-        raise ValueError(f"has {len(query.cursor)} values; this order gives {len(keys)}")
-    return tuple(_cursor_value(value, name, fields) for value, name in zip(query.cursor, keys, strict=True))
-
-
-def _cursor_value(value: Scalar | None, name: str, fields: dict[str, Field]) -> Scalar | None:
-    index = Index.LONG if name == "_score" else fields[name.removesuffix(".keyword")].index
-    if index not in (Index.LONG, Index.DATE):
-        return None if value is None else str(value)
-    if isinstance(value, str) and value.lstrip("-").isdecimal():
-        value = int(value)
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and -(2**63) <= value < 2**63:
-        return value
-    if isinstance(value, str):
-        if index is Index.DATE and is_date(value):
-            return value
-        with suppress(ValueError):
-            return float(value)
-    raise ValueError(f"{value!r} is no value of {name}"[:100])
-
-
-def _by_relevance(query: Query) -> bool:
-    return not query.sort and any(_has_text(node) for node in query.root.nodes)
-
-
-def _has_text(node: Node) -> bool:
-    match node:
-        case Text():
-            return True
-        case And(nodes) | Or(nodes):
-            return any(map(_has_text, nodes))
-    return False  # what is excluded does not score
-
-
-def compile_node(node: Node, fields: dict[str, Field]) -> Json:
+def compile_node(node: Node, fields: Mapping[str, Field]) -> Json:
     """One condition or group of them, unscored."""
     match node:
         case And(nodes):

@@ -13,7 +13,7 @@ _TAGS = {"pre_tags": ["<em>"], "post_tags": ["</em>"]}
 
 
 def facet_requests(query: Query) -> Json:
-    """Aggregations, named by position."""
+    """Aggregations, named by position; none when no facet is asked for."""
     fields = indexed_fields(query.entity)
     return {str(i): _facet(facet, fields[facet.field]) for i, facet in enumerate(query.facets)}
 
@@ -24,8 +24,10 @@ def facet_results(query: Query, answer: Json) -> list[Json]:
     return [_result(facet, found[str(i)]) for i, facet in enumerate(query.facets)]
 
 
-def highlight_request(query: Query) -> Json:
-    """Whole texts, as HTML, with what matched between <em> and </em>."""
+def highlight_request(query: Query) -> Json | None:
+    """Whole texts, as HTML, with what matched between <em> and </em>; None when they are not asked for."""
+    if not query.highlight:
+        return None
     fields = indexed_fields(query.entity)
     names: Json = {text_field(leaf, fields[leaf.field]): {} for leaf in _texts(query)}
     return {"fields": names, "number_of_fragments": 0, "encoder": "html", **_TAGS}

@@ -1,0 +1,68 @@
+"""The order of the hits, decided once for all that need it: the sort keys, the cursor that goes on within them, the rows that show one."""
+
+from contextlib import suppress
+from dataclasses import replace
+
+from connectra_common.errors import ValidationFailed
+from connectra_common.records.fields import Index
+from connectra_common.search.mappings import indexed_fields
+from connectra_common.vql.ast import And, Node, Or, Query, Scalar, Sort, Text
+from connectra_common.vql.values import fits_64_bits, is_date
+
+# Relevance, as Elasticsearch calls it; never asked for by name.
+SCORE = "_score"
+# No two records have the same.
+TIE_BREAKER = "uuid"
+
+
+def ordered(query: Query) -> Query:
+    """The query with a whole order: without one asked, relevance when a text condition counts, else newest first; `uuid` last."""
+    asked = query.sort or (Sort(SCORE if scores(query.root) else "created_at", descending=True),)
+    last = next((key for key in asked if key.field == TIE_BREAKER), Sort(TIE_BREAKER, descending=False))
+    return replace(query, sort=(*(key for key in asked if key.field != TIE_BREAKER), last))
+
+
+def with_typed_cursor(query: Query) -> Query:
+    """The ordered query with its cursor in the types that Elasticsearch compares: clients hold cursors as text.
+
+    Raises:
+        ValidationFailed: the cursor does not fit the order.
+    """
+    if query.cursor is None:
+        return query
+    if len(query.cursor) != len(query.sort):
+        raise ValidationFailed.at("cursor", f"has {len(query.cursor)} values; this order gives {len(query.sort)}")
+    fields = indexed_fields(query.entity)
+    values = []
+    for value, key in zip(query.cursor, query.sort, strict=True):
+        index = Index.LONG if key.field == SCORE else fields[key.field].index
+        try:
+            values.append(_typed(value, index))
+        except ValueError:
+            raise ValidationFailed.at("cursor", f"{value!r} is not a value of {key.field}"[:100]) from None
+    return replace(query, cursor=tuple(values))
+
+
+def scores(node: Node) -> bool:
+    """Whether a node has a text condition that makes one hit more relevant than another."""
+    match node:
+        case Text():
+            return True
+        case And(nodes) | Or(nodes):
+            return any(map(scores, nodes))
+    return False  # what is excluded does not score
+
+
+def _typed(value: Scalar | None, index: Index) -> Scalar | None:
+    if index not in (Index.LONG, Index.DATE):
+        return None if value is None else str(value)
+    if isinstance(value, str) and value.lstrip("-").isdecimal():
+        value = int(value)
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and fits_64_bits(value):
+        return value
+    if isinstance(value, str):
+        if index is Index.DATE and is_date(value):
+            return value
+        with suppress(ValueError):
+            return float(value)
+    raise ValueError(value)
