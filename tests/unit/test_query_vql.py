@@ -207,6 +207,11 @@ def test_the_order_is_relevance_for_text_else_newest_first_and_ends_with_the_uui
     assert sort_of(compiled(by_uuid)) == [{"uuid": {"order": "desc"}}]
 
 
+def test_keys_after_the_uuid_do_not_come_before_it() -> None:
+    order = [{"order_by": "id"}, {"order_by": "uuid"}, {"order_by": "email"}]
+    assert sort_of(compiled({"order_by": order})) == [{"id": {"order": "asc"}}, {"uuid": {"order": "asc"}}]
+
+
 @pytest.mark.parametrize("order", [[], ["email"], ["uuid"], ["email", "id"]])
 def test_a_whole_order_stays_as_it_is(order: list[str]) -> None:
     query = compiled({**text("a"), "order_by": [{"order_by": name} for name in order]})

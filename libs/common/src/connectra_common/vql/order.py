@@ -16,10 +16,15 @@ TIE_BREAKER = "uuid"
 
 
 def ordered(query: Query) -> Query:
-    """The query with a whole order: without one asked, relevance when a text condition counts, else newest first; `uuid` last."""
+    """The query with a whole order: without one asked, relevance when a text condition counts, else newest first; `uuid` last.
+
+    Keys after `uuid` decide nothing, and are left out.
+    """
     asked = query.sort or (Sort(SCORE if scores(query.root) else "created_at", descending=True),)
-    last = next((key for key in asked if key.field == TIE_BREAKER), Sort(TIE_BREAKER, descending=False))
-    return replace(query, sort=(*(key for key in asked if key.field != TIE_BREAKER), last))
+    for i, key in enumerate(asked):
+        if key.field == TIE_BREAKER:
+            return replace(query, sort=asked[: i + 1])
+    return replace(query, sort=(*asked, Sort(TIE_BREAKER, descending=False)))
 
 
 def with_typed_cursor(query: Query) -> Query:
