@@ -1,21 +1,19 @@
 """The REST door: JSON as documented. Methods that are not here answer 501."""
 
 from dataclasses import asdict
-from typing import Any
 
 from connectra.query.v1 import query_rest_pb2 as pb
 from connectra.query.v1 import query_rest_pb2_grpc as pb_grpc
 from connectra_common.call import current
 from connectra_common.records.fields import COMPANY, CONTACT, Entity
-from connectra_common.requests import keys, read, unknown_keys
+from connectra_common.requests import read
 from connectra_common.server.metadata import Context
-from connectra_common.server.rest import read_object, reply, reply_raw, send_headers
+from connectra_common.server.rest import envelope, read_object, reply, send_headers
 from connectra_common.vql.model import Vql
 from google.api.httpbody_pb2 import HttpBody
-from pydantic import BaseModel
 
 from connectra_query.filters.service import FilterValuesRequest
-from connectra_query.service import Page, QueryService
+from connectra_query.service import QueryService
 
 _List = pb.ListCompaniesRestRequest | pb.ListContactsRestRequest
 _Count = pb.CountCompaniesRestRequest | pb.CountContactsRestRequest
@@ -88,37 +86,32 @@ class QueryRestServicer(pb_grpc.QueryRestServiceServicer):
 
     async def _filters(self, service: str) -> HttpBody:
         filters = await self._service.filters(service, current())
-        return reply({"data": [{**asdict(f), "deleted_at": None} for f in filters], "success": True})
+        return envelope(data=[{**asdict(f), "deleted_at": None} for f in filters])
 
     async def _filter_values(self, service: str, request: _FilterValues) -> HttpBody:
-        document = read_object(request.body)
-        values = await self._service.filter_values(service, read(FilterValuesRequest, document).model, current())
-        data = reply([{"value": value, "display_value": shown} for value, shown in values]).data
         # The path says which service; clients send it in the body too.
-        return reply_raw(b'{"data":' + data + _warnings(document, FilterValuesRequest, "service") + b',"success":true}')
+        asked, warnings = read(FilterValuesRequest, read_object(request.body), "service")
+        values = await self._service.filter_values(service, asked, current())
+        data = [{"value": value, "display_value": shown} for value, shown in values]
+        return envelope(data=data, warnings=warnings or None)
 
     async def _list(self, entity: Entity, request: _List) -> HttpBody:
-        document = read_object(request.body)
-        page = await self._service.page(entity, read(Vql, document).model, current())
-        return reply_raw(b'{"data":' + page.rows + _beside(page) + _warnings(document, Vql) + b',"success":true}')
+        query, warnings = read(Vql, read_object(request.body))
+        page = await self._service.page(entity, query, current())
+        return envelope(
+            data=page.rows,
+            total=page.total,
+            facets=page.facets,
+            explain=page.explanation,
+            warnings=warnings or None,
+        )
 
     async def _count(self, entity: Entity, request: _Count) -> HttpBody:
-        document = read_object(request.body)
-        count = await self._service.count(entity, read(Vql, document).model, current())
-        return reply_raw(b'{"count":%d' % count + _warnings(document, Vql) + b',"success":true}')
+        query, warnings = read(Vql, read_object(request.body))
+        return envelope(count=await self._service.count(entity, query, current()), warnings=warnings or None)
 
     async def _get(self, entity: Entity, request: _Get, context: Context) -> HttpBody:
         columns = [name.strip() for name in request.select_columns.split(",") if name.strip()]
         row, version = await self._service.get(entity, request.uuid, columns)
         await send_headers(context, etag=f'"{version}"')
-        return reply_raw(b'{"data":' + row + b',"success":true}')
-
-
-def _beside(page: Page) -> bytes:
-    parts = {"total": page.total, "facets": page.facets, "explain": page.explanation}
-    return b"".join(b',"%s":' % name.encode() + reply(part).data for name, part in parts.items() if part is not None)
-
-
-def _warnings(document: dict[str, Any], model: type[BaseModel], *more: str) -> bytes:
-    found = unknown_keys(document, [*keys(model), *more])
-    return b',"warnings":' + reply(found).data if found else b""
+        return envelope(data=row)
