@@ -1,4 +1,4 @@
-"""What the query service does, once, for both doors."""
+"""What the query service does, shared by the typed and the REST API."""
 
 import asyncio
 import time
@@ -27,14 +27,14 @@ from connectra_query.search import extras
 from connectra_query.search.compile import Json, count_body, search_body, walk_body
 from connectra_query.search.engine import Search
 
-# A query waits so long for the write whose token it brings.
+# How long a query waits for the write named by its token.
 CONSISTENCY_WAIT_SECONDS = 5.0
-# It looks again after so long, then after half as long again each time: under a bulk load a look is not cheap.
+# First poll interval; each next one is 1.5 times as long, up to the maximum.
 CONSISTENCY_POLL_SECONDS, CONSISTENCY_POLL_MOST_SECONDS = 0.02, 0.3
-# A read that the database alone answers.
+# Time limit of a read that only the database answers.
 MOST_SECONDS = 30.0
 MAX_BATCH_UUIDS = 1_000
-# Rows a message of a stream.
+# Rows in one message of a stream.
 WALK_PAGE_ROWS = 500
 
 
@@ -71,7 +71,7 @@ class QueryService:
         }
 
     async def page(self, entity: Entity, request: Vql, call: Call) -> Page:
-        """One page of records, and beside it what the request asks for: total, facets, explanation.
+        """One page of records, with the total, facets and explanation that the request asks for.
 
         Raises:
             ValidationFailed: with every violation.
@@ -185,10 +185,10 @@ class QueryService:
                 yield chunk
 
     async def health(self) -> list[Health]:
-        """Each dependency, looked at now."""
-        return list(await asyncio.gather(*(self._look_at(name) for name in self._checks)))
+        """The state of each dependency, checked now."""
+        return list(await asyncio.gather(*(self._check(name) for name in self._checks)))
 
-    async def _look_at(self, name: str) -> Health:
+    async def _check(self, name: str) -> Health:
         began = time.perf_counter()
         ok = await passes(self._checks[name])
         return Health(name, ok, round((time.perf_counter() - began) * 1000, 1))
@@ -208,6 +208,6 @@ class QueryService:
         await self._search.refresh(entity.alias)
 
     async def _is_indexed(self, token: int) -> bool:
-        # A connection a look: those who wait would else hold all that the process may have.
+        # One connection per look: otherwise waiting calls could hold the whole pool.
         async with self._database.connection() as connection:
             return await RecordRepository(connection).is_indexed(token)

@@ -33,7 +33,7 @@ class _Node(AiohttpHttpNode):
 
 
 def create_client(settings: ElasticsearchSettings) -> AsyncElasticsearch:
-    """A client with one connection pool; the caller closes it. It never retries by itself: each caller knows what is safe to repeat."""
+    """A client with one connection pool; the caller closes it. It never retries: each caller knows what is safe to repeat."""
     options: dict[str, Any] = {}
     if settings.auth and settings.username and settings.password:
         options["basic_auth"] = (settings.username, settings.password.get_secret_value())
@@ -47,7 +47,7 @@ def create_client(settings: ElasticsearchSettings) -> AsyncElasticsearch:
         connections_per_node=32,
         max_retries=0,
         retry_on_timeout=False,
-        # A node that was away is asked again at once: with one address there is no other to turn to.
+        # A node that was down is tried again at once: with one address there is no other.
         dead_node_backoff_factor=0,
         max_dead_node_backoff=0,
         **options,

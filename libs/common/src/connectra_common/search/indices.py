@@ -1,7 +1,7 @@
 """Indices behind their aliases: `companies_index` is an alias of `companies_index-v1-<time>`, so that a new one can take its place.
 
-While a new one is being built it has the alias `companies_index-building`: writers only ever name aliases, so that a write can never
-make an index.
+While a new one is being built it has the alias `companies_index-building`. Writers name only aliases, so that a write can never create
+an index.
 """
 
 from datetime import UTC, datetime
@@ -16,13 +16,13 @@ from connectra_common.settings import ElasticsearchSettings
 
 log = structlog.get_logger()
 
-# How long Elasticsearch knows the version of what was deleted. Nothing older than this may ever be sent.
+# How long Elasticsearch remembers the version of a deleted document. Nothing older than this may ever be sent.
 GC_DELETES = "15m"
 
 
 async def ensure(client: AsyncElasticsearch, settings: ElasticsearchSettings) -> list[str]:
-    """Creates the index of each entity whose alias is missing, and tells those that are there of new fields; the caller sees to it that
-    no two do so at once (`db.migrate.locked`).
+    """Creates the index of each entity whose alias is missing, and adds new fields to those that exist; the caller makes sure that no two
+    do so at once (`db.migrate.locked`).
 
     Returns the names of the created indices.
     """
@@ -50,12 +50,12 @@ async def behind(client: AsyncElasticsearch, alias: str) -> str | None:
 
 
 def new_name(entity: Entity) -> str:
-    """Name of an index made now; later ones sort behind earlier ones."""
+    """Name of an index made now; later ones sort after earlier ones."""
     return f"{entity.alias}-v{VERSION}-{datetime.now(UTC):%Y%m%d%H%M%S%f}"
 
 
 async def create(client: AsyncElasticsearch, settings: ElasticsearchSettings, entity: Entity, shards: int = 0) -> str:
-    """Creates an index without an alias; 0 shards is as many as configured. Returns its name."""
+    """Creates an index without an alias; 0 shards means as many as configured. Returns its name."""
     name = new_name(entity)
     try:
         await client.indices.create(index=name, **_body(settings, entity, shards, "best_compression"))

@@ -12,9 +12,9 @@ from typing import Any
 from connectra_common.records.fields import COMPANY, COPIED, Entity, Field, Index
 from connectra_common.settings import ElasticsearchSettings
 
-# Raised with every change of what stands below; part of the name of new indices.
+# Raised with every change below; part of the name of new indices.
 VERSION = 1
-# The latest that what was indexed is searchable. Mostly it is sooner: indexers refresh when no more waits.
+# The longest that an indexed document stays unsearchable. Usually it is shorter: indexers refresh when nothing more waits.
 REFRESH_INTERVAL = "5s"
 # Longer values are searched but not ordered by or matched as a whole (Lucene takes 32,766 bytes).
 MAX_KEYWORD_CHARS = 8_000
@@ -61,7 +61,7 @@ def index_body(entity: Entity, settings: ElasticsearchSettings, codec: str = "be
             }
         },
         "mappings": {
-            "dynamic": "strict",  # a field the mapping does not know is a defect, not a new field
+            "dynamic": "strict",  # a field that the mapping lacks is a defect, not a new field
             "properties": {name: _mapping(field) for name, field in indexed_fields(entity).items()},
         },
     }

@@ -1,16 +1,16 @@
-"""What a query may ask for. A refusal names the limit."""
+"""What a query may ask for. A refusal names its limit."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """No query within these can hurt the cluster."""
+    """No query within these can harm the cluster."""
 
     page_size: int = 100
     default_page_size: int = 25
     pages: int = 10
-    # Rows that can be reached by page or offset; deeper goes by cursor.
+    # Rows that can be reached by page or offset; a cursor reaches further.
     window: int = 1_000
     clauses: int = 200
     terms: int = 1_000

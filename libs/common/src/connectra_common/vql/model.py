@@ -113,7 +113,7 @@ class Facet(Part):
 class Vql(Request):
     """A query. Absent `where` and `filters`: everything.
 
-    The last four are for lists alone: what they ask for comes beside the rows and changes nothing in them.
+    The last four are for lists only: what they ask for comes with the rows and changes nothing in them.
     """
 
     where: Where | None = None

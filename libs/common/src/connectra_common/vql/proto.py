@@ -1,4 +1,8 @@
-"""The typed spelling of VQL, to and from its JSON document."""
+"""The typed spelling of VQL, to and from its JSON document.
+
+A typed request becomes the JSON document first, so that both APIs share one validator (`model`). Names that stand both here or in `ast` and
+in `model` (search types, operators, bounds, Facet, Scalar) are doubled on purpose: the contract, the document and the tree change apart.
+"""
 
 from typing import Any, Literal
 

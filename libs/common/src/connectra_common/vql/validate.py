@@ -1,4 +1,4 @@
-"""Tree × field catalogue → everything that is wrong with it."""
+"""Tree × field catalogue → everything that is wrong with it. `checked` runs all passes up to compiling."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -190,7 +190,7 @@ def _order(query: Query, fields: Mapping[str, Field]) -> Iterator[FieldViolation
         if key.field not in fields:
             yield _violation(f"order_by[{i}].order_by", hint(key.field, sorted(fields)))
     if query.cursor is not None and query.skip:
-        yield _violation("cursor", "goes on behind a row, so it cannot be given together with page or offset")
+        yield _violation("cursor", "continues after a row, so it cannot be given together with page or offset")
 
 
 def _facets(query: Query, fields: Mapping[str, Field]) -> Iterator[FieldViolation]:

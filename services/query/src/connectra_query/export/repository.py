@@ -1,4 +1,4 @@
-"""All SQL of exports. It only reads, and PostgreSQL itself writes the bytes of the file."""
+"""All SQL of exports. It only reads; PostgreSQL itself writes the bytes of the file."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -18,7 +18,7 @@ READ_PAUSE_SECONDS = 0.002
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How records become bytes. `keep_formulas`: in CSV, what a spreadsheet would take for a formula stays as it is."""
+    """How records become bytes. `keep_formulas`: in CSV, leave alone what a spreadsheet would take for a formula."""
 
     format: ExportFormat = ExportFormat.CSV
     keep_formulas: bool = False
@@ -36,7 +36,7 @@ class Chunk:
 async def snapshot(database: Database) -> AsyncIterator[Connection]:
     """A transaction whose reads all see the same moment."""
     async with database.transaction(isolation="repeatable_read", readonly=True) as connection:
-        # It waits for whoever takes the file, as long as an import waits for a dependency by default.
+        # It may idle while the file is taken, for as long as an import waits for a dependency by default.
         await connection.execute("SET LOCAL idle_in_transaction_session_timeout = '10min'")
         yield connection
 
@@ -72,7 +72,7 @@ class ExportRepository:
             pieces.append(data)
             await asyncio.sleep(READ_PAUSE_SECONDS)
 
-        # JSON has no raw control characters, so with these the CSV writer copies it as it is.
+        # JSON has no raw control characters, so with these as marks the CSV writer copies it unchanged.
         delimiter, quote = (None, None) if self._layout.format is ExportFormat.CSV else ("\x02", "\x01")
         status = await self._connection.copy_from_query(
             statement, *arguments, output=take, format="csv", delimiter=delimiter, quote=quote
@@ -100,7 +100,7 @@ def _column(entity: Entity, name: str) -> tuple[str, Field]:
 
 
 def _member(field: Field, alias: str) -> str:
-    # Of a contact without a company a list is null, as its other fields are.
+    # A contact without a company has null for its lists, as for its other fields.
     return f"{alias}.{field.name}" if alias == "c" and field.type is Type.LIST else expression(field, alias)
 
 
@@ -119,9 +119,9 @@ _FORMULA = "9, 13, 43, 45, 61, 64"
 
 
 def harmless(text: str) -> str:
-    """SQL of a text that no spreadsheet calculates: one that begins like a formula gets a leading apostrophe; a plain number needs none.
+    """SQL of a text that no spreadsheet evaluates: one that begins like a formula gets a leading apostrophe; a plain number needs none.
 
-    An import takes the apostrophe off again, as it does with all that is neither letter nor digit at the ends of a cell.
+    An import removes the apostrophe, as it does everything at the ends of a cell that is neither letter nor digit.
     """
     number = "'^[+-]?[0-9]+([.][0-9]+)?$'"
     return f"CASE WHEN ascii({text}) IN ({_FORMULA}) AND {text} !~ {number} THEN '''' || {text} ELSE {text} END"

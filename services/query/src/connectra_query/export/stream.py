@@ -1,4 +1,4 @@
-"""Exports: every record a query finds, once, as a file in pieces."""
+"""The stream of an export: header, then pages, the next ones made while one is taken."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
@@ -14,23 +14,23 @@ from connectra_query.export.repository import Chunk, ExportRepository, Layout, s
 from connectra_query.search.compile import Json, slice_body
 from connectra_query.search.engine import Search
 
-# The most that Elasticsearch gives at once.
+# The most that Elasticsearch returns at once.
 PAGE_ROWS = 10_000
 # Target page size: with long records a page has fewer rows. It travels in messages of at most MESSAGE_BYTES.
 PAGE_BYTES = 4 * 1024 * 1024
 MESSAGE_BYTES = 1024 * 1024
 FIRST_ROWS, FEWEST_ROWS = 1_000, 20
-# Parts of the matches that are walked through at the same time.
+# Parts of the matches that are walked at the same time.
 SLICES = 2
-# Pages that are made before anybody takes them.
+# Pages that are made before they are taken.
 PAGES_AHEAD = 2
 
 
 async def export(database: Database, search: Search, query: Query, layout: Layout, call: Call) -> AsyncGenerator[Chunk]:
     """The file in pieces, header first. The next pages are made while one is taken.
 
-    Without conditions the database alone is asked, in one snapshot. Else the set of records is that of the index at the moment of
-    the call, each as it stands when its page is read.
+    Without conditions only the database is read, in one snapshot. Otherwise the set of records is that of the index at the moment
+    of the call, each record as it is when its page is read.
 
     Raises:
         Unavailable: an engine is away, or lost the view that the export walks through; it can be asked for again from its beginning.
@@ -48,7 +48,7 @@ async def export(database: Database, search: Search, query: Query, layout: Layou
 
 
 class _Pace:
-    """How many rows the next page has, by the size of those of the last one."""
+    """How many rows the next page gets, by the size of the last one's."""
 
     def __init__(self) -> None:
         self.rows = FIRST_ROWS

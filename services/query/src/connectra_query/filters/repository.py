@@ -1,7 +1,8 @@
 """All SQL of filters and their values.
 
-Direct values are read from the records through one partial index a column (migration 0002), each value once, in byte order, numbers by
-size. A column with few values is skipped through, one index search a value; one with many is walked. Both stop at the end of the page.
+Direct values are read from the records through one partial index per column (migration 0002): each value once, texts in byte order,
+numbers by size. A column with few values is read by skip scan, with one index search per value; one with many values is scanned in order.
+Both stop at the end of the page.
 """
 
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from connectra_common.records.fields import Entity, Field, Type
 
 # Longer values are not offered: they would not fit into an index entry.
 MAX_VALUE_BYTES = 1_000
-# Rows a value from which on a search of the index for each value beats reading every entry.
+# From this many rows per value, one index search per value beats reading every entry.
 SKIP_FROM_ROWS_PER_VALUE = 25
 LANDMARK_EVERY = 1_000
 NEXT_VALUES = 10_000
@@ -100,7 +101,7 @@ _FILTERS = """
     SELECT id, key, service, filter_type, display_name, direct_derived, active
     FROM filters WHERE service = $1 AND active AND deleted_at IS NULL ORDER BY id"""
 
-# Rows a distinct value, by the planner's statistics, and whether there is a trigram index.
+# Rows per distinct value, by the planner's statistics, and whether there is a trigram index.
 _SHAPE = """
     SELECT coalesce(
                (SELECT CASE WHEN n_distinct > 0 THEN greatest(c.reltuples, 1) / n_distinct ELSE -1 / nullif(n_distinct, 0) END
@@ -120,28 +121,28 @@ def _stored(search: bool) -> str:
 
 
 def _values(column: Column, search: str, after: str | int | None, among: int | None = None) -> str:
-    """Ordered values as `v`, of the next `among` or of all; $1 is the value to go on behind, the next parameter the pattern."""
+    """Ordered values as `v`, of the next `among` or of all; $1 is the value to continue after, the next parameter the pattern."""
     table, name = column.entity.table, column.field.name
     number = column.field.type is Type.INTEGER
     key = name if number else f'{name} COLLATE "C"'
     live = f"deleted_at IS NULL AND {name} IS NOT NULL"
     if not number:
         live = f"deleted_at IS NULL AND {name} <> '' AND octet_length({name}) <= {MAX_VALUE_BYTES}"
-    behind = f"AND {key} > $1" if after is not None else ""
+    later = f"AND {key} > $1" if after is not None else ""
     match = _match(column, search, "v", 1 if after is None else 2)
     if column.skip:
         return f"""
             WITH RECURSIVE k (v) AS (
-                (SELECT {name} FROM {table} WHERE {live} {behind} ORDER BY {key} LIMIT 1)
+                (SELECT {name} FROM {table} WHERE {live} {later} ORDER BY {key} LIMIT 1)
                 UNION ALL
                 SELECT (SELECT {name} FROM {table} WHERE {live} AND {key} > k.v ORDER BY {key} LIMIT 1)
                 FROM k WHERE k.v IS NOT NULL)
             SELECT v FROM k WHERE v IS NOT NULL {match}"""
     if search and column.trigrams and among is None:
         inside = _match(column, search, name, 1 if after is None else 2)
-        return f"SELECT DISTINCT {key} AS v FROM {table} WHERE {live} {behind} {inside} ORDER BY v"
-    walk = f"SELECT DISTINCT {key} AS v FROM {table} WHERE {live} {behind} ORDER BY v"
-    # The limit, or OFFSET 0, keeps the match outside: once a value, not once a row.
+        return f"SELECT DISTINCT {key} AS v FROM {table} WHERE {live} {later} {inside} ORDER BY v"
+    walk = f"SELECT DISTINCT {key} AS v FROM {table} WHERE {live} {later} ORDER BY v"
+    # The limit, or OFFSET 0, keeps the match outside: it runs once per value, not once per row.
     return (
         f"SELECT v FROM ({walk} {f'LIMIT {among}' if among else 'OFFSET 0'}) AS each WHERE true {match}"
         if search

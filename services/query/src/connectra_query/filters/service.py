@@ -1,4 +1,4 @@
-"""Filters and their values, once, for both doors."""
+"""Filters and their values, shared by the typed and the REST API."""
 
 import asyncio
 import time
@@ -67,7 +67,7 @@ class FilterService:
     async def values(
         self, service: str, request: FilterValuesRequest, *, seconds: float = 30.0, fresh: bool = False
     ) -> list[Value]:
-        """One page of (value, display_value), ordered, each value once; `fresh` looks past what is remembered.
+        """One page of (value, display_value), ordered, each value once; `fresh` bypasses the caches.
 
         Raises:
             ValidationFailed: the service, the limit or the text is not allowed.
@@ -114,9 +114,9 @@ class FilterService:
         return column
 
     async def _near(self, column: Column, search: str, skip: int, seconds: float) -> tuple[str | int | None, int]:
-        """A value not far before the wanted place, and how many values lie up to it."""
+        """The nearest landmark before an offset, and its own offset; (None, 0) when there is none."""
         marks = self._landmarks.setdefault((column.entity.name, column.field.name, search), _Landmarks())
-        async with marks.lock:  # those who wait for the walk hold no connection
+        async with marks.lock:  # calls that wait for the walk hold no connection
             if marks.values is None:
                 async with self._reads(seconds) as repository:
                     marks.values = await repository.landmarks(column, search)

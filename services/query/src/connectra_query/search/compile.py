@@ -1,4 +1,4 @@
-"""Tree → Elasticsearch request. Structured DSL only; what a user wrote is always a value, never syntax."""
+"""The last pass over a query: tree → Elasticsearch request. What a user wrote is always a value, never syntax."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -104,7 +104,7 @@ def compile_node(node: Node, fields: Mapping[str, Field]) -> Json:
 
 
 def text_field(node: Text, field: Field) -> str:
-    """What of a field a text condition searches."""
+    """The field or sub-field that a text condition searches."""
     if node.search_type == "substring":
         return f"{node.field}.ngram"
     return node.field if field.index is Index.TEXT else f"{node.field}.text"
@@ -119,7 +119,7 @@ def _text(node: Text, field: Field) -> Json:
         if node.fuzzy:
             match["fuzziness"] = "AUTO"
         return {"match": {name: match}}
-    # Every trigram has a position of its own, so a phrase of them is the substring.
+    # Each trigram has its own position, so a phrase of them is the substring.
     parts = node.value.split() if node.operator == "or" else [node.value.strip()]
     phrases: list[Json] = [{"match_phrase": {name: part}} for part in parts]
     return phrases[0] if len(phrases) == 1 else {"bool": {"should": phrases, "minimum_should_match": 1}}

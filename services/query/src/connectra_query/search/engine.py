@@ -58,7 +58,7 @@ class Search:
         except ConnectionTimeout:
             raise DeadlineExceeded("the search took too long") from None
         except ApiError as error:
-            # Depending on the place where the time runs out, it is said in either way.
+            # Elasticsearch words it by where the time ran out.
             if error.status_code == 504 or "timeout_exception" in str(error.body) or "Time exceeded" in str(error.body):
                 raise DeadlineExceeded("the search took too long") from None
             raise

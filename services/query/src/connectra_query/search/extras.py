@@ -1,4 +1,4 @@
-"""What a list may carry beside its rows: facets, explanation, matches in the texts. Requests and their answers, pure."""
+"""What a list may have besides its rows: facets, explanation, highlights. Requests and their answers, without I/O."""
 
 from typing import Any
 
@@ -42,7 +42,7 @@ def highlight_result(hit: Json) -> dict[str, list[str]]:
 
 
 def clause_request(query: Query) -> Json:
-    """How many records each condition matches by itself."""
+    """How many records each condition matches on its own."""
     fields = indexed_fields(query.entity)
     clauses = {str(i): compile_node(leaf, fields) for i, leaf in enumerate(leaves(query.root))}
     body: Json = {"query": {"match_all": {}}, "size": 0, "track_total_hits": False}
@@ -69,7 +69,7 @@ def _facet(facet: Facet, field: Field) -> Json:
         kind = "date_range" if field.index is Index.DATE else "range"
         bounds = [{"key": str(i), **_bounds(r.gte, r.lt)} for i, r in enumerate(facet.ranges)]
         return {kind: {"field": name, "keyed": True, "ranges": bounds}}
-    # Each shard gives more than is shown, so that the sum is exact more often.
+    # Each shard returns more than is shown, so that the sums are exact more often.
     return {"terms": {"field": name, "size": facet.size, "shard_size": facet.size * 3 + 50}}
 
 
