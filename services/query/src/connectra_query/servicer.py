@@ -1,11 +1,12 @@
 """The typed door. Methods that are not here answer UNIMPLEMENTED."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing
 from dataclasses import asdict
-from typing import Any
+from typing import TypeVar
 
 import orjson
+from connectra.common.v1 import records_pb2
 from connectra.query.v1 import query_service_pb2 as pb
 from connectra.query.v1 import query_service_pb2_grpc as pb_grpc
 from connectra_common.call import current
@@ -16,9 +17,11 @@ from connectra_common.requests import read
 from connectra_common.server.metadata import Context
 from connectra_common.vql.model import Vql
 from connectra_common.vql.proto import to_json, to_value
+from google.protobuf import struct_pb2
 
-from connectra_query.export.repository import Layout
+from connectra_query.export.repository import Chunk, Layout
 from connectra_query.filters.service import FilterValuesRequest
+from connectra_query.search.compile import Json
 from connectra_query.service import Page, QueryService
 
 _List = pb.ListCompaniesRequest | pb.ListContactsRequest
@@ -27,6 +30,7 @@ _Get = pb.GetCompanyRequest | pb.GetContactRequest
 _BatchGet = pb.BatchGetCompaniesRequest | pb.BatchGetContactsRequest
 _Search = pb.SearchCompaniesRequest | pb.SearchContactsRequest
 _Export = pb.ExportCompaniesRequest | pb.ExportContactsRequest
+_Listed = TypeVar("_Listed", pb.ListCompaniesResponse, pb.ListContactsResponse)
 
 
 class QueryServicer(pb_grpc.QueryServiceServicer):
@@ -36,14 +40,12 @@ class QueryServicer(pb_grpc.QueryServiceServicer):
         self._service = service
 
     async def ListCompanies(self, request: pb.ListCompaniesRequest, context: Context) -> pb.ListCompaniesResponse:
-        response = pb.ListCompaniesResponse()
-        _fill(COMPANY, response, await self._page(COMPANY, request))
-        return response
+        page = await self._page(COMPANY, request)
+        return _with_extras(pb.ListCompaniesResponse(rows=_company_rows(page.rows)), page)
 
     async def ListContacts(self, request: pb.ListContactsRequest, context: Context) -> pb.ListContactsResponse:
-        response = pb.ListContactsResponse()
-        _fill(CONTACT, response, await self._page(CONTACT, request))
-        return response
+        page = await self._page(CONTACT, request)
+        return _with_extras(pb.ListContactsResponse(rows=_contact_rows(page.rows)), page)
 
     async def CountCompanies(self, request: pb.CountCompaniesRequest, context: Context) -> pb.CountCompaniesResponse:
         return pb.CountCompaniesResponse(count=await self._count(COMPANY, request))
@@ -52,36 +54,36 @@ class QueryServicer(pb_grpc.QueryServiceServicer):
         return pb.CountContactsResponse(count=await self._count(CONTACT, request))
 
     async def GetCompany(self, request: pb.GetCompanyRequest, context: Context) -> pb.GetCompanyResponse:
-        return pb.GetCompanyResponse(company=await self._get(COMPANY, request))
+        return pb.GetCompanyResponse(company=_company(await self._get(COMPANY, request)))
 
     async def GetContact(self, request: pb.GetContactRequest, context: Context) -> pb.GetContactResponse:
-        return pb.GetContactResponse(contact=await self._get(CONTACT, request))
+        return pb.GetContactResponse(contact=_contact(await self._get(CONTACT, request)))
 
     async def BatchGetCompanies(
         self, request: pb.BatchGetCompaniesRequest, context: Context
     ) -> pb.BatchGetCompaniesResponse:
         companies, missing = await self._batch(COMPANY, request)
-        return pb.BatchGetCompaniesResponse(companies=companies, missing_uuids=missing)
+        return pb.BatchGetCompaniesResponse(companies=map(_company, companies), missing_uuids=missing)
 
     async def BatchGetContacts(
         self, request: pb.BatchGetContactsRequest, context: Context
     ) -> pb.BatchGetContactsResponse:
         contacts, missing = await self._batch(CONTACT, request)
-        return pb.BatchGetContactsResponse(contacts=contacts, missing_uuids=missing)
+        return pb.BatchGetContactsResponse(contacts=map(_contact, contacts), missing_uuids=missing)
 
     async def SearchCompanies(
         self, request: pb.SearchCompaniesRequest, context: Context
     ) -> AsyncIterator[pb.SearchCompaniesResponse]:
         async with aclosing(self._walk(COMPANY, request)) as pages:
             async for rows in pages:
-                yield pb.SearchCompaniesResponse(rows=rows)
+                yield pb.SearchCompaniesResponse(rows=_company_rows(rows))
 
     async def SearchContacts(
         self, request: pb.SearchContactsRequest, context: Context
     ) -> AsyncIterator[pb.SearchContactsResponse]:
         async with aclosing(self._walk(CONTACT, request)) as pages:
             async for rows in pages:
-                yield pb.SearchContactsResponse(rows=rows)
+                yield pb.SearchContactsResponse(rows=_contact_rows(rows))
 
     async def ListFilters(self, request: pb.ListFiltersRequest, context: Context) -> pb.ListFiltersResponse:
         filters = await self._service.filters(request.service, current())
@@ -98,14 +100,16 @@ class QueryServicer(pb_grpc.QueryServiceServicer):
     async def ExportCompanies(
         self, request: pb.ExportCompaniesRequest, context: Context
     ) -> AsyncIterator[pb.ExportCompaniesResponse]:
-        async for chunk in self._service.export(COMPANY, _vql(request), _layout(request), current()):
-            yield pb.ExportCompaniesResponse(data=chunk.data, rows=chunk.rows)
+        async with aclosing(self._export(COMPANY, request)) as chunks:
+            async for chunk in chunks:
+                yield pb.ExportCompaniesResponse(data=chunk.data, rows=chunk.rows)
 
     async def ExportContacts(
         self, request: pb.ExportContactsRequest, context: Context
     ) -> AsyncIterator[pb.ExportContactsResponse]:
-        async for chunk in self._service.export(CONTACT, _vql(request), _layout(request), current()):
-            yield pb.ExportContactsResponse(data=chunk.data, rows=chunk.rows)
+        async with aclosing(self._export(CONTACT, request)) as chunks:
+            async for chunk in chunks:
+                yield pb.ExportContactsResponse(data=chunk.data, rows=chunk.rows)
 
     async def CheckHealth(self, request: pb.CheckHealthRequest, context: Context) -> pb.CheckHealthResponse:
         checks = await self._service.health()
@@ -120,33 +124,30 @@ class QueryServicer(pb_grpc.QueryServiceServicer):
     async def _page(self, entity: Entity, request: _List) -> Page:
         return await self._service.page(entity, _vql(request), current())
 
-    async def _walk(self, entity: Entity, request: _Search) -> AsyncGenerator[list[Any]]:
-        async with aclosing(self._service.walk(entity, _vql(request), current())) as pages:
-            async for rows in pages:
-                yield _rows(entity, rows)
+    def _walk(self, entity: Entity, request: _Search) -> AsyncGenerator[bytes]:
+        return self._service.walk(entity, _vql(request), current())
 
-    async def _batch(self, entity: Entity, request: _BatchGet) -> tuple[list[Any], list[str]]:
+    async def _batch(self, entity: Entity, request: _BatchGet) -> tuple[list[Json], list[str]]:
         rows, missing = await self._service.batch_get(entity, request.uuids, request.select_columns)
-        return [to_message(entity, row) for row in orjson.loads(rows)], missing
+        return orjson.loads(rows), missing
 
     async def _count(self, entity: Entity, request: _Count) -> int:
         return await self._service.count(entity, _vql(request), current())
 
-    async def _get(self, entity: Entity, request: _Get) -> Any:
+    async def _get(self, entity: Entity, request: _Get) -> Json:
         row, version = await self._service.get(entity, request.uuid, request.select_columns)
-        return to_message(entity, {**orjson.loads(row), "row_version": version})
+        return {**orjson.loads(row), "row_version": version}
+
+    def _export(self, entity: Entity, request: _Export) -> AsyncGenerator[Chunk]:
+        layout = Layout(ExportFormat.from_proto(request.format) or ExportFormat.CSV, request.keep_formulas)
+        return self._service.export(entity, _vql(request), layout, current())
 
 
 def _vql(request: _List | _Count | _Search | _Export) -> Vql:
     return read(Vql, to_json(request.query)).model
 
 
-def _layout(request: _Export) -> Layout:
-    return Layout(ExportFormat.from_proto(request.format) or ExportFormat.CSV, request.keep_formulas)
-
-
-def _fill(entity: Entity, message: pb.ListCompaniesResponse | pb.ListContactsResponse, page: Page) -> None:
-    message.rows.extend(_rows(entity, page.rows))
+def _with_extras(message: _Listed, page: Page) -> _Listed:
     if page.total is not None:
         message.total.value, message.total.relation = page.total["value"], page.total["relation"]
     for facet in page.facets or ():
@@ -158,23 +159,38 @@ def _fill(entity: Entity, message: pb.ListCompaniesResponse | pb.ListContactsRes
         )
     if page.explanation is not None:
         message.explain.update(page.explanation)
+    return message
 
 
-def _facet_count(count: dict[str, Any]) -> pb.FacetCount:
+def _facet_count(count: Json) -> pb.FacetCount:
     values = {name: to_value(count[name]) for name in ("value", "gte", "lt") if count.get(name) is not None}
     return pb.FacetCount(count=count["count"], **values)
 
 
-def _rows(entity: Entity, rows: bytes) -> list[Any]:
-    return [_row(entity, row) for row in orjson.loads(rows)]
+def _company_rows(rows: bytes) -> Iterator[pb.CompanyRow]:
+    for row in orjson.loads(rows):
+        yield pb.CompanyRow(company=_company(row), cursor=_cursor(row), highlight=_highlight(row))
 
 
-def _row(entity: Entity, row: dict[str, Any]) -> Any:
-    cursor = [to_value(value) for value in row.pop("cursor")]
-    company = row.pop("company", None)
-    highlight = {name: pb.Fragments(values=texts) for name, texts in row.pop("highlight", {}).items()}
-    record = to_message(entity, row)
-    if entity is COMPANY:
-        return pb.CompanyRow(company=record, cursor=cursor, highlight=highlight)
-    shown = to_message(COMPANY, company) if company else None
-    return pb.ContactRow(contact=record, cursor=cursor, company=shown, highlight=highlight)
+def _contact_rows(rows: bytes) -> Iterator[pb.ContactRow]:
+    for row in orjson.loads(rows):
+        company = _company(row["company"]) if row.get("company") else None
+        yield pb.ContactRow(contact=_contact(row), cursor=_cursor(row), company=company, highlight=_highlight(row))
+
+
+def _cursor(row: Json) -> Iterator[struct_pb2.Value]:
+    return map(to_value, row["cursor"])
+
+
+def _highlight(row: Json) -> dict[str, pb.Fragments]:
+    return {name: pb.Fragments(values=texts) for name, texts in row.get("highlight", {}).items()}
+
+
+def _company(record: Json) -> records_pb2.Company:
+    message: records_pb2.Company = to_message(COMPANY, record)
+    return message
+
+
+def _contact(record: Json) -> records_pb2.Contact:
+    message: records_pb2.Contact = to_message(CONTACT, record)
+    return message
