@@ -82,6 +82,13 @@ async def test_a_job_that_is_not_there_is_404_and_no_uuid_400(api: httpx.AsyncCl
     assert (await api.get("/common/jobs/nonsense")).status_code == 400
 
 
+async def test_a_job_is_found_by_its_uuid_in_any_usual_spelling(api: httpx.AsyncClient) -> None:
+    uuid = (await create_job(api, "insert_csv_file", {"s3_key": f"{uuid4()}.csv"}))["uuid"]
+    for spelling in (uuid.upper(), uuid.replace("-", "")):
+        assert (await api.get(f"/common/jobs/{spelling}")).json()["data"]["uuid"] == uuid
+        assert (await api.get(f"/common/jobs/{spelling}/files")).json()["data"] == []
+
+
 async def test_a_file_that_is_missing_or_unreadable_fails_the_job_clearly(
     api: httpx.AsyncClient,
 ) -> None:

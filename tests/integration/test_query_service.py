@@ -172,7 +172,8 @@ async def test_many_by_uuid_come_in_the_order_asked_and_the_missing_are_named(
 ) -> None:
     rows = await postgres.fetch("SELECT uuid FROM contacts WHERE stage = $1 ORDER BY random() LIMIT 5", corpus.mark)
     uuids, missing = [row[0] for row in rows], str(uuid4())
-    request = pb.BatchGetContactsRequest(uuids=[*uuids[:2], missing, *uuids[2:]], select_columns=["uuid", "title"])
+    asked = [uuids[0].upper(), uuids[1].replace("-", ""), missing.upper(), *uuids[2:]]
+    request = pb.BatchGetContactsRequest(uuids=asked, select_columns=["uuid", "title"])
     answer = await query.BatchGetContacts(request)
     assert [c.uuid for c in answer.contacts] == uuids
     assert list(answer.missing_uuids) == [missing]

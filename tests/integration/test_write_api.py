@@ -1,5 +1,6 @@
 """Create, update, delete, upsert and batches of records, through the gateway and the typed door of the running services."""
 
+from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
@@ -120,6 +121,20 @@ async def test_what_is_deleted_is_gone_everywhere_and_a_second_time_404(api: htt
     gone = f"{TITLES[entity]} with identifier 'specified UUID' not found"
     for again in (await api.delete(path), await api.get(path), await api.put(path, json={"city": "x"})):
         assert_error(again, 404, "NOT_FOUND", gone)
+
+
+@pytest.mark.parametrize("spelled", [str.upper, lambda uuid: uuid.replace("-", "")])
+async def test_a_uuid_is_taken_in_any_usual_spelling(api: httpx.AsyncClient, spelled: Callable[[str], str]) -> None:
+    uuid = str(uuid4())
+    assert (await create(api, "companies", uuid=spelled(uuid)))["uuid"] == uuid
+    assert (await create(api, "contacts", company_id=spelled(uuid)))["company_id"] == uuid
+    path = f"/companies/{spelled(uuid)}"
+    assert (await api.get(path)).json()["data"]["uuid"] == uuid
+    assert (await api.put(path, json={"uuid": spelled(uuid), "city": "Bonn"})).json()["data"]["uuid"] == uuid
+    again = await api.post("/companies/upsert", json={"uuid": spelled(uuid), "name": "other"})
+    assert (again.status_code, again.json()["data"]["uuid"]) == (200, uuid)
+    assert (await api.delete(path)).status_code == 200
+    assert (await api.get(f"/companies/{uuid}")).status_code == 404
 
 
 @pytest.mark.parametrize("entity", ENTITIES)

@@ -4,6 +4,7 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 import pytest
+from connectra_common.errors import FieldViolation, ValidationFailed
 from connectra_common.records import ids
 from connectra_common.records.fields import COMPANY, CONTACT, ENTITIES, Entity, Type
 from connectra_common.records.validation import Mode, check, derived_uuid, warnings
@@ -45,7 +46,7 @@ def values(entity: Entity, record: object, mode: Mode = Mode.CREATE) -> dict[str
         (COMPANY, {"annual_revenue": "5"}, "annual_revenue must be a whole number"),
         (COMPANY, {"total_funding": True}, "total_funding must be a whole number"),
         (COMPANY, {"latest_funding_amount": 2**63}, "latest_funding_amount must be at most 9223372036854775807"),
-        (COMPANY, {"uuid": UUID.upper()}, f"invalid UUID format: {UUID.upper()}"),
+        (COMPANY, {"uuid": UUID[:-1]}, f"invalid UUID format: {UUID[:-1]}"),
         (
             COMPANY,
             {"normalized_domain": "localhost"},
@@ -191,6 +192,22 @@ def test_the_documented_uuids_are_derived() -> None:
         "linkedin_url": "http://www.linkedin.com/in/Jane-Doe/",
     }
     assert derived_uuid(CONTACT, values(CONTACT, jane)) == "700deee5-ef00-52fa-b669-6d589a9cc1de"
+
+
+@pytest.mark.parametrize("spelling", [UUID, UUID.upper(), UUID.replace("-", ""), UUID.replace("-", "").upper()])
+def test_a_uuid_in_any_usual_spelling_is_stored_in_one(spelling: str) -> None:
+    assert ids.checked_uuid(spelling) == UUID
+    assert check(COMPANY, {"name": "x", "uuid": spelling}, Mode.CREATE).values["uuid"] == UUID
+    assert check(CONTACT, {"company_id": spelling}, Mode.UPDATE).values["company_id"] == UUID
+
+
+@pytest.mark.parametrize(
+    "text", ["", "acme", UUID[:-1], UUID + "0", "0-" * 16, UUID.replace("-", "", 1), f"{{{UUID}}}"]
+)
+def test_what_is_not_a_uuid_is_refused_by_its_field(text: str) -> None:
+    with pytest.raises(ValidationFailed, match="invalid UUID format") as caught:
+        ids.checked_uuid(text, "job_uuid")
+    assert caught.value.fields == (FieldViolation("job_uuid", f"invalid UUID format: {text}"),)
 
 
 @given(st.text())

@@ -1,7 +1,6 @@
 """What the jobs service does: one method a use, called by both doors."""
 
 import asyncio
-import re
 from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -11,7 +10,8 @@ import orjson
 from botocore.exceptions import ClientError, ParamValidationError
 from connectra_common.call import IdempotencyKey
 from connectra_common.db import idempotency
-from connectra_common.errors import FieldViolation, NotFound, ValidationFailed, WrongState
+from connectra_common.errors import NotFound, WrongState
+from connectra_common.records.ids import checked_uuid
 from connectra_common.settings import S3Settings
 from connectra_common.storage.s3 import presigned_put
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -31,8 +31,6 @@ from connectra_jobs.models import (
 
 CANCELLED = "Cancelled by request"
 WATCH_INTERVAL_SECONDS = 0.5
-
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 @dataclass(frozen=True)
@@ -73,8 +71,9 @@ class Jobs:
         Raises:
             ValidationFailed, NotFound.
         """
+        uuid = checked_uuid(uuid)
         async with self.engine.connect() as connection:
-            return _found(await repository.get(connection, check_uuid(uuid)), uuid)
+            return _found(await repository.get(connection, uuid), uuid)
 
     async def watch(self, uuid: str) -> AsyncIterator[Job]:
         """The job now, then after every change, until it has ended for good. What changes twice in half a second is seen once.
@@ -98,10 +97,11 @@ class Jobs:
         Raises:
             ValidationFailed, NotFound; WrongState when it has ended.
         """
+        uuid = checked_uuid(uuid)
         async with self.engine.begin() as connection:
-            if job := await repository.cancel(connection, check_uuid(uuid), CANCELLED):
+            if job := await repository.cancel(connection, uuid, CANCELLED):
                 return job
-            job = _found(await repository.get(connection, uuid.lower()), uuid)
+            job = _found(await repository.get(connection, uuid), uuid)
             raise WrongState(f"the job has ended already ({job.status})", details={"status": job.status})
 
     async def retry(self, uuid: str) -> Job:
@@ -110,10 +110,11 @@ class Jobs:
         Raises:
             ValidationFailed, NotFound; WrongState when it has not failed.
         """
+        uuid = checked_uuid(uuid)
         async with self.engine.begin() as connection:
-            if job := await repository.reopen(connection, check_uuid(uuid)):
+            if job := await repository.reopen(connection, uuid):
                 return job
-            job = _found(await repository.get(connection, uuid.lower()), uuid)
+            job = _found(await repository.get(connection, uuid), uuid)
             raise WrongState(
                 f"only a failed job can be retried; this one is {job.status}", details={"status": job.status}
             )
@@ -159,18 +160,6 @@ class Jobs:
             ExpiresIn=self.s3_settings.upload_url_ttl_hours * 3600,
         )
         return JobFile(kind, key, head["ContentLength"], str(url))
-
-
-def check_uuid(uuid: str) -> str:
-    """A UUID as it is stored.
-
-    Raises:
-        ValidationFailed: it is none.
-    """
-    if not _UUID.fullmatch(uuid):
-        message = f"invalid UUID format: {uuid[:100]}"
-        raise ValidationFailed(message, fields=[FieldViolation("uuid", message)])
-    return uuid.lower()
 
 
 def _found(job: Job | None, uuid: str) -> Job:

@@ -135,7 +135,7 @@ class QueryService:
             ValidationFailed: not a uuid, or unknown columns.
             NotFound: none, or deleted.
         """
-        ids.checked_uuid(uuid)
+        uuid = ids.checked_uuid(uuid)
         if wrong := unknown_columns(entity, tuple(columns), "select_columns"):
             raise ValidationFailed.of(wrong)
         async with self._database.connection() as connection:
@@ -150,6 +150,7 @@ class QueryService:
         Raises:
             ValidationFailed: too many, not uuids, or unknown columns.
         """
+        uuids = [ids.canonical_uuid(uuid) for uuid in uuids]
         wrong = [
             FieldViolation(f"uuids[{i}]", f"uuids[{i}]: invalid UUID format: {uuid[:100]}")
             for i, uuid in enumerate(uuids[:MAX_BATCH_UUIDS])

@@ -20,9 +20,9 @@ from connectra_common.errors import (
     VersionConflict,
     from_exception,
 )
-from connectra_common.records import ids
 from connectra_common.records.cleaning import Value
 from connectra_common.records.fields import COMPANY, CONTACT, Entity
+from connectra_common.records.ids import checked_uuid
 from connectra_common.records.limits import MAX_BATCH_RECORDS, MAX_BATCH_ROWS
 from connectra_common.records.validation import Mode, check, derived_uuid
 from prometheus_client import Counter
@@ -123,7 +123,7 @@ class WriteService:
             NotFound: none, or deleted.
             VersionConflict: it has another version; details have it.
         """
-        _check_uuid(uuid)
+        uuid = checked_uuid(uuid)
         values = _accepted(entity, record, Mode.UPDATE)
         if values.pop("uuid", uuid) != uuid:
             raise ValidationFailed.of([FieldViolation("uuid", "uuid cannot be changed")])
@@ -139,7 +139,7 @@ class WriteService:
 
     async def delete(self, entity: Entity, uuid: str, versions: Sequence[int] | None = None) -> int:
         """Marks a record as deleted; returns the consistency token. Raises as `update`."""
-        _check_uuid(uuid)
+        uuid = checked_uuid(uuid)
         async with self._database.connection() as repository:
             if not await repository.delete(entity, uuid, versions):
                 raise await _why_not(repository, entity, uuid, versions, {})
@@ -210,7 +210,7 @@ class WriteService:
         Raises:
             ValidationFailed: see `imports.parse`; also for a job that is no uuid.
         """
-        _check_uuid(batch.job_uuid, "job_uuid")
+        batch = replace(batch, job_uuid=checked_uuid(batch.job_uuid, "job_uuid"))
         # In a thread: it takes a tenth of a second, in which other calls go on.
         parsed, values = await asyncio.to_thread(_parse, batch)
         async with self._database.transaction(Origin.of_job(batch.job_uuid, current())) as repository:
@@ -250,7 +250,7 @@ class WriteService:
         Raises:
             ValidationFailed: not a uuid.
         """
-        _check_uuid(job_uuid, "job_uuid")
+        job_uuid = checked_uuid(job_uuid, "job_uuid")
         async with self._database.transaction() as repository:
             row = await repository.progress(job_uuid)
         counts = Counts(*(row[name] for name in ("rows", "rejected", "created", "updated", "unchanged")))
@@ -362,11 +362,6 @@ def _accepted(entity: Entity, record: object, mode: Mode) -> Record:
 
 def _names(changed: Sequence[Changed]) -> list[FilterValue]:
     return [name_value(row.uuid, row.name) for row in changed if row.name]
-
-
-def _check_uuid(uuid: str, name: str = "uuid") -> None:
-    if not ids.is_uuid(uuid):
-        raise ValidationFailed.of([FieldViolation(name, f"invalid UUID format: {uuid}")])
 
 
 async def _check_company(repository: Repository, values: Mapping[str, Value]) -> None:

@@ -11,22 +11,32 @@ from connectra_common.errors import FieldViolation, ValidationFailed
 from connectra_common.records.cleaning import clean, lower
 
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_DIGITS = re.compile(r"[0-9a-f]{32}")
 
 
 def is_uuid(text: str) -> bool:
-    """Lower-case hexadecimal, 8-4-4-4-12."""
+    """Lower-case hexadecimal, 8-4-4-4-12: as it is stored."""
     return UUID.fullmatch(text) is not None
 
 
+def canonical_uuid(text: str) -> str:
+    """A uuid in any usual spelling (capitals, 32 digits without dashes) as it is stored; any other text as it is."""
+    digits = text.lower()
+    if _DIGITS.fullmatch(digits):
+        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    return digits if is_uuid(digits) else text
+
+
 def checked_uuid(uuid: str, field: str = "uuid") -> str:
-    """The uuid of a request, as it is stored.
+    """The uuid of a request, in any usual spelling, as it is stored.
 
     Raises:
         ValidationFailed: it is not one.
     """
-    if not is_uuid(uuid):
+    canonical = canonical_uuid(uuid)
+    if not is_uuid(canonical):
         raise ValidationFailed.of([FieldViolation(field, f"invalid UUID format: {uuid[:100]}")])
-    return uuid
+    return canonical
 
 
 def company_uuid(name: str | None, linkedin_url: str | None) -> str:

@@ -226,7 +226,9 @@ def _rule(field: Field) -> _Rule:
         case Rule.EMAIL:
             return _email(name)
         case Rule.UUID:
-            return _matching(name, ids.UUID, _UUID if name == "uuid" else f"invalid {name}: {_UUID}")
+            return _matching(
+                name, ids.UUID, _UUID if name == "uuid" else f"invalid {name}: {_UUID}", ids.canonical_uuid
+            )
         case Rule.URL:
             return _matching(name, _URL, f"invalid {_SITES[name]} URL format: {{}}")
         case Rule.DOMAIN:
