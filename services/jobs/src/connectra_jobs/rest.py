@@ -8,7 +8,8 @@ from connectra_common.server.metadata import Context
 from connectra_common.server.rest import read_object, reply, send_headers
 from google.api.httpbody_pb2 import HttpBody
 
-from connectra_jobs.models import Job, list_warnings, read_create, read_list
+from connectra_jobs.models import Job
+from connectra_jobs.requests import list_warnings, read_create, read_list
 from connectra_jobs.service import Jobs
 
 

@@ -25,9 +25,9 @@ from connectra_jobs.models import (
     JobPage,
     NewJob,
     UploadUrl,
-    check_filename,
     cursor_of,
 )
+from connectra_jobs.requests import check_filename
 
 CANCELLED = "Cancelled by request"
 WATCH_INTERVAL_SECONDS = 0.5

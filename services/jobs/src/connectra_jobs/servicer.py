@@ -12,7 +12,8 @@ from connectra_common.server.metadata import Context
 from connectra_common.vql import proto as vql
 from google.protobuf.struct_pb2 import Struct
 
-from connectra_jobs.models import EXPORT, IMPORT, Job, read_create, read_list
+from connectra_jobs.models import EXPORT, IMPORT, Job
+from connectra_jobs.requests import read_create, read_list
 from connectra_jobs.service import Jobs
 
 

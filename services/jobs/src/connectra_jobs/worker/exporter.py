@@ -11,7 +11,7 @@ from connectra.query.v1 import query_service_pb2 as pb
 from connectra_common.records.fields import COMPANY, SERVICES
 from connectra_common.vql.proto import to_proto
 
-from connectra_jobs.models import ExportData
+from connectra_jobs.requests import ExportData
 from connectra_jobs.worker.deps import Deps
 from connectra_jobs.worker.objects import Upload
 from connectra_jobs.worker.run import Run

@@ -19,7 +19,7 @@ from connectra_common import telemetry
 from connectra_common.server.metadata import CONSISTENCY_TOKEN
 
 from connectra_jobs import repository
-from connectra_jobs.models import ImportData
+from connectra_jobs.requests import ImportData
 from connectra_jobs.worker import objects
 from connectra_jobs.worker.content import Content, open_content
 from connectra_jobs.worker.csv_stream import (

@@ -24,8 +24,9 @@ from connectra_common.errors import ConnectraError
 from connectra_common.settings import PostgresSettings
 
 from connectra_jobs import repository
-from connectra_jobs.models import IMPORT, JOB_TYPES, ImportData, read_data
+from connectra_jobs.models import IMPORT, JOB_TYPES
 from connectra_jobs.repository import Claim
+from connectra_jobs.requests import ImportData, read_data
 from connectra_jobs.service import CANCELLED
 from connectra_jobs.settings import JobsSettings
 from connectra_jobs.states import RETRY, Lane

@@ -6,8 +6,9 @@ import pytest
 from connectra_common.db.tables import JOB_STATES
 from connectra_common.errors import ValidationFailed
 from connectra_jobs import models, states
-from connectra_jobs.models import check_filename, read_create, read_data, read_list, rfc3339
+from connectra_jobs.models import rfc3339
 from connectra_jobs.repository import add_error
+from connectra_jobs.requests import check_filename, read_create, read_data, read_list
 from connectra_jobs.states import retry_delay
 from hypothesis import given
 from hypothesis import strategies as st
