@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, Literal
 from uuid import uuid4
 
@@ -33,13 +33,11 @@ CANCELLED = "Cancelled by request"
 WATCH_INTERVAL_SECONDS = 0.5
 
 
-@dataclass(frozen=True)
-class Jobs:
+class JobsService:
     """The uses of the service, on one database and one object store."""
 
-    engine: AsyncEngine
-    s3: Any
-    s3_settings: S3Settings
+    def __init__(self, engine: AsyncEngine, s3: Any, s3_settings: S3Settings) -> None:
+        self._engine, self._s3, self._s3_settings = engine, s3, s3_settings
 
     async def create(self, job: NewJob, key: IdempotencyKey | None = None) -> Created:
         """Stores a job; durable when it returns, and the runners are awake.
@@ -49,7 +47,7 @@ class Jobs:
         Raises:
             Conflict: the key was used with another request.
         """
-        async with self.engine.begin() as connection:
+        async with self._engine.begin() as connection:
             request = idempotency.request_hash("job", asdict(job))
             if key and (earlier := await idempotency.begin(connection, key, request)):
                 return Created(Job.from_json(orjson.loads(earlier)), replayed=True)
@@ -60,7 +58,7 @@ class Jobs:
 
     async def find(self, condition: JobFilter) -> JobPage:
         """A page of jobs, newest first."""
-        async with self.engine.connect() as connection:
+        async with self._engine.connect() as connection:
             jobs = await repository.find(connection, condition)
         page = jobs[: condition.limit]
         return JobPage(page, cursor_of(page[-1]) if len(jobs) > len(page) else None)
@@ -72,7 +70,7 @@ class Jobs:
             ValidationFailed, NotFound.
         """
         uuid = checked_uuid(uuid)
-        async with self.engine.connect() as connection:
+        async with self._engine.connect() as connection:
             return _found(await repository.get(connection, uuid), uuid)
 
     async def watch(self, uuid: str) -> AsyncIterator[Job]:
@@ -98,7 +96,7 @@ class Jobs:
             ValidationFailed, NotFound; WrongState when it has ended.
         """
         uuid = checked_uuid(uuid)
-        async with self.engine.begin() as connection:
+        async with self._engine.begin() as connection:
             if job := await repository.cancel(connection, uuid, CANCELLED):
                 return job
             job = _found(await repository.get(connection, uuid), uuid)
@@ -111,7 +109,7 @@ class Jobs:
             ValidationFailed, NotFound; WrongState when it has not failed.
         """
         uuid = checked_uuid(uuid)
-        async with self.engine.begin() as connection:
+        async with self._engine.begin() as connection:
             if job := await repository.reopen(connection, uuid):
                 return job
             job = _found(await repository.get(connection, uuid), uuid)
@@ -126,7 +124,7 @@ class Jobs:
             ValidationFailed, NotFound.
         """
         job = await self.get(uuid)
-        bucket = str(job.data.get("s3_bucket") or self.s3_settings.bucket)
+        bucket = str(job.data.get("s3_bucket") or self._s3_settings.bucket)
         candidates: list[tuple[Literal["source", "result", "rejected"], Any]] = [
             ("source", job.data.get("s3_key")),
             ("result", job.job_response.get("s3_key")),
@@ -141,23 +139,23 @@ class Jobs:
         Raises:
             ValidationFailed: a name that cannot stand in a key.
         """
-        key = self.s3_settings.key(f"{uuid4()}_{check_filename(filename)}")
-        url = await presigned_put(self.s3, self.s3_settings, key)
-        return UploadUrl(url, key, self.s3_settings.upload_url_ttl_hours)
+        key = self._s3_settings.key(f"{uuid4()}_{check_filename(filename)}")
+        url = await presigned_put(self._s3, self._s3_settings, key)
+        return UploadUrl(url, key, self._s3_settings.upload_url_ttl_hours)
 
     async def _file(self, bucket: str, kind: Literal["source", "result", "rejected"], key: str) -> JobFile | None:
         try:
-            head = await self.s3.head_object(Bucket=bucket, Key=key)
+            head = await self._s3.head_object(Bucket=bucket, Key=key)
         except ParamValidationError:  # what no store can have, as jobs of tables that were taken over may name it
             return None
         except ClientError as error:
             if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == 404:
                 return None
             raise
-        url = await self.s3.generate_presigned_url(
+        url = await self._s3.generate_presigned_url(
             "get_object",
             Params={"Bucket": bucket, "Key": key},
-            ExpiresIn=self.s3_settings.upload_url_ttl_hours * 3600,
+            ExpiresIn=self._s3_settings.upload_url_ttl_hours * 3600,
         )
         return JobFile(kind, key, head["ContentLength"], str(url))
 

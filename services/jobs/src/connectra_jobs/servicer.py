@@ -6,7 +6,7 @@ from typing import Any
 
 from connectra.common.v1 import export_pb2
 from connectra.jobs.v1 import jobs_service_pb2 as pb
-from connectra.jobs.v1 import jobs_service_pb2_grpc
+from connectra.jobs.v1 import jobs_service_pb2_grpc as pb_grpc
 from connectra_common.call import current
 from connectra_common.server.metadata import Context
 from connectra_common.vql import proto as vql
@@ -14,23 +14,21 @@ from google.protobuf.struct_pb2 import Struct
 
 from connectra_jobs.models import EXPORT, IMPORT, Job
 from connectra_jobs.requests import read_create, read_list
-from connectra_jobs.service import Jobs
+from connectra_jobs.service import JobsService
 
 
-class JobsService(jobs_service_pb2_grpc.JobsServiceServicer):
-    """`JobsService` of the contract."""
+class JobsServicer(pb_grpc.JobsServiceServicer):
+    """See proto/connectra/jobs/v1/jobs_service.proto for what each method promises."""
 
-    def __init__(self, jobs: Jobs) -> None:
-        self._jobs = jobs
+    def __init__(self, service: JobsService) -> None:
+        self._service = service
 
     async def CreateJob(self, request: pb.CreateJobRequest, context: Context) -> pb.CreateJobResponse:
-        """Stores a job."""
         new, _ = read_create(_create_to_json(request))
-        created = await self._jobs.create(new, current().idempotency_key)
+        created = await self._service.create(new, current().idempotency_key)
         return pb.CreateJobResponse(job=_job(created.job))
 
     async def ListJobs(self, request: pb.ListJobsRequest, context: Context) -> pb.ListJobsResponse:
-        """Jobs, newest first."""
         condition = {
             "job_type": request.job_type,
             "status": list(request.statuses),
@@ -40,29 +38,24 @@ class JobsService(jobs_service_pb2_grpc.JobsServiceServicer):
             "created_after": _moment(request, "created_after"),
             "created_before": _moment(request, "created_before"),
         }
-        page = await self._jobs.find(read_list(condition))
+        page = await self._service.find(read_list(condition))
         return pb.ListJobsResponse(jobs=[_job(job) for job in page.jobs], next_cursor=page.next_cursor or "")
 
     async def GetJob(self, request: pb.GetJobRequest, context: Context) -> pb.GetJobResponse:
-        """One job."""
-        return pb.GetJobResponse(job=_job(await self._jobs.get(request.uuid)))
+        return pb.GetJobResponse(job=_job(await self._service.get(request.uuid)))
 
     async def CancelJob(self, request: pb.CancelJobRequest, context: Context) -> pb.CancelJobResponse:
-        """Asks a job to stop."""
-        return pb.CancelJobResponse(job=_job(await self._jobs.cancel(request.uuid)))
+        return pb.CancelJobResponse(job=_job(await self._service.cancel(request.uuid)))
 
     async def RetryJob(self, request: pb.RetryJobRequest, context: Context) -> pb.RetryJobResponse:
-        """Runs a failed job again."""
-        return pb.RetryJobResponse(job=_job(await self._jobs.retry(request.uuid)))
+        return pb.RetryJobResponse(job=_job(await self._service.retry(request.uuid)))
 
     async def WatchJob(self, request: pb.WatchJobRequest, context: Context) -> AsyncIterator[pb.WatchJobResponse]:
-        """The job now and after every change."""
-        async for job in self._jobs.watch(request.uuid):
+        async for job in self._service.watch(request.uuid):
             yield pb.WatchJobResponse(job=_job(job))
 
     async def ListJobFiles(self, request: pb.ListJobFilesRequest, context: Context) -> pb.ListJobFilesResponse:
-        """Where the files of a job can be fetched."""
-        files = await self._jobs.files(request.uuid)
+        files = await self._service.files(request.uuid)
         return pb.ListJobFilesResponse(
             files=[
                 pb.JobFile(kind=f.kind, s3_key=f.s3_key, size_bytes=f.size_bytes, download_url=f.download_url)
@@ -71,8 +64,7 @@ class JobsService(jobs_service_pb2_grpc.JobsServiceServicer):
         )
 
     async def CreateUploadUrl(self, request: pb.CreateUploadUrlRequest, context: Context) -> pb.CreateUploadUrlResponse:
-        """A URL that takes one file."""
-        upload = await self._jobs.create_upload_url(request.filename)
+        upload = await self._service.create_upload_url(request.filename)
         return pb.CreateUploadUrlResponse(
             upload_url=upload.url, s3_key=upload.s3_key, expires_in_seconds=upload.expires_in_hours * 3600
         )
