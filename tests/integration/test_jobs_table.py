@@ -10,7 +10,7 @@ import yaml
 from connectra_common.db import engine as db
 from connectra_common.settings import PostgresSettings
 from connectra_jobs import repository
-from connectra_jobs.models import Job, JobFilter, NewJob
+from connectra_jobs.models import Cursor, Job, JobFilter, NewJob
 from connectra_jobs.repository import Claim
 from connectra_jobs.states import FIRST_TIME, MAX_LOST_RUNS, RETRY, Lane
 from pydantic import SecretStr
@@ -272,8 +272,8 @@ async def test_lists_are_newest_first_and_filtered(table: Table) -> None:
     # One row beyond the limit tells that there are more.
     assert [job.uuid for job in await table.find(JobFilter(limit=1))] == uuids[:0:-1]
     newest = (await table.find(JobFilter()))[0]
-    behind = JobFilter(behind=(newest.created_at, newest.id))
-    assert [job.uuid for job in await table.find(behind)] == uuids[1::-1]
+    following = JobFilter(cursor=Cursor(newest.created_at, newest.id))
+    assert [job.uuid for job in await table.find(following)] == uuids[1::-1]
     assert [job.uuid for job in await table.find(JobFilter(skip=2))] == uuids[:1]
     assert [job.uuid for job in await table.find(JobFilter(created_after=newest.created_at))] == uuids[2:]
     assert [job.uuid for job in await table.find(JobFilter(created_before=newest.created_at))] == uuids[1::-1]

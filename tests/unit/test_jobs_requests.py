@@ -6,7 +6,7 @@ import pytest
 from connectra_common.db.tables import JOB_STATES
 from connectra_common.errors import ValidationFailed
 from connectra_jobs import models, states
-from connectra_jobs.models import rfc3339
+from connectra_jobs.models import Cursor, rfc3339
 from connectra_jobs.repository import add_error
 from connectra_jobs.requests import check_filename, read_create, read_data, read_list
 from connectra_jobs.states import retry_delay
@@ -58,6 +58,7 @@ def test_an_unknown_type_is_named() -> None:
     [
         ({}, "job_data.service", "UNKNOWN_SERVICE"),
         ({"service": "people", "vql": EXPORT["vql"]}, "job_data.service", "UNKNOWN_SERVICE"),
+        ({"service": ["contact"], "vql": EXPORT["vql"]}, "job_data.service", "UNKNOWN_SERVICE"),
         ({"service": "contact"}, "job_data.vql.select_columns", "MISSING_SELECT_COLUMNS"),
         (
             {"service": "contact", "vql": {"select_columns": []}},
@@ -94,13 +95,33 @@ def test_a_stored_job_of_an_unknown_type_is_refused_when_it_runs() -> None:
 
 
 def test_a_list_has_defaults_and_documented_limits() -> None:
-    assert read_list({}) == models.JobFilter(None, None, 25)
-    assert read_list({"limit": 0}).limit == 25
-    assert read_list({"job_type": "x", "status": ["open"], "limit": 100}) == models.JobFilter("x", ("open",), 100)
+    assert read_list({}) == (models.JobFilter(None, None, 25), [])
+    assert read_list({"limit": 0})[0].limit == 25
+    condition, warnings = read_list({"job_type": "x", "status": ["open", "done"], "limit": 100, "sort": 1})
+    assert condition == models.JobFilter("x", ("open", "done"), 100)
+    assert [warning["field"] for warning in warnings] == ["sort", "status", "job_type"]
     for limit, reason in ((-1, "INVALID_LIMIT"), ("5", "INVALID_LIMIT"), (101, "LIMIT_TOO_HIGH")):
         with pytest.raises(ValidationFailed) as caught:
             read_list({"limit": limit})
         assert caught.value.reason == reason
+
+
+@given(st.integers(0, 2**31).map(lambda s: datetime.fromtimestamp(s, UTC)), st.integers(0, 2**63 - 1))
+def test_a_cursor_is_read_as_it_was_written(moment: datetime, number: int) -> None:
+    cursor = Cursor(moment, number)
+    assert Cursor.read(str(cursor)) == cursor
+
+
+@pytest.mark.parametrize("text", ["x", "2026-01-01", "2026-01-01_", "_1", f"2026-01-01_{2**63}"])
+def test_what_is_not_a_cursor_is_refused(text: str) -> None:
+    with pytest.raises(ValidationFailed, match="cursor: is not the next_cursor of an earlier page"):
+        Cursor.read(text)
+
+
+@pytest.mark.parametrize("given", [5, 20260101, "yesterday", True])
+def test_a_moment_is_a_text(given: object) -> None:
+    with pytest.raises(ValidationFailed, match="created_after: must be a moment"):
+        read_list({"created_after": given})
 
 
 @pytest.mark.parametrize("name", ["a.csv", "Kontakte März.csv", "x" * 200, "a..b"])

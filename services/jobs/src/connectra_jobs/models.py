@@ -3,11 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
-IMPORT = "insert_csv_file"
-EXPORT = "export_csv_file"
-JOB_TYPES = (IMPORT, EXPORT)
+from connectra_common.errors import ValidationFailed
+
+JobType: TypeAlias = Literal["insert_csv_file", "export_csv_file"]
+IMPORT: JobType = "insert_csv_file"
+EXPORT: JobType = "export_csv_file"
+JOB_TYPES: tuple[str, ...] = get_args(JobType)
+
+JsonObject: TypeAlias = dict[str, object]
 
 DEFAULT_LIMIT = 25
 
@@ -17,8 +22,33 @@ class NewJob:
     """A job to be stored; checked."""
 
     job_type: str
-    data: dict[str, Any]
+    data: JsonObject
     retry_count: int = 0
+
+
+class Cursor(NamedTuple):
+    """Where a page ended: at the job made at this moment with this id."""
+
+    created_at: datetime
+    id: int
+
+    @classmethod
+    def read(cls, text: str) -> "Cursor":
+        """What `str` gave.
+
+        Raises:
+            ValidationFailed: it is something else.
+        """
+        moment, _, number = text.partition("_")
+        try:
+            if not number.isdecimal() or int(number) >= 2**63:
+                raise ValueError
+            return cls(read_moment(moment), int(number))
+        except ValueError:
+            raise ValidationFailed.at("cursor", "is not the next_cursor of an earlier page") from None
+
+    def __str__(self) -> str:
+        return f"{rfc3339(self.created_at)}_{self.id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +60,8 @@ class JobFilter:
     limit: int = DEFAULT_LIMIT
     created_after: datetime | None = None
     created_before: datetime | None = None
-    # Goes on behind the job made at this moment with this id.
-    behind: tuple[datetime, int] | None = None
+    # Where the page before ended.
+    cursor: Cursor | None = None
     skip: int = 0
 
 
@@ -42,24 +72,24 @@ class Job:
     id: int
     uuid: str
     job_type: str
-    data: dict[str, Any]
+    data: JsonObject
     status: str
-    job_response: dict[str, Any]
+    job_response: JsonObject
     retry_count: int
     retry_interval: int
     run_after: datetime | None
     created_at: datetime
     updated_at: datetime
     attempts: int
-    progress: dict[str, Any]
+    progress: dict[str, int]
 
     @property
     def ended(self) -> bool:
-        """Whether nobody will run it again by himself: completed, or failed without a retry to come."""
+        """Whether it will not run again unless someone asks: completed, or failed without a retry to come."""
         return self.status == "completed" or (self.status == "failed" and self.run_after is None)
 
-    def to_json(self) -> dict[str, Any]:
-        """As the REST door shows it, every member always present."""
+    def to_json(self) -> JsonObject:
+        """As the REST door shows it; every member is always present."""
         return {
             "id": self.id,
             "uuid": self.uuid,
@@ -123,6 +153,11 @@ def rfc3339(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def cursor_of(job: Job) -> str:
-    """Cursor of the page that begins behind a job."""
-    return f"{rfc3339(job.created_at)}_{job.id}"
+def read_moment(text: str) -> datetime:
+    """A moment in any ISO 8601 spelling; without a zone it is UTC.
+
+    Raises:
+        ValueError: it is none.
+    """
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

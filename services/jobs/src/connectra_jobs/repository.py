@@ -250,7 +250,7 @@ async def notify(connection: AsyncConnection) -> None:
 
 async def find(connection: AsyncConnection, condition: JobFilter) -> list[Job]:
     """Jobs, newest first, and one more than the limit when there are more."""
-    behind, behind_id = condition.behind or (None, None)
+    behind, behind_id = condition.cursor or (None, None)
     parameters = {
         "job_type": condition.job_type,
         "statuses": list(condition.statuses) if condition.statuses else None,

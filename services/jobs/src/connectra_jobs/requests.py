@@ -1,19 +1,38 @@
 """The REST JSON of the jobs service: bodies, their rules, and what they are read as."""
 
 import re
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, TypeVar
+from datetime import datetime
+from typing import Annotated, Literal, TypeAlias, TypeVar
 
+from connectra.common.v1 import export_pb2
 from connectra_common.errors import FieldViolation, ValidationFailed
 from connectra_common.records.fields import SERVICES
-from connectra_common.refusals import MissingSelectColumns
-from connectra_common.requests import Request, keys, nul_violations, read, unknown_keys, violations
+from connectra_common.refusals import (
+    InvalidJobType,
+    InvalidLimit,
+    InvalidRetryCount,
+    LimitTooHigh,
+    MissingJobData,
+    MissingJobType,
+    MissingSelectColumns,
+    UnknownService,
+)
+from connectra_common.requests import Request, Warning, keys, nul_violations, read, unknown_keys, violations
 from connectra_common.vql.model import Vql
 from connectra_common.vql.validate import checked_export
 from pydantic import AfterValidator, BaseModel, Field, ValidationError, field_validator
 
-from connectra_jobs.models import DEFAULT_LIMIT, EXPORT, IMPORT, JOB_TYPES, JobFilter, NewJob
+from connectra_jobs.models import (
+    DEFAULT_LIMIT,
+    IMPORT,
+    JOB_TYPES,
+    Cursor,
+    JobFilter,
+    JobType,
+    JsonObject,
+    NewJob,
+    read_moment,
+)
 from connectra_jobs.states import STATES
 
 M = TypeVar("M", bound=BaseModel)
@@ -24,40 +43,16 @@ MAX_FILENAME_CHARS = 200
 MAX_KEY_BYTES = 1024  # of S3
 MAX_RETRIES = 1000
 
-# The documented texts; clients match on what stands before the colon.
-MISSING_JOB_TYPE = (
-    "ERR_MISSING_JOB_TYPE: the 'job_type' field is required; "
-    "specify a valid job type such as 'insert_csv_file' or 'export_csv_file'"
-)
-MISSING_JOB_DATA = (
-    "ERR_MISSING_JOB_DATA: the 'job_data' field is required; include the necessary payload for job execution"
-)
-INVALID_RETRY_COUNT = (
-    "ERR_INVALID_RETRY_COUNT: 'retry_count' must be a non-negative integer; "
-    "use 0 for no retries or a positive number for retry attempts"
-)
-UNKNOWN_SERVICE = (
-    "ERR_UNKNOWN_SERVICE: the provided service identifier is not recognized; use 'contacts' or 'companies'"
-)
-INVALID_LIMIT = (
-    "ERR_INVALID_LIMIT: 'limit' must be a non-negative integer; use 0 for default or specify a positive value"
-)
-LIMIT_TOO_HIGH = (
-    "ERR_LIMIT_TOO_HIGH: 'limit' exceeds the maximum of 100 records per request; reduce the value or use pagination"
-)
-
-
-def invalid_job_type(job_type: str) -> str:
-    """The documented text for a type that does not exist."""
-    return (
-        f"ERR_INVALID_JOB_TYPE: job type '{job_type[:100]}' is not recognized; "
-        "supported types are 'insert_csv_file' and 'export_csv_file'"
-    )
+Format: TypeAlias = Literal["csv", "ndjson"]
+FORMATS: "dict[Format, export_pb2.ExportFormat.ValueType]" = {
+    "csv": export_pb2.EXPORT_FORMAT_CSV,
+    "ndjson": export_pb2.EXPORT_FORMAT_NDJSON,
+}
 
 
 def _bucket(name: str) -> str:
     if not re.fullmatch(r"[a-zA-Z0-9._-]{0,255}", name):
-        raise ValueError("is no name of a bucket: letters, digits, '.', '-' and '_' are allowed, at most 255")
+        raise ValueError("is not a bucket name: letters, digits, '.', '-' and '_' are allowed, at most 255")
     return name
 
 
@@ -70,7 +65,7 @@ class ImportData(Request):
     s3_key: Annotated[str, Field(min_length=1, description="The object to read.")]
     s3_bucket: Bucket | None = None
     max_rejected: (
-        Annotated[int, Field(ge=0, description="So many rows may be rejected; with more the job fails.")]
+        Annotated[int, Field(ge=0, description="Maximum number of rejected rows; with more, the job fails.")]
         | Annotated[float, Field(gt=0, lt=1, description="The same as a share of all rows.")]
         | None
     ) = None
@@ -78,7 +73,7 @@ class ImportData(Request):
 
     @field_validator("max_rejected", mode="before")
     @classmethod
-    def _count_or_share(cls, allowed: Any) -> Any:
+    def _count_or_share(cls, allowed: object) -> object:
         whole = type(allowed) is int and 0 <= allowed < 2**63
         share = type(allowed) is float and 0 < allowed < 1
         if not (allowed is None or whole or share):
@@ -99,9 +94,7 @@ class ExportData(Request):
     service: Literal["contact", "contacts", "company", "companies"]
     vql: Annotated[Vql, Field(description="A query with `select_columns`; order and paging are not used.")]
     s3_bucket: Bucket | None = None
-    format: Annotated[Literal["csv", "ndjson"], Field(description="A header and lines, or a JSON object a line.")] = (
-        "csv"
-    )
+    format: Annotated[Format, Field(description="A header and lines, or a JSON object a line.")] = "csv"
     gzip: Annotated[bool, Field(description="Compress the file.")] = False
     keep_formulas: Annotated[
         bool, Field(description="Leave what a spreadsheet would take for a formula as it is; else it gets a leading '.")
@@ -123,7 +116,7 @@ class ExportData(Request):
 class CreateJobBody(Request):
     """Body of `POST /common/jobs/create`."""
 
-    job_type: Literal["insert_csv_file", "export_csv_file"]
+    job_type: JobType
     job_data: ImportData | ExportData
     retry_count: Annotated[int, Field(ge=0, le=MAX_RETRIES, description="Retries allowed.")] = 0
 
@@ -135,134 +128,115 @@ class ListJobsBody(Request):
     status: Annotated[list[str], Field(description="Only jobs in one of these states.")] | None = None
     limit: Annotated[int, Field(description="0 to 100; 0 means 25.")] | None = None
     page: Annotated[int, Field(ge=0, le=MAX_PAGE, description="From 1; 0 means 1.")] | None = None
-    cursor: Annotated[str, Field(description="Goes on behind a page: its `next_cursor`.")] | None = None
+    cursor: Annotated[str, Field(description="Where the page before ended: its `next_cursor`.")] | None = None
     created_after: Annotated[datetime, Field(description="Only jobs made at or after this moment.")] | None = None
     created_before: Annotated[datetime, Field(description="Only jobs made before this moment.")] | None = None
 
     @field_validator("status", mode="before")
     @classmethod
-    def _one_or_more(cls, status: Any) -> Any:
+    def _one_or_more(cls, status: object) -> object:
         return [status] if isinstance(status, str) else status
 
     @field_validator("created_after", "created_before", mode="before")
     @classmethod
-    def _moment(cls, given: Any) -> Any:
+    def _moment(cls, given: object) -> datetime | None:
         if given is None or given == "":
             return None
         try:
-            moment = datetime.fromisoformat(given)
+            if not isinstance(given, str):
+                raise TypeError
+            return read_moment(given)
         except (TypeError, ValueError):
             raise ValueError("must be a moment such as 2026-11-23T14:46:47Z, or a day such as 2026-11-23") from None
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def read_create(body: Mapping[str, Any]) -> tuple[NewJob, list[dict[str, str]]]:
-    """The body of a creation as a job, and warnings for keys that are ignored.
+JobData: TypeAlias = ImportData | ExportData
+
+
+def read_create(body: JsonObject) -> tuple[NewJob, list[Warning]]:
+    """The body of a creation as a job, and a warning for each of its keys that is ignored.
 
     Raises:
         ValidationFailed: with every violation; its reason is the first's.
     """
-    found = _Violations()
+    wrong: list[ValidationFailed] = []
     job_type, data, retry_count = body.get("job_type"), body.get("job_data"), body.get("retry_count")
     if job_type is None or job_type == "":
-        found.add("job_type", MISSING_JOB_TYPE, "MISSING_JOB_TYPE")
+        wrong.append(MissingJobType())
     elif job_type not in JOB_TYPES:
-        found.add("job_type", invalid_job_type(str(job_type)), "INVALID_JOB_TYPE")
+        wrong.append(InvalidJobType(str(job_type)))
     if data is None:
-        found.add("job_data", MISSING_JOB_DATA, "MISSING_JOB_DATA")
+        wrong.append(MissingJobData())
     elif not isinstance(data, dict):
-        found.add("job_data", "job_data: must be an object", "VALIDATION_ERROR")
-    if retry_count is not None and (type(retry_count) is not int or not 0 <= retry_count <= MAX_RETRIES):
-        text = INVALID_RETRY_COUNT if type(retry_count) is not int or retry_count < 0 else f"retry_count: {_TOO_MANY}"
-        found.add("retry_count", text, "INVALID_RETRY_COUNT")
+        wrong.append(ValidationFailed.at("job_data", "must be an object"))
+    retries = 0 if retry_count is None else retry_count
+    if not (isinstance(retries, int) and not isinstance(retries, bool) and 0 <= retries <= MAX_RETRIES):
+        wrong.append(InvalidRetryCount(retry_count, MAX_RETRIES))
     warnings = unknown_keys(body, keys(CreateJobBody))
     if isinstance(data, dict) and job_type in JOB_TYPES:
-        for violation in nul_violations(data, "job_data"):
-            found.add(violation.field, violation.message, "VALIDATION_ERROR")
-        _check_data(job_type, data, found)
-        warnings += unknown_keys(data, keys(DATA_MODELS[job_type]), "job_data")
-    found.raise_any()
-    return NewJob(job_type=str(job_type), data=dict(data or {}), retry_count=retry_count or 0), warnings
+        if nul := nul_violations(data, "job_data"):
+            wrong.append(ValidationFailed.of(nul))
+        wrong += _check_data(str(job_type), data)[1]
+        warnings += unknown_keys(data, keys(ImportData if job_type == IMPORT else ExportData), "job_data")
+    if wrong or not isinstance(data, dict) or not isinstance(retries, int):
+        raise ValidationFailed.together(wrong)
+    return NewJob(str(job_type), data, retries), warnings
 
 
-_TOO_MANY = f"at most {MAX_RETRIES} retries are allowed"
-DATA_MODELS: dict[str, type[BaseModel]] = {IMPORT: ImportData, EXPORT: ExportData}
-
-
-def read_data(job_type: str, data: Mapping[str, Any]) -> ImportData | ExportData:
+def read_data(job_type: str, data: JsonObject) -> JobData:
     """`job_data` of a stored job.
 
     Raises:
         ValidationFailed: with every violation; its reason is the first's.
     """
-    found = _Violations()
     if job_type not in JOB_TYPES:
-        raise ValidationFailed(invalid_job_type(job_type), reason="INVALID_JOB_TYPE")
-    value = _check_data(job_type, data, found)
-    found.raise_any()
-    assert value is not None
+        raise InvalidJobType(job_type)
+    value, wrong = _check_data(job_type, data)
+    if value is None or wrong:
+        raise ValidationFailed.together(wrong)
     return value
 
 
-def read_list(body: Mapping[str, Any]) -> JobFilter:
-    """The body of a list.
+def read_list(body: JsonObject) -> tuple[JobFilter, list[Warning]]:
+    """The body of a list, and a warning for each of its keys that is ignored and for each status and type that no job can have.
 
     Raises:
-        ValidationFailed: INVALID_LIMIT, LIMIT_TOO_HIGH, or a filter of a wrong type.
+        ValidationFailed: InvalidLimit, LimitTooHigh, or a filter of a wrong type.
     """
     limit = body.get("limit")
     if limit is not None and (type(limit) is not int or limit < 0):
-        raise ValidationFailed(INVALID_LIMIT, reason="INVALID_LIMIT", fields=[FieldViolation("limit", INVALID_LIMIT)])
-    if limit is not None and limit > MAX_LIMIT:
-        raise ValidationFailed(
-            LIMIT_TOO_HIGH, reason="LIMIT_TOO_HIGH", fields=[FieldViolation("limit", LIMIT_TOO_HIGH)]
+        raise InvalidLimit
+    if isinstance(limit, int) and limit > MAX_LIMIT:
+        raise LimitTooHigh
+    request, warnings = read(ListJobsBody, body)
+    size, page = request.limit or DEFAULT_LIMIT, request.page or 1
+    cursor = Cursor.read(request.cursor) if request.cursor else None
+    if cursor and page > 1:
+        raise ValidationFailed.at(
+            "page", "cannot be given together with cursor, which already says where the page begins"
         )
-    request = read(ListJobsBody, dict(body)).model
-    size, page, behind = request.limit or DEFAULT_LIMIT, request.page or 1, _read_cursor(request.cursor)
-    if behind and page > 1:
-        message = "page: cannot be given together with cursor, which goes on behind a page by itself"
-        raise ValidationFailed.of([FieldViolation("page", message)])
-    return JobFilter(
+    for status in request.status or ():
+        if status not in STATES:
+            warnings.append(_unknown("status", status, STATES))
+    if request.job_type and request.job_type not in JOB_TYPES:
+        warnings.append(_unknown("job_type", request.job_type, JOB_TYPES))
+    condition = JobFilter(
         job_type=request.job_type or None,
         statuses=tuple(request.status) if request.status else None,
         limit=size,
         created_after=request.created_after,
         created_before=request.created_before,
-        behind=behind,
+        cursor=cursor,
         skip=(page - 1) * size,
     )
+    return condition, warnings
 
 
-def list_warnings(body: Mapping[str, Any]) -> list[dict[str, str]]:
-    """A warning for each key of a list's body that is ignored, and for each status and type that no job can have."""
-    warnings = unknown_keys(body, keys(ListJobsBody))
-    status, job_type = body.get("status") or (), body.get("job_type")
-    for name in [status] if isinstance(status, str) else status:
-        if name not in STATES:
-            warnings.append({"field": "status", "message": f"no job has the status {name!r}; there are {_all(STATES)}"})
-    if job_type and job_type not in JOB_TYPES:
-        warnings.append(
-            {"field": "job_type", "message": f"no job has the type {job_type!r}; there are {_all(JOB_TYPES)}"}
-        )
-    return warnings
+_NOUNS = {"status": "status", "job_type": "type"}
 
 
-def _all(names: Iterable[str]) -> str:
-    return ", ".join(names)
-
-
-def _read_cursor(cursor: str | None) -> tuple[datetime, int] | None:
-    if not cursor:
-        return None
-    moment, _, number = cursor.partition("_")
-    try:
-        if not number.isdecimal() or int(number) >= 2**63:
-            raise ValueError
-        at = datetime.fromisoformat(moment)
-        return (at if at.tzinfo else at.replace(tzinfo=UTC)), int(number)
-    except ValueError:
-        message = "cursor: is not the next_cursor of an earlier page"
-        raise ValidationFailed.of([FieldViolation("cursor", message)]) from None
+def _unknown(field: str, name: str, names: tuple[str, ...]) -> Warning:
+    return {"field": field, "message": f"no job has the {_NOUNS[field]} {name!r}; there are {', '.join(names)}"}
 
 
 def check_filename(filename: str) -> str:
@@ -283,56 +257,40 @@ def check_filename(filename: str) -> str:
     elif not filename.isprintable():
         problem = "filename: control characters are not allowed"
     if problem:
-        raise ValidationFailed(problem, fields=[FieldViolation("filename", problem)])
+        raise ValidationFailed.of([FieldViolation("filename", problem)])
     return filename
 
 
-class _Violations:
-    """Collects what is wrong, with the documented reason of each."""
-
-    def __init__(self) -> None:
-        self._fields: list[FieldViolation] = []
-        self._reason = "VALIDATION_ERROR"
-
-    def add(self, field: str, message: str, reason: str) -> None:
-        if not self._fields:
-            self._reason = reason
-        self._fields.append(FieldViolation(field, message))
-
-    def raise_any(self) -> None:
-        if self._fields:
-            message = ValidationFailed.of(self._fields).message
-            raise ValidationFailed(message, reason=self._reason, fields=self._fields)
+def _check_data(job_type: str, data: JsonObject) -> tuple[JobData | None, list[ValidationFailed]]:
+    """`job_data` as far as it can be read, and what is wrong with it."""
+    return _validated(ImportData, data) if job_type == IMPORT else _check_export(data)
 
 
-def _check_data(job_type: str, data: Mapping[str, Any], found: _Violations) -> ImportData | ExportData | None:
-    values = dict(data)
-    if job_type == IMPORT:
-        return _validated(ImportData, values, found)
-    if (service := values.get("service")) not in SERVICES:
-        found.add("job_data.service", UNKNOWN_SERVICE, "UNKNOWN_SERVICE")
-        values["service"] = "contact"  # reported already; the rest is checked all the same
-    vql = values.get("vql")
+def _check_export(data: JsonObject) -> tuple[ExportData | None, list[ValidationFailed]]:
+    wrong: list[ValidationFailed] = []
+    service, vql = data.get("service"), data.get("vql")
+    entity = SERVICES.get(service) if isinstance(service, str) else None
+    if entity is None:
+        wrong.append(UnknownService("job_data.service"))
+        data = {**data, "service": "contact"}  # reported already; the rest is checked all the same
     if not (isinstance(vql, dict) and vql.get("select_columns")):
-        field = "job_data.vql.select_columns"
-        found.add(field, MissingSelectColumns(field).message, MissingSelectColumns.reason)
+        wrong.append(MissingSelectColumns("job_data.vql.select_columns"))
         if not isinstance(vql, dict):
-            return None
-    export = _validated(ExportData, values, found)
-    if export and export.vql.select_columns and service in SERVICES:
+            return None, wrong
+    export, more = _validated(ExportData, data)
+    wrong += more
+    if export and export.vql.select_columns and entity:
         try:
-            checked_export(SERVICES[service], export.vql)
+            checked_export(entity, export.vql)
         except ValidationFailed as error:
-            for violation in error.fields:
-                field = f"job_data.vql.{violation.field}"
-                found.add(field, f"job_data.vql.{violation.message}", "VALIDATION_ERROR")
-    return export
+            path = "job_data.vql."
+            inner = [FieldViolation(path + found.field, path + found.message) for found in error.fields]
+            wrong.append(ValidationFailed.of(inner))
+    return export, wrong
 
 
-def _validated(model: type[M], values: dict[str, Any], found: _Violations) -> M | None:
+def _validated(model: type[M], data: JsonObject) -> tuple[M | None, list[ValidationFailed]]:
     try:
-        return model.model_validate(values)
+        return model.model_validate(data), []
     except ValidationError as error:
-        for violation in violations(error, "job_data"):
-            found.add(violation.field, violation.message, "VALIDATION_ERROR")
-    return None
+        return None, [ValidationFailed.of(violations(error, "job_data"))]

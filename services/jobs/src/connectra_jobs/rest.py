@@ -1,16 +1,16 @@
 """The REST door: documented paths, JSON as the documentation spells it."""
 
-from typing import Any
+from dataclasses import asdict
 
 from connectra.jobs.v1 import jobs_rest_pb2 as pb
 from connectra.jobs.v1 import jobs_rest_pb2_grpc as pb_grpc
 from connectra_common.call import current
 from connectra_common.server.metadata import Context
-from connectra_common.server.rest import read_object, reply, send_headers
+from connectra_common.server.rest import envelope, read_object, send_headers
 from google.api.httpbody_pb2 import HttpBody
 
 from connectra_jobs.models import Job
-from connectra_jobs.requests import list_warnings, read_create, read_list
+from connectra_jobs.requests import read_create, read_list
 from connectra_jobs.service import JobsService
 
 
@@ -22,29 +22,19 @@ class JobsRestServicer(pb_grpc.JobsRestServiceServicer):
 
     async def CreateUploadUrl(self, request: pb.CreateUploadUrlRestRequest, context: Context) -> HttpBody:
         upload = await self._service.create_upload_url(request.filename)
-        expires = f"{upload.expires_in_hours}h0m0s"
-        return reply({"success": True, "upload_url": upload.url, "s3_key": upload.s3_key, "expires_in": expires})
+        return envelope(upload_url=upload.url, s3_key=upload.s3_key, expires_in=f"{upload.expires_in_hours}h0m0s")
 
     async def CreateJob(self, request: pb.CreateJobRestRequest, context: Context) -> HttpBody:
         new, warnings = read_create(read_object(request.body, required=True))
         created = await self._service.create(new, current().idempotency_key)
-        answer: dict[str, Any] = {
-            "message": "Job created successfully",
-            "success": True,
-            "data": created.job.to_json(),
-        }
         await send_headers(context, status=201, **({"idempotent_replayed": "true"} if created.replayed else {}))
-        return reply({**answer, "warnings": warnings} if warnings else answer)
+        return envelope(message="Job created successfully", data=created.job.to_json(), warnings=warnings or None)
 
     async def ListJobs(self, request: pb.ListJobsRestRequest, context: Context) -> HttpBody:
-        body = read_object(request.body)
-        page = await self._service.find(read_list(body))
-        answer: dict[str, Any] = {"data": [job.to_json() for job in page.jobs], "success": True}
-        if page.next_cursor:
-            answer["next_cursor"] = page.next_cursor
-        if warnings := list_warnings(body):
-            answer["warnings"] = warnings
-        return reply(answer)
+        condition, warnings = read_list(read_object(request.body))
+        page = await self._service.find(condition)
+        data = [job.to_json() for job in page.jobs]
+        return envelope(data=data, next_cursor=page.next_cursor, warnings=warnings or None)
 
     async def GetJob(self, request: pb.GetJobRestRequest, context: Context) -> HttpBody:
         return _one(await self._service.get(request.uuid))
@@ -56,13 +46,8 @@ class JobsRestServicer(pb_grpc.JobsRestServiceServicer):
         return _one(await self._service.retry(request.uuid))
 
     async def ListJobFiles(self, request: pb.ListJobFilesRestRequest, context: Context) -> HttpBody:
-        files = await self._service.files(request.uuid)
-        data = [
-            {"kind": f.kind, "s3_key": f.s3_key, "size_bytes": f.size_bytes, "download_url": f.download_url}
-            for f in files
-        ]
-        return reply({"data": data, "success": True})
+        return envelope(data=[asdict(file) for file in await self._service.files(request.uuid)])
 
 
 def _one(job: Job) -> HttpBody:
-    return reply({"data": job.to_json(), "success": True})
+    return envelope(data=job.to_json())

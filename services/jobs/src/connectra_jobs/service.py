@@ -10,8 +10,9 @@ import orjson
 from botocore.exceptions import ClientError, ParamValidationError
 from connectra_common.call import IdempotencyKey
 from connectra_common.db import idempotency
-from connectra_common.errors import NotFound, WrongState
+from connectra_common.errors import WrongState
 from connectra_common.records.ids import checked_uuid
+from connectra_common.refusals import JobNotFound
 from connectra_common.settings import S3Settings
 from connectra_common.storage.s3 import presigned_put
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -19,13 +20,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from connectra_jobs import repository
 from connectra_jobs.models import (
     Created,
+    Cursor,
     Job,
     JobFile,
     JobFilter,
     JobPage,
     NewJob,
     UploadUrl,
-    cursor_of,
 )
 from connectra_jobs.requests import check_filename
 
@@ -61,7 +62,7 @@ class JobsService:
         async with self._engine.connect() as connection:
             jobs = await repository.find(connection, condition)
         page = jobs[: condition.limit]
-        return JobPage(page, cursor_of(page[-1]) if len(jobs) > len(page) else None)
+        return JobPage(page, str(Cursor(page[-1].created_at, page[-1].id)) if len(jobs) > len(page) else None)
 
     async def get(self, uuid: str) -> Job:
         """One job as it stands now.
@@ -162,5 +163,5 @@ class JobsService:
 
 def _found(job: Job | None, uuid: str) -> Job:
     if job is None:
-        raise NotFound(f"Job with identifier '{uuid}' not found")
+        raise JobNotFound(uuid)
     return job

@@ -1,6 +1,6 @@
 """The typed door."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC
 from typing import Any
 
@@ -11,9 +11,10 @@ from connectra_common.call import current
 from connectra_common.server.metadata import Context
 from connectra_common.vql import proto as vql
 from google.protobuf.struct_pb2 import Struct
+from google.protobuf.timestamp_pb2 import Timestamp
 
-from connectra_jobs.models import EXPORT, IMPORT, Job
-from connectra_jobs.requests import read_create, read_list
+from connectra_jobs.models import EXPORT, IMPORT, Job, JsonObject
+from connectra_jobs.requests import FORMATS, read_create, read_list
 from connectra_jobs.service import JobsService
 
 
@@ -29,16 +30,17 @@ class JobsServicer(pb_grpc.JobsServiceServicer):
         return pb.CreateJobResponse(job=_job(created.job))
 
     async def ListJobs(self, request: pb.ListJobsRequest, context: Context) -> pb.ListJobsResponse:
-        condition = {
+        body: JsonObject = {
             "job_type": request.job_type,
             "status": list(request.statuses),
             "limit": request.limit,
             "page": request.page,
             "cursor": request.cursor,
-            "created_after": _moment(request, "created_after"),
-            "created_before": _moment(request, "created_before"),
+            "created_after": _moment(request.created_after) if request.HasField("created_after") else None,
+            "created_before": _moment(request.created_before) if request.HasField("created_before") else None,
         }
-        page = await self._service.find(read_list(condition))
+        condition, _ = read_list(body)
+        page = await self._service.find(condition)
         return pb.ListJobsResponse(jobs=[_job(job) for job in page.jobs], next_cursor=page.next_cursor or "")
 
     async def GetJob(self, request: pb.GetJobRequest, context: Context) -> pb.GetJobResponse:
@@ -70,9 +72,9 @@ class JobsServicer(pb_grpc.JobsServiceServicer):
         )
 
 
-def _create_to_json(request: pb.CreateJobRequest) -> dict[str, Any]:
+def _create_to_json(request: pb.CreateJobRequest) -> JsonObject:
     """The REST body that asks the same, so that both doors are checked by one function."""
-    body: dict[str, Any] = {"retry_count": request.retry_count}
+    body: JsonObject = {"retry_count": request.retry_count}
     match request.WhichOneof("work"):
         case "import_file":
             file = request.import_file
@@ -90,7 +92,7 @@ def _create_to_json(request: pb.CreateJobRequest) -> dict[str, Any]:
                 "service": export.service,
                 "vql": _present(vql.to_json(export.vql)),
                 "s3_bucket": export.s3_bucket or None,
-                "format": _FORMATS.get(export.format, str(export.format)),
+                "format": _format(export.format),
                 "gzip": export.gzip or None,
                 "keep_formulas": export.keep_formulas or None,
             }
@@ -98,19 +100,18 @@ def _create_to_json(request: pb.CreateJobRequest) -> dict[str, Any]:
     return body
 
 
-# A format that is not named is not stored: csv is the default.
-_FORMATS = {
-    export_pb2.EXPORT_FORMAT_UNSPECIFIED: None,
-    export_pb2.EXPORT_FORMAT_CSV: "csv",
-    export_pb2.EXPORT_FORMAT_NDJSON: "ndjson",
-}
+def _format(number: "export_pb2.ExportFormat.ValueType") -> str | None:
+    """A format by its name; one that is not given is not stored, one without a name is refused later."""
+    if number == export_pb2.EXPORT_FORMAT_UNSPECIFIED:
+        return None
+    return next((name for name, known in FORMATS.items() if known == number), str(number))
 
 
-def _moment(request: Any, name: str) -> str | None:
-    return getattr(request, name).ToDatetime(tzinfo=UTC).isoformat() if request.HasField(name) else None
+def _moment(moment: Timestamp) -> str:
+    return moment.ToDatetime(tzinfo=UTC).isoformat()
 
 
-def _present(values: dict[str, Any]) -> dict[str, Any]:
+def _present(values: Mapping[str, object]) -> JsonObject:
     return {name: value for name, value in values.items() if value is not None}
 
 
@@ -134,7 +135,7 @@ def _job(job: Job) -> pb.Job:
     return message
 
 
-def _struct(values: dict[str, Any]) -> Struct:
+def _struct(values: Mapping[str, Any]) -> Struct:
     struct = Struct()
     struct.update(values)
     return struct

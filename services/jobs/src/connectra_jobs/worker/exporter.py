@@ -6,19 +6,17 @@ import zlib
 from typing import Any, TypeAlias
 
 import grpc.aio
-from connectra.common.v1 import export_pb2
 from connectra.query.v1 import query_service_pb2 as pb
 from connectra_common.records.fields import COMPANY, SERVICES
 from connectra_common.vql.proto import to_proto
 
-from connectra_jobs.requests import ExportData
+from connectra_jobs.requests import FORMATS, ExportData
 from connectra_jobs.worker.deps import Deps
 from connectra_jobs.worker.objects import Upload
 from connectra_jobs.worker.run import Run
 
 COUNT_TIMEOUT_SECONDS = 20
 GZIP_LEVEL = 6
-_FORMATS = {"csv": export_pb2.EXPORT_FORMAT_CSV, "ndjson": export_pb2.EXPORT_FORMAT_NDJSON}
 
 _Pieces: TypeAlias = (
     grpc.aio.UnaryStreamCall[pb.ExportCompaniesRequest, pb.ExportCompaniesResponse]
@@ -61,7 +59,7 @@ async def _count(data: ExportData, deps: Deps) -> int:
 
 
 async def _export(run: Run, data: ExportData, deps: Deps, bucket: str, key: str, total: int) -> tuple[int, int]:
-    query, format = to_proto(data.vql), _FORMATS[data.format]
+    query, format = to_proto(data.vql), FORMATS[data.format]
     if SERVICES[data.service] is COMPANY:
         companies = pb.ExportCompaniesRequest(query=query, format=format, keep_formulas=data.keep_formulas)
         stream: _Pieces = deps.query.ExportCompanies(companies)

@@ -24,7 +24,7 @@ from connectra_common.errors import ConnectraError
 from connectra_common.settings import PostgresSettings
 
 from connectra_jobs import repository
-from connectra_jobs.models import IMPORT, JOB_TYPES
+from connectra_jobs.models import JOB_TYPES
 from connectra_jobs.repository import Claim
 from connectra_jobs.requests import ImportData, read_data
 from connectra_jobs.service import CANCELLED
@@ -173,9 +173,8 @@ class Runner:
 
     async def _execute(self, run: Run) -> dict[str, Any]:
         data = read_data(run.job.job_type, run.job.data)
-        if run.job.job_type == IMPORT and isinstance(data, ImportData):
+        if isinstance(data, ImportData):
             return await run_import(run, data, self._deps)
-        assert not isinstance(data, ImportData)
         return await run_export(run, data, self._deps)
 
     async def _hand_back_all(self) -> None:
