@@ -3,7 +3,6 @@
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from connectra_common.db.tables import JOB_STATES
 from connectra_common.errors import ValidationFailed
 from connectra_jobs import models, states
 from connectra_jobs.models import Cursor, rfc3339
@@ -159,7 +158,11 @@ def test_errors_accumulate_over_the_runs() -> None:
 
 def test_the_lanes_name_documented_states_only() -> None:
     named = {states.OPEN, states.COMPLETED, states.FAILED, *states.LEASED}
-    assert named == set(JOB_STATES)
+    assert named == set(states.STATES)
+    assert (
+        *("open", "in_queue", "processing", "completed"),
+        *("failed", "retry_in_queued", "retrying"),
+    ) == states.STATES
     assert {status: states.source_of(status) for status in states.LEASED} == {
         "in_queue": "open",
         "processing": "open",

@@ -60,6 +60,11 @@ def test_requests_have_the_schemas_of_the_models_that_services_declare() -> None
     assert {"Vql", "CreateJobBody", "ListJobsBody"} <= names <= set(schemas.schemas())
 
 
+def test_a_job_has_the_states_that_its_service_declares() -> None:
+    assert schemas.schemas()["Job"]["properties"]["status"]["enum"] == [*schemas.states_of("Job")]
+    assert "retry_in_queued" in schemas.states_of("Job")
+
+
 def test_what_is_declared_as_a_request_must_be_a_model(monkeypatch: pytest.MonkeyPatch) -> None:
     wrong = importlib.metadata.EntryPoint("CreateJob", "json:dumps", schemas.GROUP)
     monkeypatch.setattr(schemas, "entry_points", lambda group: [wrong] if group == schemas.GROUP else [])

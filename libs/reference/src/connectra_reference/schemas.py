@@ -1,9 +1,10 @@
 """The named schemas of the OpenAPI document: requests from the models that read them, records from the field catalogue.
 
 A service says which models read its requests by the entry point group `connectra.request_models`, so that this package
-does not depend on a service. Such a schema has the name of its model.
+does not depend on a service. Such a schema has the name of its model. States are declared alike, in `connectra.states`.
 """
 
+from collections.abc import Sequence
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -16,6 +17,7 @@ from pydantic.json_schema import models_json_schema
 from connectra_reference.shapes import FLAG, NULLABLE, NUMBER, OBJECT, TEXT, Json, array, enum, obj, ref
 
 GROUP = "connectra.request_models"
+STATES_GROUP = "connectra.states"
 # Codes of errors that only services raise.
 SERVICE_CODES = {"VALIDATION_ERROR", "DATABASE_ERROR", "ELASTICSEARCH_ERROR", "STORAGE_ERROR"}
 _VIOLATION = obj(field=TEXT, message=TEXT)
@@ -23,7 +25,7 @@ _VIOLATION = obj(field=TEXT, message=TEXT)
 
 def schemas() -> Json:
     """All named schemas, sorted by name."""
-    found = {**_requests(), **_errors(), **_FILTERS, **_JOBS, "BatchResult": _batch_result(), "CsvRow": _csv_row()}
+    found = {**_requests(), **_errors(), **_FILTERS, **_jobs(), "BatchResult": _batch_result(), "CsvRow": _csv_row()}
     for entity in (COMPANY, CONTACT):
         found |= _record(entity)
     return dict(sorted(found.items()))
@@ -40,6 +42,13 @@ def request_models() -> list[type[BaseModel]]:
         if not (isinstance(model, type) and issubclass(model, BaseModel)):
             raise TypeError(f"{GROUP}: {model!r} is not a pydantic model")
     return [Vql, *declared]
+
+
+def states_of(name: str) -> Sequence[str]:
+    """States of a thing, as its service declares them."""
+    (point,) = entry_points(group=STATES_GROUP, name=name)
+    states: Sequence[str] = point.load()
+    return states
 
 
 def _requests() -> Json:
@@ -98,13 +107,14 @@ _FILTERS: Json = {
     ),
 }
 
-_JOBS: Json = {
-    "Job": obj(
+
+def _jobs() -> Json:
+    job = obj(
         id=NUMBER,
         uuid=TEXT,
         job_type=TEXT,
         data=OBJECT,
-        status=enum("open", "in_queue", "processing", "completed", "failed", "retry_in_queued", "retrying"),
+        status=enum(*states_of("Job")),
         job_response=OBJECT,
         retry_count=NUMBER,
         retry_interval=NUMBER,
@@ -113,9 +123,10 @@ _JOBS: Json = {
         updated_at=TEXT,
         attempts=NUMBER,
         progress=OBJECT,
-    ),
-    "JobFile": obj(kind=enum("source", "result", "rejected"), s3_key=TEXT, size_bytes=NUMBER, download_url=TEXT),
-}
+    )
+    file = obj(kind=enum("source", "result", "rejected"), s3_key=TEXT, size_bytes=NUMBER, download_url=TEXT)
+    return {"Job": job, "JobFile": file}
+
 
 _STORED: dict[Type, Json] = {
     Type.INTEGER: {"type": ["integer", "null"]},

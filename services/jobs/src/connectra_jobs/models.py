@@ -7,6 +7,8 @@ from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 from connectra_common.errors import ValidationFailed
 
+from connectra_jobs.states import COMPLETED, FAILED
+
 JobType: TypeAlias = Literal["insert_csv_file", "export_csv_file"]
 IMPORT: JobType = "insert_csv_file"
 EXPORT: JobType = "export_csv_file"
@@ -86,7 +88,7 @@ class Job:
     @property
     def ended(self) -> bool:
         """Whether it will not run again unless someone asks: completed, or failed without a retry to come."""
-        return self.status == "completed" or (self.status == "failed" and self.run_after is None)
+        return self.status == COMPLETED or (self.status == FAILED and self.run_after is None)
 
     def to_json(self) -> JsonObject:
         """As the REST door shows it; every member is always present."""

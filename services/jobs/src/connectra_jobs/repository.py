@@ -5,7 +5,7 @@ token and still stands in the state the worker put it in. A worker that lost its
 from an empty result.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,16 @@ CHANNEL = "jobs"
 
 _COLUMNS = """id, uuid, job_type, data, status, job_response, retry_count, retry_interval, run_after, created_at,
     updated_at, attempts, progress"""
+
+
+def _among(names: Iterable[str]) -> str:
+    return f"IN ({', '.join(map(repr, names))})"
+
+
+# The states, as statements have them.
+_IS_OPEN, _IS_FAILED = f"= '{states.OPEN}'", f"= '{states.FAILED}'"
+_IS_WAITING, _IS_RUNNING = _among((states.OPEN, *states.QUEUED)), _among(states.RUNNING)
+_IS_LEASED, _IS_UNDER_WAY = _among(states.LEASED), _among((states.OPEN, *states.LEASED))
 _FENCE = "uuid = :uuid AND lease_token = :token AND lease_owner = :worker"
 
 
@@ -79,29 +89,29 @@ GET = text(f"SELECT {_COLUMNS} FROM jobs WHERE uuid = :uuid")
 
 # A job that nobody runs, cancelled: it ends here. A worker that has just claimed it will find its token gone.
 CANCEL_WAITING = text(f"""
-    UPDATE jobs SET status = 'failed', cancel_requested = true, run_after = NULL, lease_owner = NULL,
+    UPDATE jobs SET status = '{states.FAILED}', cancel_requested = true, run_after = NULL, lease_owner = NULL,
         lease_until = NULL, lease_token = lease_token + 1, job_response = job_response || :response, updated_at = now()
-    WHERE uuid = :uuid AND status IN ('open', 'in_queue', 'retry_in_queued')
+    WHERE uuid = :uuid AND status {_IS_WAITING}
     RETURNING {_COLUMNS}""").bindparams(bindparam("response", type_=JSONB))
 
 # A failed job that would be retried, cancelled.
 CANCEL_RETRIES = text(f"""
     UPDATE jobs SET cancel_requested = true, run_after = NULL, job_response = job_response || :response,
         updated_at = now()
-    WHERE uuid = :uuid AND status = 'failed' AND run_after IS NOT NULL AND NOT cancel_requested
+    WHERE uuid = :uuid AND status {_IS_FAILED} AND run_after IS NOT NULL AND NOT cancel_requested
     RETURNING {_COLUMNS}""").bindparams(bindparam("response", type_=JSONB))
 
 # A running job, asked to stop.
 CANCEL_RUNNING = text(f"""
     UPDATE jobs SET cancel_requested = true, updated_at = now()
-    WHERE uuid = :uuid AND status IN ('processing', 'retrying')
+    WHERE uuid = :uuid AND status {_IS_RUNNING}
     RETURNING {_COLUMNS}""")
 
 # A failed job made open again.
 REOPEN = text(f"""
-    UPDATE jobs SET status = 'open', cancel_requested = false, run_after = NULL, updated_at = now(),
+    UPDATE jobs SET status = '{states.OPEN}', cancel_requested = false, run_after = NULL, updated_at = now(),
         job_response = job_response - 'messages'
-    WHERE uuid = :uuid AND status = 'failed'
+    WHERE uuid = :uuid AND status {_IS_FAILED}
     RETURNING {_COLUMNS}""")
 
 # Wakes the runners when the transaction commits.
@@ -112,8 +122,8 @@ LOCK_CLAIMS = text("SELECT pg_advisory_xact_lock(:lock)")
 
 # What a lane may claim: open jobs; failed ones with retries left whose time has come.
 _CLAIMABLE = {
-    states.FIRST_TIME.name: "status = 'open'",
-    states.RETRY.name: """status = 'failed' AND retry_count > 0 AND (run_after IS NULL OR run_after <= now())
+    states.FIRST_TIME.name: f"status {_IS_OPEN}",
+    states.RETRY.name: f"""status {_IS_FAILED} AND retry_count > 0 AND (run_after IS NULL OR run_after <= now())
         AND retry_count >= (
             SELECT count(*) FROM job_attempts a WHERE a.job_uuid = jobs.uuid AND a.outcome = 'failed')""",
 }
@@ -126,7 +136,7 @@ CLAIM = {
         WHERE {_CLAIMABLE[lane.name]} AND NOT cancel_requested AND (:types IS NULL OR job_type = ANY(:types))
         ORDER BY id
         LIMIT greatest(0, least(:free, :queue_size - (
-            SELECT count(*) FROM jobs WHERE status IN ('in_queue', 'processing', 'retry_in_queued', 'retrying'))))
+            SELECT count(*) FROM jobs WHERE status {_IS_LEASED})))
         FOR UPDATE SKIP LOCKED)
     UPDATE jobs SET status = :queued, lease_owner = :worker, lease_token = lease_token + 1,
         lease_until = now() + make_interval(secs => :lease_seconds), updated_at = now()
@@ -138,9 +148,9 @@ CLAIM = {
 }
 
 # Seconds until the next retry is due; NULL when none waits.
-NEXT_RETRY = text("""
+NEXT_RETRY = text(f"""
     SELECT extract(epoch FROM min(run_after) - now())::float8 FROM jobs
-    WHERE status = 'failed' AND retry_count > 0 AND NOT cancel_requested AND run_after > now()""")
+    WHERE status {_IS_FAILED} AND retry_count > 0 AND NOT cancel_requested AND run_after > now()""")
 
 # A claimed job begins to run: one more attempt, with a row of its own. Runs are numbered apart from `attempts`, since a
 # run that was handed back is not counted there.
@@ -157,10 +167,8 @@ START = text(f"""
 RENEW = text(f"""
     UPDATE jobs SET lease_until = now() + make_interval(secs => :lease_seconds), progress = :progress,
         updated_at = CASE WHEN progress = :progress THEN updated_at ELSE now() END
-    WHERE {_FENCE} AND status IN :running
-    RETURNING cancel_requested""").bindparams(
-    bindparam("progress", type_=JSONB), bindparam("running", value=states.RUNNING, expanding=True)
-)
+    WHERE {_FENCE} AND status {_IS_RUNNING}
+    RETURNING cancel_requested""").bindparams(bindparam("progress", type_=JSONB))
 
 # Ends a run: the job goes on to another state and nobody holds it any more. Without a delay there is no run_after.
 RELEASE = text(f"""
@@ -168,11 +176,10 @@ RELEASE = text(f"""
         progress = coalesce(:progress, progress),
         run_after = now() + make_interval(secs => :delay),
         attempts = attempts - :unburnt, lease_owner = NULL, lease_until = NULL, updated_at = now()
-    WHERE {_FENCE} AND status IN :leased
+    WHERE {_FENCE} AND status {_IS_LEASED}
     RETURNING uuid""").bindparams(
     bindparam("response", type_=JSONB(none_as_null=True)),
     bindparam("progress", type_=JSONB(none_as_null=True)),
-    bindparam("leased", value=states.LEASED, expanding=True),
 )
 
 # Closes the row of a run.
@@ -190,7 +197,7 @@ EXPIRED = text(f"""
         (SELECT count(*) FROM job_attempts a WHERE a.job_uuid = jobs.uuid AND a.outcome = 'lost'
             AND a.attempt > coalesce((SELECT max(f.attempt) FROM job_attempts f
                 WHERE f.job_uuid = jobs.uuid AND f.outcome = 'failed'), 0)) AS lost
-    FROM jobs WHERE status IN ('in_queue', 'processing', 'retry_in_queued', 'retrying') AND lease_until < now()
+    FROM jobs WHERE status {_IS_LEASED} AND lease_until < now()
     ORDER BY id LIMIT 100 FOR UPDATE OF jobs SKIP LOCKED""")
 
 # Takes back a job from a worker that is gone.
@@ -217,15 +224,15 @@ NOT_HELD = text("SELECT uuid FROM jobs WHERE uuid = ANY(:uuids) AND lease_until 
 
 # Jobs that have not ended, by type and state; of those that failed, such as will be retried. What has ended, most of the table, is
 # not read.
-UNDER_WAY = text("""
+UNDER_WAY = text(f"""
     SELECT job_type, status, count(*) AS jobs,
         count(*) FILTER (WHERE lease_until IS NULL AND (run_after IS NULL OR run_after <= now())) AS waiting,
         coalesce(extract(epoch FROM now() - min(coalesce(run_after, updated_at)) FILTER (WHERE lease_until IS NULL)), 0)::float8
             AS oldest,
         count(*) FILTER (WHERE lease_until < now()) AS expired
     FROM jobs
-    WHERE status IN ('open', 'in_queue', 'processing', 'retry_in_queued', 'retrying')
-        OR (status = 'failed' AND run_after IS NOT NULL)
+    WHERE status {_IS_UNDER_WAY}
+        OR (status {_IS_FAILED} AND run_after IS NOT NULL)
     GROUP BY job_type, status""")
 
 # Rejected rows of an import in the order of the file, a batch at a time.

@@ -13,7 +13,7 @@ COMPLETED = "completed"
 FAILED = "failed"
 MAX_RETRY_DELAY_SECONDS = 3600
 
-# A job whose worker died so often in a row kills its workers: it fails.
+# A job that loses more workers than this in a row kills them: it fails.
 MAX_LOST_RUNS = 5
 
 
@@ -32,8 +32,10 @@ RETRY = Lane("retry", FAILED, "retry_in_queued", "retrying")
 LANES = {lane.name: lane for lane in (FIRST_TIME, RETRY)}
 QUEUED = tuple(lane.queued for lane in LANES.values())
 RUNNING = tuple(lane.running for lane in LANES.values())
+# In a worker's hands.
 LEASED = (*QUEUED, *RUNNING)
-STATES = (OPEN, "in_queue", "processing", COMPLETED, FAILED, "retry_in_queued", "retrying")
+# All there are, in the order of a job's life.
+STATES = (OPEN, FIRST_TIME.queued, FIRST_TIME.running, COMPLETED, FAILED, RETRY.queued, RETRY.running)
 
 
 def source_of(status: str) -> str:
@@ -43,6 +45,6 @@ def source_of(status: str) -> str:
 
 def retry_delay(interval_seconds: int, failures: int) -> int:
     """Seconds between the n-th failure (from 1) and the retry: doubling, at most an hour."""
-    # The exponent is bounded first: 2**(n-1) of a large n takes for ever.
+    # The exponent is bounded first: 2**(n-1) of a large n takes forever.
     doublings = min(max(failures, 1) - 1, 32)
     return int(min(max(interval_seconds, 0) * 2**doublings, MAX_RETRY_DELAY_SECONDS))

@@ -198,8 +198,6 @@ dead_letters = Table(
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=_NOW),
 )
 
-JOB_STATES = ("open", "in_queue", "processing", "completed", "failed", "retry_in_queued", "retrying")
-
 jobs = Table(
     "jobs",
     metadata,
