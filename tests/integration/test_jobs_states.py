@@ -13,7 +13,7 @@ from connectra_common.settings import PostgresSettings
 from connectra_jobs import repository
 from connectra_jobs.models import NewJob
 from connectra_jobs.repository import Claim
-from connectra_jobs.states import FIRST_TIME, LANES, MAX_LOST_RUNS, RUNNING, Lane, source_of
+from connectra_jobs.states import FIRST_TIME, MAX_LOST_RUNS, POOLS, RUNNING, Pool, source_of
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -61,10 +61,10 @@ class Model:
     def failures(self) -> int:
         return self.outcomes.count("failed")
 
-    def claimable(self, lane: Lane) -> bool:
-        if self.cancel_requested or self.status != lane.source:
+    def claimable(self, pool: Pool) -> bool:
+        if self.cancel_requested or self.status != pool.source:
             return False
-        return lane is FIRST_TIME or (self.retry_count >= max(1, self.failures) and self.due != "later")
+        return pool is FIRST_TIME or (self.retry_count >= max(1, self.failures) and self.due != "later")
 
     def let_go(self, status: str, outcome: str | None = None, due: str | None = None) -> None:
         self.status, self.holder, self.expired, self.due = status, None, False, due
@@ -96,15 +96,15 @@ class Jobs(RuleBasedStateMachine):
         job = self.call("insert", str(uuid4()), NewJob("insert_csv_file", {"s3_key": "a"}, retry_count))
         self.jobs.append(Model(job.uuid, retry_count))
 
-    @rule(lane=st.sampled_from(list(LANES.values())), free=st.integers(1, 3), queue_size=st.integers(1, 4))
-    def claim(self, lane: Lane, free: int, queue_size: int) -> None:
+    @rule(pool=st.sampled_from(list(POOLS.values())), free=st.integers(1, 3), queue_size=st.integers(1, 4))
+    def claim(self, pool: Pool, free: int, queue_size: int) -> None:
         holding = sum(job.holder is not None for job in self.jobs)
-        wanted = [job for job in self.jobs if job.claimable(lane)][: max(0, min(free, queue_size - holding))]
+        wanted = [job for job in self.jobs if job.claimable(pool)][: max(0, min(free, queue_size - holding))]
         worker = uuid4().hex
-        claims = self.call("claim", lane, worker, free=free, queue_size=queue_size, types=None, lease_seconds=600)
+        claims = self.call("claim", pool, worker, free=free, queue_size=queue_size, types=None, lease_seconds=600)
         assert [claim.job.uuid for claim in claims] == [job.uuid for job in wanted]
         for claim, job in zip(claims, wanted, strict=True):
-            job.holder, job.status = Held(claim), lane.queued
+            job.holder, job.status = Held(claim), pool.queued
             self.held.append(job.holder)
 
     @precondition(lambda self: self.held)
@@ -115,7 +115,7 @@ class Jobs(RuleBasedStateMachine):
         may = job.holder is held and held.attempt is None
         assert (attempt is not None) == may
         if may:
-            held.attempt, job.status, job.expired = attempt, held.claim.lane.running, False
+            held.attempt, job.status, job.expired = attempt, held.claim.pool.running, False
             job.attempts += 1
             job.outcomes.append(None)
             assert attempt == len(job.outcomes)
@@ -154,7 +154,7 @@ class Jobs(RuleBasedStateMachine):
         assert done == (job.holder is held)
         if done:
             job.attempts -= held.attempt is not None
-            source = held.claim.lane.source
+            source = held.claim.pool.source
             job.let_go(source, "handed_back" if held.attempt else None, "now" if source == "failed" else None)
 
     @precondition(lambda self: any(job.holder for job in self.jobs))

@@ -12,7 +12,7 @@ from connectra_common.settings import PostgresSettings
 from connectra_jobs import repository
 from connectra_jobs.models import Cursor, Job, JobFilter, NewJob
 from connectra_jobs.repository import Claim
-from connectra_jobs.states import FIRST_TIME, MAX_LOST_RUNS, RETRY, Lane
+from connectra_jobs.states import FIRST_TIME, MAX_LOST_RUNS, RETRY, Pool
 from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
@@ -56,12 +56,12 @@ class Table:
     async def add(self, retry_count: int = 0, job_type: str = "insert_csv_file") -> Job:
         return await self.insert(str(uuid4()), NewJob(job_type, {"s3_key": "a"}, retry_count))  # type: ignore[no-any-return]
 
-    async def take(self, lane: Lane = FIRST_TIME, worker: str = "w", **named: Any) -> list[Claim]:
+    async def take(self, pool: Pool = FIRST_TIME, worker: str = "w", **named: Any) -> list[Claim]:
         options: dict[str, Any] = {"free": 1, "queue_size": 100, "types": None, "lease_seconds": 60} | named
-        return await self.claim(lane, worker, **options)  # type: ignore[no-any-return]
+        return await self.claim(pool, worker, **options)  # type: ignore[no-any-return]
 
-    async def running(self, lane: Lane = FIRST_TIME, worker: str = "w") -> tuple[Claim, int]:
-        (claim,) = await self.take(lane, worker)
+    async def running(self, pool: Pool = FIRST_TIME, worker: str = "w") -> tuple[Claim, int]:
+        (claim,) = await self.take(pool, worker)
         return claim, await self.start(claim, 60)
 
     async def execute(self, statement: str, **parameters: Any) -> Any:

@@ -156,7 +156,7 @@ def test_errors_accumulate_over_the_runs() -> None:
     assert response == {"rows": 1, "runtime_errors": ["first", "second"]}
 
 
-def test_the_lanes_name_documented_states_only() -> None:
+def test_the_pools_name_documented_states_only() -> None:
     named = {states.OPEN, states.COMPLETED, states.FAILED, *states.LEASED}
     assert named == set(states.STATES)
     assert (

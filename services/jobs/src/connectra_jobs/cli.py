@@ -11,9 +11,9 @@ from connectra_common.settings import load
 from connectra_common.storage import s3
 
 from connectra_jobs.settings import RunnerSettings
-from connectra_jobs.states import FIRST_TIME, RETRY, Lane
+from connectra_jobs.states import FIRST_TIME, RETRY, Pool
 from connectra_jobs.worker.deps import Deps
-from connectra_jobs.worker.runner import Runner
+from connectra_jobs.worker.pool import WorkerPool
 
 app = typer.Typer(help="Run the worker pools. To list, watch or cancel jobs: `connectra job`.", no_args_is_help=True)
 
@@ -31,9 +31,9 @@ def retry() -> None:
     asyncio.run(serve(load(RunnerSettings), RETRY, 1))
 
 
-async def serve(settings: RunnerSettings, lane: Lane, workers: int) -> None:
+async def serve(settings: RunnerSettings, pool: Pool, workers: int) -> None:
     """A runner process: the pool, and a health service on GRPC_LISTEN."""
-    name = f"jobs-{lane.name}"
+    name = f"jobs-{pool.name}"
     process.begin(settings.app, settings.tracing, name)
     engine = db.create_engine(settings.postgres, name)
     async with (
@@ -48,11 +48,11 @@ async def serve(settings: RunnerSettings, lane: Lane, workers: int) -> None:
             write_service_pb2_grpc.WriteServiceStub(write),
             query_service_pb2_grpc.QueryServiceStub(query),
         )
-        runner = Runner(lane, workers, deps, settings.jobs, settings.postgres, settings.server.drain_seconds)
+        worker_pool = WorkerPool(pool, workers, deps, settings.jobs, settings.postgres, settings.server.drain_seconds)
         await process.run(
             process.Process(
                 checks={"postgres": lambda: db.ping(engine), "s3": lambda: s3.ping(store, settings.s3)},
-                background=[runner.run],
+                background=[worker_pool.run],
             ),
             settings.app,
             settings.server,

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from connectra_jobs import repository
 from connectra_jobs.models import JOB_TYPES
-from connectra_jobs.states import FAILED, FIRST_TIME, LANES, OPEN, RETRY
+from connectra_jobs.states import FAILED, FIRST_TIME, OPEN, POOLS, RETRY
 
 log = structlog.get_logger()
 
@@ -24,7 +24,7 @@ EXPIRED = Gauge("connectra_jobs_expired_leases", "Jobs whose worker is gone and 
 
 INTERVAL_SECONDS = 5.0
 _POOLS = {OPEN: FIRST_TIME.name, FAILED: RETRY.name}
-_STATES = (OPEN, FAILED, *(state for lane in LANES.values() for state in (lane.queued, lane.running)))
+_STATES = (OPEN, FAILED, *(state for pool in POOLS.values() for state in (pool.queued, pool.running)))
 
 
 def job_monitor(engine: AsyncEngine) -> Callable[[asyncio.Event], Coroutine[Any, Any, None]]:

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connectra_jobs import states
 from connectra_jobs.models import Job, JobFilter, NewJob
-from connectra_jobs.states import Lane
+from connectra_jobs.states import Pool
 
 # Wakes the runners; a commit sends it.
 CHANNEL = "jobs"
@@ -42,7 +42,7 @@ class Claim:
     """A job a worker holds, and by what."""
 
     job: Job
-    lane: Lane
+    pool: Pool
     worker: str
     token: int
 
@@ -120,7 +120,7 @@ NOTIFY = text("SELECT pg_notify(:channel, '')")
 # Held to the end of the transaction.
 LOCK_CLAIMS = text("SELECT pg_advisory_xact_lock(:lock)")
 
-# What a lane may claim: open jobs; failed ones with retries left whose time has come.
+# What a pool may claim: open jobs; failed ones with retries left whose time has come.
 _CLAIMABLE = {
     states.FIRST_TIME.name: f"status {_IS_OPEN}",
     states.RETRY.name: f"""status {_IS_FAILED} AND retry_count > 0 AND (run_after IS NULL OR run_after <= now())
@@ -128,12 +128,12 @@ _CLAIMABLE = {
             SELECT count(*) FROM job_attempts a WHERE a.job_uuid = jobs.uuid AND a.outcome = 'failed')""",
 }
 
-# Claims the oldest jobs of a lane, as many as workers are free and as the queue over all runners has room for.
+# Claims the oldest jobs of a pool, as many as workers are free and as the queue over all runners has room for.
 CLAIM = {
-    lane.name: text(f"""
+    pool.name: text(f"""
     WITH picked AS (
         SELECT uuid FROM jobs
-        WHERE {_CLAIMABLE[lane.name]} AND NOT cancel_requested AND (:types IS NULL OR job_type = ANY(:types))
+        WHERE {_CLAIMABLE[pool.name]} AND NOT cancel_requested AND (:types IS NULL OR job_type = ANY(:types))
         ORDER BY id
         LIMIT greatest(0, least(:free, :queue_size - (
             SELECT count(*) FROM jobs WHERE status {_IS_LEASED})))
@@ -144,7 +144,7 @@ CLAIM = {
     RETURNING {_COLUMNS.replace("uuid", "jobs.uuid", 1)}, lease_token""").bindparams(
         bindparam("types", type_=ARRAY(Text()))
     )
-    for lane in states.LANES.values()
+    for pool in states.POOLS.values()
 }
 
 # Seconds until the next retry is due; NULL when none waits.
@@ -299,7 +299,7 @@ async def reopen(connection: AsyncConnection, uuid: str) -> Job | None:
 
 async def claim(
     connection: AsyncConnection,
-    lane: Lane,
+    pool: Pool,
     worker: str,
     *,
     free: int,
@@ -313,12 +313,12 @@ async def claim(
         "free": free,
         "queue_size": queue_size,
         "types": list(types) if types else None,
-        "queued": lane.queued,
+        "queued": pool.queued,
         "worker": worker,
         "lease_seconds": float(lease_seconds),
     }
-    rows = (await connection.execute(CLAIM[lane.name], parameters)).mappings().all()
-    return [Claim(_job(row), lane, worker, row["lease_token"]) for row in sorted(rows, key=lambda row: row["id"])]
+    rows = (await connection.execute(CLAIM[pool.name], parameters)).mappings().all()
+    return [Claim(_job(row), pool, worker, row["lease_token"]) for row in sorted(rows, key=lambda row: row["id"])]
 
 
 async def next_retry(connection: AsyncConnection) -> float | None:
@@ -328,8 +328,8 @@ async def next_retry(connection: AsyncConnection) -> float | None:
 
 async def start(connection: AsyncConnection, claim: Claim, lease_seconds: float) -> int | None:
     """Begins a run and gives its number; None when the lease is lost."""
-    lane = claim.lane
-    parameters = {**claim.fence, "queued": lane.queued, "running": lane.running, "lease_seconds": float(lease_seconds)}
+    pool = claim.pool
+    parameters = {**claim.fence, "queued": pool.queued, "running": pool.running, "lease_seconds": float(lease_seconds)}
     return (await connection.execute(START, parameters)).scalar()
 
 
@@ -375,7 +375,7 @@ async def hand_back(
     connection: AsyncConnection, claim: Claim, attempt: int | None, progress: dict[str, Any] | None
 ) -> bool:
     """The worker stops: another may go on at once, and no attempt is burnt. False when the lease is lost."""
-    source = claim.lane.source
+    source = claim.pool.source
     released = await _release(
         connection,
         claim,

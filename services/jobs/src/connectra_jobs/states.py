@@ -18,7 +18,7 @@ MAX_LOST_RUNS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Lane:
+class Pool:
     """The states a pool takes its jobs through."""
 
     name: str
@@ -27,11 +27,11 @@ class Lane:
     running: str
 
 
-FIRST_TIME = Lane("first_time", OPEN, "in_queue", "processing")
-RETRY = Lane("retry", FAILED, "retry_in_queued", "retrying")
-LANES = {lane.name: lane for lane in (FIRST_TIME, RETRY)}
-QUEUED = tuple(lane.queued for lane in LANES.values())
-RUNNING = tuple(lane.running for lane in LANES.values())
+FIRST_TIME = Pool("first_time", OPEN, "in_queue", "processing")
+RETRY = Pool("retry", FAILED, "retry_in_queued", "retrying")
+POOLS = {pool.name: pool for pool in (FIRST_TIME, RETRY)}
+QUEUED = tuple(pool.queued for pool in POOLS.values())
+RUNNING = tuple(pool.running for pool in POOLS.values())
 # In a worker's hands.
 LEASED = (*QUEUED, *RUNNING)
 # All there are, in the order of a job's life.
@@ -40,7 +40,7 @@ STATES = (OPEN, FIRST_TIME.queued, FIRST_TIME.running, COMPLETED, FAILED, RETRY.
 
 def source_of(status: str) -> str:
     """Where a leased job goes back to."""
-    return next(lane.source for lane in LANES.values() if status in (lane.queued, lane.running))
+    return next(pool.source for pool in POOLS.values() if status in (pool.queued, pool.running))
 
 
 def retry_delay(interval_seconds: int, failures: int) -> int:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from connectra_jobs.worker import objects
+from connectra_jobs.worker.attempt import Attempt
 from connectra_jobs.worker.csv_stream import UnreadableFile
 from connectra_jobs.worker.objects import Source
-from connectra_jobs.worker.run import Run
 
 GZIP = b"\x1f\x8b"
 ZIP = b"PK\x03\x04"
@@ -26,7 +26,7 @@ class Content:
         position: bytes of the object read so far.
     """
 
-    run: Run
+    attempt: Attempt
     s3: Any
     source: Source
     packed: bool
@@ -50,7 +50,7 @@ class Content:
 
     async def _raw(self, offset: int) -> AsyncGenerator[bytes]:
         self.position = offset
-        async with aclosing(objects.read(self.run, self.s3, self.source, offset)) as pieces:
+        async with aclosing(objects.read(self.attempt, self.s3, self.source, offset)) as pieces:
             async for piece in pieces:
                 self.position += len(piece)
                 yield piece
@@ -81,18 +81,18 @@ class Content:
             raise UnreadableFile("the gzip file ends too early: a part of it is missing")
 
 
-async def open_content(run: Run, s3: Any, source: Source) -> Content:
+async def open_content(attempt: Attempt, s3: Any, source: Source) -> Content:
     """Looks at the first bytes.
 
     Raises:
         UnreadableFile: another kind of archive.
     """
     first = b""
-    async with aclosing(objects.read(run, s3, source, 0)) as pieces:
+    async with aclosing(objects.read(attempt, s3, source, 0)) as pieces:
         async for piece in pieces:
             first += piece
             if len(first) >= len(ZIP):
                 break
     if first.startswith(ZIP):
         raise UnreadableFile("the file is a ZIP archive or a spreadsheet; save the table as CSV and import that")
-    return Content(run, s3, source, first.startswith(GZIP))
+    return Content(attempt, s3, source, first.startswith(GZIP))

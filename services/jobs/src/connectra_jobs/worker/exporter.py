@@ -11,9 +11,9 @@ from connectra_common.records.fields import COMPANY, SERVICES
 from connectra_common.vql.proto import to_proto
 
 from connectra_jobs.requests import FORMATS, ExportData
+from connectra_jobs.worker.attempt import Attempt
 from connectra_jobs.worker.deps import Deps
 from connectra_jobs.worker.objects import Upload
-from connectra_jobs.worker.run import Run
 
 COUNT_TIMEOUT_SECONDS = 20
 GZIP_LEVEL = 6
@@ -24,7 +24,7 @@ _Pieces: TypeAlias = (
 )
 
 
-async def run_export(run: Run, data: ExportData, deps: Deps) -> dict[str, Any]:
+async def run_export(attempt: Attempt, data: ExportData, deps: Deps) -> dict[str, Any]:
     """Writes the file and gives the job_response.
 
     A stream that breaks is asked for again from its beginning: a file is of one moment.
@@ -34,9 +34,9 @@ async def run_export(run: Run, data: ExportData, deps: Deps) -> dict[str, Any]:
     """
     began = time.monotonic()
     bucket = data.s3_bucket or deps.s3_settings.bucket
-    key = deps.s3_settings.key(f"{run.job.uuid}.{data.extension}")
-    total = await run.persist(lambda: _count(data, deps))
-    rows, size = await run.persist(lambda: _export(run, data, deps, bucket, key, total))
+    key = deps.s3_settings.key(f"{attempt.job.uuid}.{data.extension}")
+    total = await attempt.persist(lambda: _count(data, deps))
+    rows, size = await attempt.persist(lambda: _export(attempt, data, deps, bucket, key, total))
     return {
         "messages": "Export completed successfully",
         "s3_key": key,
@@ -58,7 +58,7 @@ async def _count(data: ExportData, deps: Deps) -> int:
     return int((await deps.query.CountContacts(contacts, timeout=COUNT_TIMEOUT_SECONDS)).count)
 
 
-async def _export(run: Run, data: ExportData, deps: Deps, bucket: str, key: str, total: int) -> tuple[int, int]:
+async def _export(attempt: Attempt, data: ExportData, deps: Deps, bucket: str, key: str, total: int) -> tuple[int, int]:
     query, format = to_proto(data.vql), FORMATS[data.format]
     if SERVICES[data.service] is COMPANY:
         companies = pb.ExportCompaniesRequest(query=query, format=format, keep_formulas=data.keep_formulas)
@@ -69,16 +69,16 @@ async def _export(run: Run, data: ExportData, deps: Deps, bucket: str, key: str,
     packer = zlib.compressobj(GZIP_LEVEL, wbits=zlib.MAX_WBITS | 16) if data.gzip else None
     rows = 0
     try:
-        async with Upload(run, deps.s3, bucket, key, data.content_type) as upload:
+        async with Upload(attempt, deps.s3, bucket, key, data.content_type) as upload:
             async for piece in stream:
                 # In a thread: other jobs go on meanwhile.
                 await upload.write(await asyncio.to_thread(packer.compress, piece.data) if packer else piece.data)
                 rows += piece.rows
-                await run.checkpoint(rows=rows, total_rows=total, bytes=upload.size, total_bytes=0)
+                await attempt.checkpoint(rows=rows, total_rows=total, bytes=upload.size, total_bytes=0)
             if packer:
                 await upload.write(packer.flush())
             await upload.complete()
-            run.progress["total_rows"] = rows
+            attempt.progress["total_rows"] = rows
             return rows, upload.size
     finally:
         stream.cancel()

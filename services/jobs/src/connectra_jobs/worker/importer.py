@@ -21,6 +21,7 @@ from connectra_common.server.metadata import CONSISTENCY_TOKEN
 from connectra_jobs import repository
 from connectra_jobs.requests import ImportData
 from connectra_jobs.worker import objects
+from connectra_jobs.worker.attempt import Attempt, JobFailed
 from connectra_jobs.worker.content import Content, open_content
 from connectra_jobs.worker.csv_stream import (
     Batch,
@@ -34,7 +35,6 @@ from connectra_jobs.worker.csv_stream import (
 from connectra_jobs.worker.deps import Deps
 from connectra_jobs.worker.dry_run import Checker, check_all
 from connectra_jobs.worker.objects import Upload
-from connectra_jobs.worker.run import JobFailed, Run
 
 log = structlog.get_logger()
 
@@ -46,21 +46,21 @@ _CSV_TYPE = "text/csv; charset=utf-8"
 _COUNTS = ("rows", "created", "updated", "unchanged", "rejected")
 
 
-async def run_import(run: Run, data: ImportData, deps: Deps) -> dict[str, Any]:
+async def run_import(attempt: Attempt, data: ImportData, deps: Deps) -> dict[str, Any]:
     """Imports the file and waits until its rows can be found. Gives the job_response.
 
     Raises:
         JobFailed: the file cannot be imported as it is, or more rows were rejected than are allowed.
     """
     began = time.monotonic()
-    source = await objects.find(run, deps.s3, data.s3_bucket or deps.s3_settings.bucket, data.s3_key)
+    source = await objects.find(attempt, deps.s3, data.s3_bucket or deps.s3_settings.bucket, data.s3_key)
     response: dict[str, Any] = {}
     try:
-        content = await open_content(run, deps.s3, source)
+        content = await open_content(attempt, deps.s3, source)
         header = await _read_header(content)
         if header.unknown:
             response["unknown_columns"] = list(header.unknown)
-        work = (_validate if data.validate_only else _store)(run, content, header, data, deps)
+        work = (_validate if data.validate_only else _store)(attempt, content, header, data, deps)
         response |= await work
     except UnreadableFile as error:
         raise JobFailed(str(error), response) from None
@@ -75,34 +75,38 @@ async def run_import(run: Run, data: ImportData, deps: Deps) -> dict[str, Any]:
     return {"messages": done, **response}
 
 
-async def _store(run: Run, content: Content, header: FileHeader, data: ImportData, deps: Deps) -> dict[str, Any]:
+async def _store(
+    attempt: Attempt, content: Content, header: FileHeader, data: ImportData, deps: Deps
+) -> dict[str, Any]:
     """Sends the file to the write service, until the end or until too many rows were rejected. Gives the counts."""
-    progress = await _Import(run, content, header, data.max_rejected, deps).send_all()
+    progress = await _Import(attempt, content, header, data.max_rejected, deps).send_all()
     response: dict[str, Any] = {name: getattr(progress.counts, name) for name in _COUNTS}
     if content.packed:
         response["unpacked_bytes"] = progress.byte_offset
     if progress.counts.rejected:
-        write = lambda: _write_rejected(run, content.source.bucket, header, deps)  # noqa: E731
-        response["rejected_s3_key"] = await run.persist(write)
+        write = lambda: _write_rejected(attempt, content.source.bucket, header, deps)  # noqa: E731
+        response["rejected_s3_key"] = await attempt.persist(write)
     if progress.consistency_token:
-        await _wait_until_searchable(run, progress.consistency_token, deps)
+        await _wait_until_searchable(attempt, progress.consistency_token, deps)
     return response
 
 
-async def _validate(run: Run, content: Content, header: FileHeader, data: ImportData, deps: Deps) -> dict[str, Any]:
+async def _validate(
+    attempt: Attempt, content: Content, header: FileHeader, data: ImportData, deps: Deps
+) -> dict[str, Any]:
     """Reads the file by the same rules and stores nothing but the rejected rows. A run that was cut off begins anew."""
-    return await run.persist(lambda: _validate_once(run, content, header, data, deps))
+    return await attempt.persist(lambda: _validate_once(attempt, content, header, data, deps))
 
 
 async def _validate_once(
-    run: Run, content: Content, header: FileHeader, data: ImportData, deps: Deps
+    attempt: Attempt, content: Content, header: FileHeader, data: ImportData, deps: Deps
 ) -> dict[str, Any]:
     found = {"rows": 0, "companies": 0, "contacts": 0, "rejected": 0}
     checker, offset = Checker(header.cells, header.delimiter), header.byte_end
-    key = _rejected_key(run, deps)
+    key = _rejected_key(attempt, deps)
     async with (
-        Upload(run, deps.s3, content.source.bucket, key, _CSV_TYPE) as upload,
-        aclosing(_cut(run, content, header, offset, header.next_line)) as batches,
+        Upload(attempt, deps.s3, content.source.bucket, key, _CSV_TYPE) as upload,
+        aclosing(_cut(attempt, content, header, offset, header.next_line)) as batches,
     ):
         async for batch, findings in check_all(checker, batches):
             offset = batch.byte_end
@@ -112,7 +116,7 @@ async def _validate_once(
                 await upload.write(_csv([["line", "reason", *header.cells]]))
             found["rejected"] += len(findings.rejected)
             await upload.write(_csv([[row.line, row.reason, *row.cells] for row in findings.rejected]))
-            await _checkpoint(run, content, found["rows"], offset)
+            await _checkpoint(attempt, content, found["rows"], offset)
             if type(data.max_rejected) is int and found["rejected"] > data.max_rejected:
                 break
         if found["rejected"]:
@@ -129,9 +133,9 @@ def _too_many(rejected: int, rows: int, allowed: float | None) -> str | None:
     return f"{rejected:,} of {rows:,} rows were rejected; max_rejected allows {limit}"
 
 
-async def _cut(run: Run, content: Content, header: FileHeader, offset: int, line: int) -> AsyncGenerator[Batch]:
+async def _cut(attempt: Attempt, content: Content, header: FileHeader, offset: int, line: int) -> AsyncGenerator[Batch]:
     """Batches of the file from an offset on, which is the beginning of a record."""
-    cutter = Cutter(header.delimiter, offset, line, run.settings.batch_size)
+    cutter = Cutter(header.delimiter, offset, line, attempt.settings.batch_size)
     async with aclosing(content.read(offset)) as stream:
         async for data in stream:
             for batch in cutter.feed(data):
@@ -140,17 +144,19 @@ async def _cut(run: Run, content: Content, header: FileHeader, offset: int, line
         yield batch
 
 
-async def _checkpoint(run: Run, content: Content, rows: int, offset: int) -> None:
+async def _checkpoint(attempt: Attempt, content: Content, rows: int, offset: int) -> None:
     # How far a packed file is read is known in its own bytes only.
     done = content.position if content.packed else offset
-    await run.checkpoint(rows=rows, bytes=done, total_bytes=content.source.size)
+    await attempt.checkpoint(rows=rows, bytes=done, total_bytes=content.source.size)
 
 
 class _Import:
     """The batches of one run."""
 
-    def __init__(self, run: Run, content: Content, header: FileHeader, max_rejected: float | None, deps: Deps) -> None:
-        self._run, self._content, self._header, self._deps = run, content, header, deps
+    def __init__(
+        self, attempt: Attempt, content: Content, header: FileHeader, max_rejected: float | None, deps: Deps
+    ) -> None:
+        self._attempt, self._content, self._header, self._deps = attempt, content, header, deps
         self._max_rejected = max_rejected if type(max_rejected) is int else None
 
     async def send_all(self) -> write_service_pb2.GetImportProgressResponse:
@@ -166,7 +172,7 @@ class _Import:
 
     async def _send_from(self, ledger: write_service_pb2.GetImportProgressResponse) -> bool:
         """Sends batches to the end of the file; False: the ledger turned out to be cut elsewhere."""
-        batches = _cut(self._run, self._content, self._header, ledger.byte_offset, ledger.next_line)
+        batches = _cut(self._attempt, self._content, self._header, ledger.byte_offset, ledger.next_line)
         async with aclosing(batches):
             following = asyncio.ensure_future(anext(batches, None))
             try:
@@ -194,7 +200,7 @@ class _Import:
     async def _send(self, number: int, batch: Batch) -> write_service_pb2.ImportBatchResponse:
         check_utf8(batch)
         request = write_service_pb2.ImportBatchRequest(
-            job_uuid=self._run.job.uuid,
+            job_uuid=self._attempt.job.uuid,
             batch_number=number,
             records=batch.records,
             columns=self._header.cells,
@@ -204,16 +210,18 @@ class _Import:
             byte_end=batch.byte_end,
         )
         with telemetry.trace("import batch", job=request.job_uuid, batch=number):
-            return await self._run.persist(lambda: self._deps.write.ImportBatch(request, timeout=BATCH_TIMEOUT_SECONDS))
+            return await self._attempt.persist(
+                lambda: self._deps.write.ImportBatch(request, timeout=BATCH_TIMEOUT_SECONDS)
+            )
 
     async def _ledger(self) -> write_service_pb2.GetImportProgressResponse:
-        request = write_service_pb2.GetImportProgressRequest(job_uuid=self._run.job.uuid)
-        return await self._run.persist(
+        request = write_service_pb2.GetImportProgressRequest(job_uuid=self._attempt.job.uuid)
+        return await self._attempt.persist(
             lambda: self._deps.write.GetImportProgress(request, timeout=CALL_TIMEOUT_SECONDS)
         )
 
     async def _checkpoint(self, ledger: write_service_pb2.GetImportProgressResponse) -> None:
-        await _checkpoint(self._run, self._content, ledger.counts.rows, ledger.byte_offset)
+        await _checkpoint(self._attempt, self._content, ledger.counts.rows, ledger.byte_offset)
 
 
 def _add(
@@ -238,27 +246,27 @@ async def _read_header(content: Content) -> FileHeader:
     return header
 
 
-def _rejected_key(run: Run, deps: Deps) -> str:
-    return deps.s3_settings.key(f"{run.job.uuid}.rejected.csv")
+def _rejected_key(attempt: Attempt, deps: Deps) -> str:
+    return deps.s3_settings.key(f"{attempt.job.uuid}.rejected.csv")
 
 
-async def _write_rejected(run: Run, bucket: str, header: FileHeader, deps: Deps) -> str:
+async def _write_rejected(attempt: Attempt, bucket: str, header: FileHeader, deps: Deps) -> str:
     """All rows that were skipped, also by earlier runs, with line and reason. Gives the key."""
-    key = _rejected_key(run, deps)
+    key = _rejected_key(attempt, deps)
     async with (
-        Upload(run, deps.s3, bucket, key, _CSV_TYPE) as upload,
+        Upload(attempt, deps.s3, bucket, key, _CSV_TYPE) as upload,
         deps.engine.connect() as connection,
     ):
         await upload.write(_csv([["line", "reason", *header.cells]]))
-        async for rows in repository.rejected_rows(connection, run.job.uuid):
+        async for rows in repository.rejected_rows(connection, attempt.job.uuid):
             lines = [[row["line"], row["reason"], *cells_of(row["record"], header.delimiter)] for row in rows]
             await upload.write(_csv(lines))
-            await run.checkpoint()
+            await attempt.checkpoint()
         await upload.complete()
     return key
 
 
-async def _wait_until_searchable(run: Run, token: str, deps: Deps) -> None:
+async def _wait_until_searchable(attempt: Attempt, token: str, deps: Deps) -> None:
     async def ask() -> None:
         # Each call waits for the index of its entity.
         metadata = ((CONSISTENCY_TOKEN, token),)
@@ -267,7 +275,7 @@ async def _wait_until_searchable(run: Run, token: str, deps: Deps) -> None:
             deps.query.CountContacts(pb.CountContactsRequest(), metadata=metadata, timeout=CALL_TIMEOUT_SECONDS),
         )
 
-    await run.persist(ask, SEARCHABLE_PATIENCE_SECONDS)
+    await attempt.persist(ask, SEARCHABLE_PATIENCE_SECONDS)
 
 
 def _csv(rows: list[list[Any]]) -> bytes:

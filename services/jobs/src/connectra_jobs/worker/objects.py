@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from connectra_common.storage.s3 import BYTES
 
 from connectra_jobs.worker import leftovers
-from connectra_jobs.worker.run import JobFailed, Run
+from connectra_jobs.worker.attempt import Attempt, JobFailed
 
 log = structlog.get_logger()
 
@@ -32,14 +32,14 @@ class Source:
     etag: str
 
 
-async def find(run: Run, s3: Any, bucket: str, key: str) -> Source:
+async def find(attempt: Attempt, s3: Any, bucket: str, key: str) -> Source:
     """Looks the object up.
 
     Raises:
         JobFailed: there is none, or it may not be read.
     """
     try:
-        head = await run.persist(lambda: s3.head_object(Bucket=bucket, Key=key))
+        head = await attempt.persist(lambda: s3.head_object(Bucket=bucket, Key=key))
     except ClientError as error:
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
         if status == 404:
@@ -50,7 +50,7 @@ async def find(run: Run, s3: Any, bucket: str, key: str) -> Source:
     return Source(bucket, key, head["ContentLength"], head["ETag"])
 
 
-async def read(run: Run, s3: Any, source: Source, offset: int) -> AsyncGenerator[bytes]:
+async def read(attempt: Attempt, s3: Any, source: Source, offset: int) -> AsyncGenerator[bytes]:
     """The bytes from an offset on; a stream that breaks is opened again where it broke.
 
     Raises:
@@ -77,7 +77,7 @@ async def read(run: Run, s3: Any, source: Source, offset: int) -> AsyncGenerator
 
     try:
         while offset < source.size:
-            data = await run.persist(more)
+            data = await attempt.persist(more)
             offset += len(data)
             BYTES.labels("in").inc(len(data))
             yield data
@@ -104,8 +104,8 @@ class Upload:
         LeaseLost, HandBack, Cancelled: when the job is not to go on.
     """
 
-    def __init__(self, run: Run, s3: Any, bucket: str, key: str, content_type: str) -> None:
-        self._run, self._s3 = run, s3
+    def __init__(self, attempt: Attempt, s3: Any, bucket: str, key: str, content_type: str) -> None:
+        self._attempt, self._s3 = attempt, s3
         self._object = {"Bucket": bucket, "Key": key}
         self._content_type = content_type
         self._buffer = bytearray()
@@ -115,8 +115,8 @@ class Upload:
         self.size = 0
 
     async def __aenter__(self) -> "Upload":
-        await self._run.persist(self._run.renew)
-        await self._run.persist(self._abort_earlier)
+        await self._attempt.persist(self._attempt.renew)
+        await self._attempt.persist(self._abort_earlier)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -143,11 +143,11 @@ class Upload:
         if self.size:
             if self._buffer:
                 await self._send_part(bytes(self._buffer))
-            await self._run.persist(self._run.renew)
-            await self._run.persist(self._complete_multipart)
+            await self._attempt.persist(self._attempt.renew)
+            await self._attempt.persist(self._complete_multipart)
         else:  # an upload has a part, and a part has a byte
-            await self._run.persist(self._run.renew)
-            await self._run.persist(
+            await self._attempt.persist(self._attempt.renew)
+            await self._attempt.persist(
                 lambda: self._s3.put_object(**self._object, Body=b"", ContentType=self._content_type)
             )
         self._upload_id = None
@@ -165,7 +165,7 @@ class Upload:
     async def _send_part(self, part: bytes) -> None:
         if self._upload_id is None:
             # Checksums are asked for and given back, or neither: what every server takes.
-            created = await self._run.persist(
+            created = await self._attempt.persist(
                 lambda: self._s3.create_multipart_upload(
                     **self._object, ContentType=self._content_type, ChecksumAlgorithm="CRC32"
                 )
@@ -175,7 +175,7 @@ class Upload:
         if number > MAX_PARTS:
             raise JobFailed(f"the file is larger than {MAX_PARTS * PART_BYTES // 2**30} GiB")
         try:
-            sent = await self._run.persist(
+            sent = await self._attempt.persist(
                 lambda: self._s3.upload_part(
                     **self._object, UploadId=self._upload_id, PartNumber=number, Body=part, ChecksumAlgorithm="CRC32"
                 )

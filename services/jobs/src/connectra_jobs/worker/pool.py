@@ -29,12 +29,21 @@ from connectra_jobs.repository import Claim
 from connectra_jobs.requests import ImportData, read_data
 from connectra_jobs.service import CANCELLED
 from connectra_jobs.settings import JobsSettings
-from connectra_jobs.states import RETRY, Lane
+from connectra_jobs.states import RETRY, Pool
 from connectra_jobs.worker import leftovers
+from connectra_jobs.worker.attempt import (
+    ATTEMPTS,
+    Attempt,
+    Cancelled,
+    HandBack,
+    JobFailed,
+    LeaseLost,
+    describe,
+    explain,
+)
 from connectra_jobs.worker.deps import Deps
 from connectra_jobs.worker.exporter import run_export
 from connectra_jobs.worker.importer import run_import
-from connectra_jobs.worker.run import ATTEMPTS, Cancelled, HandBack, JobFailed, LeaseLost, Run, describe, explain
 
 log = structlog.get_logger()
 
@@ -45,35 +54,36 @@ HAND_BACK_SECONDS = 2.0
 _EXPECTED = (JobFailed, ConnectraError, grpc.aio.AioRpcError)
 
 
-class Runner:
-    """One pool.
+class WorkerPool:
+    """A pool of workers.
 
     Args:
-        lane: which jobs it takes.
+        pool: which jobs it takes.
         workers: how many it runs at once.
         drain_seconds: how long its background loop may go on after the stop.
     """
 
     def __init__(
         self,
-        lane: Lane,
+        pool: Pool,
         workers: int,
         deps: Deps,
         settings: JobsSettings,
         postgres: PostgresSettings,
         drain_seconds: float = 10,
     ) -> None:
-        self._lane, self._workers, self._deps = lane, workers, deps
+        self._pool, self._workers, self._deps = pool, workers, deps
         self._settings, self._postgres, self._drain_seconds = settings, postgres, drain_seconds
         # Fresh each start: a process that is gone never comes back under its name.
         self.worker = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._types = [settings.job_type] if settings.job_type in JOB_TYPES else None
         self._wake = asyncio.Event()
-        self._runs: dict[asyncio.Task[None], Run] = {}
+        self._attempts: dict[asyncio.Task[None], Attempt] = {}
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Works until the event is set, then hands back what it holds."""
-        log.info("pool started", lane=self._lane.name, workers=self._workers, worker=self.worker, types=self._types)
+        # Alerts know the field by this name.
+        log.info("pool started", lane=self._pool.name, workers=self._workers, worker=self.worker, types=self._types)
         helpers = [asyncio.create_task(self._forever(loop)) for loop in (self._sweep, self._listen, self._tidy)]
         stop = asyncio.create_task(self._wake_at(stopping))
         try:
@@ -87,11 +97,11 @@ class Runner:
                 task.cancel()
             await self._hand_back_all()
             await asyncio.gather(*helpers, stop, return_exceptions=True)
-        log.info("pool stopped", lane=self._lane.name, worker=self.worker)
+        log.info("pool stopped", lane=self._pool.name, worker=self.worker)
 
     async def _fill(self) -> float:
         """Claims as many jobs as workers are free. Gives the seconds after which to look again, woken or not."""
-        free = self._workers - len(self._runs)
+        free = self._workers - len(self._attempts)
         wait = self._settings.ticker_interval_minutes * 60
         if free <= 0:
             return wait
@@ -99,7 +109,7 @@ class Runner:
             async with self._deps.engine.begin() as connection:
                 claims = await repository.claim(
                     connection,
-                    self._lane,
+                    self._pool,
                     self.worker,
                     free=free,
                     queue_size=self._settings.job_in_queue_size,
@@ -108,7 +118,7 @@ class Runner:
                 )
             for claim in claims:
                 self._launch(claim)
-            if self._lane is RETRY and not claims:
+            if self._pool is RETRY and not claims:
                 async with self._deps.engine.connect() as connection:
                     due = await repository.next_retry(connection)
                 wait = wait if due is None else min(wait, max(due, 0) + 0.05)
@@ -118,47 +128,47 @@ class Runner:
         return wait
 
     def _launch(self, claim: Claim) -> None:
-        run = Run(claim, self._deps.engine, self._settings)
-        task = asyncio.create_task(self._work(run), name=f"job {claim.job.uuid}")
-        self._runs[task] = run
+        attempt = Attempt(claim, self._deps.engine, self._settings)
+        task = asyncio.create_task(self._work(attempt), name=f"job {claim.job.uuid}")
+        self._attempts[task] = attempt
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self._runs.pop(task, None)
+        self._attempts.pop(task, None)
         self._wake.set()
         if not task.cancelled() and (error := task.exception()):
             log.error("worker broke; the lease will run out", exc_info=error)
 
-    async def _work(self, run: Run) -> None:
-        job = run.job
+    async def _work(self, attempt: Attempt) -> None:
+        job = attempt.job
         # The job's uuid is its request id as well: by it the lines of the services that a run calls are found.
         named = structlog.contextvars.bound_contextvars(job=job.uuid, job_type=job.job_type)
         with bound(Call(request_id=job.uuid)), named, telemetry.trace(f"job {job.job_type}", job=job.uuid):
             try:
-                await run.persist(run.start)
-                log.info("run started", attempt=run.attempt, worker=self.worker)
-                async with run.beating():
-                    await self._run_to_end(run)
+                await attempt.persist(attempt.start)
+                log.info("run started", attempt=attempt.number, worker=self.worker)
+                async with attempt.beating():
+                    await self._run_to_end(attempt)
             except LeaseLost:
                 log.warning("lease lost; the job belongs to another")
             except (HandBack, asyncio.CancelledError):
-                if isinstance(run.stop_reason, LeaseLost):
+                if isinstance(attempt.stop_reason, LeaseLost):
                     log.warning("lease lost; the job belongs to another")
                 else:
-                    await self._hand_back(run)
+                    await self._hand_back(attempt)
 
-    async def _run_to_end(self, run: Run) -> None:
+    async def _run_to_end(self, attempt: Attempt) -> None:
         """Runs the job and writes down how it ended; while that cannot be written, the lease is kept."""
-        errors = run.job.job_response.get("runtime_errors")
+        errors = attempt.job.job_response.get("runtime_errors")
         kept: dict[str, Any] = {"runtime_errors": errors} if errors else {}
         end: Callable[[], Awaitable[bool]]
         try:
-            response = kept | await self._execute(run)
-            end = lambda: run.complete(response)  # noqa: E731
+            response = kept | await self._execute(attempt)
+            end = lambda: attempt.complete(response)  # noqa: E731
             log.info("run completed", **{k: v for k, v in response.items() if k in ("rows", "bytes", "seconds")})
         except Cancelled:
-            response = {**run.job.job_response, "messages": CANCELLED}
-            end = lambda: run.fail(CANCELLED, response, cancelled=True)  # noqa: E731
+            response = {**attempt.job.job_response, "messages": CANCELLED}
+            end = lambda: attempt.fail(CANCELLED, response, cancelled=True)  # noqa: E731
             log.info("run cancelled")
         except (HandBack, LeaseLost):
             raise
@@ -166,22 +176,22 @@ class Runner:
             text = describe(error)
             log.warning("run failed", **({"error": text} if isinstance(error, _EXPECTED) else explain(error)))
             known = error.response if isinstance(error, JobFailed) else {}
-            response = repository.add_error({**run.job.job_response, **known}, text)
-            end = lambda: run.fail(text, response)  # noqa: E731
-        if not await run.persist(end):
+            response = repository.add_error({**attempt.job.job_response, **known}, text)
+            end = lambda: attempt.fail(text, response)  # noqa: E731
+        if not await attempt.persist(end):
             log.warning("lease lost; the result is dropped")
 
-    async def _execute(self, run: Run) -> dict[str, Any]:
-        data = read_data(run.job.job_type, run.job.data)
+    async def _execute(self, attempt: Attempt) -> dict[str, Any]:
+        data = read_data(attempt.job.job_type, attempt.job.data)
         if isinstance(data, ImportData):
-            return await run_import(run, data, self._deps)
-        return await run_export(run, data, self._deps)
+            return await run_import(attempt, data, self._deps)
+        return await run_export(attempt, data, self._deps)
 
     async def _hand_back_all(self) -> None:
         """Asks every run to stop at its next checkpoint. One that does not get there in time is cut off: as safe."""
-        tasks = list(self._runs)
-        for run in self._runs.values():
-            run.stop(HandBack())
+        tasks = list(self._attempts)
+        for attempt in self._attempts.values():
+            attempt.stop(HandBack())
         if not tasks:
             return
         log.info("handing back", jobs=len(tasks))
@@ -190,10 +200,10 @@ class Runner:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _hand_back(self, run: Run) -> None:
+    async def _hand_back(self, attempt: Attempt) -> None:
         try:
             async with asyncio.timeout(HAND_BACK_SECONDS):
-                released = await run.hand_back()
+                released = await attempt.hand_back()
             log.info("job handed back" if released else "lease lost; the job belongs to another")
         except Exception as error:  # noqa: BLE001 - the lease will run out
             log.warning("could not hand back", **explain(error))
@@ -229,7 +239,7 @@ class Runner:
     async def _listen(self) -> None:
         """Wakes the pool on NOTIFY, until the connection breaks."""
         async with listener(
-            self._postgres, f"jobs-{self._lane.name}", repository.CHANNEL, self._wake.set
+            self._postgres, f"jobs-{self._pool.name}", repository.CHANNEL, self._wake.set
         ) as connection:
             broken = asyncio.Event()
             connection.add_termination_listener(lambda _: broken.set())

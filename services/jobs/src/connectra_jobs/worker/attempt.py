@@ -96,14 +96,14 @@ def explain(error: BaseException) -> dict[str, Any]:
     return {"error": describe(error), "exc_info": None if is_transient(error) else error}
 
 
-class Run:
+class Attempt:
     """A job in the hands of a worker. Use as a context: the heartbeat beats inside of it."""
 
     def __init__(self, claim: Claim, engine: AsyncEngine, settings: JobsSettings) -> None:
         self.claim = claim
         self.settings = settings
         self.progress: dict[str, Any] = dict(claim.job.progress)
-        self.attempt: int | None = None
+        self.number: int | None = None
         self._engine = engine
         self._lock = asyncio.Lock()
         self._stop: Stopped | None = None
@@ -127,8 +127,8 @@ class Run:
         """
         asked = time.monotonic()
         async with self._engine.begin() as connection:
-            self.attempt = await repository.start(connection, self.claim, self.settings.lease_seconds)
-        if self.attempt is None:
+            self.number = await repository.start(connection, self.claim, self.settings.lease_seconds)
+        if self.number is None:
             raise LeaseLost
         self._renewed = asked
 
@@ -210,10 +210,10 @@ class Run:
             reraise=True,
         )
 
-        async def attempt() -> T:  # tenacity knows a coroutine function, but not a lambda that makes a coroutine
+        async def once() -> T:  # tenacity knows a coroutine function, but not a lambda that makes a coroutine
             return await call()
 
-        result: T = await retrying(attempt)
+        result: T = await retrying(once)
         return result
 
     async def renew(self) -> None:
@@ -238,27 +238,27 @@ class Run:
     async def complete(self, response: dict[str, Any]) -> bool:
         """Ends the run with success. False when the lease is lost."""
         async with self._lock, self._engine.begin() as connection:
-            ended = await repository.complete(connection, self.claim, self._number, response, self.progress)
+            ended = await repository.complete(connection, self.claim, self._begun_number, response, self.progress)
         return self._count_attempt("completed", ended)
 
     async def fail(self, error: str, response: dict[str, Any], *, cancelled: bool = False) -> bool:
         """Ends the run without. False when the lease is lost."""
         async with self._lock, self._engine.begin() as connection:
             ended = await repository.fail(
-                connection, self.claim, self._number, error, response, self.progress, cancelled=cancelled
+                connection, self.claim, self._begun_number, error, response, self.progress, cancelled=cancelled
             )
         return self._count_attempt("cancelled" if cancelled else "failed", ended)
 
     async def hand_back(self) -> bool:
         """Gives the job to whoever takes it next. False when the lease is lost."""
         async with self._lock, self._engine.begin() as connection:
-            ended = await repository.hand_back(connection, self.claim, self.attempt, self.progress)
+            ended = await repository.hand_back(connection, self.claim, self.number, self.progress)
         return self._count_attempt("handed_back", ended)
 
     @property
-    def _number(self) -> int:
-        assert self.attempt is not None
-        return self.attempt
+    def _begun_number(self) -> int:
+        assert self.number is not None
+        return self.number
 
     def _count_rows(self, rows: int) -> None:
         # An export that begins again goes back.
