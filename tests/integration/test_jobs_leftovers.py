@@ -6,18 +6,18 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from connectra_common.settings import S3Settings
+from connectra_common.db.database import Database
+from connectra_common.settings import PostgresSettings, S3Settings
 from connectra_common.storage import s3
 from connectra_jobs.worker import leftovers
 from connectra_jobs.worker.deps import Deps
 from pydantic import SecretStr
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tests.support.stack import Stack
 
 
 @pytest.fixture
-async def deps(stack: Stack, engine: AsyncEngine) -> AsyncIterator[Deps]:
+async def deps(stack: Stack, database: asyncpg.Connection, empty_database: str) -> AsyncIterator[Deps]:
     """What a worker is given, on a database and a key prefix of the test's own."""
     settings = S3Settings(
         access_key=stack.s3.access_key,
@@ -27,8 +27,9 @@ async def deps(stack: Stack, engine: AsyncEngine) -> AsyncIterator[Deps]:
         ssl=False,
         upload_prefix=f"test-{uuid4().hex}",
     )
-    async with s3.client(settings) as store:
-        yield Deps(engine, store, settings, None, None)  # type: ignore[arg-type]
+    postgres = PostgresSettings(connection=SecretStr(empty_database))
+    async with s3.client(settings) as store, Database.open(postgres, "test") as opened:
+        yield Deps(opened, store, settings, None, None)  # type: ignore[arg-type]
 
 
 async def uploads(deps: Deps) -> set[str]:

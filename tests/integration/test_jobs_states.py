@@ -2,17 +2,18 @@
 
 import asyncio
 from collections.abc import Coroutine, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from uuid import uuid4
 
+import asyncpg
 import pytest
-from connectra_common.db import engine as db
+from connectra_common.db import database as db
+from connectra_common.db.database import Database
 from connectra_common.settings import PostgresSettings
-from connectra_jobs import repository
 from connectra_jobs.models import NewJob
-from connectra_jobs.repository import Claim
+from connectra_jobs.repository import Claim, JobRepository
 from connectra_jobs.states import FIRST_TIME, MAX_LOST_RUNS, POOLS, RUNNING, Pool, source_of
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -25,10 +26,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from pydantic import SecretStr
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from tests.support.postgres import migrated, new_database
+from tests.support.postgres import migrated, new_database, plain_engine
 from tests.support.stack import Stack
 
 T = TypeVar("T")
@@ -79,7 +78,7 @@ class Jobs(RuleBasedStateMachine):
     """Drives the repository as runners, the sweep and users do."""
 
     loop: asyncio.Runner
-    engine: AsyncEngine
+    database: Database
     url: str
 
     def __init__(self) -> None:
@@ -161,7 +160,7 @@ class Jobs(RuleBasedStateMachine):
     @rule(data=st.data())
     def expire(self, data: st.DataObject) -> None:
         job = data.draw(st.sampled_from([job for job in self.jobs if job.holder]))
-        self.execute("UPDATE jobs SET lease_until = now() - interval '1 s' WHERE uuid = :uuid", uuid=job.uuid)
+        self.execute("UPDATE jobs SET lease_until = now() - interval '1 s' WHERE uuid = $1", job.uuid)
         job.expired = True
 
     @rule()
@@ -188,7 +187,7 @@ class Jobs(RuleBasedStateMachine):
     @rule(data=st.data())
     def cancel(self, data: st.DataObject) -> None:
         job = data.draw(st.sampled_from(self.jobs))
-        answer = self.call("cancel", job.uuid, "no")
+        answer = self.call("cancel", job.uuid)
         if job.status in ("open", "in_queue", "retry_in_queued"):
             job.let_go("failed")
         elif job.status == "failed" and job.due and not job.cancel_requested:
@@ -235,16 +234,15 @@ class Jobs(RuleBasedStateMachine):
 
     def call(self, name: str, *arguments: Any, **named: Any) -> Any:
         async def work() -> Any:
-            async with self.engine.begin() as connection:
-                return await getattr(repository, name)(connection, *arguments, **named)
+            async with self.database.transaction() as connection:
+                return await getattr(JobRepository(connection), name)(*arguments, **named)
 
         return self.run(work())
 
-    def execute(self, statement: str, **parameters: Any) -> list[dict[str, Any]]:
+    def execute(self, statement: str, *parameters: Any) -> list[dict[str, Any]]:
         async def work() -> list[dict[str, Any]]:
-            async with self.engine.begin() as connection:
-                result = await connection.execute(text(statement), parameters)
-                return [dict(row) for row in result.mappings()] if result.returns_rows else []
+            async with self.database.connection() as connection:
+                return [dict(row) for row in await connection.fetch(statement, *parameters)]
 
         return self.run(work())
 
@@ -263,15 +261,15 @@ def machine(stack: Stack) -> Iterator[type[Jobs]]:
     """The machine on a database of its own, which no runner of the stack uses."""
     opened = AsyncExitStack()
 
-    async def open_engine() -> tuple[str, AsyncEngine]:
+    async def open_database() -> tuple[str, Database]:
         url = await opened.enter_async_context(new_database(stack.postgres))
-        engine = db.create_engine(PostgresSettings(connection=SecretStr(url)), "test")
-        opened.push_async_callback(engine.dispose)
-        return url, await migrated(engine)
+        await (await migrated(plain_engine(url))).dispose()
+        settings = PostgresSettings(connection=SecretStr(url))
+        return url, await opened.enter_async_context(Database.open(settings, "test"))
 
     with asyncio.Runner() as runner:
-        url, engine = runner.run(open_engine())
-        yield type("JobsHere", (Jobs,), {"loop": runner, "engine": engine, "url": url})
+        url, database = runner.run(open_database())
+        yield type("JobsHere", (Jobs,), {"loop": runner, "database": database, "url": url})
         runner.run(opened.aclose())
 
 
@@ -290,19 +288,19 @@ def test_a_worker_that_is_frozen_in_a_transaction_holds_its_locks_for_a_while_on
     monkeypatch.setattr(db, "IDLE_TRANSACTION_SECONDS", 1)
 
     async def claimed_by_another() -> list[str]:
-        frozen = db.create_engine(PostgresSettings(connection=SecretStr(machine.url)), "frozen")
-        async with frozen.connect() as asleep, machine.engine.connect() as awake:
-            arguments: dict[str, Any] = {"free": 1, "queue_size": 10, "types": None, "lease_seconds": 1}
-            assert len(await repository.claim(asleep, FIRST_TIME, "frozen", **arguments)) == 1
-            async with asyncio.timeout(10):
-                claims = await repository.claim(awake, FIRST_TIME, "awake", **arguments)
-            await asleep.invalidate()
-        await frozen.dispose()
+        arguments: dict[str, Any] = {"free": 1, "queue_size": 10, "types": None, "lease_seconds": 1}
+        claims: list[Claim] = []
+        async with Database.open(PostgresSettings(connection=SecretStr(machine.url)), "frozen") as frozen:
+            with suppress(asyncpg.PostgresError, asyncpg.InterfaceError):  # of a transaction that ended while it slept
+                async with frozen.transaction() as asleep, machine.database.transaction() as awake:
+                    assert len(await JobRepository(asleep).claim(FIRST_TIME, "frozen", **arguments)) == 1
+                    async with asyncio.timeout(10):
+                        claims = await JobRepository(awake).claim(FIRST_TIME, "awake", **arguments)
         return [claim.job.uuid for claim in claims]
 
     async def stored() -> str:
-        async with machine.engine.begin() as connection:
-            await connection.execute(text("TRUNCATE jobs CASCADE"))
-            return (await repository.insert(connection, str(uuid4()), NewJob("insert_csv_file", {}))).uuid
+        async with machine.database.transaction() as connection:
+            await connection.execute("TRUNCATE jobs CASCADE")
+            return (await JobRepository(connection).insert(str(uuid4()), NewJob("insert_csv_file", {}))).uuid
 
     assert machine.loop.run(stored()) in machine.loop.run(claimed_by_another())

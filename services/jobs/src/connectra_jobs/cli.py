@@ -5,7 +5,7 @@ import asyncio
 import typer
 from connectra.query.v1 import query_service_pb2_grpc
 from connectra.write.v1 import write_service_pb2_grpc
-from connectra_common.db import engine as db
+from connectra_common.db.database import Database
 from connectra_common.server import peers, process
 from connectra_common.settings import load
 from connectra_common.storage import s3
@@ -35,26 +35,25 @@ async def serve(settings: RunnerSettings, pool: Pool, workers: int) -> None:
     """A runner process: the pool, and a health service on GRPC_LISTEN."""
     name = f"jobs-{pool.name}"
     process.begin(settings.app, settings.tracing, name)
-    engine = db.create_engine(settings.postgres, name)
     async with (
+        Database.open(settings.postgres, name) as database,
         s3.client(settings.s3) as store,
         peers.channel(settings.peers.write, settings.peers) as write,
         peers.channel(settings.peers.query, settings.peers) as query,
     ):
         deps = Deps(
-            engine,
+            database,
             store,
             settings.s3,
             write_service_pb2_grpc.WriteServiceStub(write),
             query_service_pb2_grpc.QueryServiceStub(query),
         )
-        worker_pool = WorkerPool(pool, workers, deps, settings.jobs, settings.postgres, settings.server.drain_seconds)
+        worker_pool = WorkerPool(pool, workers, deps, settings.jobs, settings.server.drain_seconds)
         await process.run(
             process.Process(
-                checks={"postgres": lambda: db.ping(engine), "s3": lambda: s3.ping(store, settings.s3)},
+                checks={"postgres": database.ping, "s3": lambda: s3.ping(store, settings.s3)},
                 background=[worker_pool.run],
             ),
             settings.app,
             settings.server,
         )
-    await engine.dispose()

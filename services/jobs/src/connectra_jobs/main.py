@@ -4,7 +4,7 @@ import asyncio
 
 from connectra.jobs.v1.jobs_rest_pb2_grpc import add_JobsRestServiceServicer_to_server
 from connectra.jobs.v1.jobs_service_pb2_grpc import add_JobsServiceServicer_to_server
-from connectra_common.db.engine import create_engine, ping
+from connectra_common.db.database import Database
 from connectra_common.server.process import Process, begin, run
 from connectra_common.settings import load
 from connectra_common.storage import s3
@@ -18,28 +18,24 @@ from connectra_jobs.settings import Settings
 
 async def serve(settings: Settings) -> None:
     """Runs until told to stop."""
-    engine = create_engine(settings.postgres, "jobs")
-    try:
-        async with s3.client(settings.s3) as store:
-            service = JobsService(engine, store, settings.s3)
-            await run(
-                Process(
-                    services=[
-                        (JobsServicer(service), add_JobsServiceServicer_to_server, "connectra.jobs.v1.JobsService"),
-                        (
-                            JobsRestServicer(service),
-                            add_JobsRestServiceServicer_to_server,
-                            "connectra.jobs.v1.JobsRestService",
-                        ),
-                    ],
-                    checks={"postgres": lambda: ping(engine), "s3": lambda: s3.ping(store, settings.s3)},
-                    background=[job_monitor(engine)],
-                ),
-                settings.app,
-                settings.server,
-            )
-    finally:
-        await engine.dispose()
+    async with Database.open(settings.postgres, "jobs") as database, s3.client(settings.s3) as store:
+        service = JobsService(database, store, settings.s3)
+        await run(
+            Process(
+                services=[
+                    (JobsServicer(service), add_JobsServiceServicer_to_server, "connectra.jobs.v1.JobsService"),
+                    (
+                        JobsRestServicer(service),
+                        add_JobsRestServiceServicer_to_server,
+                        "connectra.jobs.v1.JobsRestService",
+                    ),
+                ],
+                checks={"postgres": database.ping, "s3": lambda: s3.ping(store, settings.s3)},
+                background=[job_monitor(database)],
+            ),
+            settings.app,
+            settings.server,
+        )
 
 
 def main() -> None:

@@ -15,8 +15,12 @@ EXPORT: JobType = "export_csv_file"
 JOB_TYPES: tuple[str, ...] = get_args(JobType)
 
 JsonObject: TypeAlias = dict[str, object]
+# What an attempt has done so far: rows, total_rows, bytes, total_bytes.
+Progress: TypeAlias = dict[str, int]
 
 DEFAULT_LIMIT = 25
+# What a cancelled job says.
+CANCELLED = "Cancelled by request"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,7 @@ class Job:
     created_at: datetime
     updated_at: datetime
     attempts: int
-    progress: dict[str, int]
+    progress: Progress
 
     @property
     def ended(self) -> bool:

@@ -10,14 +10,13 @@ import orjson
 from botocore.exceptions import ClientError, ParamValidationError
 from connectra_common.call import IdempotencyKey
 from connectra_common.db import idempotency
+from connectra_common.db.database import Database
 from connectra_common.errors import WrongState
 from connectra_common.records.ids import checked_uuid
 from connectra_common.refusals import JobNotFound
 from connectra_common.settings import S3Settings
 from connectra_common.storage.s3 import presigned_put
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from connectra_jobs import repository
 from connectra_jobs.models import (
     Created,
     Cursor,
@@ -28,17 +27,17 @@ from connectra_jobs.models import (
     NewJob,
     UploadUrl,
 )
+from connectra_jobs.repository import JobRepository
 from connectra_jobs.requests import check_filename
 
-CANCELLED = "Cancelled by request"
 WATCH_INTERVAL_SECONDS = 0.5
 
 
 class JobsService:
     """The uses of the service, on one database and one object store."""
 
-    def __init__(self, engine: AsyncEngine, s3: Any, s3_settings: S3Settings) -> None:
-        self._engine, self._s3, self._s3_settings = engine, s3, s3_settings
+    def __init__(self, database: Database, s3: Any, s3_settings: S3Settings) -> None:
+        self._database, self._s3, self._s3_settings = database, s3, s3_settings
 
     async def create(self, job: NewJob, key: IdempotencyKey | None = None) -> Created:
         """Stores a job; durable when it returns, and the runners are awake.
@@ -46,21 +45,21 @@ class JobsService:
         With an idempotency key the same request again within 24 h stores nothing and gets the first answer.
 
         Raises:
-            Conflict: the key was used with another request.
+            IdempotencyKeyReused: by another request.
         """
-        async with self._engine.begin() as connection:
+        async with self._database.transaction() as connection:
             request = idempotency.request_hash("job", asdict(job))
-            if key and (earlier := await idempotency.begin(connection, key, request)):
+            if key and (earlier := await idempotency.reserve(connection, key, request)):
                 return Created(Job.from_json(orjson.loads(earlier)), replayed=True)
-            stored = await repository.insert(connection, str(uuid4()), job)
+            stored = await JobRepository(connection).insert(str(uuid4()), job)
             if key:
-                await idempotency.end(connection, key, 201, orjson.dumps(stored.to_json()).decode())
+                await idempotency.keep(connection, key, orjson.dumps(stored.to_json()).decode())
         return Created(stored)
 
     async def find(self, condition: JobFilter) -> JobPage:
         """A page of jobs, newest first."""
-        async with self._engine.connect() as connection:
-            jobs = await repository.find(connection, condition)
+        async with self._database.connection() as connection:
+            jobs = await JobRepository(connection).find(condition)
         page = jobs[: condition.limit]
         return JobPage(page, str(Cursor(page[-1].created_at, page[-1].id)) if len(jobs) > len(page) else None)
 
@@ -71,8 +70,8 @@ class JobsService:
             ValidationFailed, NotFound.
         """
         uuid = checked_uuid(uuid)
-        async with self._engine.connect() as connection:
-            return _found(await repository.get(connection, uuid), uuid)
+        async with self._database.connection() as connection:
+            return _found(await JobRepository(connection).get(uuid), uuid)
 
     async def watch(self, uuid: str) -> AsyncIterator[Job]:
         """The job now, then after every change, until it has ended for good. What changes twice in half a second is seen once.
@@ -97,10 +96,11 @@ class JobsService:
             ValidationFailed, NotFound; WrongState when it has ended.
         """
         uuid = checked_uuid(uuid)
-        async with self._engine.begin() as connection:
-            if job := await repository.cancel(connection, uuid, CANCELLED):
+        async with self._database.transaction() as connection:
+            jobs = JobRepository(connection)
+            if job := await jobs.cancel(uuid):
                 return job
-            job = _found(await repository.get(connection, uuid), uuid)
+            job = _found(await jobs.get(uuid), uuid)
             raise WrongState(f"the job has ended already ({job.status})", details={"status": job.status})
 
     async def retry(self, uuid: str) -> Job:
@@ -110,10 +110,11 @@ class JobsService:
             ValidationFailed, NotFound; WrongState when it has not failed.
         """
         uuid = checked_uuid(uuid)
-        async with self._engine.begin() as connection:
-            if job := await repository.reopen(connection, uuid):
+        async with self._database.transaction() as connection:
+            jobs = JobRepository(connection)
+            if job := await jobs.reopen(uuid):
                 return job
-            job = _found(await repository.get(connection, uuid), uuid)
+            job = _found(await jobs.get(uuid), uuid)
             raise WrongState(
                 f"only a failed job can be retried; this one is {job.status}", details={"status": job.status}
             )

@@ -11,14 +11,13 @@ import grpc
 import structlog
 import tenacity
 from connectra_common import telemetry
+from connectra_common.db.database import Database
 from connectra_common.errors import ConnectraError, DeadlineExceeded, Unavailable, from_exception
 from grpc_status import rpc_status
 from prometheus_client import Counter
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from connectra_jobs import repository
-from connectra_jobs.models import Job
-from connectra_jobs.repository import Claim
+from connectra_jobs.models import Job, JsonObject, Progress
+from connectra_jobs.repository import Claim, JobRepository
 from connectra_jobs.settings import JobsSettings
 
 log = structlog.get_logger()
@@ -47,7 +46,7 @@ class JobFailed(Exception):
         response: what of the job_response is known nevertheless.
     """
 
-    def __init__(self, text: str, response: dict[str, Any] | None = None) -> None:
+    def __init__(self, text: str, response: JsonObject | None = None) -> None:
         super().__init__(text)
         self.response = response or {}
 
@@ -99,12 +98,12 @@ def explain(error: BaseException) -> dict[str, Any]:
 class Attempt:
     """A job in the hands of a worker. Use as a context: the heartbeat beats inside of it."""
 
-    def __init__(self, claim: Claim, engine: AsyncEngine, settings: JobsSettings) -> None:
+    def __init__(self, claim: Claim, database: Database, settings: JobsSettings) -> None:
         self.claim = claim
         self.settings = settings
-        self.progress: dict[str, Any] = dict(claim.job.progress)
+        self.progress: Progress = dict(claim.job.progress)
         self.number: int | None = None
-        self._engine = engine
+        self._database = database
         self._lock = asyncio.Lock()
         self._stop: Stopped | None = None
         self._stopping = asyncio.Event()
@@ -126,8 +125,8 @@ class Attempt:
             LeaseLost: somebody took the job back in the meantime.
         """
         asked = time.monotonic()
-        async with self._engine.begin() as connection:
-            self.number = await repository.start(connection, self.claim, self.settings.lease_seconds)
+        async with self._database.transaction() as connection:
+            self.number = await JobRepository(connection).start(self.claim, self.settings.lease_seconds)
         if self.number is None:
             raise LeaseLost
         self._renewed = asked
@@ -226,8 +225,10 @@ class Attempt:
             # Counted from before the question: the database's own clock starts later.
             asked = time.monotonic()
             with telemetry.untraced():
-                async with self._engine.begin() as connection:
-                    cancel = await repository.renew(connection, self.claim, self.progress, self.settings.lease_seconds)
+                async with self._database.transaction() as connection:
+                    cancel = await JobRepository(connection).renew(
+                        self.claim, self.progress, self.settings.lease_seconds
+                    )
             if cancel is None:
                 self.stop(LeaseLost())
                 raise LeaseLost
@@ -235,24 +236,24 @@ class Attempt:
         if cancel:
             self.stop(Cancelled())
 
-    async def complete(self, response: dict[str, Any]) -> bool:
+    async def complete(self, response: JsonObject) -> bool:
         """Ends the run with success. False when the lease is lost."""
-        async with self._lock, self._engine.begin() as connection:
-            ended = await repository.complete(connection, self.claim, self._begun_number, response, self.progress)
+        async with self._lock, self._database.transaction() as connection:
+            ended = await JobRepository(connection).complete(self.claim, self._begun_number, response, self.progress)
         return self._count_attempt("completed", ended)
 
-    async def fail(self, error: str, response: dict[str, Any], *, cancelled: bool = False) -> bool:
+    async def fail(self, error: str, response: JsonObject, *, cancelled: bool = False) -> bool:
         """Ends the run without. False when the lease is lost."""
-        async with self._lock, self._engine.begin() as connection:
-            ended = await repository.fail(
-                connection, self.claim, self._begun_number, error, response, self.progress, cancelled=cancelled
+        async with self._lock, self._database.transaction() as connection:
+            ended = await JobRepository(connection).fail(
+                self.claim, self._begun_number, error, response, self.progress, cancelled=cancelled
             )
         return self._count_attempt("cancelled" if cancelled else "failed", ended)
 
     async def hand_back(self) -> bool:
         """Gives the job to whoever takes it next. False when the lease is lost."""
-        async with self._lock, self._engine.begin() as connection:
-            ended = await repository.hand_back(connection, self.claim, self.number, self.progress)
+        async with self._lock, self._database.transaction() as connection:
+            ended = await JobRepository(connection).hand_back(self.claim, self.number, self.progress)
         return self._count_attempt("handed_back", ended)
 
     @property

@@ -5,15 +5,15 @@ from typing import Any
 
 from connectra.query.v1 import query_service_pb2_grpc
 from connectra.write.v1 import write_service_pb2_grpc
+from connectra_common.db.database import Database
 from connectra_common.settings import S3Settings
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 
 @dataclass(frozen=True)
 class Deps:
     """Made once a process, shared by all its workers."""
 
-    engine: AsyncEngine
+    database: Database
     s3: Any
     s3_settings: S3Settings
     write: write_service_pb2_grpc.WriteServiceStub

@@ -18,7 +18,7 @@ from connectra.write.v1 import write_service_pb2
 from connectra_common import telemetry
 from connectra_common.server.metadata import CONSISTENCY_TOKEN
 
-from connectra_jobs import repository
+from connectra_jobs.repository import JobRepository, RejectedRow
 from connectra_jobs.requests import ImportData
 from connectra_jobs.worker import objects
 from connectra_jobs.worker.attempt import Attempt, JobFailed
@@ -253,17 +253,22 @@ def _rejected_key(attempt: Attempt, deps: Deps) -> str:
 async def _write_rejected(attempt: Attempt, bucket: str, header: FileHeader, deps: Deps) -> str:
     """All rows that were skipped, also by earlier runs, with line and reason. Gives the key."""
     key = _rejected_key(attempt, deps)
-    async with (
-        Upload(attempt, deps.s3, bucket, key, _CSV_TYPE) as upload,
-        deps.engine.connect() as connection,
-    ):
+    number = -1
+    async with Upload(attempt, deps.s3, bucket, key, _CSV_TYPE) as upload:
         await upload.write(_csv([["line", "reason", *header.cells]]))
-        async for rows in repository.rejected_rows(connection, attempt.job.uuid):
+        while batch := await _rejected_rows(attempt, number, deps):
+            number, rows = batch
             lines = [[row["line"], row["reason"], *cells_of(row["record"], header.delimiter)] for row in rows]
             await upload.write(_csv(lines))
             await attempt.checkpoint()
         await upload.complete()
     return key
+
+
+async def _rejected_rows(attempt: Attempt, after: int, deps: Deps) -> tuple[int, list[RejectedRow]] | None:
+    # A connection for each look: none is held while rows are uploaded.
+    async with deps.database.connection() as connection:
+        return await JobRepository(connection).rejected_rows(attempt.job.uuid, after)
 
 
 async def _wait_until_searchable(attempt: Attempt, token: str, deps: Deps) -> None:

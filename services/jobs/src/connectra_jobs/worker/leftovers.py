@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 from botocore.exceptions import ClientError
 
-from connectra_jobs import repository
+from connectra_jobs.repository import JobRepository
 from connectra_jobs.worker.deps import Deps
 
 log = structlog.get_logger()
@@ -24,8 +24,8 @@ async def sweep(deps: Deps) -> int:
     A run makes its upload while it holds the job. So an upload that is there, of a job that is then found to be held by nobody, is left
     over. Uploads that are no job's of this database are left alone.
     """
-    async with deps.engine.connect() as connection:
-        buckets = {deps.s3_settings.bucket, *await repository.foreign_buckets(connection)}
+    async with deps.database.connection() as connection:
+        buckets = {deps.s3_settings.bucket, *await JobRepository(connection).foreign_buckets()}
     aborted = 0
     for bucket in sorted(buckets):
         try:
@@ -43,8 +43,8 @@ async def _sweep(deps: Deps, bucket: str) -> int:
             uploads.setdefault(found[1], []).append((upload["Key"], upload["UploadId"]))
     if not uploads:
         return 0
-    async with deps.engine.connect() as connection:
-        idle = await repository.not_held(connection, list(uploads))
+    async with deps.database.connection() as connection:
+        idle = await JobRepository(connection).not_held(list(uploads))
     left = [upload for uuid in idle for upload in uploads[uuid]]
     for key, upload_id in left:
         await abort(deps.s3, bucket, key, upload_id)

@@ -12,22 +12,17 @@ import os
 import secrets
 import socket
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import asyncpg
 import grpc
 import structlog
 from connectra_common import telemetry
 from connectra_common.call import Call, bound
-from connectra_common.db.engine import listener
 from connectra_common.errors import ConnectraError
-from connectra_common.settings import PostgresSettings
 
-from connectra_jobs import repository
-from connectra_jobs.models import JOB_TYPES
-from connectra_jobs.repository import Claim
+from connectra_jobs.models import CANCELLED, JOB_TYPES, JsonObject
+from connectra_jobs.repository import CHANNEL, Claim, JobRepository, add_error
 from connectra_jobs.requests import ImportData, read_data
-from connectra_jobs.service import CANCELLED
 from connectra_jobs.settings import JobsSettings
 from connectra_jobs.states import RETRY, Pool
 from connectra_jobs.worker import leftovers
@@ -69,11 +64,10 @@ class WorkerPool:
         workers: int,
         deps: Deps,
         settings: JobsSettings,
-        postgres: PostgresSettings,
         drain_seconds: float = 10,
     ) -> None:
         self._pool, self._workers, self._deps = pool, workers, deps
-        self._settings, self._postgres, self._drain_seconds = settings, postgres, drain_seconds
+        self._settings, self._drain_seconds = settings, drain_seconds
         # Fresh each start: a process that is gone never comes back under its name.
         self.worker = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._types = [settings.job_type] if settings.job_type in JOB_TYPES else None
@@ -82,7 +76,6 @@ class WorkerPool:
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Works until the event is set, then hands back what it holds."""
-        # Alerts know the field by this name.
         log.info("pool started", lane=self._pool.name, workers=self._workers, worker=self.worker, types=self._types)
         helpers = [asyncio.create_task(self._forever(loop)) for loop in (self._sweep, self._listen, self._tidy)]
         stop = asyncio.create_task(self._wake_at(stopping))
@@ -106,9 +99,8 @@ class WorkerPool:
         if free <= 0:
             return wait
         try:
-            async with self._deps.engine.begin() as connection:
-                claims = await repository.claim(
-                    connection,
+            async with self._deps.database.transaction() as connection:
+                claims = await JobRepository(connection).claim(
                     self._pool,
                     self.worker,
                     free=free,
@@ -119,8 +111,8 @@ class WorkerPool:
             for claim in claims:
                 self._launch(claim)
             if self._pool is RETRY and not claims:
-                async with self._deps.engine.connect() as connection:
-                    due = await repository.next_retry(connection)
+                async with self._deps.database.connection() as connection:
+                    due = await JobRepository(connection).next_retry()
                 wait = wait if due is None else min(wait, max(due, 0) + 0.05)
         except Exception as error:  # noqa: BLE001 - the database is away; the pool outlives that
             log.warning("claim failed", **explain(error))
@@ -128,7 +120,7 @@ class WorkerPool:
         return wait
 
     def _launch(self, claim: Claim) -> None:
-        attempt = Attempt(claim, self._deps.engine, self._settings)
+        attempt = Attempt(claim, self._deps.database, self._settings)
         task = asyncio.create_task(self._work(attempt), name=f"job {claim.job.uuid}")
         self._attempts[task] = attempt
         task.add_done_callback(self._ended)
@@ -160,7 +152,7 @@ class WorkerPool:
     async def _run_to_end(self, attempt: Attempt) -> None:
         """Runs the job and writes down how it ended; while that cannot be written, the lease is kept."""
         errors = attempt.job.job_response.get("runtime_errors")
-        kept: dict[str, Any] = {"runtime_errors": errors} if errors else {}
+        kept: JsonObject = {"runtime_errors": errors} if errors else {}
         end: Callable[[], Awaitable[bool]]
         try:
             response = kept | await self._execute(attempt)
@@ -176,12 +168,12 @@ class WorkerPool:
             text = describe(error)
             log.warning("run failed", **({"error": text} if isinstance(error, _EXPECTED) else explain(error)))
             known = error.response if isinstance(error, JobFailed) else {}
-            response = repository.add_error({**attempt.job.job_response, **known}, text)
+            response = add_error({**attempt.job.job_response, **known}, text)
             end = lambda: attempt.fail(text, response)  # noqa: E731
         if not await attempt.persist(end):
             log.warning("lease lost; the result is dropped")
 
-    async def _execute(self, attempt: Attempt) -> dict[str, Any]:
+    async def _execute(self, attempt: Attempt) -> JsonObject:
         data = read_data(attempt.job.job_type, attempt.job.data)
         if isinstance(data, ImportData):
             return await run_import(attempt, data, self._deps)
@@ -221,8 +213,8 @@ class WorkerPool:
         lease = self._settings.lease_seconds
         while True:
             try:
-                async with self._deps.engine.begin() as connection:
-                    for item in await repository.sweep(connection):
+                async with self._deps.database.transaction() as connection:
+                    for item in await JobRepository(connection).sweep():
                         ATTEMPTS.labels(item.job.job_type, "lost").inc()
                         log.warning("lease expired", job=item.job.uuid, status=item.job.status, worker=item.worker)
             except Exception:
@@ -238,9 +230,7 @@ class WorkerPool:
 
     async def _listen(self) -> None:
         """Wakes the pool on NOTIFY, until the connection breaks."""
-        async with listener(
-            self._postgres, f"jobs-{self._pool.name}", repository.CHANNEL, self._wake.set
-        ) as connection:
+        async with self._deps.database.listener(CHANNEL, self._wake.set) as connection:
             broken = asyncio.Event()
             connection.add_termination_listener(lambda _: broken.set())
             self._wake.set()  # what came while nobody listened
