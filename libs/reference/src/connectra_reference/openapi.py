@@ -15,7 +15,10 @@ from connectra_reference.table import BODY_OPTIONAL, ETAG, EXAMPLES, KEYLESS, NE
 _QUERY_OF = {"GetCompany": ["select_columns"], "GetContact": ["select_columns"], "CreateUploadUrl": ["filename"]}
 # By place and name: what a parameter says, and an example of it.
 _PARAMETERS = {
-    ("path", "uuid"): ("Lower-case 8-4-4-4-12.", NEW_UUID.example),
+    ("path", "uuid"): (
+        "Answered in lower case, 8-4-4-4-12; taken in capitals and without dashes too.",
+        NEW_UUID.example,
+    ),
     ("path", "service"): ("company, companies, contact or contacts.", "company"),
     ("query", "select_columns"): ("Columns, joined by commas; absent: all.", "uuid,created_at"),
     ("query", "filename"): ("Name of the file, without a path.", "people.csv"),
