@@ -19,7 +19,7 @@ from connectra.write.v1.write_service_pb2_grpc import WriteServiceStub
 from connectra_common.records import ids
 from connectra_common.records.fields import COMPANY, CONTACT, Entity
 from connectra_write import imports
-from connectra_write.repository import Repository
+from connectra_write.records.repository import Repository
 
 from tests.bench.options import Options
 from tests.support.stack import Stack

@@ -14,7 +14,7 @@ from connectra_common.db.audit import Origin
 from connectra_common.records.fields import COMPANY, CONTACT
 from connectra_common.settings import PostgresSettings
 from connectra_ops.audit import AuditFilter, find
-from connectra_write.repository import Database, Repository
+from connectra_write.records.repository import Database, Repository
 
 from tests.support.stack import Stack, connectra
 from tests.support.words import word

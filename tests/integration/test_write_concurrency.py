@@ -13,7 +13,7 @@ from connectra.write.v1 import write_service_pb2 as pb
 from connectra.write.v1.write_service_pb2_grpc import WriteServiceStub
 from connectra_common.call import IdempotencyKey
 from connectra_common.errors import Conflict
-from connectra_write.repository import Repository
+from connectra_write.records.repository import Repository
 
 from tests.support.words import word
 

@@ -7,7 +7,7 @@ import pytest
 from connectra_common.errors import FieldViolation, ValidationFailed
 from connectra_common.records import ids
 from connectra_common.records.fields import COMPANY, CONTACT, ENTITIES, Entity, Type
-from connectra_common.records.validation import Mode, check, derived_uuid, warnings
+from connectra_write.records.validation import Mode, check, derived_uuid, warnings
 from hypothesis import given
 from hypothesis import strategies as st
 

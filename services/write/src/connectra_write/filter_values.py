@@ -9,7 +9,7 @@ from connectra_common.records.fields import COMPANY, Entity
 from connectra_common.records.ids import filter_value_uuid
 from connectra_common.records.limits import MAX_FILTER_VALUE_CHARS
 
-from connectra_write.repository import FilterValue
+from connectra_write.records.repository import FilterValue
 
 # (service, filter key, value)
 Wanted = tuple[str, str, str]

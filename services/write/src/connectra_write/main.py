@@ -13,9 +13,9 @@ from connectra_common.settings import load
 from connectra_write.index_admin.service import IndexService
 from connectra_write.index_admin.servicer import IndexServicer
 from connectra_write.notifier import Notifier
-from connectra_write.repository import Database
+from connectra_write.records.repository import Database
+from connectra_write.records.service import WriteService
 from connectra_write.rest import WriteRestServicer
-from connectra_write.service import WriteService
 from connectra_write.servicer import WriteServicer
 from connectra_write.settings import Settings
 from connectra_write.sweeper import audit_sweeper, filter_value_sweeper

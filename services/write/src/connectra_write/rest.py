@@ -10,14 +10,14 @@ from connectra_common.errors import FieldViolation, ValidationFailed
 from connectra_common.records.csv_rows import column_name
 from connectra_common.records.fields import COMPANY, CONTACT, Entity, csv_columns
 from connectra_common.records.limits import MAX_WARNINGS
-from connectra_common.records.validation import warnings
 from connectra_common.requests import unknown_keys
 from connectra_common.server.metadata import Context
 from connectra_common.server.rest import read_json, read_object, reply, reply_raw, send_headers
 from google.api.httpbody_pb2 import HttpBody
 
-from connectra_write.outcomes import BatchWritten, Written
-from connectra_write.service import WriteService
+from connectra_write.records.outcomes import BatchWritten, Written
+from connectra_write.records.service import WriteService
+from connectra_write.records.validation import warnings
 
 Warnings = list[dict[str, str]]
 

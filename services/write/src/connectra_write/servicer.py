@@ -15,8 +15,8 @@ from connectra_common.requests import hint
 from connectra_common.server.metadata import Context
 
 from connectra_write.imports import Batch
-from connectra_write.outcomes import BatchWritten, Written
-from connectra_write.service import WriteService
+from connectra_write.records.outcomes import BatchWritten, Written
+from connectra_write.records.service import WriteService
 
 
 class WriteServicer(pb_grpc.WriteServiceServicer):

@@ -24,15 +24,16 @@ from connectra_common.records.cleaning import Value
 from connectra_common.records.fields import COMPANY, CONTACT, Entity
 from connectra_common.records.ids import checked_uuid
 from connectra_common.records.limits import MAX_BATCH_RECORDS, MAX_BATCH_ROWS
-from connectra_common.records.validation import Mode, check, derived_uuid
 from prometheus_client import Counter
 
-from connectra_write import batches, imports
+from connectra_write import imports
 from connectra_write.filter_values import KnownValues, Wanted, name_value, wanted
 from connectra_write.imports import Rejected
 from connectra_write.notifier import Notifier
-from connectra_write.outcomes import BatchWritten, Written, packed
-from connectra_write.repository import Changed, Database, FilterValue, Repository, Stored
+from connectra_write.records import batches
+from connectra_write.records.outcomes import BatchWritten, Written, packed
+from connectra_write.records.repository import Changed, Database, FilterValue, Repository, Stored
+from connectra_write.records.validation import Mode, check, derived_uuid
 
 log = structlog.get_logger()
 

@@ -9,10 +9,10 @@ from connectra_common.errors import FieldViolation, ValidationFailed
 from connectra_common.records.cleaning import CellRefused, Value
 from connectra_common.records.csv_rows import DuplicateColumn, Header, NoKnownColumn, RowReader
 from connectra_common.records.fields import COMPANY, CONTACT, Entity
-from connectra_common.records.validation import Mode, check, derived_uuid
 
-from connectra_write.outcomes import RecordFailure
-from connectra_write.repository import Known
+from connectra_write.records.outcomes import RecordFailure
+from connectra_write.records.repository import Known
+from connectra_write.records.validation import Mode, check, derived_uuid
 
 EMPTY_PAYLOAD = (
     "ERR_EMPTY_PAYLOAD: the 'data' array in the request body is empty; provide at least one record to process"
