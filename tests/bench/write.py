@@ -18,7 +18,7 @@ from connectra.write.v1 import write_service_pb2 as pb
 from connectra.write.v1.write_service_pb2_grpc import WriteServiceStub
 from connectra_common.records import ids
 from connectra_common.records.fields import COMPANY, CONTACT, Entity
-from connectra_write import imports
+from connectra_write.imports import parse as imports
 from connectra_write.records.repository import Repository
 
 from tests.bench.options import Options

@@ -2,7 +2,7 @@
 
 import pytest
 from connectra_common.errors import ValidationFailed
-from connectra_write.imports import Batch, parse
+from connectra_write.imports.parse import Batch, parse
 from hypothesis import given
 from hypothesis import strategies as st
 

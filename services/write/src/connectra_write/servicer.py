@@ -14,7 +14,7 @@ from connectra_common.records.messages import from_message, to_message
 from connectra_common.requests import hint
 from connectra_common.server.metadata import Context
 
-from connectra_write.imports import Batch
+from connectra_write.imports.parse import Batch
 from connectra_write.records.outcomes import BatchWritten, Written
 from connectra_write.records.service import WriteService
 
