@@ -11,11 +11,11 @@ import pytest
 from connectra.query.v1 import query_service_pb2 as pb
 from connectra.query.v1.query_service_pb2_grpc import QueryServiceStub
 from connectra_common.db.database import Database
-from connectra_common.db.filter_values import FilterValueSweep, Swept
 from connectra_common.settings import PostgresSettings
 from connectra_query.filters import repository as filter_repository
 from connectra_query.filters import service as filter_service
 from connectra_query.filters.service import FilterService, FilterValuesRequest
+from connectra_write.filter_values.sweep import FilterValueSweep, Swept
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 

@@ -1,6 +1,6 @@
 """What a writing process remembers of filter values."""
 
-from connectra_write.filter_values import KnownValues, Wanted
+from connectra_write.filter_values.known import KnownValues, Wanted
 
 BONN: Wanted = ("contact", "city", "bonn")
 ROME: Wanted = ("contact", "city", "rome")

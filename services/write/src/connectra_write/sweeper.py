@@ -8,9 +8,10 @@ from typing import Any
 import structlog
 from connectra_common.db import audit
 from connectra_common.db.engine import transaction
-from connectra_common.db.filter_values import FilterValueSweep
 from connectra_common.errors import from_exception
 from sqlalchemy.ext.asyncio import AsyncEngine
+
+from connectra_write.filter_values.sweep import FilterValueSweep
 
 log = structlog.get_logger()
 

@@ -26,7 +26,7 @@ from connectra_common.records.ids import checked_uuid
 from connectra_common.records.limits import MAX_BATCH_RECORDS, MAX_BATCH_ROWS
 from prometheus_client import Counter
 
-from connectra_write.filter_values import KnownValues, Wanted, name_value, wanted
+from connectra_write.filter_values.known import KnownValues, Wanted, name_value, wanted
 from connectra_write.imports import parse as imports
 from connectra_write.imports.parse import Rejected
 from connectra_write.notifier import Notifier

@@ -45,7 +45,7 @@ def name_value(uuid: str, name: object) -> FilterValue:
 class KnownValues:
     """Values that this process has seen committed within the last ten minutes: they need no look at the database.
 
-    The sweep (connectra_common.db.filter_values) hides a value that no record has any more, and removes it only after more than
+    The sweep (connectra_write.filter_values.sweep) hides a value that no record has any more, and removes it only after more than
     KEPT_SECONDS, if still no record has it: by then every process has asked the database about it again.
     """
 

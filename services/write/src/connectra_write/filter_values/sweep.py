@@ -9,14 +9,13 @@ import time
 from dataclasses import dataclass
 
 import asyncpg
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from connectra_common.db import locks
 from connectra_common.db.database import rows_of
 from connectra_common.db.engine import transaction
 from connectra_common.records.fields import COMPANY, ENTITIES, Entity, Field, Type
 from connectra_common.records.ids import filter_value_uuid
 from connectra_common.records.limits import MAX_FILTER_VALUE_CHARS
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 # A hidden value is removed after this time. Writers remember for a shorter time what they know to be stored.
 REMOVE_AFTER_SECONDS = 3_600
