@@ -10,15 +10,15 @@ from connectra_common.search.client import create_client
 from connectra_common.server.process import Process, begin, run
 from connectra_common.settings import load
 
-from connectra_write.index_admin.service import IndexService
-from connectra_write.index_admin.servicer import IndexServicer
+from connectra_write.housekeeping import audit_sweeper, filter_value_sweeper
+from connectra_write.index.service import IndexService
+from connectra_write.index.servicer import IndexServicer
 from connectra_write.notifier import Notifier
 from connectra_write.records.repository import Database
 from connectra_write.records.service import WriteService
 from connectra_write.rest import WriteRestServicer
 from connectra_write.servicer import WriteServicer
 from connectra_write.settings import Settings
-from connectra_write.sweeper import audit_sweeper, filter_value_sweeper
 
 
 async def serve(settings: Settings) -> None:

@@ -24,8 +24,8 @@ from connectra_common.search.mappings import REFRESH_INTERVAL, indexed_fields
 from connectra_common.settings import ElasticsearchSettings, PostgresSettings
 from elasticsearch import AsyncElasticsearch
 
-from connectra_write.index_admin import verify
-from connectra_write.index_admin.repository import Build, IndexRepository, session
+from connectra_write.index import verify
+from connectra_write.index.repository import Build, IndexRepository, session
 from connectra_write.indexer import bulk
 from connectra_write.indexer.bulk import Document
 from connectra_write.indexer.documents import BUILDING_SUFFIX

@@ -9,9 +9,9 @@ from connectra_common.search import indices
 from connectra_common.settings import ElasticsearchSettings, PostgresSettings
 from elasticsearch import AsyncElasticsearch
 
-from connectra_write.index_admin import verify
-from connectra_write.index_admin.rebuild import Progress, Rebuild
-from connectra_write.index_admin.repository import DeadLetter, Numbers, session
+from connectra_write.index import verify
+from connectra_write.index.rebuild import Progress, Rebuild
+from connectra_write.index.repository import DeadLetter, Numbers, session
 from connectra_write.notifier import Notifier
 
 MAX_PAGE = 1_000

@@ -15,7 +15,7 @@ from connectra_common.records.fields import Entity
 from connectra_common.settings import PostgresSettings
 from elasticsearch import AsyncElasticsearch
 
-from connectra_write.index_admin.repository import IndexRepository, session
+from connectra_write.index.repository import IndexRepository, session
 from connectra_write.indexer.bulk import Document
 
 SLICE = 500
