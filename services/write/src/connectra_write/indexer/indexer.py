@@ -1,32 +1,29 @@
-"""The indexer: what the outbox names is brought to Elasticsearch, until the outbox is empty, for ever.
+"""The indexer copies every record named in the outbox to Elasticsearch; it runs until stopped.
 
 Several lanes, and several processes, work side by side; while one waits for Elasticsearch, another lets PostgreSQL build documents.
 
     claim ─▶ documents as they are now ─▶ _bulk ─▶ every item looked at ─▶ done       removed, unless marked again
-                                                                       ├▶ again      given back, after a while
+                                                                       ├▶ again      given back, to be tried again after a while
                                                                        ├▶ conflict   given back; with a new version if it repeats
                                                                        └▶ refused    to the dead letters
 
-What a killed process had claimed is freed by any other within a second (`indexers`); the lease is for one that hangs.
+The claims of a killed process are freed by any other within a second (`indexers`); the lease is for one that hangs.
 """
 
 import asyncio
 import socket
 import time
 from collections import Counter as Count
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import asyncpg
 import structlog
 from connectra_common import telemetry
-from connectra_common.db.database import connect_options
-from connectra_common.db.engine import listener
+from connectra_common.db.database import Database
 from connectra_common.errors import from_exception
 from connectra_common.records.fields import ENTITIES
-from connectra_common.settings import PostgresSettings
+from connectra_common.server.background import first_of
 from elasticsearch import AsyncElasticsearch
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -34,8 +31,7 @@ from connectra_write.indexer import bulk
 from connectra_write.indexer.bulk import Document, Result
 from connectra_write.indexer.documents import BUILDING_SUFFIX
 from connectra_write.indexer.refresher import Refresher
-from connectra_write.indexer.repository import SESSION, Claim, OutboxRepository
-from connectra_write.indexer.waits import first_of
+from connectra_write.indexer.repository import Claim, OutboxRepository
 from connectra_write.notifier import CHANNEL
 
 log = structlog.get_logger()
@@ -57,24 +53,29 @@ class Tuning:
 
     lanes: int = 2
     batch: int = 2_000
-    # So many characters of documents a lane holds at once, about; with long documents a batch has fewer rows.
+    # About the most characters of documents that a lane holds at once; with long documents a batch has fewer rows.
     batch_chars: int = 16_000_000
-    # Longer than any bulk may take: an expired lease means that the indexer hangs.
+    # Longer than any bulk request may take: an expired lease means that the indexer hangs.
     lease_seconds: float = 30
     bulk_timeout_seconds: float = 20
     poll_seconds: float = 0.3
-    # How often one looks for others that have died, and for claims of its own that a writer held up.
+    # Between two looks for other indexers that have died.
     look_around_seconds: float = 1
     small_fan_out: int = 20
-    # A consistency token covers so many copies of a company's fields; more follow in slices.
+    # A consistency token covers this many copies of a company's fields; the others follow in slices.
     fan_out_first: int = 500
     fan_out_slice: int = 5_000
     fan_out_seconds: float = 1
     retry_first_seconds: float = 0.1
     retry_last_seconds: float = 2
-    # A document refused so often as too old has a version that the index believes to be newer: it gets a new one.
+    # After this many version conflicts the index has a version that PostgreSQL never gave: the record gets a newer one.
     conflicts_before_touch: int = 3
     statistics_seconds: float = 5
+
+    @property
+    def connections(self) -> int:
+        """What an indexer holds at the same time: one a lane, one that shows that it lives, one to measure, one for readiness."""
+        return self.lanes + 3
 
 
 @dataclass(slots=True)
@@ -87,10 +88,14 @@ class _Outcome:
 
 
 class Indexer:
-    """Lanes over one outbox."""
+    """Lanes over one outbox.
 
-    def __init__(self, postgres: PostgresSettings, search: AsyncElasticsearch, tuning: Tuning = Tuning()) -> None:
-        self._postgres = postgres
+    Args:
+        database: of at least `tuning.connections` connections, each with the settings of `repository.SESSION`.
+    """
+
+    def __init__(self, database: Database, search: AsyncElasticsearch, tuning: Tuning = Tuning()) -> None:
+        self._database = database
         self._search = search.options(request_timeout=tuning.bulk_timeout_seconds)
         self._tuning = tuning
         self._refresher = Refresher(self._search)
@@ -98,64 +103,58 @@ class Indexer:
         self._entered = asyncio.Event()
         self._me = 0
         self._batch = tuning.batch
-        # Claims to give back when there is a connection again; those that are done but for a row that a writer held.
+        # Claims to give back when there is a connection again, and claims that are done except for a row that a writer held.
         self._unsettled: list[Claim] = []
         self._held: list[Claim] = []
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Works until told to stop; what is claimed then is finished or given back."""
         lanes = [self._guarded(self._lane, stopping) for _ in range(self._tuning.lanes)]
-        others = [self._guarded(work, stopping) for work in (self._live, self._listen, self._measure)]
+        others = [self._guarded(work, stopping) for work in (self._live, self._measure)]
         try:
             await asyncio.gather(*lanes, *others, self._refresher.run(stopping))
         finally:
-            # Stopped in the middle of a bulk: another indexer may go on at once.
-            async with self._connection() as connection:
+            # Stopped in the middle of a bulk request: another indexer may go on at once.
+            async with self._database.connection() as connection:
                 outbox = OutboxRepository(connection)
                 await outbox.release([*self._unsettled, *self._held], 0)
                 await outbox.leave(self._me)
 
-    @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[asyncpg.Connection]:
-        options = connect_options(self._postgres, "indexer")
-        options["server_settings"] = {**options["server_settings"], **SESSION}
-        connection = await asyncpg.connect(self._postgres.dsn(), command_timeout=60, **options)
-        try:
-            yield connection
-        finally:
-            await connection.close(timeout=1)
-
-    async def _guarded(self, work: Any, stopping: asyncio.Event) -> None:
-        """Runs `work` with a fresh connection, again and again when something fails, waiting longer each time."""
+    async def _guarded(self, work: Callable[[asyncio.Event], Awaitable[None]], stopping: asyncio.Event) -> None:
+        """Runs `work`, and runs it again when something fails, waiting longer each time."""
         delay = self._tuning.retry_first_seconds
         while not stopping.is_set():
+            began = time.monotonic()
             try:
-                async with self._connection() as connection:
-                    began = time.monotonic()
-                    try:
-                        await work(OutboxRepository(connection), stopping)
-                    finally:
-                        if time.monotonic() - began > self._tuning.retry_last_seconds:
-                            delay = self._tuning.retry_first_seconds
+                await work(stopping)
             except Exception as error:  # noqa: BLE001 - whatever it is, the outbox keeps the work
+                if time.monotonic() - began > self._tuning.retry_last_seconds:
+                    delay = self._tuning.retry_first_seconds
                 log.warning("indexer waits", reason=from_exception(error).reason, error=repr(error), seconds=delay)
                 await first_of(stopping, seconds=delay)
                 delay = min(delay * 2, self._tuning.retry_last_seconds)
 
-    async def _live(self, outbox: OutboxRepository, stopping: asyncio.Event) -> None:
-        """Shows the others that this process lives, as long as this connection does, and frees what the dead have claimed."""
-        self._me = await outbox.enter(socket.gethostname())
-        self._entered.set()
-        try:
-            while not stopping.is_set():
-                if dead := await outbox.free_claims_of_the_dead(self._me):
-                    log.info("claims of dead indexers are free again", indexers=dead)
-                    self._wake.set()
-                await first_of(stopping, seconds=self._tuning.look_around_seconds)
-        finally:
-            self._entered.clear()
+    async def _live(self, stopping: asyncio.Event) -> None:
+        """Hears of new marks; shows other indexers that this one lives, as long as its session does; frees the claims of dead ones."""
+        async with self._database.listener(CHANNEL, self._wake.set) as connection:
+            outbox = OutboxRepository(connection)
+            self._me = await outbox.enter(socket.gethostname())
+            self._entered.set()
+            try:
+                while not stopping.is_set():
+                    if dead := await outbox.free_claims_of_the_dead(self._me):
+                        log.info("claims of dead indexers are free again", indexers=dead)
+                        self._wake.set()
+                    await first_of(stopping, seconds=self._tuning.look_around_seconds)
+            finally:
+                self._entered.clear()
 
-    async def _lane(self, outbox: OutboxRepository, stopping: asyncio.Event) -> None:
+    async def _lane(self, stopping: asyncio.Event) -> None:
+        async with self._database.session() as connection:
+            await self._work(OutboxRepository(connection), stopping)
+
+    async def _work(self, outbox: OutboxRepository, stopping: asyncio.Event) -> None:
+        """Claims rows and settles them, batch after batch."""
         if self._unsettled:
             claims, self._unsettled = self._unsettled, []
             await outbox.release(claims, 0)
@@ -179,18 +178,18 @@ class Indexer:
             except BaseException:
                 self._unsettled += claims  # given back by the next lane that has a connection
                 raise
-            # What Elasticsearch could not take now, it can take no better at once.
+            # What Elasticsearch could not take now, it will not take a moment later.
             failures = failures + 1 if again else 0
             if failures:
                 delay = self._tuning.retry_first_seconds * 2 ** min(failures - 1, 10)
                 await first_of(stopping, seconds=min(delay, self._tuning.retry_last_seconds))
             elif len(claims) < self._batch:
                 self._refresher.caught_up()
-                # What is written meanwhile comes together in one batch: many small ones cost all three, PostgreSQL, Elasticsearch and us.
+                # What is written meanwhile is indexed as one batch: many small ones cost more, here and in both stores.
                 await first_of(self._wake, stopping, seconds=self._tuning.poll_seconds)
 
     async def _index(self, outbox: OutboxRepository, claims: Sequence[Claim]) -> bool:
-        """Brings claimed rows to the index and settles them. True when some could not be taken for now."""
+        """Copies claimed records to the index and settles their rows. True when some could not be taken for now."""
         began = time.monotonic()
         outcome = await self._send(outbox, claims)
         finished, busy = await self._fan_out(outbox, outcome.done)
@@ -231,27 +230,31 @@ class Indexer:
             ordered = [documents[claim.uuid] for claim in of_entity]
             results = await self._bulk(ordered, aliases, began)
             self._refresher.indexed(entity.alias)
-            live, others = results[: len(ordered)], results[len(ordered) :] or [None] * len(ordered)
+            live = results[: len(ordered)]
+            others: Sequence[Result | None] = results[len(ordered) :] or [None] * len(ordered)
             for claim, document, result, other in zip(of_entity, ordered, live, others, strict=True):
                 if result.refused and document.source is None:
-                    outcome.done.append(claim)  # what can never have been there need not be removed
+                    outcome.done.append(claim)  # it can never have been in the index
                 else:
                     _sort(outcome, claim, result, other)
-        # The next batch has so many rows that it is about as large as can be held.
+        # The next batch has about as many rows as a lane can hold, judging by this one.
         fitting = self._tuning.batch_chars * len(claims) // max(chars, 1)
         self._batch = min(self._tuning.batch, max(fitting, 20))
         return outcome
 
-    async def _bulk(self, documents: Sequence[Document], aliases: Sequence[str], began: float) -> list[Any]:
+    async def _bulk(self, documents: Sequence[Document], aliases: Sequence[str], began: float) -> list[Result]:
         actions = [document.action(alias) for alias in aliases for document in documents]
-        # Elasticsearch remembers deletions for a while only (`indices.GC_DELETES`): a process that was stopped between reading and sending
-        # must not bring back what was deleted meanwhile.
+        # Elasticsearch remembers deletions only for a while (`indices.GC_DELETES`): a process that was stopped between reading and sending
+        # must not restore what was deleted meanwhile.
         if time.monotonic() - began > self._tuning.lease_seconds:
             return [Result(503, "stale", "read too long ago")] * len(actions)
-        return list(await bulk.send(self._search, actions))
+        return await bulk.send(self._search, actions)
 
     async def _fan_out(self, outbox: OutboxRepository, claims: Sequence[Claim]) -> tuple[list[Claim], list[Claim]]:
-        """Marks the contacts of companies that want it. Returns what is finished, and what must wait for a writer or its turn."""
+        """Marks the contacts of the companies whose claims ask for it.
+
+        Returns the finished claims, and those that must wait for a writer or for their turn.
+        """
         companies = [claim for claim in claims if claim.fan_out]
         if not companies:
             return list(claims), []
@@ -286,7 +289,7 @@ class Indexer:
         return [claim for claim in claims if claim.key not in left], waiting
 
     async def _settle_conflicts(self, outbox: OutboxRepository, claims: Sequence[Claim]) -> None:
-        """A conflict that repeats while the row stays as it is comes from a version that PostgreSQL never gave."""
+        """Gives rows with version conflicts back; records whose conflict repeats get a newer version first."""
         for entity in ENTITIES.values():
             repeated = [
                 claim
@@ -306,28 +309,22 @@ class Indexer:
             alike = [claim for claim in claims if claim.attempts == attempts]
             await outbox.release(alike, min(0.05 * 2**attempts, 10))
 
-    async def _listen(self, outbox: OutboxRepository, stopping: asyncio.Event) -> None:
-        async with listener(self._postgres, "indexer-listen", CHANNEL, self._wake.set) as connection:
-            while not stopping.is_set():
-                await first_of(stopping, seconds=1)
-                if connection.is_closed():
-                    raise ConnectionError("the listening connection has gone")
-
-    async def _measure(self, outbox: OutboxRepository, stopping: asyncio.Event) -> None:
+    async def _measure(self, stopping: asyncio.Event) -> None:
         while not stopping.is_set():
             began = time.monotonic()
-            pending, oldest, dead = await outbox.pending()
+            async with self._database.connection() as connection:
+                pending, oldest, dead = await OutboxRepository(connection).pending()
             PENDING.set(pending)
             OLDEST.set(oldest)
             DEAD.set(dead)
-            # Counting millions takes a while: it may never be more than a twentieth of it.
+            # Counting millions takes a while: this loop counts for a twentieth of the time at most.
             await first_of(stopping, seconds=max(self._tuning.statistics_seconds, 20 * (time.monotonic() - began)))
 
 
 def _sort(outcome: _Outcome, claim: Claim, live: Result, building: Result | None) -> None:
-    """Where a claim belongs, by what the live index said, and the one being built, if there is one.
+    """Adds a claim to an outcome, by the results of the live index and of the one being built, if there is one.
 
-    What only the new index refuses is not held against the document: the comparison at the end of the rebuild will tell.
+    What only the new index refuses counts as done: the comparison at the end of the rebuild will report it.
     """
     if live.refused:
         outcome.refused.append((claim, live.reason or f"status {live.status}"))

@@ -1,36 +1,38 @@
-"""`connectra-write-indexer`: brings changed records to Elasticsearch."""
+"""`connectra-write-indexer`: copies changed records to Elasticsearch."""
 
 import asyncio
+import sys
 
-from connectra_common.db.engine import create_engine, ping
+from connectra_common.db.database import Database
 from connectra_common.search.client import create_client
 from connectra_common.server.process import Process, begin, run
 from connectra_common.settings import load
 
-from connectra_write.indexer.indexer import Indexer
+from connectra_write.indexer.indexer import Indexer, Tuning
+from connectra_write.indexer.repository import SESSION
 from connectra_write.settings import IndexerSettings
 
 
 async def serve(settings: IndexerSettings) -> None:
     """Runs until told to stop."""
-    engine = create_engine(settings.postgres, "indexer-health")
-    search = create_client(settings.elasticsearch)
-    try:
+    async with (
+        create_client(settings.elasticsearch) as search,
+        Database.open(settings.postgres, "indexer", session=SESSION, command_timeout=60) as database,
+    ):
         await run(
             Process(
-                checks={"postgres": lambda: ping(engine), "elasticsearch": search.info},
-                background=[Indexer(settings.postgres, search).run],
+                checks={"postgres": database.ping, "elasticsearch": search.info},
+                background=[Indexer(database, search).run],
             ),
             settings.app,
             settings.server,
         )
-    finally:
-        await search.close()
-        await engine.dispose()
 
 
 def main() -> None:
     """Entry point."""
     settings = load(IndexerSettings)
+    if settings.postgres.pool_size < (needed := Tuning().connections):
+        sys.exit(f"settings: PG_POOL_SIZE: an indexer needs at least {needed} connections")
     begin(settings.app, settings.tracing, "indexer")
     asyncio.run(serve(settings))

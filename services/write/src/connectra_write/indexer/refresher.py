@@ -1,21 +1,20 @@
-"""Makes searchable what was indexed: soon when it is little, seldom when it is much.
+"""Makes indexed documents searchable: soon when there are few, seldom when there are many.
 
 A refresh writes a segment with dictionaries of every field, which costs much the same for ten documents as for a thousand, and all of them
-are merged later. So while batches queue up, the index refreshes by its own interval (`mappings.REFRESH_INTERVAL`), and when no more wait
-an indexer asks for it.
+are merged later. So while batches queue up, the index refreshes at its own interval (`mappings.REFRESH_INTERVAL`); once none is left, an
+indexer asks for a refresh.
 """
 
 import asyncio
 
 import structlog
 from connectra_common.errors import from_exception
+from connectra_common.server.background import first_of
 from elasticsearch import AsyncElasticsearch
-
-from connectra_write.indexer.waits import first_of
 
 log = structlog.get_logger()
 
-# Between two refreshes there is at least this time, and no less than the last one took.
+# The least time between two refreshes; it is never less than the last one took.
 PAUSE_SECONDS = 0.4
 
 
@@ -28,11 +27,11 @@ class Refresher:
         self._caught_up = asyncio.Event()
 
     def indexed(self, alias: str) -> None:
-        """Something was, and is not searchable yet."""
+        """Notes that the index has documents that are not searchable yet."""
         self._indexed.add(alias)
 
     def caught_up(self) -> None:
-        """No more waits for now."""
+        """Notes that nothing waits to be indexed for now."""
         if self._indexed:
             self._caught_up.set()
 
@@ -51,6 +50,6 @@ class Refresher:
         began = asyncio.get_running_loop().time()
         try:
             await self._search.indices.refresh(index=aliases)
-        except Exception as error:  # noqa: BLE001 - the index does so by itself before long
+        except Exception as error:  # noqa: BLE001 - the index refreshes by itself before long
             log.info("no refresh", reason=from_exception(error).reason)
         return asyncio.get_running_loop().time() - began

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-import asyncpg
 from connectra_common.db import locks
+from connectra_common.db.database import Connection
 from connectra_common.records.fields import ENTITIES, Entity
 
 from connectra_write.indexer import documents
@@ -53,7 +53,7 @@ class Claim:
 class OutboxRepository:
     """Statements on one connection, each a transaction of its own."""
 
-    def __init__(self, connection: asyncpg.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def enter(self, host: str) -> int:

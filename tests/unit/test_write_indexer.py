@@ -1,0 +1,11 @@
+"""What the indexer needs to start."""
+
+import pytest
+from connectra_write.indexer import main
+
+
+def test_an_indexer_does_not_start_with_fewer_connections_than_its_lanes_need(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"PG_DB_USERNAME": "app", "PG_DB_PASSWORD": "secret", "PG_POOL_SIZE": "4"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit, match="PG_POOL_SIZE: an indexer needs at least 5 connections"):
+        main.main()
