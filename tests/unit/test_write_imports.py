@@ -82,3 +82,8 @@ def test_a_file_without_a_known_column_is_refused() -> None:
 def test_other_delimiters() -> None:
     parsed = parse(batch(b"Acme;5;Berlin\n", delimiter=";"))
     assert [c["city"] for c in parsed.companies.values()] == ["berlin"]
+
+
+def test_a_row_that_the_parser_refuses_is_one_of_the_rows() -> None:
+    parsed = parse(batch(b"Acme,5,Berlin\n" + b"x" * (4 * 1024 * 1024 + 1) + b",1,Oslo\n"))
+    assert (parsed.rows, len(parsed.rejected), len(parsed.companies)) == (2, 1, 1)

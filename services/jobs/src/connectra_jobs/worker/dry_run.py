@@ -1,17 +1,13 @@
 """A file read by the rules of an import without storing anything (`validate_only`)."""
 
 import asyncio
-import csv
-import io
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
-from connectra_common.records.cleaning import CellRefused
+from connectra_common.records.csv_file import Rows
 from connectra_common.records.csv_rows import Header, RowReader
 
 from connectra_jobs.worker.csv_stream import Batch, check_utf8
-
-NOTHING = "nothing identifies a company or a person"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,24 +43,13 @@ class Checker:
         """
         check_utf8(batch)
         found = Findings()
-        rows = csv.reader(io.StringIO(batch.records.decode(), newline=""), delimiter=self._delimiter)
-        while True:
-            line, cells = batch.first_line + rows.line_num, []
-            try:
-                if (read := next(rows, None)) is None:
-                    return found
-                if not (cells := read):
-                    continue
-                found.rows += 1
-                company, contact = self._reader.read(cells)
-            except (CellRefused, csv.Error) as error:
-                found.rows += isinstance(error, csv.Error)
-                found.rejected.append(Rejected(line, str(error), cells))
-                continue
-            found.companies += company is not None
-            found.contacts += contact is not None
-            if not company and not contact:
-                found.rejected.append(Rejected(line, NOTHING, cells))
+        for row in Rows(self._reader, batch.records.decode(), self._delimiter, batch.first_line):
+            found.rows += 1
+            found.companies += row.company is not None
+            found.contacts += row.contact is not None
+            if row.problem:
+                found.rejected.append(Rejected(row.line, row.problem, row.cells))
+        return found
 
 
 async def check_all(checker: Checker, batches: AsyncIterator[Batch]) -> AsyncIterator[tuple[Batch, Findings]]:

@@ -1,18 +1,14 @@
 """Batches of CSV records to records of the two tables."""
 
 import csv
-import io
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from connectra_common.errors import FieldViolation, ValidationFailed
-from connectra_common.records.cleaning import CellRefused, Value
-from connectra_common.records.csv_rows import DuplicateColumn, Header, NoKnownColumn, RowReader
+from connectra_common.records.csv_file import Rows
+from connectra_common.records.csv_rows import DuplicateColumn, Header, NoKnownColumn, Record, RowReader
 
 # A cell may be longer than what can be stored: it is refused by name, not by the parser.
 csv.field_size_limit(4 * 1024 * 1024)
-
-Record = dict[str, Value]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,47 +68,14 @@ def parse(batch: Batch) -> Parsed:
 
 def _read(text: str, reader: RowReader, batch: Batch) -> Parsed:
     parsed = Parsed()
-    lines = _Lines(text)
-    rows = csv.reader(lines, delimiter=batch.delimiter)
-    while True:
-        line = batch.first_line + rows.line_num
-        lines.taken.clear()
-        try:
-            cells = next(rows, None)
-            if cells is None:
-                break
-            if not cells:
-                continue
-            parsed.rows += 1
-            company, contact = reader.read(cells)
-        except (CellRefused, csv.Error) as error:
-            parsed.rejected.append(Rejected(line, str(error), lines.record()))
-            continue
-        if company:
-            parsed.companies.setdefault(str(company["uuid"]), {}).update(company)
-        if contact:
-            parsed.contacts.setdefault(str(contact["uuid"]), {}).update(contact)
-        if not company and not contact:
-            parsed.rejected.append(Rejected(line, "nothing identifies a company or a person", lines.record()))
-    parsed.next_line = batch.first_line + rows.line_num
+    rows = Rows(reader, text, batch.delimiter, batch.first_line)
+    for row in rows:
+        parsed.rows += 1
+        if row.problem:
+            parsed.rejected.append(Rejected(row.line, row.problem, rows.text))
+        if row.company:
+            parsed.companies.setdefault(str(row.company["uuid"]), {}).update(row.company)
+        if row.contact:
+            parsed.contacts.setdefault(str(row.contact["uuid"]), {}).update(row.contact)
+    parsed.next_line = rows.next_line
     return parsed
-
-
-class _Lines:
-    """Lines of a text that remembers those of the record being read."""
-
-    def __init__(self, text: str) -> None:
-        self._lines = io.StringIO(text, newline="")
-        self.taken: list[str] = []
-
-    def __iter__(self) -> Iterator[str]:
-        return self
-
-    def __next__(self) -> str:
-        line = next(self._lines)
-        self.taken.append(line)
-        return line
-
-    def record(self) -> str:
-        """The text of the record being read, without its line end; a NUL character, which cannot be stored, is shown as �."""
-        return "".join(self.taken).rstrip("\r\n").replace("\0", "\ufffd")

@@ -7,6 +7,7 @@ from typing import Any
 
 from connectra_common.errors import FieldViolation, ValidationFailed
 from connectra_common.records.cleaning import CellRefused, Value
+from connectra_common.records.csv_file import NOTHING_IDENTIFIED
 from connectra_common.records.csv_rows import DuplicateColumn, Header, NoKnownColumn, RowReader
 from connectra_common.records.fields import COMPANY, CONTACT, Entity
 
@@ -161,7 +162,7 @@ def _read_row(row: object) -> tuple[Record | None, Record | None]:
         raise CellRefused("a row must be a JSON object of CSV columns and texts")
     company, contact = _reader(tuple(row)).read([_cell(name, value) for name, value in row.items()])
     if company is None and contact is None:
-        raise CellRefused("nothing identifies a company or a person")
+        raise CellRefused(NOTHING_IDENTIFIED)
     return company, contact
 
 

@@ -1,0 +1,85 @@
+"""Rows of a CSV text, each with what it yields or why it yields nothing: the loop of an import and of its rehearsal."""
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from connectra_common.records.cleaning import CellRefused
+from connectra_common.records.csv_rows import Record, RowReader
+
+NOTHING_IDENTIFIED = "nothing identifies a company or a person"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row that is not blank.
+
+    Args:
+        line: where it begins.
+        cells: empty when not even its cells can be told apart.
+        company, contact: what it yields; None when nothing identifies one.
+        problem: why it yields neither.
+    """
+
+    line: int
+    cells: list[str]
+    company: Record | None = None
+    contact: Record | None = None
+    problem: str | None = None
+
+
+class Rows:
+    """The rows of a text; to be iterated once.
+
+    Args:
+        reader: of the file's header.
+        text: whole records.
+        first_line: of the text, in its file.
+    """
+
+    def __init__(self, reader: RowReader, text: str, delimiter: str, first_line: int) -> None:
+        self._reader, self._first_line = reader, first_line
+        self._lines = _Lines(text)
+        self._rows = csv.reader(self._lines, delimiter=delimiter)
+
+    def __iter__(self) -> Iterator[Row]:
+        while True:
+            line, cells = self.next_line, []
+            self._lines.taken.clear()
+            try:
+                if (read := next(self._rows, None)) is None:
+                    return
+                if not (cells := read):
+                    continue
+                company, contact = self._reader.read(cells)
+            except (CellRefused, csv.Error) as error:
+                yield Row(line, cells, problem=str(error))
+                continue
+            yield Row(line, cells, company, contact, None if company or contact else NOTHING_IDENTIFIED)
+
+    @property
+    def next_line(self) -> int:
+        """The line after those that were read."""
+        return self._first_line + self._rows.line_num
+
+    @property
+    def text(self) -> str:
+        """The text of the row that was read last, without its line end; a NUL character, which cannot be stored, is shown as �."""
+        return "".join(self._lines.taken).rstrip("\r\n").replace("\0", "\ufffd")
+
+
+class _Lines:
+    """Lines of a text that remembers those of the record being read."""
+
+    def __init__(self, text: str) -> None:
+        self._lines = io.StringIO(text, newline="")
+        self.taken: list[str] = []
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._lines)
+        self.taken.append(line)
+        return line
