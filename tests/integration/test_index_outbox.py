@@ -82,7 +82,7 @@ async def test_an_old_claim_does_not_remove_a_row_that_went_and_came_back(databa
     await database.execute("UPDATE contacts SET title = 'y'")
     await outbox.done(old)
     await outbox.release(old, 60)
-    assert not await outbox.bury(old[0], "late")
+    assert not await outbox.to_dead_letters(old[0], "late")
     assert [claim.uuid for claim in await claims_of(outbox)] == [uuid(1)]
 
 

@@ -5,6 +5,7 @@ import asyncio
 from connectra.write.v1.index_service_pb2_grpc import add_IndexServiceServicer_to_server
 from connectra.write.v1.write_rest_pb2_grpc import add_WriteRestServiceServicer_to_server
 from connectra.write.v1.write_service_pb2_grpc import add_WriteServiceServicer_to_server
+from connectra_common.db import database as database_of_process
 from connectra_common.db.engine import create_engine, ping
 from connectra_common.search.client import create_client
 from connectra_common.server.process import Process, begin, run
@@ -26,11 +27,14 @@ async def serve(settings: Settings) -> None:
     engine = create_engine(settings.postgres, "write")
     notifier = Notifier(engine)
     search = create_client(settings.elasticsearch)
-    index = IndexService(settings.postgres, search, settings.elasticsearch, notifier)
     package = "connectra.write.v1"
     try:
-        async with Database.open(settings.postgres, settings.audit.enabled) as database:
+        async with (
+            Database.open(settings.postgres, settings.audit.enabled) as database,
+            database_of_process.Database.open(settings.postgres, "index") as own,
+        ):
             service = WriteService(database, notifier)
+            index = IndexService(own, search, settings.elasticsearch, notifier)
             await run(
                 Process(
                     services=[

@@ -3,29 +3,30 @@
     building ─▶ comparing ─▶ done        the alias names the new index, the old one is kept
         └──────────┴───────▶ aborted     the new index is removed
 
-From the commit of `building` on, indexers write every change to both indices, and the copy walks the records in uuid order. Both carry
-versions, so that it does not matter which of the two comes first. Each slice notes how far the copy has come: whoever calls next goes on
-from there.
+Once `building` is committed, indexers write every change to both indices, and the copy walks the records in uuid order. Both carry
+versions, so it does not matter which of the two comes first. Each slice notes how far the copy has come; the next call goes on from there.
 """
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
 import orjson
 import structlog
+from connectra_common.db.database import Database
 from connectra_common.errors import Unavailable, VersionConflict, WrongState, from_exception
 from connectra_common.records.fields import Entity, Index
 from connectra_common.search import indices
 from connectra_common.search.mappings import REFRESH_INTERVAL, indexed_fields
-from connectra_common.settings import ElasticsearchSettings, PostgresSettings
+from connectra_common.settings import ElasticsearchSettings
 from elasticsearch import AsyncElasticsearch
 
 from connectra_write.index import verify
-from connectra_write.index.repository import Build, IndexRepository, session
+from connectra_write.index.repository import Build, IndexRepository
 from connectra_write.indexer import bulk
 from connectra_write.indexer.bulk import Document
 from connectra_write.indexer.documents import BUILDING_SUFFIX
@@ -33,7 +34,7 @@ from connectra_write.indexer.documents import BUILDING_SUFFIX
 log = structlog.get_logger()
 
 SLICE = 2_000
-# Records whose documents are compared with the new index, and a few whose values are searched for in both.
+# Records whose documents are compared with the new index, and a few whose values are searched for in both indices.
 SAMPLES, GOLDEN_SAMPLES = 500, 4
 ATTEMPTS = 3
 # How long Elasticsearch may be away, and how long the outbox may take to drain, before a call gives up. The next one goes on.
@@ -57,27 +58,31 @@ class Progress:
 
 
 class Rebuild:
-    """Rebuilding, aborting, going back."""
+    """Rebuilding, aborting, going back. Each holds its entity's lock for as long as its session lasts, and with it one connection."""
 
-    def __init__(self, postgres: PostgresSettings, search: AsyncElasticsearch, settings: ElasticsearchSettings) -> None:
-        self._postgres, self._settings = postgres, settings
+    def __init__(self, database: Database, search: AsyncElasticsearch, settings: ElasticsearchSettings) -> None:
+        self._database, self._settings = database, settings
         self._search = search.options(request_timeout=60)
 
-    async def run(self, entity: Entity, shards: int = 0, accept_other_answers: bool = False) -> AsyncIterator[Progress]:
+    async def run(
+        self, entity: Entity, shards: int = 0, accept_other_answers: bool = False
+    ) -> AsyncGenerator[Progress]:
         """Begins a rebuild or goes on with it.
 
         Raises:
-            WrongState: another call is at it; the comparison failed.
+            WrongState: another rebuild is running; the comparison failed.
             VersionConflict: aborted meanwhile.
-            Unavailable: Elasticsearch is away for a minute.
+            Unavailable: Elasticsearch has been away for a minute.
         """
-        async with session(self._postgres, "reindex") as repository:
+        async with self._database.session() as connection:
+            repository = IndexRepository(connection)
             await self._lock(repository, entity)
             build = await self._begin(repository, entity, shards)
             if build.phase == "building":
-                async for step in self._copy(repository, entity, build):
-                    build = step
-                    yield Progress.of(build)
+                async with aclosing(self._copy(repository, entity, build)) as steps:
+                    async for step in steps:
+                        build = step
+                        yield Progress.of(build)
             if build.phase == "comparing":
                 yield Progress.of(build)
                 await self._compare(repository, entity, accept_other_answers)
@@ -85,31 +90,32 @@ class Rebuild:
             yield replace(Progress.of(build), phase="done")
 
     async def abort(self, entity: Entity) -> Progress:
-        """Gives up a rebuild, also one that another call is at.
+        """Gives up a rebuild, also one that another call runs.
 
         Raises:
             WrongState: there is none.
         """
-        async with session(self._postgres, "reindex") as repository:
-            async with repository.transaction():
-                build = await repository.build(entity, for_update=True)
-                live = await indices.current(self._search, entity)
-                if build is None or build.phase == "done" or build.index_name == live:
-                    raise WrongState(f"no rebuild of the {entity.name} index is under way")
-                if build.previous and live:
-                    await repository.settle(entity, live, build.previous, 0)
-                else:
-                    await repository.forget(entity)
-            await self._delete(build.index_name)
+        async with self._database.transaction() as connection:
+            repository = IndexRepository(connection)
+            build = await repository.build(entity, for_update=True)
+            live = await indices.current(self._search, entity)
+            if build is None or build.phase == "done" or build.index_name == live:
+                raise WrongState(f"no rebuild of the {entity.name} index is under way")
+            if build.previous and live:
+                await repository.settle(entity, live, build.previous, 0)
+            else:
+                await repository.forget(entity)
+        await self._delete(build.index_name)
         return replace(Progress.of(build), phase="aborted")
 
     async def rollback(self, entity: Entity) -> tuple[str, int]:
-        """Moves the alias to the previous index and marks what has changed since. Returns that index and how many records were marked.
+        """Moves the alias to the previous index and marks what has changed since. Returns that index and the number of marked records.
 
         Raises:
             WrongState: there is no previous index, or a rebuild is under way.
         """
-        async with session(self._postgres, "reindex") as repository:
+        async with self._database.session() as connection:
+            repository = IndexRepository(connection)
             build = await self._finished(repository, entity)
             assert build.previous is not None
             live = await indices.current(self._search, entity)
@@ -129,7 +135,8 @@ class Rebuild:
         Raises:
             WrongState: there is none, or a rebuild is under way.
         """
-        async with session(self._postgres, "reindex") as repository:
+        async with self._database.session() as connection:
+            repository = IndexRepository(connection)
             build = await self._finished(repository, entity)
             assert build.previous is not None
             await self._delete(build.previous)
@@ -153,7 +160,7 @@ class Rebuild:
         build = await repository.build(entity)
         if build is not None and build.phase != "done":
             live = await indices.current(self._search, entity)
-            if live == build.index_name:  # it ended between moving the alias and noting so
+            if live == build.index_name:  # it was interrupted between moving the alias and noting so
                 await repository.settle(entity, build.index_name, build.previous, build.first_version)
                 return replace(build, phase="done")
             if await self._search.indices.exists(index=build.index_name):
@@ -173,15 +180,15 @@ class Rebuild:
         log.info("rebuild begun", index=name, documents=begun.documents_total)
         return begun
 
-    async def _copy(self, repository: IndexRepository, entity: Entity, build: Build) -> AsyncIterator[Build]:
-        """Brings all records to the new index; reads the next slice while Elasticsearch works on one."""
-        behind = build.after_uuid
+    async def _copy(self, repository: IndexRepository, entity: Entity, build: Build) -> AsyncGenerator[Build]:
+        """Copies all records to the new index; reads the next slice while Elasticsearch works on one."""
+        after = build.after_uuid
         sending: asyncio.Task[bool] | None = None
         slice_: list[Document] = []
         failing_since: float | None = None
         try:
             while True:
-                following = await repository.slice(entity, behind, SLICE)
+                following = await repository.slice(entity, after, SLICE)
                 if sending is not None:
                     if await sending:
                         failing_since = None
@@ -194,15 +201,16 @@ class Rebuild:
                         if time.monotonic() - failing_since > PATIENCE_SECONDS:
                             raise Unavailable("Elasticsearch does not take documents; call again to go on")
                         await asyncio.sleep(1)
-                        behind, sending = build.after_uuid, None  # what was read by now may be old
+                        after, sending = build.after_uuid, None  # the slices that were read may be out of date
                         continue
                 if not following:
                     break
-                slice_, behind = following, following[-1].uuid
+                slice_, after = following, following[-1].uuid
                 sending = asyncio.create_task(self._send(entity, slice_))
         finally:
             if sending is not None:
                 sending.cancel()
+                await asyncio.gather(sending, return_exceptions=True)
         build = replace(build, phase="comparing")
         await self._note(repository, build)
         yield build
@@ -212,7 +220,7 @@ class Rebuild:
             raise VersionConflict("the rebuild was aborted")
 
     async def _send(self, entity: Entity, documents: Sequence[Document]) -> bool:
-        """Whether the new index has these records now, or newer ones. What it refuses for good the comparison will miss."""
+        """Whether the new index has these records now, or newer ones. The comparison will report documents that it refuses for good."""
         alias = entity.alias + BUILDING_SUFFIX
         try:
             results = await bulk.send(self._search, [document.action(alias) for document in documents])
@@ -239,7 +247,7 @@ class Rebuild:
         )
 
     async def _drain(self, repository: IndexRepository, entity: Entity) -> None:
-        """Waits until all that changed before now is in both indices; where there is no live one, nothing is ever done."""
+        """Waits until all changes up to now are in both indices; without a live index there is nothing to wait for."""
         if not await indices.current(self._search, entity):
             return
         until, sequence = time.monotonic() + DRAIN_SECONDS, await repository.sequence()
@@ -260,7 +268,7 @@ class Rebuild:
             queries = _golden(entity, [document.source or "{}" for document in picked[:GOLDEN_SAMPLES]])
             answers = [queries, await self._ask(new, queries), await self._ask(live, queries)]
         dead = await repository.dead(entity)
-        # What has changed meanwhile may be seen by one and not by the other; every change draws a number.
+        # Either index may already show a change that the other does not; every change draws a number.
         churn = await repository.sequence() - before + pending
         problems = []
         if abs(records - documents) > churn + len(dead):
@@ -277,7 +285,7 @@ class Rebuild:
         """Some records from all over the table."""
         picked: dict[str, Document] = {}
         for _ in range(20):
-            # uuids are spread evenly, whoever makes them.
+            # uuids are spread evenly, whatever made them.
             for document in await repository.slice(entity, str(uuid4()), number // 20):
                 picked[document.uuid] = document
         for document in await repository.slice(entity, "", number // 20):
@@ -302,12 +310,12 @@ class Rebuild:
         settings = {"index": {"refresh_interval": REFRESH_INTERVAL, "number_of_replicas": self._settings.replicas}}
         await self._search.indices.put_settings(index=build.index_name, settings=settings)
         async with repository.transaction():
-            # Held against an abort at the same moment.
+            # Locked against an abort at the same moment.
             if await repository.build(entity, for_update=True) is None:
                 raise VersionConflict("the rebuild was aborted")
             live = await indices.current(self._search, entity)
             await self._move_alias(entity, build.index_name, live)
-            # Where the live index has been lost, the one before it is still something to go back to.
+            # If the live index was lost, a rollback can still go to the one before it.
             await repository.settle(entity, build.index_name, live or build.previous, build.first_version)
         log.info("rebuild done", index=build.index_name, previous=live)
         if live and build.previous and build.previous != live:
@@ -326,7 +334,7 @@ class Rebuild:
 
 
 def _golden(entity: Entity, sources: Sequence[str]) -> list[dict[str, Any]]:
-    """Queries that must find the same in both indices: every field for itself, and values of some records."""
+    """Queries that must find the same in both indices: one for each field, and for values of some records."""
     fields = indexed_fields(entity)
     queries: list[dict[str, Any]] = [{"match_all": {}}, *({"exists": {"field": name}} for name in fields)]
     for source in sources:

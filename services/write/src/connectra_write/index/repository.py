@@ -1,19 +1,19 @@
 """All SQL of the index service: the state of the outbox, dead letters, rebuilds, and walks over the records."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import lru_cache
 
-import asyncpg
 from connectra_common.db import locks
-from connectra_common.db.database import connect_options
+from connectra_common.db.database import Connection, rows_of
 from connectra_common.records.fields import COMPANY, ENTITIES, Entity
-from connectra_common.settings import PostgresSettings
 
+from connectra_write import marks
 from connectra_write.indexer import documents
 from connectra_write.indexer.bulk import Document
 from connectra_write.indexer.repository import PENDING, RAISE_VERSIONS
+from connectra_write.marks import mark_again
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class Current:
-    """A record now: its document, and whether the outbox still names it or will."""
+    """A record now: its document, and whether the outbox names it or is about to."""
 
     document: Document
     pending: bool
@@ -60,19 +60,17 @@ class Current:
 class IndexRepository:
     """Statements on one connection, each a transaction of its own unless said otherwise."""
 
-    def __init__(self, connection: asyncpg.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[None]:
-        """What is called inside belongs together."""
-        async with self._connection.transaction():
-            yield
+    def transaction(self) -> AbstractAsyncContextManager[object]:
+        """A transaction in which the following statements are one."""
+        return self._connection.transaction()
 
     # --- outbox and dead letters
 
     async def numbers(self) -> Numbers:
-        """The outbox now. An indexer lives as long as its advisory lock is held."""
+        """The outbox now. An indexer is alive as long as its advisory lock is held."""
         [row] = await self._connection.fetch(PENDING)
         living = await self._connection.fetchval(
             """SELECT count(DISTINCT objid) FROM pg_locks
@@ -83,7 +81,7 @@ class IndexRepository:
         return Numbers(row[0], row[1], row[2], living)
 
     async def dead_letters(self, after: tuple[str, str], limit: int) -> list[DeadLetter]:
-        """Behind (entity, uuid)."""
+        """The next ones after (entity, uuid)."""
         rows = await self._connection.fetch(
             """SELECT entity, uuid, reason FROM dead_letters WHERE (entity, uuid) > ($1, $2)
                ORDER BY entity, uuid LIMIT $3""",
@@ -92,25 +90,25 @@ class IndexRepository:
         return [DeadLetter(*row) for row in rows]
 
     async def replay(self, uuids: Sequence[str]) -> int:
-        """Marks dead letters again, all when none are named; the indexer removes those that are taken now."""
+        """Marks dead letters again, all of them when none are named; the indexer removes those that the index now takes."""
         status = await self._connection.execute(
             f"""INSERT INTO outbox (entity, uuid)
                 SELECT entity, uuid FROM dead_letters WHERE cardinality($1::text[]) = 0 OR uuid = ANY ($1)
-                ORDER BY entity, uuid {_REMARK}""",
+                ORDER BY entity, uuid {mark_again()}""",
             uuids,
         )
-        return _count(status)
+        return rows_of(status)
 
     async def mark(self, entity: Entity, uuids: Sequence[str]) -> None:
-        """Has the indexer look at records."""
+        """Marks records for indexing."""
         await self._connection.execute(
             f"""INSERT INTO outbox (entity, uuid) SELECT $1, u.uuid FROM unnest($2::text[]) AS u (uuid)
-                ORDER BY u.uuid COLLATE "C" {_REMARK}""",
+                ORDER BY u.uuid COLLATE "C" {mark_again()}""",
             *(entity.name, uuids),
         )
 
     async def mark_changed_since(self, entity: Entity, version: int, after: str, window: int) -> tuple[int, str | None]:
-        """Marks those of the next `window` records that have changed since a version. Returns how many, and behind which uuid to go on."""
+        """Marks those of the next `window` records that have changed since a version. Returns how many, and the last uuid of the window."""
         other = (
             ""
             if entity is COMPANY
@@ -122,7 +120,7 @@ class IndexRepository:
                     SELECT uuid, row_version {column} FROM {entity.table} WHERE uuid > $1 ORDER BY uuid LIMIT $2
                 ), marked AS (
                     INSERT INTO outbox (entity, uuid)
-                    SELECT '{entity.name}', uuid FROM s WHERE row_version > $3 {other} ORDER BY uuid {_REMARK}
+                    SELECT '{entity.name}', uuid FROM s WHERE row_version > $3 {other} ORDER BY uuid {mark_again()}
                     RETURNING 1
                 )
                 SELECT (SELECT count(*) FROM marked), (SELECT max(uuid) FROM s)""",
@@ -131,11 +129,11 @@ class IndexRepository:
         return row[0], row[1]
 
     async def sequence(self) -> int:
-        """Last number of the outbox: every mark draws one or more."""
-        return int(await self._connection.fetchval("SELECT last_value FROM outbox_seq"))
+        """See `marks.newest`."""
+        return await marks.newest(self._connection)
 
     async def pending(self, entity: Entity, up_to: int | None = None) -> int:
-        """Outbox rows of an entity, and of companies whose contacts are still to be marked; up to an age."""
+        """Outbox rows of an entity, and of companies whose contacts are still to be marked; up to a number of the outbox."""
         return int(
             await self._connection.fetchval(
                 """SELECT count(*) FROM outbox WHERE (entity = $1 OR fan_out) AND first_seq <= coalesce($2, first_seq)""",
@@ -146,7 +144,7 @@ class IndexRepository:
     # --- rebuilds
 
     async def lock(self, entity: Entity) -> bool:
-        """Whether this connection is the one that works on an entity's index; it is until it ends."""
+        """Whether this session may work on an entity's index; if so no other may until it ends."""
         number = list(ENTITIES).index(entity.name)
         return bool(await self._connection.fetchval("SELECT pg_try_advisory_lock($1, $2)", locks.INDEX_WORK, number))
 
@@ -160,7 +158,7 @@ class IndexRepository:
         return Build(*row) if row else None
 
     async def begin(self, entity: Entity, index_name: str) -> None:
-        """From the commit of this on, indexers write to the new index as well."""
+        """Notes a new rebuild; once this is committed, indexers write to the new index as well."""
         await self._connection.execute(
             f"""INSERT INTO index_builds (entity, phase, index_name, documents_total, first_version)
                 SELECT $1, 'building', $2, (SELECT count(*) FROM {entity.table} WHERE deleted_at IS NULL), last_value
@@ -173,16 +171,16 @@ class IndexRepository:
         )
 
     async def advance(self, build: Build, phase: str, after_uuid: str, done: int) -> bool:
-        """Notes how far it has come. False when it was aborted."""
+        """Notes how far a rebuild has come. False when it was aborted."""
         status = await self._connection.execute(
             """UPDATE index_builds SET phase = $3, after_uuid = $4, documents_done = $5, updated_at = now()
                WHERE entity = $1 AND index_name = $2 AND phase <> 'done'""",
             *(build.entity, build.index_name, phase, after_uuid, done),
         )
-        return _count(status) == 1
+        return rows_of(status) == 1
 
     async def settle(self, entity: Entity, index_name: str, previous: str | None, first_version: int) -> None:
-        """Notes what the alias names now, and what is there to go back to."""
+        """Notes the index behind the alias, and the previous one, which a rollback would restore."""
         await self._connection.execute(
             """UPDATE index_builds
                SET phase = 'done', index_name = $2, previous = $3, first_version = $4, updated_at = now()
@@ -202,7 +200,7 @@ class IndexRepository:
         return [Document(*row) for row in rows]
 
     async def current(self, entity: Entity, uuids: Sequence[str]) -> dict[str, Current]:
-        """Records as they are now, by uuid, deleted ones and such as there are none included."""
+        """Records as they are now, by uuid; every uuid has an entry, also where the record is deleted or does not exist."""
         rows = await self._connection.fetch(_current(entity), uuids)
         return {r["uuid"]: Current(Document(r["uuid"], r["version"], r["document"]), r["pending"]) for r in rows}
 
@@ -220,31 +218,11 @@ class IndexRepository:
         await self._connection.execute(RAISE_VERSIONS, index_version >> documents.NEARNESS_BITS)
 
 
-@asynccontextmanager
-async def session(settings: PostgresSettings, process: str) -> AsyncIterator[IndexRepository]:
-    """A connection of its own, for work that takes long."""
-    connection = await asyncpg.connect(settings.dsn(), **connect_options(settings, process))
-    try:
-        yield IndexRepository(connection)
-    finally:
-        # A call that was cancelled in the middle of a statement leaves nothing to say goodbye to.
-        connection.terminate()
-
-
-_REMARK = """
-    ON CONFLICT (entity, uuid) DO UPDATE
-        SET generation = outbox.generation + 1, attempts = 0, claimed_until = NULL, claimed_by = NULL"""
-
-
 @lru_cache(maxsize=len(ENTITIES))
 def _current(entity: Entity) -> str:
     own = f"EXISTS (SELECT FROM outbox WHERE entity = '{entity.name}' AND uuid = d.uuid)"
-    # Contacts of a company that is still to be walked are as good as marked.
+    # Contacts of a company whose contacts are still to be marked count as marked.
     company = f"""EXISTS (SELECT FROM {entity.table} t JOIN outbox o ON o.entity = 'company' AND o.uuid = t.company_id AND o.fan_out
                           WHERE t.uuid = d.uuid)"""
     pending = own if entity is COMPANY else f"{own} OR {company}"
     return f"SELECT d.uuid, d.version, d.document, ({pending}) AS pending FROM ({documents.by_uuid(entity)}) d"
-
-
-def _count(status: str) -> int:
-    return int(status.rpartition(" ")[2])

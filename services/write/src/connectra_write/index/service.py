@@ -1,17 +1,19 @@
-"""What operators can ask of the index and do to it; once, for every door."""
+"""What operators can ask about the index and do with it."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 
+from connectra_common.db.database import Database
 from connectra_common.errors import FieldViolation, ValidationFailed
 from connectra_common.records.fields import ENTITIES, Entity
 from connectra_common.search import indices
-from connectra_common.settings import ElasticsearchSettings, PostgresSettings
+from connectra_common.settings import ElasticsearchSettings
 from elasticsearch import AsyncElasticsearch
 
 from connectra_write.index import verify
 from connectra_write.index.rebuild import Progress, Rebuild
-from connectra_write.index.repository import DeadLetter, Numbers, session
+from connectra_write.index.repository import DeadLetter, IndexRepository, Numbers
 from connectra_write.notifier import Notifier
 
 MAX_PAGE = 1_000
@@ -29,22 +31,19 @@ class IndexState:
 
 
 class IndexService:
-    """Long work has a connection of its own and lasts as long as the call."""
+    """Long work lasts as long as its call, which gets its progress."""
 
     def __init__(
-        self,
-        postgres: PostgresSettings,
-        search: AsyncElasticsearch,
-        settings: ElasticsearchSettings,
-        notifier: Notifier,
+        self, database: Database, search: AsyncElasticsearch, settings: ElasticsearchSettings, notifier: Notifier
     ) -> None:
-        self._postgres, self._search, self._notifier = postgres, search, notifier
-        self._rebuild = Rebuild(postgres, search, settings)
+        self._database, self._search, self._notifier = database, search, notifier
+        self._rebuild = Rebuild(database, search, settings)
 
     async def status(self) -> tuple[Numbers, list[IndexState]]:
         """The outbox and the indices, as of now."""
         states = []
-        async with session(self._postgres, "index-status") as repository:
+        async with self._database.connection() as connection:
+            repository = IndexRepository(connection)
             numbers = await repository.numbers()
             for entity in ENTITIES.values():
                 build = await repository.build(entity)
@@ -56,30 +55,30 @@ class IndexService:
         return numbers, states
 
     async def dead_letters(self, limit: int, page_token: str) -> tuple[list[DeadLetter], str]:
-        """A page of dead letters, and the token of the next one; "" on the last.
+        """A page of dead letters, and the token of the next page; "" on the last.
 
         Raises:
             ValidationFailed: the limit or the token.
         """
         if not 0 <= limit <= MAX_PAGE:
-            raise ValidationFailed.of([FieldViolation("limit", f"limit: from 1 to {MAX_PAGE}, or 0 for 100")])
+            raise ValidationFailed.at("limit", f"from 1 to {MAX_PAGE}, or 0 for 100")
         entity, separator, uuid = page_token.partition(":")
         if page_token and not separator:
-            raise ValidationFailed.of([FieldViolation("page_token", "page_token: is not that of a page")])
-        async with session(self._postgres, "index-dead-letters") as repository:
-            found = await repository.dead_letters((entity, uuid), limit := limit or 100)
+            raise ValidationFailed.at("page_token", "is not that of a page")
+        async with self._database.connection() as connection:
+            found = await IndexRepository(connection).dead_letters((entity, uuid), limit := limit or 100)
         return found, f"{found[-1].entity}:{found[-1].uuid}" if len(found) == limit else ""
 
     async def replay(self, uuids: Sequence[str]) -> int:
-        """Gives dead letters another try, all when none are named. Returns how many."""
-        async with session(self._postgres, "index-replay") as repository:
-            replayed = await repository.replay(uuids)
+        """Tries dead letters again, all of them when none are named. Returns how many."""
+        async with self._database.connection() as connection:
+            replayed = await IndexRepository(connection).replay(uuids)
         self._notifier.wake()
         return replayed
 
     async def reindex(
         self, entity: str, abort: bool, shards: int, accept_other_answers: bool
-    ) -> AsyncIterator[Progress]:
+    ) -> AsyncGenerator[Progress]:
         """See `Rebuild.run` and `Rebuild.abort`; the same errors.
 
         Raises:
@@ -87,14 +86,13 @@ class IndexService:
         """
         of = _entity(entity)
         if not 0 <= shards <= 1024:
-            raise ValidationFailed.of(
-                [FieldViolation("shards", "shards: from 1 to 1024, or 0 for as many as configured")]
-            )
+            raise ValidationFailed.at("shards", "from 1 to 1024, or 0 for as many as configured")
         if abort:
             yield await self._rebuild.abort(of)
             return
-        async for progress in self._rebuild.run(of, shards, accept_other_answers):
-            yield progress
+        async with aclosing(self._rebuild.run(of, shards, accept_other_answers)) as steps:
+            async for progress in steps:
+                yield progress
 
     async def rollback(self, entity: str) -> tuple[str, int]:
         """See `Rebuild.rollback`."""
@@ -108,7 +106,7 @@ class IndexService:
 
     async def verify(
         self, entity: str, repair: bool, after_uuid: str, records_per_second: int, max_seconds: int
-    ) -> AsyncIterator[verify.Report]:
+    ) -> AsyncGenerator[verify.Report]:
         """See `verify.walk`.
 
         Raises:
@@ -116,10 +114,10 @@ class IndexService:
         """
         of = _entity(entity)
         limits = {"records_per_second": records_per_second, "max_seconds": max_seconds}
-        if wrong := [FieldViolation(n, f"{n}: must not be negative") for n, value in limits.items() if value < 0]:
+        if wrong := [FieldViolation.at(n, "must not be negative") for n, value in limits.items() if value < 0]:
             raise ValidationFailed.of(wrong)
         walk = verify.walk(
-            self._postgres,
+            self._database,
             self._search,
             of,
             after=after_uuid,
@@ -127,13 +125,14 @@ class IndexService:
             records_per_second=records_per_second,
             max_seconds=max_seconds,
         )
-        async for report in walk:
-            if report.repaired:
-                self._notifier.wake()
-            yield report
+        async with aclosing(walk):
+            async for report in walk:
+                if report.repaired:
+                    self._notifier.wake()
+                yield report
 
 
 def _entity(name: str) -> Entity:
     if name not in ENTITIES:
-        raise ValidationFailed.of([FieldViolation("entity", f"entity: must be {' or '.join(ENTITIES)}")])
+        raise ValidationFailed.at("entity", f"must be {' or '.join(ENTITIES)}")
     return ENTITIES[name]

@@ -1,6 +1,7 @@
 """The typed door of the index service."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 from connectra.write.v1 import index_service_pb2 as pb
 from connectra.write.v1 import index_service_pb2_grpc as pb_grpc
@@ -47,11 +48,11 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
     ) -> pb.ReplayDeadLettersResponse:
         return pb.ReplayDeadLettersResponse(replayed=await self._service.replay(list(request.uuids)))
 
-    async def Reindex(self, request: pb.ReindexRequest, context: Context) -> AsyncIterator[pb.ReindexResponse]:
-        async for progress in self._service.reindex(
-            request.entity, request.abort, request.shards, request.accept_other_answers
-        ):
-            yield _progress(progress)
+    async def Reindex(self, request: pb.ReindexRequest, context: Context) -> AsyncGenerator[pb.ReindexResponse]:
+        steps = self._service.reindex(request.entity, request.abort, request.shards, request.accept_other_answers)
+        async with aclosing(steps):
+            async for progress in steps:
+                yield _progress(progress)
 
     async def RollbackIndex(self, request: pb.RollbackIndexRequest, context: Context) -> pb.RollbackIndexResponse:
         name, marked = await self._service.rollback(request.entity)
@@ -62,18 +63,20 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
     ) -> pb.DropPreviousIndexResponse:
         return pb.DropPreviousIndexResponse(index_name=await self._service.drop_previous(request.entity))
 
-    async def Verify(self, request: pb.VerifyRequest, context: Context) -> AsyncIterator[pb.VerifyResponse]:
-        async for report in self._service.verify(
+    async def Verify(self, request: pb.VerifyRequest, context: Context) -> AsyncGenerator[pb.VerifyResponse]:
+        reports = self._service.verify(
             request.entity, request.repair, request.after_uuid, request.records_per_second, request.max_seconds
-        ):
-            yield pb.VerifyResponse(
-                after_uuid=report.after_uuid,
-                compared=report.compared,
-                repaired=report.repaired,
-                complete=report.complete,
-                found=[pb.Drift(uuid=drift.uuid, kind=drift.kind) for drift in report.found[:MAX_FOUND]],
-                **report.kinds,
-            )
+        )
+        async with aclosing(reports):
+            async for report in reports:
+                yield pb.VerifyResponse(
+                    after_uuid=report.after_uuid,
+                    compared=report.compared,
+                    repaired=report.repaired,
+                    complete=report.complete,
+                    found=[pb.Drift(uuid=drift.uuid, kind=drift.kind) for drift in report.found[:MAX_FOUND]],
+                    **report.kinds,
+                )
 
 
 def _progress(progress: Progress) -> pb.ReindexResponse:

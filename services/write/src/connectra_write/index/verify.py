@@ -1,25 +1,25 @@
 """Compares database and index, record by record, in the key order of both: uuids by their bytes.
 
-What a walk finds at first sight may just be on its way. So it is looked at again: in the database, in the index (a real-time read),
-and in the database once more; it is drift when the record was the same both times and the outbox named it neither time.
+A difference at first sight may be a change on its way to the index. So the record is read again: from the database, from the index (a
+real-time read), and from the database once more; it is drift if the record was the same and not in the outbox both times.
 """
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
+from connectra_common.db.database import Database
 from connectra_common.records.fields import Entity
-from connectra_common.settings import PostgresSettings
 from elasticsearch import AsyncElasticsearch
 
-from connectra_write.index.repository import IndexRepository, session
+from connectra_write.index.repository import IndexRepository
 from connectra_write.indexer.bulk import Document
 
 SLICE = 500
-# How often what is on its way is looked at again, and how long it is given each time.
+# How often a record is read again whose change is on its way to the index, and the time between.
 ROUNDS, ROUND_SECONDS = 5, 0.2
 
 MISSING, GHOST, STALE, DIFFERENT = "missing", "ghost", "stale", "different"
@@ -27,7 +27,7 @@ MISSING, GHOST, STALE, DIFFERENT = "missing", "ghost", "stale", "different"
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """A record that the index has wrongly, and the version it has there."""
+    """A record whose indexed document is wrong, and the version of that document."""
 
     uuid: str
     kind: str
@@ -36,7 +36,7 @@ class Drift:
 
 @dataclass(slots=True)
 class Report:
-    """Numbers of a walk so far; `found` is new since the last report."""
+    """Numbers of a walk so far; `found` is what is new since the last report."""
 
     after_uuid: str
     compared: int = 0
@@ -47,7 +47,7 @@ class Report:
 
 
 async def walk(
-    postgres: PostgresSettings,
+    database: Database,
     search: AsyncElasticsearch,
     entity: Entity,
     *,
@@ -55,15 +55,17 @@ async def walk(
     repair: bool = False,
     records_per_second: int = 0,
     max_seconds: float = 0,
-) -> AsyncIterator[Report]:
-    """Walks over all records behind a uuid; a report after every slice, the last one with `complete` unless time ran out.
+) -> AsyncGenerator[Report]:
+    """Walks over all records after a uuid; a report after every slice, the last one with `complete` unless time ran out.
 
-    Repairing is marking in the outbox: the indexer does the rest, with a version above that in the index.
+    To repair is to mark in the outbox: the indexer does the rest, with a version above that in the index. Holds no connection between
+    slices.
     """
     began = time.monotonic()
     report = Report(after)
-    async with session(postgres, "verify") as repository:
-        while not report.complete:
+    while not report.complete:
+        async with database.connection() as connection:
+            repository = IndexRepository(connection)
             documents = await repository.slice(entity, report.after_uuid, SLICE)
             last = documents[-1].uuid if len(documents) == SLICE else None
             suspects = await _suspects(search, entity, documents, report.after_uuid, last)
@@ -75,14 +77,14 @@ async def walk(
                 await repository.raise_versions(max(drift.index_version for drift in report.found))
                 await repository.mark(entity, [drift.uuid for drift in report.found])
                 report.repaired += len(report.found)
-            report.complete = last is None
-            report.after_uuid = last or report.after_uuid
-            yield report
-            if max_seconds and time.monotonic() - began > max_seconds:
-                return
-            if records_per_second:
-                ahead = report.compared / records_per_second - (time.monotonic() - began)
-                await asyncio.sleep(max(ahead, 0))
+        report.complete = last is None
+        report.after_uuid = last or report.after_uuid
+        yield report
+        if max_seconds and time.monotonic() - began > max_seconds:
+            return
+        if records_per_second:
+            ahead = report.compared / records_per_second - (time.monotonic() - began)
+            await asyncio.sleep(max(ahead, 0))
 
 
 async def sample(
@@ -95,18 +97,18 @@ async def sample(
 async def _suspects(
     search: AsyncElasticsearch, entity: Entity, documents: Sequence[Document], after: str, last: str | None
 ) -> list[str]:
-    """Uuids in (after, last] that are not alike at first sight."""
+    """Uuids in (after, last] whose record and document differ at first sight."""
     unseen = {document.uuid: document.source or "" for document in documents}
     suspects = []
     between = {"gt": after, **({"lte": last} if last else {})}
-    behind: list[Any] | None = None
+    search_after: list[Any] | None = None
     while True:
         found = await search.search(
             index=entity.alias,
             query={"range": {"uuid": between}},
             sort=[{"uuid": "asc"}],
             size=SLICE,
-            search_after=behind,
+            search_after=search_after,
             track_total_hits=False,
         )
         hits = found["hits"]["hits"]
@@ -116,7 +118,7 @@ async def _suspects(
                 suspects.append(hit["_id"])
         if len(hits) < SLICE:
             return [*suspects, *unseen]
-        behind = hits[-1]["sort"]
+        search_after = hits[-1]["sort"]
 
 
 async def _drift(
@@ -151,7 +153,7 @@ async def _drift(
 
 def _moved(before: Document, after: Document) -> bool:
     if before.source is None and after.source is None:
-        return False  # gone: such a one has no version of its own, and comes back only by a mark
+        return False  # a record that is gone has no version of its own, and comes back only with a mark
     return before.version != after.version or before.source != after.source
 
 

@@ -203,7 +203,7 @@ class Indexer:
         await self._settle_conflicts(outbox, outcome.conflicts)
         dead = []
         for claim, reason in outcome.refused:
-            if await outbox.bury(claim, reason):
+            if await outbox.to_dead_letters(claim, reason):
                 log.error("document refused", entity=claim.entity, uuid=claim.uuid, reason=reason)
                 dead.append(claim)
         _count("indexed", outcome.done)
@@ -302,7 +302,7 @@ class Indexer:
             versions = {d["_id"]: d["_version"] for d in found["docs"] if d.get("found")}
             for claim in repeated:
                 try:
-                    await outbox.outgrow(claim, versions.get(claim.uuid, 0))
+                    await outbox.raise_version(claim, versions.get(claim.uuid, 0))
                 except asyncpg.LockNotAvailableError:
                     log.info("a new version waits for a writer", entity=claim.entity, uuid=claim.uuid)
         for attempts in {claim.attempts for claim in claims}:

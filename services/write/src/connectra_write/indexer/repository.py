@@ -1,7 +1,7 @@
-"""All SQL of the indexer beside the documents: claiming, settling, fan-out.
+"""All SQL of the indexer except that of the documents: claiming, settling, fan-out.
 
 Transactions are short; no lock is held while Elasticsearch works. Rows that a writer holds are skipped, or waited for so briefly
-(`SESSION`) that in a deadlock with a writer it is never the writer who loses.
+(`SESSION`) that a deadlock with a writer is never decided against the writer.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,10 +14,11 @@ from connectra_common.records.fields import ENTITIES, Entity
 
 from connectra_write.indexer import documents
 from connectra_write.indexer.bulk import Document
+from connectra_write.marks import mark_again
 
-# Of a session of the indexer. The outbox is empty one moment and has thousands of rows the next, and what the planner knows of it is
-# of some other moment: left to choose it has joined every row with every claim, for minutes. So rows are looked up by key and locked by one
-# statement, planned when it runs, and changed by another that has their places (ctid), which cannot move while they are locked.
+# Settings of an indexer's connections. The outbox is empty one moment and has thousands of rows the next, and the planner's statistics are
+# of some other moment: left to choose it has joined every row with every claim, for minutes. So one statement, planned when it runs, looks
+# rows up by key and locks them, and another changes them by their places (ctid), which cannot move while they are locked.
 SESSION = {
     "lock_timeout": "500ms",  # shorter than PostgreSQL's deadlock_timeout of one second
     "plan_cache_mode": "force_custom_plan",
@@ -31,7 +32,7 @@ class Claim:
 
     entity: str
     uuid: str
-    # Together unlike those of any other state of the row, even after it was removed and came back.
+    # Together they identify this state of the row, even after it was removed and inserted again.
     row_id: int
     generation: int
     first_seq: int
@@ -39,7 +40,7 @@ class Claim:
     fan_out_after: str
     fan_out_generation: int
     attempts: int
-    # Last number of outbox_seq, and the time, when it was claimed: marks that it does not cover are younger.
+    # Highest number of outbox_seq, and the time, of the claim: marks that it does not cover are younger.
     seen_seq: int
     seen_at: datetime
     marked_at: datetime
@@ -57,9 +58,9 @@ class OutboxRepository:
         self._connection = connection
 
     async def enter(self, host: str) -> int:
-        """Makes this session known as a living indexer, until it ends. Returns its number."""
+        """Shows this session as a live indexer until it ends. Returns its number."""
         async with self._connection.transaction():
-            # Locked before anybody can see it.
+            # Locked before others can see it.
             number = await self._connection.fetchval("SELECT nextval(pg_get_serial_sequence('indexers', 'id'))::int")
             await self._connection.execute("SELECT pg_advisory_lock($1, $2)", locks.LIVING_INDEXER, number)
             await self._connection.execute(
@@ -68,11 +69,11 @@ class OutboxRepository:
         return int(number)
 
     async def leave(self, number: int) -> None:
-        """Forgets this indexer; it holds no claims any more."""
+        """Forgets this indexer, which holds no claims any more."""
         await self._connection.execute("DELETE FROM indexers WHERE id = $1", number)
 
     async def free_claims_of_the_dead(self, me: int) -> list[int]:
-        """Frees what indexers have claimed that live no more. Returns their numbers."""
+        """Frees the claims of indexers whose session has ended. Returns their numbers."""
         dead = []
         for row in await self._connection.fetch("SELECT id FROM indexers WHERE id <> $1", me):
             if not await self._connection.fetchval(
@@ -81,7 +82,7 @@ class OutboxRepository:
                 continue
             theirs = "SELECT ctid FROM outbox WHERE claimed_by = $1 ORDER BY entity, uuid FOR UPDATE SKIP LOCKED"
             await self._change("UPDATE outbox SET claimed_until = NULL, claimed_by = NULL", theirs, row["id"])
-            # What a writer holds just now is looked for again.
+            # Rows that a writer holds just now are freed by a later look.
             gone = "DELETE FROM indexers WHERE id = $1 AND NOT EXISTS (SELECT FROM outbox WHERE claimed_by = $1)"
             await self._connection.execute(gone, row["id"])
             await self._connection.execute("SELECT pg_advisory_unlock($1, $2)", locks.LIVING_INDEXER, row["id"])
@@ -89,7 +90,7 @@ class OutboxRepository:
         return dead
 
     async def claim(self, me: int, limit: int, lease_seconds: float) -> list[Claim]:
-        """The oldest rows nobody works on."""
+        """The oldest rows that nobody has claimed."""
         free = """SELECT ctid FROM outbox WHERE claimed_until IS NULL OR claimed_until < now()
                   ORDER BY first_seq LIMIT $1 FOR UPDATE SKIP LOCKED"""
         async with self._connection.transaction():
@@ -107,13 +108,13 @@ class OutboxRepository:
         return [Claim(*row) for row in rows]
 
     async def documents(self, entity: Entity, uuids: Sequence[str]) -> tuple[list[Document], bool]:
-        """The records as they are now, and whether a new index is being built that wants them too."""
+        """The records as they are now, and whether a new index is being built, which needs them too."""
         rows = await self._connection.fetch(documents.by_uuid(entity), uuids)
         return [Document(r["uuid"], r["version"], r["document"]) for r in rows], any(r["building"] for r in rows)
 
     async def done(self, claims: Sequence[Claim]) -> list[Claim]:
-        """Removes rows that have not been marked again meanwhile, and their dead letters. Those that have grow younger: what they said
-        before is in the index. Returns claims whose rows a writer holds just now; they are to be tried again.
+        """Removes rows that have not been marked again meanwhile, and their dead letters. Those that have become younger: their earlier
+        mark is in the index. Returns claims whose rows a writer holds just now, to be tried again.
         """
         arrays = _arrays(claims)
         async with self._connection.transaction():
@@ -133,7 +134,7 @@ class OutboxRepository:
                     LATERAL (SELECT ctid FROM outbox
                              WHERE entity = c.entity AND uuid = c.uuid AND row_id = c.row_id
                                AND generation > c.generation AND first_seq < $5
-                               -- A mark by fan-out is as old as the company's, however late it comes.
+                               -- A mark by fan-out is as old as the company's, however late it is made.
                                AND (entity = 'company' OR fan_out_generation <= c.generation)
                              FOR UPDATE SKIP LOCKED) o""",
             *(*arrays, seen_seq),
@@ -151,8 +152,8 @@ class OutboxRepository:
             values=(after_seconds,),
         )
 
-    async def bury(self, claim: Claim, reason: str) -> bool:
-        """Moves a row to the dead letters. False when it has been marked again meanwhile: that may have mended it."""
+    async def to_dead_letters(self, claim: Claim, reason: str) -> bool:
+        """Moves a row to the dead letters. False when it has been marked again meanwhile: the change may have fixed the document."""
         status = await self._connection.execute(
             """WITH gone AS (
                    DELETE FROM outbox WHERE entity = $1 AND uuid = $2 AND row_id = $3 AND generation = $4
@@ -163,10 +164,10 @@ class OutboxRepository:
         )
         return str(status).endswith("1")
 
-    async def outgrow(self, claim: Claim, index_version: int) -> None:
-        """Gives a record a version above that in the index, unless it has been marked again meanwhile.
+    async def raise_version(self, claim: Claim, index_version: int) -> None:
+        """Gives a record a version above the one in the index, unless it has been marked again meanwhile.
 
-        Versions in the index that PostgreSQL never gave are what a restored backup leaves behind.
+        A restored backup leaves versions in the index that PostgreSQL never gave.
         """
         await self._connection.execute(RAISE_VERSIONS, index_version >> documents.NEARNESS_BITS)
         await self._connection.execute(
@@ -177,8 +178,9 @@ class OutboxRepository:
         )
 
     async def fan_out_small(self, claims: Sequence[Claim], limit: int) -> list[Claim]:
-        """Marks the contacts of companies, as old as the company's own mark. Returns the claims for which that is all: those of
-        companies that exist, with not more than `limit` contacts to mark.
+        """Marks the contacts of companies that exist and have at most `limit` contacts to mark; marks are as old as the company's own.
+
+        Returns the claims of these companies: nothing else is to be done for them.
         """
         rows = await self._connection.fetch(
             f"""WITH few AS MATERIALIZED (
@@ -191,7 +193,7 @@ class OutboxRepository:
                 ), marked AS (
                     INSERT INTO outbox (entity, uuid, first_seq)
                     SELECT 'contact', u.uuid, f.first_seq FROM few f, unnest(f.contacts) AS u (uuid) ORDER BY u.uuid
-                    {_REMARK}
+                    {mark_again(fan_out=True)}
                 )
                 SELECT company FROM few""",
             *([c.uuid for c in claims], [c.first_seq for c in claims], limit),
@@ -208,7 +210,7 @@ class OutboxRepository:
         place = (claim.uuid, claim.fan_out_after, limit)
         async with self._connection.transaction():
             if not await self._connection.fetchval("SELECT EXISTS (SELECT FROM companies WHERE uuid = $1)", claim.uuid):
-                # The company's version has gone with it: its contacts need ones of their own that are above it.
+                # The company's version has gone with it: its contacts need versions of their own above it.
                 await self._connection.execute(
                     """UPDATE contacts SET row_version = row_version
                        WHERE uuid IN (SELECT uuid FROM contacts WHERE company_id = $1 AND uuid > $2
@@ -224,14 +226,14 @@ class OutboxRepository:
                         SELECT 'contact', uuid, CASE WHEN $2 = '' THEN $4 ELSE nextval('outbox_seq') END,
                                CASE WHEN $2 = '' THEN 1 ELSE 0 END
                         FROM s WHERE apart ORDER BY uuid
-                        {_REMARK}
+                        {mark_again(fan_out=True)}
                     )
                     SELECT count(*), max(uuid) FROM s""",
                 *(*place, claim.first_seq),
             )
             if walked[0] < limit:
                 return True
-            # Seen from a mark that came meanwhile, the row stays as old as that; else it is as young as can be.
+            # If the row was marked meanwhile it stays as old as that mark; otherwise it goes to the end.
             await self._connection.execute(
                 """UPDATE outbox SET fan_out_after = greatest(fan_out_after, $5), claimed_until = NULL, claimed_by = NULL,
                           attempts = 0, marked_at = now(),
@@ -243,7 +245,7 @@ class OutboxRepository:
         return False
 
     async def fanned_out(self, claims: Sequence[Claim]) -> None:
-        """Notes that the contacts of companies are marked, for rows that stay because they were marked again for other reasons."""
+        """Notes that the contacts of companies are marked, on rows that stay because they were marked again for other reasons."""
         ordered = _ordered(claims)
         await self._change(
             "UPDATE outbox SET fan_out = false",
@@ -261,7 +263,7 @@ class OutboxRepository:
         return row[0], row[1], row[2]
 
     async def _places(self, select: str, *arguments: object) -> list[object]:
-        """Places of outbox rows, which the statement locks."""
+        """The places (ctid) of outbox rows; the statement locks them."""
         return [row[0] for row in await self._connection.fetch(select, *arguments)]
 
     async def _change(self, change: str, select: str, *arguments: object, values: Sequence[object] = ()) -> int:
@@ -277,13 +279,13 @@ PENDING = """
     SELECT count(*), coalesce(extract(epoch FROM now() - min(marked_at)), 0)::float8, (SELECT count(*) FROM dead_letters)
     FROM outbox"""
 
-# Versions given out from now on are above $1. The distance keeps clear of those that others draw meanwhile.
+# Versions given out from now on are above $1, at a distance that others do not reach meanwhile.
 RAISE_VERSIONS = """
     SELECT setval('row_version_seq', $1::bigint + 1000000) WHERE $1::bigint >= (SELECT last_value FROM row_version_seq)"""
 
 
 def _mine(end: str) -> str:
-    """Rows that are as they were when they were claimed, each looked up by its key, in the order of the claims."""
+    """Rows that have not changed since they were claimed, each looked up by its key, in the order of the claims."""
     return f"""
         SELECT o.ctid, o.entity, o.uuid
         FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[]) AS c (entity, uuid, row_id, generation),
@@ -292,21 +294,12 @@ def _mine(end: str) -> str:
                       {end}) o"""
 
 
-# A contact that was changed by the transaction that changed its company is marked itself, and nobody sees the one without the other.
+# A contact that the company's own transaction changed is marked already, and nobody sees one change without the other.
 _APART = "t.xmin <> c.xmin"
-
-# A mark of a contact that is marked already. One that nobody has claimed yet will be read later than this, and sees the company.
-_REMARK = """
-    ON CONFLICT (entity, uuid) DO UPDATE
-        SET generation = outbox.generation + 1, attempts = 0, claimed_until = NULL, claimed_by = NULL,
-            first_seq = least(outbox.first_seq, excluded.first_seq),
-            fan_out_generation = CASE WHEN excluded.fan_out_generation = 0 THEN outbox.fan_out_generation
-                                      ELSE outbox.generation + 1 END
-        WHERE outbox.claimed_until IS NOT NULL OR outbox.first_seq > excluded.first_seq"""
 
 
 def _ordered(claims: Iterable[Claim]) -> list[Claim]:
-    """In the order in which everybody locks rows."""
+    """In the order in which all transactions lock rows."""
     return sorted(claims, key=lambda claim: claim.key)
 
 
