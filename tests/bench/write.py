@@ -18,8 +18,9 @@ from connectra.write.v1 import write_service_pb2 as pb
 from connectra.write.v1.write_service_pb2_grpc import WriteServiceStub
 from connectra_common.records import ids
 from connectra_common.records.fields import COMPANY, CONTACT, Entity
-from connectra_write.imports import parse as imports
-from connectra_write.records.repository import Repository
+from connectra_write import marks
+from connectra_write.imports.parse import ImportBatch, parse
+from connectra_write.records.repository import RecordRepository
 
 from tests.bench.options import Options
 from tests.support.stack import Stack
@@ -130,21 +131,20 @@ def contact(mark: str, n: int) -> dict[str, Any]:
 async def singles(postgres: str, write: WriteServiceStub, seconds: float) -> Iterator[Result]:
     """Create, update, upsert of one contact at 16 connections."""
     connections = [await asyncpg.connect(postgres) for _ in range(CONNECTIONS)]
-    hands = [Repository(connection) for connection in connections]
     mark = word()
 
     def identified(n: int) -> dict[str, Any]:
         values = contact(mark, n)
         return {**values, "uuid": ids.contact_uuid(values["first_name"], mark, None, values["email"])}
 
-    def by_hand(do: Callable[[Repository, int], Awaitable[object]]) -> list[Work]:
-        async def work(hand: Repository, n: int) -> None:
-            await do(hand, n)
-            await hand.consistency_token()
+    def by_hand(do: Callable[[RecordRepository, int], Awaitable[object]]) -> list[Work]:
+        async def work(connection: asyncpg.Connection, n: int) -> None:
+            await do(RecordRepository(connection), n)
+            await marks.newest(connection)
 
-        return [lambda n, hand=hand: work(hand, n) for hand in hands]  # type: ignore[misc]
+        return [lambda n, c=connection: work(c, n) for connection in connections]  # type: ignore[misc]
 
-    async def hand_upsert(hand: Repository, n: int) -> None:
+    async def hand_upsert(hand: RecordRepository, n: int) -> None:
         values = identified(n)
         if not await hand.match(CONTACT, [values["email"]]):
             async with hand.transaction():
@@ -224,16 +224,16 @@ async def merges(postgres: str, write: WriteServiceStub, seconds: float, rows: i
     mark = word()
     prepared: dict[int, list[tuple[Entity, list[Any]]]] = {}
 
-    def batch(mark: str, n: int) -> imports.Batch:
-        return imports.Batch(str(uuid4()), 0, csv_rows(mark, n, rows), COLUMNS, ",", 2, 0, 0)
+    def batch(mark: str, n: int) -> ImportBatch:
+        return ImportBatch(str(uuid4()), 0, csv_rows(mark, n, rows), COLUMNS, ",", 2, 0, 0)
 
     first = [turn * 10**5 for turn in range(TURNS)]
     for n in [start + i for start in first for i in (*range(30), 10**9)]:
-        parsed = imports.parse(batch(mark, n % 10**9))
+        parsed = parse(batch(mark, n % 10**9))
         prepared[n] = [(COMPANY, list(parsed.companies.values())), (CONTACT, list(parsed.contacts.values()))]
 
     async def by_hand(n: int) -> None:
-        hand = Repository(connection)
+        hand = RecordRepository(connection)
         async with hand.transaction():
             for entity, records in prepared[n]:
                 await hand.merge(entity, records)

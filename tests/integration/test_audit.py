@@ -11,10 +11,12 @@ from connectra.write.v1 import write_service_pb2 as pb
 from connectra.write.v1.write_service_pb2_grpc import WriteServiceStub
 from connectra_common.db import audit
 from connectra_common.db.audit import Origin
+from connectra_common.db.database import Database
 from connectra_common.records.fields import COMPANY, CONTACT
 from connectra_common.settings import PostgresSettings
 from connectra_ops.audit import AuditFilter, find
-from connectra_write.records.repository import Database, Repository
+from connectra_write.main import AUDIT_OFF
+from connectra_write.records.repository import RecordRepository
 
 from tests.support.stack import Stack, connectra
 from tests.support.words import word
@@ -92,8 +94,8 @@ async def test_plain_sql_is_known_by_its_login_and_what_it_removes_is_kept(datab
 
 
 async def test_a_connection_forgets_for_whom_it_worked(database: asyncpg.Connection) -> None:
-    await Repository(database, Origin("client:acme", "r1")).create(CONTACT, {"uuid": UUID}, ())
-    await Repository(database, Origin("client:acme", "r2")).delete(CONTACT, UUID, None)
+    await RecordRepository(database, Origin("client:acme", "r1")).create(CONTACT, {"uuid": UUID}, ())
+    await RecordRepository(database, Origin("client:acme", "r2")).delete(CONTACT, UUID, None)
     await database.execute("UPDATE contacts SET title = 'x'")
     entries = await trail(database, UUID)
     assert [(e["actor"], e["request_id"]) for e in entries[:2]] == [("client:acme", "r1"), ("client:acme", "r2")]
@@ -103,8 +105,9 @@ async def test_a_connection_forgets_for_whom_it_worked(database: asyncpg.Connect
 async def test_a_process_may_do_without(database: asyncpg.Connection, empty_database: str) -> None:
     settings = PostgresSettings(connection=empty_database, _env_file=None)
     for audited in (False, True):
-        async with Database.open(settings, audited) as opened, opened.connection() as repository:
-            await repository.upsert(CONTACT, {"uuid": UUID, "title": str(audited)}, ())
+        session = {} if audited else AUDIT_OFF
+        async with Database.open(settings, "write", session=session) as opened, opened.connection() as connection:
+            await RecordRepository(connection).upsert(CONTACT, {"uuid": UUID, "title": str(audited)}, ())
     assert [e["changes"] for e in await trail(database, UUID)] == [{"title": ["False", "True"]}]
 
 
@@ -113,7 +116,7 @@ async def test_entries_are_never_changed_and_go_by_age(database: asyncpg.Connect
         """INSERT INTO audit (at, actor, entity, uuid, operation, row_version)
            SELECT now() - make_interval(days => age), 'x', 'contact', age::text, 'create', 1 FROM unnest('{31,30,29}'::int[]) age"""
     )
-    await Repository(database).create(COMPANY, {"uuid": UUID}, ())
+    await RecordRepository(database).create(COMPANY, {"uuid": UUID}, ())
     for statement in ("UPDATE audit SET actor = 'me'", "TRUNCATE audit", "DELETE FROM audit"):
         with pytest.raises(asyncpg.InsufficientPrivilegeError, match="append-only"):
             await database.execute(statement)

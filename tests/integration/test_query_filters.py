@@ -179,8 +179,15 @@ async def test_a_search_in_many_values_finds_those_that_are_near_and_those_that_
 
 
 @pytest.fixture
-async def sweep(engine: AsyncEngine) -> FilterValueSweep:
-    return FilterValueSweep(engine, remove_after_seconds=0)
+async def process(engine: AsyncEngine, empty_database: str) -> AsyncIterator[Database]:
+    """The pool of a process, on a database with the current schema."""
+    async with Database.open(PostgresSettings(connection=empty_database, _env_file=None), "test") as opened:
+        yield opened
+
+
+@pytest.fixture
+async def sweep(process: Database) -> FilterValueSweep:
+    return FilterValueSweep(process, remove_after_seconds=0)
 
 
 async def test_the_sweep_adds_what_is_missing_and_takes_what_no_record_has(
@@ -211,10 +218,10 @@ async def test_the_sweep_adds_what_is_missing_and_takes_what_no_record_has(
 
 
 async def test_the_sweep_keeps_to_its_budget_and_rests_when_nothing_changed(
-    engine: AsyncEngine, database: asyncpg.Connection
+    process: Database, database: asyncpg.Connection
 ) -> None:
     await people(database, {"city": "bonn"})
-    sweep = FilterValueSweep(engine)
+    sweep = FilterValueSweep(process)
     assert (await sweep.run(0)).filters == 0
     assert (await sweep.run(60)).filters == 14
     assert (await sweep.run(60)).filters == 0

@@ -12,8 +12,8 @@ from connectra.common.v1 import records_pb2
 from connectra.write.v1 import write_service_pb2 as pb
 from connectra.write.v1.write_service_pb2_grpc import WriteServiceStub
 from connectra_common.call import IdempotencyKey
+from connectra_common.db import idempotency
 from connectra_common.errors import Conflict
-from connectra_write.records.repository import Repository
 
 from tests.support.words import word
 
@@ -145,15 +145,15 @@ async def test_the_key_of_one_client_is_nothing_to_another(write: WriteServiceSt
 
 
 async def test_keys_are_forgotten_after_24_hours(database: asyncpg.Connection) -> None:
-    repository, key = Repository(database), IdempotencyKey("c", "k")
-    async with repository.transaction():
-        assert await repository.reserve_key(key, "hash") is None
-        await repository.keep_answer(key, '{"b": 1, "a": 2}')
-    assert await repository.reserve_key(key, "hash") == '{"b": 1, "a": 2}'
+    key = IdempotencyKey("c", "k")
+    async with database.transaction():
+        assert await idempotency.reserve(database, key, "hash") is None
+        await idempotency.keep(database, key, '{"b": 1, "a": 2}')
+    assert await idempotency.reserve(database, key, "hash") == '{"b": 1, "a": 2}'
     with pytest.raises(Conflict):
-        await repository.reserve_key(key, "other")
-    assert await repository.expire_keys(10) == 0
+        await idempotency.reserve(database, key, "other")
+    assert await idempotency.expire(database, 10) == 0
     await database.execute("UPDATE idempotency_keys SET created_at = now() - interval '24 hours 1 second'")
-    assert await repository.reserve_key(key, "other") is None
+    assert await idempotency.reserve(database, key, "other") is None
     await database.execute("UPDATE idempotency_keys SET created_at = now() - interval '24 hours 1 second'")
-    assert await repository.expire_keys(10) == 1
+    assert await idempotency.expire(database, 10) == 1

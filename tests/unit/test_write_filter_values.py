@@ -1,6 +1,7 @@
 """What a writing process remembers of filter values."""
 
-from connectra_write.filter_values.known import KnownValues, Wanted
+from connectra_write.filter_values.known import KnownValues
+from connectra_write.filter_values.rows import Wanted
 
 BONN: Wanted = ("contact", "city", "bonn")
 ROME: Wanted = ("contact", "city", "rome")

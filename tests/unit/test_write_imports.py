@@ -2,12 +2,14 @@
 
 import pytest
 from connectra_common.errors import ValidationFailed
-from connectra_write.imports.parse import Batch, parse
+from connectra_write.imports.parse import ImportBatch, parse
 from hypothesis import given
 from hypothesis import strategies as st
 
 
-def batch(records: bytes, columns: tuple[str, ...] = ("company", "employees", "company_city"), **more: object) -> Batch:
+def batch(
+    records: bytes, columns: tuple[str, ...] = ("company", "employees", "company_city"), **more: object
+) -> ImportBatch:
     values = {
         "job_uuid": "x",
         "number": 0,
@@ -18,7 +20,7 @@ def batch(records: bytes, columns: tuple[str, ...] = ("company", "employees", "c
         "byte_start": 100,
         "byte_end": 100 + len(records),
     }
-    return Batch(**{**values, **more})  # type: ignore[arg-type]
+    return ImportBatch(**{**values, **more})  # type: ignore[arg-type]
 
 
 def test_later_rows_are_laid_over_earlier_ones_and_empty_cells_leave_what_is_there() -> None:

@@ -1,62 +1,52 @@
-"""What the write service clears away once a minute: filter values that no record has any more, old entries of the audit trail."""
+"""What the write service clears away every minute: expired answers, filter values of no record, old entries of the audit trail.
 
-import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+Any number of processes may do so.
+"""
+
 from dataclasses import asdict
-from typing import Any
 
 import structlog
-from connectra_common.db import audit
-from connectra_common.db.engine import transaction
-from connectra_common.errors import from_exception
-from sqlalchemy.ext.asyncio import AsyncEngine
+from connectra_common.db import audit, idempotency
+from connectra_common.db.database import Database
+from connectra_common.server.background import Background, every
 
 from connectra_write.filter_values.sweep import FilterValueSweep
 
 log = structlog.get_logger()
 
-INTERVAL_SECONDS = 60
-# Of a minute: what a very large installation may spend on it; the next turn goes on.
-BUDGET_SECONDS = 5
+INTERVAL_SECONDS = 60.0
+# Seconds per minute the sweep of filter values may take; the next turn goes on.
+BUDGET_SECONDS = 5.0
+# Answers of idempotency keys that one statement removes.
+EXPIRY_SLICE = 5_000
 
 
-Background = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
+def loops(database: Database, audit_days: int) -> list[Background]:
+    """The background loops.
 
+    Args:
+        audit_days: entries of the audit trail older than this are removed; 0 keeps them forever.
+    """
+    sweep = FilterValueSweep(database)
 
-def filter_value_sweeper(engine: AsyncEngine) -> Background:
-    """A background loop; any number of processes may have one, of which one at a time works."""
-    sweep = FilterValueSweep(engine)
+    async def expire_answers() -> None:
+        async with database.connection() as connection:
+            while await idempotency.expire(connection, EXPIRY_SLICE) == EXPIRY_SLICE:
+                pass
 
-    async def work() -> None:
+    async def sweep_filter_values() -> None:
         swept = await sweep.run(BUDGET_SECONDS)
         if any(changes := {name: n for name, n in asdict(swept).items() if name != "filters" and n}):
             log.info("filter values swept", **changes)
 
-    return _every_minute("filter values", work)
-
-
-def audit_sweeper(engine: AsyncEngine, days: int) -> Background:
-    """A background loop that removes entries older than so many days; 0 keeps them all."""
-
-    async def work() -> None:
-        swept = audit.SWEEP_SLICE if days else 0
+    async def sweep_audit_trail() -> None:
+        swept = audit.SWEEP_SLICE if audit_days else 0
         while swept == audit.SWEEP_SLICE:
-            async with transaction(engine) as connection:
-                swept = await audit.sweep(connection, days)
+            async with database.connection() as connection:
+                swept = await audit.sweep(connection, audit_days)
 
-    return _every_minute("audit trail", work)
-
-
-def _every_minute(what: str, work: Callable[[], Awaitable[None]]) -> Background:
-    async def run(stopping: asyncio.Event) -> None:
-        while not stopping.is_set():
-            try:
-                async with asyncio.timeout(INTERVAL_SECONDS):
-                    await stopping.wait()
-            except TimeoutError:
-                try:
-                    await work()
-                except Exception as error:  # noqa: BLE001 - the next turn tries again
-                    log.warning("not swept", what=what, reason=from_exception(error).reason, error=repr(error))
-
-    return run
+    return [
+        every(INTERVAL_SECONDS, expire_answers, "expiry of idempotency keys", at_start=True),
+        every(INTERVAL_SECONDS, sweep_filter_values, "sweep of filter values"),
+        every(INTERVAL_SECONDS, sweep_audit_trail, "sweep of the audit trail"),
+    ]

@@ -1,14 +1,14 @@
 """Tells the indexers that there is work.
 
-From the writing process, not from a trigger: NOTIFY inside a transaction takes a lock over all commits of the database.
+The writing process does, not a trigger: NOTIFY inside a transaction takes a lock over all commits of the database.
 """
 
 import asyncio
 
 import structlog
+from connectra_common.db.database import Database
 from connectra_common.errors import from_exception
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from connectra_common.server.background import first_of
 
 log = structlog.get_logger()
 
@@ -18,10 +18,10 @@ DEBOUNCE_SECONDS = 0.05
 
 
 class Notifier:
-    """Sends at most twenty NOTIFY a second. A lost one does no harm: indexers also look by themselves."""
+    """Sends at most twenty NOTIFY a second. A lost one does no harm: indexers also poll."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+    def __init__(self, database: Database) -> None:
+        self._database = database
         self._pending = asyncio.Event()
 
     def wake(self) -> None:
@@ -31,15 +31,11 @@ class Notifier:
     async def run(self, stopping: asyncio.Event) -> None:
         """Sends until told to stop."""
         while not stopping.is_set():
-            try:
-                async with asyncio.timeout(1):
-                    await self._pending.wait()
-            except TimeoutError:
-                continue
+            await first_of(self._pending, stopping)
             self._pending.clear()
             try:
-                async with self._engine.connect() as connection:
-                    await connection.execute(text(f"NOTIFY {CHANNEL}"))
+                async with self._database.connection() as connection:
+                    await connection.execute(f"NOTIFY {CHANNEL}")
             except Exception as error:  # noqa: BLE001 - indexers poll as well
                 log.warning("notify failed", reason=from_exception(error).reason)
-            await asyncio.sleep(DEBOUNCE_SECONDS)
+            await first_of(stopping, seconds=DEBOUNCE_SECONDS)

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import orjson
 from connectra.write.v1 import write_rest_pb2 as pb
 from connectra.write.v1 import write_rest_pb2_grpc as pb_grpc
 from connectra_common.call import current
@@ -10,23 +9,21 @@ from connectra_common.errors import FieldViolation, ValidationFailed
 from connectra_common.records.csv_rows import column_name
 from connectra_common.records.fields import COMPANY, CONTACT, Entity, csv_columns
 from connectra_common.records.limits import MAX_WARNINGS
-from connectra_common.requests import unknown_keys
+from connectra_common.requests import Warning, unknown_keys
 from connectra_common.server.metadata import Context
-from connectra_common.server.rest import read_json, read_object, reply, reply_raw, send_headers
+from connectra_common.server.rest import envelope, read_json, read_object, send_headers
 from google.api.httpbody_pb2 import HttpBody
 
 from connectra_write.records.outcomes import BatchWritten, Written
-from connectra_write.records.service import WriteService
+from connectra_write.records.service import RecordService
 from connectra_write.records.validation import warnings
-
-Warnings = list[dict[str, str]]
 
 
 class WriteRestServicer(pb_grpc.WriteRestServiceServicer):
     """See proto/connectra/write/v1/write_rest.proto."""
 
-    def __init__(self, service: WriteService) -> None:
-        self._service = service
+    def __init__(self, records: RecordService) -> None:
+        self._records = records
 
     async def CreateCompany(self, request: pb.CreateCompanyRestRequest, context: Context) -> HttpBody:
         return await self._create(COMPANY, request, context)
@@ -59,48 +56,63 @@ class WriteRestServicer(pb_grpc.WriteRestServiceServicer):
         return await self._batch(CONTACT, request, context)
 
     async def BatchUpsertRows(self, request: pb.BatchUpsertRowsRestRequest, context: Context) -> HttpBody:
-        rows, prefix, found = _records(read_json(request.body, required=True), ("data",))
-        written = await self._service.batch_upsert_rows(rows, current().idempotency_key)
-        known = csv_columns()
-        for index, row in enumerate(rows if len(found) < MAX_WARNINGS else ()):
-            if isinstance(row, dict):
-                unknown = {name: None for name in row if column_name(name) not in known}
-                found += unknown_keys(unknown, sorted(known), f"{prefix}[{index}]")
+        rows, found = _read_rows(request)
+        written = await self._records.batch_upsert_rows(rows, current().idempotency_key)
         message = "Batch upsert completed with errors" if written.failures else "Batch upsert successful"
         return await _batch_reply(written, found, context, message=message)
 
     async def _create(self, entity: Entity, request: Any, context: Context) -> HttpBody:
-        record = read_object(request.body, required=True)
-        written = await self._service.create(entity, record, current().idempotency_key)
-        return await _reply(written, warnings(entity, record), context)
+        record, found = _read_record(entity, request)
+        written = await self._records.create(entity, record, current().idempotency_key)
+        return await _reply(written, found, context)
 
     async def _update(self, entity: Entity, request: Any, context: Context) -> HttpBody:
-        record = read_object(request.body, required=True)
-        written = await self._service.update(entity, request.uuid, record, current().versions)
-        return await _reply(written, warnings(entity, record), context)
+        record, found = _read_record(entity, request)
+        written = await self._records.update(entity, request.uuid, record, current().versions)
+        return await _reply(written, found, context)
 
     async def _delete(self, entity: Entity, request: Any, context: Context) -> HttpBody:
-        token = await self._service.delete(entity, request.uuid, current().versions)
+        token = await self._records.delete(entity, request.uuid, current().versions)
         await send_headers(context, x_consistency_token=str(token))
-        return reply({"message": f"{entity.title} deleted successfully", "success": True})
+        return envelope(message=f"{entity.title} deleted successfully")
 
     async def _upsert(self, entity: Entity, request: Any, context: Context) -> HttpBody:
-        record = read_object(request.body, required=True)
-        written = await self._service.upsert(entity, record, current().idempotency_key)
-        return await _reply(written, warnings(entity, record), context, says_new=True)
+        record, found = _read_record(entity, request)
+        written = await self._records.upsert(entity, record, current().idempotency_key)
+        return await _reply(written, found, context, is_new=written.is_new)
 
     async def _batch(self, entity: Entity, request: Any, context: Context) -> HttpBody:
-        records, prefix, found = _records(read_json(request.body, required=True), (entity.table, "data"))
-        written = await self._service.batch_upsert(entity, records, current().idempotency_key)
-        for index, record in enumerate(records):
-            if len(found) >= MAX_WARNINGS:
-                break
-            found += warnings(entity, record, f"{prefix}[{index}]")
+        records, found = _read_records(entity, request)
+        written = await self._records.batch_upsert(entity, records, current().idempotency_key)
         return await _batch_reply(written, found, context)
 
 
-def _records(document: Any, names: tuple[str, ...]) -> tuple[list[Any], str, Warnings]:
-    """The records of a batch: the document itself, or its one member of these names; how paths into it begin; warnings."""
+def _read_record(entity: Entity, request: Any) -> tuple[dict[str, Any], list[Warning]]:
+    record = read_object(request.body, required=True)
+    return record, warnings(entity, record)
+
+
+def _read_records(entity: Entity, request: Any) -> tuple[list[Any], list[Warning]]:
+    records, prefix, found = _array(read_json(request.body, required=True), (entity.table, "data"))
+    for index, record in enumerate(records):
+        if len(found) >= MAX_WARNINGS:
+            break
+        found += warnings(entity, record, f"{prefix}[{index}]")
+    return records, found[:MAX_WARNINGS]
+
+
+def _read_rows(request: Any) -> tuple[list[Any], list[Warning]]:
+    rows, prefix, found = _array(read_json(request.body, required=True), ("data",))
+    known = csv_columns()
+    for index, row in enumerate(rows if len(found) < MAX_WARNINGS else ()):
+        if isinstance(row, dict):
+            unknown = {name: None for name in row if column_name(name) not in known}
+            found += unknown_keys(unknown, sorted(known), f"{prefix}[{index}]")
+    return rows, found[:MAX_WARNINGS]
+
+
+def _array(document: Any, names: tuple[str, ...]) -> tuple[list[Any], str, list[Warning]]:
+    """The array of a batch: the document itself, or its one member of these names; how paths into it begin; warnings."""
     if isinstance(document, list):
         return document, "", []
     given = [name for name in names if name in document] if isinstance(document, dict) else []
@@ -113,7 +125,7 @@ def _records(document: Any, names: tuple[str, ...]) -> tuple[list[Any], str, War
     return document[given[0]], given[0], unknown_keys(document, names)
 
 
-async def _reply(written: Written, found: Warnings, context: Context, *, says_new: bool = False) -> HttpBody:
+async def _reply(written: Written, found: list[Warning], context: Context, *, is_new: bool | None = None) -> HttpBody:
     await send_headers(
         context,
         status=written.http_status if written.is_new else None,
@@ -121,11 +133,12 @@ async def _reply(written: Written, found: Warnings, context: Context, *, says_ne
         x_consistency_token=str(written.token),
         **_replayed(written),
     )
-    is_new = f',"is_new":{"true" if written.is_new else "false"}' if says_new else ""
-    return reply_raw(f'{{"data":{written.record}{is_new}{_members(found)},"success":true}}'.encode())
+    return envelope(data=written.record.encode(), is_new=is_new, warnings=found or None)
 
 
-async def _batch_reply(written: BatchWritten, found: Warnings, context: Context, **more: Any) -> HttpBody:
+async def _batch_reply(
+    written: BatchWritten, found: list[Warning], context: Context, message: str | None = None
+) -> HttpBody:
     failed = bool(written.failures)
     await send_headers(
         context,
@@ -133,13 +146,8 @@ async def _batch_reply(written: BatchWritten, found: Warnings, context: Context,
         x_consistency_token=str(written.token),
         **_replayed(written),
     )
-    warned = {"warnings": found[:MAX_WARNINGS]} if found else {}
-    return reply({**more, "data": written.document(), **warned, "success": not failed})
+    return envelope(success=not failed, message=message, data=written.document(), warnings=found or None)
 
 
 def _replayed(written: Written | BatchWritten) -> dict[str, str]:
     return {"idempotent_replayed": "true"} if written.replayed else {}
-
-
-def _members(found: Warnings) -> str:
-    return f',"warnings":{orjson.dumps(found).decode()}' if found else ""

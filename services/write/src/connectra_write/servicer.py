@@ -14,24 +14,25 @@ from connectra_common.records.messages import from_message, to_message
 from connectra_common.requests import hint
 from connectra_common.server.metadata import Context
 
-from connectra_write.imports.parse import Batch
+from connectra_write.imports.parse import ImportBatch
+from connectra_write.imports.service import ImportService
 from connectra_write.records.outcomes import BatchWritten, Written
-from connectra_write.records.service import WriteService
+from connectra_write.records.service import RecordService
 
 
 class WriteServicer(pb_grpc.WriteServiceServicer):
     """See proto/connectra/write/v1/write_service.proto for what each method promises."""
 
-    def __init__(self, service: WriteService) -> None:
-        self._service = service
+    def __init__(self, records: RecordService, imports: ImportService) -> None:
+        self._records, self._imports = records, imports
 
     async def CreateCompany(self, request: pb.CreateCompanyRequest, context: Context) -> pb.CreateCompanyResponse:
-        written = await self._service.create(COMPANY, from_message(COMPANY, request.company), current().idempotency_key)
+        written = await self._records.create(COMPANY, from_message(COMPANY, request.company), current().idempotency_key)
         token = await _send_token(written.token, context)
         return pb.CreateCompanyResponse(company=_message(COMPANY, written), consistency_token=token)
 
     async def CreateContact(self, request: pb.CreateContactRequest, context: Context) -> pb.CreateContactResponse:
-        written = await self._service.create(CONTACT, from_message(CONTACT, request.contact), current().idempotency_key)
+        written = await self._records.create(CONTACT, from_message(CONTACT, request.contact), current().idempotency_key)
         token = await _send_token(written.token, context)
         return pb.CreateContactResponse(contact=_message(CONTACT, written), consistency_token=token)
 
@@ -46,21 +47,21 @@ class WriteServicer(pb_grpc.WriteServiceServicer):
         return pb.UpdateContactResponse(contact=_message(CONTACT, written), consistency_token=token)
 
     async def DeleteCompany(self, request: pb.DeleteCompanyRequest, context: Context) -> pb.DeleteCompanyResponse:
-        token = await self._service.delete(COMPANY, request.uuid, _versions(request))
+        token = await self._records.delete(COMPANY, request.uuid, _versions(request))
         return pb.DeleteCompanyResponse(consistency_token=await _send_token(token, context))
 
     async def DeleteContact(self, request: pb.DeleteContactRequest, context: Context) -> pb.DeleteContactResponse:
-        token = await self._service.delete(CONTACT, request.uuid, _versions(request))
+        token = await self._records.delete(CONTACT, request.uuid, _versions(request))
         return pb.DeleteContactResponse(consistency_token=await _send_token(token, context))
 
     async def UpsertCompany(self, request: pb.UpsertCompanyRequest, context: Context) -> pb.UpsertCompanyResponse:
-        written = await self._service.upsert(COMPANY, from_message(COMPANY, request.company), current().idempotency_key)
+        written = await self._records.upsert(COMPANY, from_message(COMPANY, request.company), current().idempotency_key)
         token = await _send_token(written.token, context)
         company = _message(COMPANY, written)
         return pb.UpsertCompanyResponse(company=company, is_new=written.is_new, consistency_token=token)
 
     async def UpsertContact(self, request: pb.UpsertContactRequest, context: Context) -> pb.UpsertContactResponse:
-        written = await self._service.upsert(CONTACT, from_message(CONTACT, request.contact), current().idempotency_key)
+        written = await self._records.upsert(CONTACT, from_message(CONTACT, request.contact), current().idempotency_key)
         token = await _send_token(written.token, context)
         contact = _message(CONTACT, written)
         return pb.UpsertContactResponse(contact=contact, is_new=written.is_new, consistency_token=token)
@@ -69,7 +70,7 @@ class WriteServicer(pb_grpc.WriteServiceServicer):
         self, request: pb.BatchUpsertCompaniesRequest, context: Context
     ) -> pb.BatchUpsertCompaniesResponse:
         records = [from_message(COMPANY, company) for company in request.companies]
-        written = await self._service.batch_upsert(COMPANY, records, current().idempotency_key)
+        written = await self._records.batch_upsert(COMPANY, records, current().idempotency_key)
         token = await _send_token(written.token, context)
         return pb.BatchUpsertCompaniesResponse(result=_result(written), consistency_token=token)
 
@@ -77,20 +78,20 @@ class WriteServicer(pb_grpc.WriteServiceServicer):
         self, request: pb.BatchUpsertContactsRequest, context: Context
     ) -> pb.BatchUpsertContactsResponse:
         records = [from_message(CONTACT, contact) for contact in request.contacts]
-        written = await self._service.batch_upsert(CONTACT, records, current().idempotency_key)
+        written = await self._records.batch_upsert(CONTACT, records, current().idempotency_key)
         token = await _send_token(written.token, context)
         return pb.BatchUpsertContactsResponse(result=_result(written), consistency_token=token)
 
     async def BatchUpsertRows(self, request: pb.BatchUpsertRowsRequest, context: Context) -> pb.BatchUpsertRowsResponse:
-        written = await self._service.batch_upsert_rows(
+        written = await self._records.batch_upsert_rows(
             [dict(row.values) for row in request.rows], current().idempotency_key
         )
         token = await _send_token(written.token, context)
         return pb.BatchUpsertRowsResponse(result=_result(written), consistency_token=token)
 
     async def ImportBatch(self, request: pb.ImportBatchRequest, context: Context) -> pb.ImportBatchResponse:
-        applied = await self._service.import_batch(
-            Batch(
+        applied = await self._imports.apply(
+            ImportBatch(
                 job_uuid=request.job_uuid,
                 number=request.batch_number,
                 records=request.records,
@@ -111,7 +112,7 @@ class WriteServicer(pb_grpc.WriteServiceServicer):
     async def GetImportProgress(
         self, request: pb.GetImportProgressRequest, context: Context
     ) -> pb.GetImportProgressResponse:
-        progress = await self._service.import_progress(request.job_uuid)
+        progress = await self._imports.progress(request.job_uuid)
         return pb.GetImportProgressResponse(
             batches=progress.batches,
             byte_offset=progress.byte_offset,
@@ -122,7 +123,7 @@ class WriteServicer(pb_grpc.WriteServiceServicer):
 
     async def _update(self, entity: Entity, message: Any, request: Any) -> Written:
         record = _masked(entity, from_message(entity, message), request.update_mask.paths)
-        return await self._service.update(entity, message.uuid, record, _versions(request))
+        return await self._records.update(entity, message.uuid, record, _versions(request))
 
 
 def _masked(entity: Entity, record: dict[str, Any], paths: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Batches of CSV records to records of the two tables."""
+"""Makes records of the two tables out of batches of CSV records."""
 
 import csv
 from dataclasses import dataclass, field
@@ -7,12 +7,14 @@ from connectra_common.errors import FieldViolation, ValidationFailed
 from connectra_common.records.csv_file import Rows
 from connectra_common.records.csv_rows import DuplicateColumn, Header, NoKnownColumn, Record, RowReader
 
+from connectra_write.imports.outcomes import RejectedRow
+
 # A cell may be longer than what can be stored: it is refused by name, not by the parser.
 csv.field_size_limit(4 * 1024 * 1024)
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class ImportBatch:
     """A batch as the jobs service sends it; see ImportBatchRequest."""
 
     job_uuid: str
@@ -25,28 +27,19 @@ class Batch:
     byte_end: int
 
 
-@dataclass(frozen=True, slots=True)
-class Rejected:
-    """A row that makes nothing, and why."""
-
-    line: int
-    reason: str
-    record: str
-
-
 @dataclass(slots=True)
 class Parsed:
-    """What a batch says: by uuid, later rows laid over earlier ones, as if applied one by one."""
+    """The records of a batch by uuid; later rows are laid over earlier ones, as if applied one by one."""
 
     rows: int = 0
     next_line: int = 0
     companies: dict[str, Record] = field(default_factory=dict)
     contacts: dict[str, Record] = field(default_factory=dict)
-    rejected: list[Rejected] = field(default_factory=list)
+    rejected: list[RejectedRow] = field(default_factory=list)
 
 
-def parse(batch: Batch) -> Parsed:
-    """Reads a batch; blank lines are nothing.
+def parse(batch: ImportBatch) -> Parsed:
+    """Reads a batch; blank lines are skipped.
 
     Raises:
         ValidationFailed: no known column, a delimiter of more than one character, or bytes that are not UTF-8.
@@ -66,13 +59,13 @@ def parse(batch: Batch) -> Parsed:
     return _read(text, RowReader(header), batch)
 
 
-def _read(text: str, reader: RowReader, batch: Batch) -> Parsed:
+def _read(text: str, reader: RowReader, batch: ImportBatch) -> Parsed:
     parsed = Parsed()
     rows = Rows(reader, text, batch.delimiter, batch.first_line)
     for row in rows:
         parsed.rows += 1
         if row.problem:
-            parsed.rejected.append(Rejected(row.line, row.problem, rows.text))
+            parsed.rejected.append(RejectedRow(row.line, row.problem, rows.text))
         if row.company:
             parsed.companies.setdefault(str(row.company["uuid"]), {}).update(row.company)
         if row.contact:

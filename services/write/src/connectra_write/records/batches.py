@@ -1,4 +1,4 @@
-"""Batches of records: which record of the tables each one means, and what they come to, as if they were written one by one."""
+"""Batches of records: which stored record each one means, and the outcome, as if they were written one by one."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,24 +8,18 @@ from typing import Any
 from connectra_common.errors import FieldViolation, ValidationFailed
 from connectra_common.records.cleaning import CellRefused, Value
 from connectra_common.records.csv_file import NOTHING_IDENTIFIED
-from connectra_common.records.csv_rows import DuplicateColumn, Header, NoKnownColumn, RowReader
+from connectra_common.records.csv_rows import DuplicateColumn, Header, NoKnownColumn, Record, RowReader
 from connectra_common.records.fields import COMPANY, CONTACT, Entity
+from connectra_common.refusals import BatchTooLarge, EmptyPayload
 
 from connectra_write.records.outcomes import RecordFailure
 from connectra_write.records.repository import Known
 from connectra_write.records.validation import Mode, check, derived_uuid
 
-EMPTY_PAYLOAD = (
-    "ERR_EMPTY_PAYLOAD: the 'data' array in the request body is empty; provide at least one record to process"
-)
-BATCH_TOO_LARGE = "ERR_BATCH_TOO_LARGE: the number of records in the batch exceeds the allowed maximum; split the data into smaller chunks"
-
-Record = dict[str, Value]
-
 
 @dataclass(slots=True)
 class Candidate:
-    """A record that is fit to be stored; `derived` is the uuid it gets when it is new and brought none."""
+    """A record that can be stored; `derived` is the uuid it gets if it is new and was given none."""
 
     index: int
     values: Record
@@ -36,7 +30,7 @@ class Candidate:
 
 @dataclass(slots=True)
 class Batch:
-    """The good records of a request, and those that are not."""
+    """The records of a request that can be stored, and those that cannot."""
 
     candidates: list[Candidate] = field(default_factory=list)
     failures: list[RecordFailure] = field(default_factory=list)
@@ -52,12 +46,12 @@ class Batch:
         return {c.key for c in self.candidates if c.uuid is None and c.key is not None}
 
     def fail(self, candidate: Candidate, name: str, message: str) -> None:
-        """Notes that a record cannot be stored after all; the caller leaves it out."""
+        """Notes that a record cannot be stored after all; the caller drops it."""
         violation = FieldViolation(name, message)
         self.failures.append(RecordFailure(candidate.index, message, candidate.uuid, (violation,)))
 
     def without_missing_companies(self, existing: set[str]) -> None:
-        """Leaves out contacts of companies that are not there."""
+        """Drops contacts whose company does not exist."""
         kept = []
         for candidate in self.candidates:
             company = candidate.values.get("company_id")
@@ -69,14 +63,16 @@ class Batch:
 
 
 def check_size(count: int, maximum: int) -> None:
-    """
+    """Checks the number of records in a batch.
+
     Raises:
-        ValidationFailed: a batch without records, or with too many.
+        EmptyPayload: no record.
+        BatchTooLarge: more than `maximum`.
     """
     if count == 0:
-        raise ValidationFailed(EMPTY_PAYLOAD, reason="EMPTY_PAYLOAD")
+        raise EmptyPayload
     if count > maximum:
-        raise ValidationFailed(BATCH_TOO_LARGE, reason="BATCH_TOO_LARGE", details={"count": count, "maximum": maximum})
+        raise BatchTooLarge(count, maximum)
 
 
 def sort_out(entity: Entity, records: Sequence[object]) -> Batch:
@@ -98,7 +94,7 @@ def sort_out(entity: Entity, records: Sequence[object]) -> Batch:
 
 
 def fold(entity: Entity, batch: Batch, known: Iterable[Known], matches: Iterable[Known]) -> dict[str, Record]:
-    """The records to be written, by uuid: each record of the batch finds what those before it left.
+    """The records to be written, by uuid: each record of the batch sees the effect of those before it.
 
     Args:
         known: the stored records of `batch.uuids`.
@@ -130,7 +126,7 @@ def fold(entity: Entity, batch: Batch, known: Iterable[Known], matches: Iterable
 
 @dataclass(slots=True)
 class Rows:
-    """What CSV-like rows come to, by uuid."""
+    """The records of CSV-like rows, by uuid."""
 
     companies: dict[str, Record] = field(default_factory=dict)
     contacts: dict[str, Record] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""What writes answer with; also what is kept of an answer under an idempotency key."""
+"""Answers to writes, which are also what is kept under an idempotency key."""
 
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -27,7 +27,7 @@ class Written:
 
     @property
     def http_status(self) -> int:
-        """201 for what is new."""
+        """201 for a new record."""
         return 201 if self.is_new else 200
 
     @classmethod
@@ -58,7 +58,7 @@ class RecordFailure:
 
 @dataclass(frozen=True, slots=True)
 class BatchWritten:
-    """What became of a batch. `created` includes revived records; `updated` those that were like that already."""
+    """The outcome of a batch. `created` includes revived records, `updated` those that did not change."""
 
     total: int
     created: int

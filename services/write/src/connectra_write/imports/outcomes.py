@@ -1,0 +1,44 @@
+"""What a batch of an import comes to, and how far an import has come."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Of rows (the first two) and of records of both tables."""
+
+    rows: int
+    rejected: int
+    created: int
+    updated: int
+    unchanged: int
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedRow:
+    """A row that yields no record, and why."""
+
+    line: int
+    reason: str
+    record: str
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """The answer to a batch of an import."""
+
+    counts: Counts
+    rejected: list[RejectedRow]
+    token: int
+    replayed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ImportProgress:
+    """How far an import has come; `token` covers all that it has stored, and is None before its first batch."""
+
+    batches: int
+    byte_offset: int
+    next_line: int
+    counts: Counts
+    token: int | None
