@@ -510,7 +510,6 @@ def health() -> Iterator[Row]:
 
 
 UNKNOWN_PATHS = ("/", "/nothing", "/v2/companies", "/companies/a/b", "/common/jobs/a/b", "/favicon.ico", "/admin/")
-# The body may be absent there, and is `{}` then.
 # The case in which a key for repeating a request is one of another request.
 USED_KEY = error("CONFLICT", "this Idempotency-Key was used with another request")
 
@@ -532,6 +531,7 @@ def with_used_keys(found: list[Row]) -> Iterator[Row]:
             )
 
 
+# The body may be absent there, and is `{}` then.
 BODY_OPTIONAL = ("ListCompanies", "ListContacts", "CountCompanies", "CountContacts", "ListJobs")
 # No JSON of a body is read there.
 BODY_UNREAD = ("CancelJob", "RetryJob")
