@@ -181,7 +181,7 @@ class ServerSettings(TlsSettings, title="gRPC server"):
 
 
 class PeerSettings(TlsSettings, title="Addresses of the services"):
-    """Where the services are, for those that call them. All addresses behind a name are used in turn."""
+    """Where the services are, for those that call them. Calls are balanced over all addresses of a name."""
 
     query: Address = Field("127.0.0.1:50051", validation_alias="QUERY_ADDRESS", description="The query service.")
     write: Address = Field("127.0.0.1:50052", validation_alias="WRITE_ADDRESS", description="The write service.")
