@@ -15,7 +15,7 @@ from connectra_common.errors import WrongState
 from connectra_common.records.ids import checked_uuid
 from connectra_common.refusals import JobNotFound
 from connectra_common.settings import S3Settings
-from connectra_common.storage.s3 import presigned_put
+from connectra_common.storage.s3 import ObjectStore, presigned_put
 
 from connectra_jobs.models import (
     Created,
@@ -36,7 +36,7 @@ WATCH_INTERVAL_SECONDS = 0.5
 class JobsService:
     """The uses of the service, on one database and one object store."""
 
-    def __init__(self, database: Database, s3: Any, s3_settings: S3Settings) -> None:
+    def __init__(self, database: Database, s3: ObjectStore, s3_settings: S3Settings) -> None:
         self._database, self._s3, self._s3_settings = database, s3, s3_settings
 
     async def create(self, job: NewJob, key: IdempotencyKey | None = None) -> Created:

@@ -5,7 +5,8 @@ import zlib
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any
+
+from connectra_common.storage.s3 import ObjectStore
 
 from connectra_jobs.worker import objects
 from connectra_jobs.worker.attempt import Attempt
@@ -27,7 +28,7 @@ class Content:
     """
 
     attempt: Attempt
-    s3: Any
+    s3: ObjectStore
     source: Source
     packed: bool
     position: int = 0
@@ -81,7 +82,7 @@ class Content:
             raise UnreadableFile("the gzip file ends too early: a part of it is missing")
 
 
-async def open_content(attempt: Attempt, s3: Any, source: Source) -> Content:
+async def open_content(attempt: Attempt, s3: ObjectStore, source: Source) -> Content:
     """Looks at the first bytes.
 
     Raises:

@@ -1,12 +1,12 @@
 """What a worker works with."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from connectra.query.v1 import query_service_pb2_grpc
 from connectra.write.v1 import write_service_pb2_grpc
 from connectra_common.db.database import Database
 from connectra_common.settings import S3Settings
+from connectra_common.storage.s3 import ObjectStore
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,7 @@ class Deps:
     """Made once a process, shared by all its workers."""
 
     database: Database
-    s3: Any
+    s3: ObjectStore
     s3_settings: S3Settings
     write: write_service_pb2_grpc.WriteServiceStub
     query: query_service_pb2_grpc.QueryServiceStub

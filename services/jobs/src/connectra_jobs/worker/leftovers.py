@@ -6,6 +6,7 @@ from typing import Any
 
 import structlog
 from botocore.exceptions import ClientError
+from connectra_common.storage.s3 import ObjectStore
 
 from connectra_jobs.repository import JobRepository
 from connectra_jobs.worker.deps import Deps
@@ -52,7 +53,7 @@ async def _sweep(deps: Deps, bucket: str) -> int:
     return len(left)
 
 
-async def list_uploads(s3: Any, bucket: str, prefix: str) -> AsyncIterator[dict[str, Any]]:
+async def list_uploads(s3: ObjectStore, bucket: str, prefix: str) -> AsyncIterator[dict[str, Any]]:
     """Unfinished uploads below a prefix."""
     marker: dict[str, str] = {}
     while True:
@@ -64,7 +65,7 @@ async def list_uploads(s3: Any, bucket: str, prefix: str) -> AsyncIterator[dict[
         marker = {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
 
 
-async def abort(s3: Any, bucket: str, key: str, upload_id: str) -> None:
+async def abort(s3: ObjectStore, bucket: str, key: str, upload_id: str) -> None:
     """Removes an upload and its parts; one that is gone already is fine."""
     try:
         await s3.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload_id)

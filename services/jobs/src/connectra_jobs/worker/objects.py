@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import structlog
 from botocore.exceptions import ClientError
-from connectra_common.storage.s3 import BYTES
+from connectra_common.storage.s3 import BYTES, ObjectStore
 
 from connectra_jobs.worker import leftovers
 from connectra_jobs.worker.attempt import Attempt, JobFailed
@@ -32,7 +32,7 @@ class Source:
     etag: str
 
 
-async def find(attempt: Attempt, s3: Any, bucket: str, key: str) -> Source:
+async def find(attempt: Attempt, s3: ObjectStore, bucket: str, key: str) -> Source:
     """Looks the object up.
 
     Raises:
@@ -50,7 +50,7 @@ async def find(attempt: Attempt, s3: Any, bucket: str, key: str) -> Source:
     return Source(bucket, key, head["ContentLength"], head["ETag"])
 
 
-async def read(attempt: Attempt, s3: Any, source: Source, offset: int) -> AsyncGenerator[bytes]:
+async def read(attempt: Attempt, s3: ObjectStore, source: Source, offset: int) -> AsyncGenerator[bytes]:
     """The bytes from an offset on; a stream that breaks is opened again where it broke.
 
     Raises:
@@ -104,12 +104,12 @@ class Upload:
         LeaseLost, HandBack, Cancelled: when the job is not to go on.
     """
 
-    def __init__(self, attempt: Attempt, s3: Any, bucket: str, key: str, content_type: str) -> None:
+    def __init__(self, attempt: Attempt, s3: ObjectStore, bucket: str, key: str, content_type: str) -> None:
         self._attempt, self._s3 = attempt, s3
         self._object = {"Bucket": bucket, "Key": key}
         self._content_type = content_type
         self._buffer = bytearray()
-        self._upload_id: str | None = None
+        self._upload_id = ""  # none begun
         self._parts: list[dict[str, Any]] = []
         self._sending: asyncio.Task[None] | None = None
         self.size = 0
@@ -123,7 +123,7 @@ class Upload:
         if self._sending:
             self._sending.cancel()
             await asyncio.gather(self._sending, return_exceptions=True)
-        if self._upload_id is not None:
+        if self._upload_id:
             with contextlib.suppress(Exception):
                 await self._s3.abort_multipart_upload(**self._object, UploadId=self._upload_id)
 
@@ -150,7 +150,7 @@ class Upload:
             await self._attempt.persist(
                 lambda: self._s3.put_object(**self._object, Body=b"", ContentType=self._content_type)
             )
-        self._upload_id = None
+        self._upload_id = ""
 
     async def _sent(self) -> None:
         if self._sending:
@@ -163,7 +163,7 @@ class Upload:
                 await leftovers.abort(self._s3, self._object["Bucket"], upload["Key"], upload["UploadId"])
 
     async def _send_part(self, part: bytes) -> None:
-        if self._upload_id is None:
+        if not self._upload_id:
             # Checksums are asked for and given back, or neither: what every server takes.
             created = await self._attempt.persist(
                 lambda: self._s3.create_multipart_upload(
