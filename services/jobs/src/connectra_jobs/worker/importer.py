@@ -16,7 +16,8 @@ import structlog
 from connectra.query.v1 import query_service_pb2 as pb
 from connectra.write.v1 import write_service_pb2
 from connectra_common import telemetry
-from connectra_common.server.metadata import CONSISTENCY_TOKEN
+from connectra_common.call import CONSISTENCY_TOKEN
+from connectra_common.server.streams import ahead
 
 from connectra_jobs.repository import JobRepository, RejectedRow
 from connectra_jobs.requests import ImportData
@@ -173,26 +174,20 @@ class _Import:
     async def _send_from(self, ledger: write_service_pb2.GetImportProgressResponse) -> bool:
         """Sends batches to the end of the file; False: the ledger turned out to be cut elsewhere."""
         batches = _cut(self._attempt, self._content, self._header, ledger.byte_offset, ledger.next_line)
-        async with aclosing(batches):
-            following = asyncio.ensure_future(anext(batches, None))
-            try:
-                while batch := await following:
-                    # The next batch is read while this one is applied.
-                    following = asyncio.ensure_future(anext(batches, None))
-                    answer = await self._send(ledger.batches, batch)
-                    if answer.replayed:
-                        # Applied before: its answer was lost, or another worker did it, who may have cut elsewhere.
-                        stored = await self._ledger()
-                        if (stored.batches, stored.byte_offset) != (ledger.batches + 1, batch.byte_end):
-                            return False
-                    _add(ledger, answer, batch)
-                    await self._checkpoint(ledger)
-                    if self._is_full(ledger):
-                        break
-                return True
-            finally:
-                following.cancel()
-                await asyncio.gather(following, return_exceptions=True)
+        # The next batch is read while one is applied.
+        async with aclosing(ahead(batches)) as following:
+            async for batch in following:
+                answer = await self._send(ledger.batches, batch)
+                if answer.replayed:
+                    # Applied before: its answer was lost, or another worker did it, who may have cut elsewhere.
+                    stored = await self._ledger()
+                    if (stored.batches, stored.byte_offset) != (ledger.batches + 1, batch.byte_end):
+                        return False
+                _add(ledger, answer, batch)
+                await self._checkpoint(ledger)
+                if self._is_full(ledger):
+                    break
+        return True
 
     def _is_full(self, ledger: write_service_pb2.GetImportProgressResponse) -> bool:
         return self._max_rejected is not None and ledger.counts.rejected > self._max_rejected

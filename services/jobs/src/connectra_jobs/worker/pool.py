@@ -7,7 +7,6 @@ listen: NOTIFY wakes the pool                           (the ticker is the floor
 """
 
 import asyncio
-import contextlib
 import os
 import secrets
 import socket
@@ -19,6 +18,7 @@ import structlog
 from connectra_common import telemetry
 from connectra_common.call import Call, bound
 from connectra_common.errors import ConnectraError
+from connectra_common.server.background import every, first_of
 
 from connectra_jobs.models import CANCELLED, JOB_TYPES, JsonObject
 from connectra_jobs.repository import CHANNEL, Claim, JobRepository, add_error
@@ -77,19 +77,22 @@ class WorkerPool:
     async def run(self, stopping: asyncio.Event) -> None:
         """Works until the event is set, then hands back what it holds."""
         log.info("pool started", lane=self._pool.name, workers=self._workers, worker=self.worker, types=self._types)
-        helpers = [asyncio.create_task(self._forever(loop)) for loop in (self._sweep, self._listen, self._tidy)]
-        stop = asyncio.create_task(self._wake_at(stopping))
+        rest = min(self._settings.lease_seconds / 2, self._settings.ticker_interval_minutes * 60)
+        loops = (
+            every(rest, self._sweep, "take back expired leases", at_start=True),
+            every(RECONNECT_SECONDS, self._listen, "listen for new jobs", at_start=True),
+            every(leftovers.INTERVAL_SECONDS, lambda: leftovers.sweep(self._deps), "remove leftovers", at_start=True),
+        )
+        helpers = [asyncio.create_task(loop(stopping)) for loop in loops]
         try:
             while not stopping.is_set():
                 self._wake.clear()
-                timeout = await self._fill()
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), timeout)
+                await first_of(self._wake, stopping, seconds=await self._fill())
         finally:
-            for task in (*helpers, stop):
+            for task in helpers:
                 task.cancel()
             await self._hand_back_all()
-            await asyncio.gather(*helpers, stop, return_exceptions=True)
+            await asyncio.gather(*helpers, return_exceptions=True)
         log.info("pool stopped", lane=self._pool.name, worker=self.worker)
 
     async def _fill(self) -> float:
@@ -200,33 +203,16 @@ class WorkerPool:
         except Exception as error:  # noqa: BLE001 - the lease will run out
             log.warning("could not hand back", **explain(error))
 
-    async def _forever(self, loop: Callable[[], Awaitable[None]]) -> None:
-        while True:
-            try:
-                await loop()
-            except Exception as error:  # noqa: BLE001 - the database is away
-                log.warning("loop broke", loop=loop.__name__, **explain(error))
-                await asyncio.sleep(RECONNECT_SECONDS)
-
     async def _sweep(self) -> None:
-        """Takes expired leases back, for ever. After an outage of the database the living first get time to renew."""
-        lease = self._settings.lease_seconds
-        while True:
-            try:
-                async with self._deps.database.transaction() as connection:
-                    for item in await JobRepository(connection).sweep():
-                        ATTEMPTS.labels(item.job.job_type, "lost").inc()
-                        log.warning("lease expired", job=item.job.uuid, status=item.job.status, worker=item.worker)
-            except Exception:
-                await asyncio.sleep(lease)
-                raise
-            await asyncio.sleep(min(lease / 2, self._settings.ticker_interval_minutes * 60))
-
-    async def _tidy(self) -> None:
-        """Removes what killed workers left in the object store, for ever."""
-        while True:
-            await leftovers.sweep(self._deps)
-            await asyncio.sleep(leftovers.INTERVAL_SECONDS)
+        """Takes expired leases back. After an outage of the database live workers first get time to renew theirs."""
+        try:
+            async with self._deps.database.transaction() as connection:
+                for item in await JobRepository(connection).sweep():
+                    ATTEMPTS.labels(item.job.job_type, "lost").inc()
+                    log.warning("lease expired", job=item.job.uuid, status=item.job.status, worker=item.worker)
+        except Exception:
+            await asyncio.sleep(self._settings.lease_seconds)
+            raise
 
     async def _listen(self) -> None:
         """Wakes the pool on NOTIFY, until the connection breaks."""
@@ -234,14 +220,7 @@ class WorkerPool:
             broken = asyncio.Event()
             connection.add_termination_listener(lambda _: broken.set())
             self._wake.set()  # what came while nobody listened
-            while not broken.is_set():
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(broken.wait(), LISTENER_CHECK_SECONDS)
-                if not broken.is_set():
-                    await connection.execute("SELECT 1", timeout=5)  # a peer that is gone without a word
+            while not await first_of(broken, seconds=LISTENER_CHECK_SECONDS):
+                await connection.execute("SELECT 1", timeout=5)  # a peer that is gone without a word
         self._wake.set()
         raise asyncpg.InterfaceError("the listening connection is gone")
-
-    async def _wake_at(self, stopping: asyncio.Event) -> None:
-        await stopping.wait()
-        self._wake.set()
