@@ -6,7 +6,7 @@ SQLAlchemy describes the tables (`tables`) and runs migrations; it serves no cal
 
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import asyncpg
@@ -98,8 +98,9 @@ class Database:
             yield connection
         except BaseException as error:
             # A call that was cut off may have left something open: what is not certainly clean is thrown away.
-            if not isinstance(error, Exception) or connection.is_closed() or connection.is_in_transaction():
-                connection.terminate()
+            with suppress(asyncpg.InterfaceError):  # the server ended it, and the pool has let go of it already
+                if not isinstance(error, Exception) or connection.is_closed() or connection.is_in_transaction():
+                    connection.terminate()
             raise
         finally:
             await self._pool.release(connection)
@@ -126,7 +127,8 @@ class Database:
             yield connection
         finally:
             # A call that was cancelled in the middle of a statement leaves nothing to say goodbye to.
-            connection.terminate()
+            with suppress(asyncpg.InterfaceError):  # as above
+                connection.terminate()
             await self._pool.release(connection)
 
     @asynccontextmanager
