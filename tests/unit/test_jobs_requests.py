@@ -71,6 +71,7 @@ def test_an_unknown_type_is_named() -> None:
         ),
         ({**EXPORT, "vql": {**EXPORT["vql"], "where": {"x": 1}}}, "job_data.vql.where", "VALIDATION_ERROR"),  # type: ignore[dict-item]
         ({**EXPORT, "s3_bucket": 1}, "job_data.s3_bucket", "VALIDATION_ERROR"),
+        ({**EXPORT, "format": "xlsx"}, "job_data.format", "VALIDATION_ERROR"),
     ],
 )
 def test_an_export_is_checked_at_creation(data: dict[str, object], field: str, reason: str) -> None:

@@ -4,8 +4,8 @@ import re
 from datetime import datetime
 from typing import Annotated, Literal, TypeAlias, TypeVar
 
-from connectra.common.v1 import export_pb2
 from connectra_common.errors import FieldViolation, ValidationFailed
+from connectra_common.export import ExportFormat
 from connectra_common.records.fields import SERVICES
 from connectra_common.refusals import (
     InvalidJobType,
@@ -42,12 +42,6 @@ MAX_PAGE = 100_000
 MAX_FILENAME_CHARS = 200
 MAX_KEY_BYTES = 1024  # of S3
 MAX_RETRIES = 1000
-
-Format: TypeAlias = Literal["csv", "ndjson"]
-FORMATS: "dict[Format, export_pb2.ExportFormat.ValueType]" = {
-    "csv": export_pb2.EXPORT_FORMAT_CSV,
-    "ndjson": export_pb2.EXPORT_FORMAT_NDJSON,
-}
 
 
 def _bucket(name: str) -> str:
@@ -94,23 +88,13 @@ class ExportData(Request):
     service: Literal["contact", "contacts", "company", "companies"]
     vql: Annotated[Vql, Field(description="A query with `select_columns`; order and paging are not used.")]
     s3_bucket: Bucket | None = None
-    format: Annotated[Format, Field(description="A header and lines, or a JSON object a line.")] = "csv"
+    format: Annotated[ExportFormat, Field(strict=False, description="A header and lines, or a JSON object a line.")] = (
+        ExportFormat.CSV
+    )
     gzip: Annotated[bool, Field(description="Compress the file.")] = False
     keep_formulas: Annotated[
         bool, Field(description="Leave what a spreadsheet would take for a formula as it is; else it gets a leading '.")
     ] = False
-
-    @property
-    def extension(self) -> str:
-        """End of the file's name."""
-        return f"{self.format}.gz" if self.gzip else self.format
-
-    @property
-    def content_type(self) -> str:
-        """Of the object."""
-        if self.gzip:
-            return "application/gzip"
-        return "text/csv; charset=utf-8" if self.format == "csv" else "application/x-ndjson"
 
 
 class CreateJobBody(Request):

@@ -4,17 +4,17 @@ from collections.abc import AsyncIterator, Mapping
 from datetime import UTC
 from typing import Any
 
-from connectra.common.v1 import export_pb2
 from connectra.jobs.v1 import jobs_service_pb2 as pb
 from connectra.jobs.v1 import jobs_service_pb2_grpc as pb_grpc
 from connectra_common.call import current
+from connectra_common.export import ExportFormat
 from connectra_common.server.metadata import Context
 from connectra_common.vql import proto as vql
 from google.protobuf.struct_pb2 import Struct
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from connectra_jobs.models import EXPORT, IMPORT, Job, JsonObject
-from connectra_jobs.requests import FORMATS, read_create, read_list
+from connectra_jobs.requests import read_create, read_list
 from connectra_jobs.service import JobsService
 
 
@@ -100,11 +100,9 @@ def _create_to_json(request: pb.CreateJobRequest) -> JsonObject:
     return body
 
 
-def _format(number: "export_pb2.ExportFormat.ValueType") -> str | None:
+def _format(number: int) -> str | None:
     """A format by its name; one that is not given is not stored, one without a name is refused later."""
-    if number == export_pb2.EXPORT_FORMAT_UNSPECIFIED:
-        return None
-    return next((name for name, known in FORMATS.items() if known == number), str(number))
+    return (ExportFormat.from_proto(number) or str(number)) if number else None
 
 
 def _moment(moment: Timestamp) -> str:

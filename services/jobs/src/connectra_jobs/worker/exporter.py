@@ -10,7 +10,7 @@ from connectra.query.v1 import query_service_pb2 as pb
 from connectra_common.records.fields import COMPANY, SERVICES
 from connectra_common.vql.proto import to_proto
 
-from connectra_jobs.requests import FORMATS, ExportData
+from connectra_jobs.requests import ExportData
 from connectra_jobs.worker.attempt import Attempt
 from connectra_jobs.worker.deps import Deps
 from connectra_jobs.worker.objects import Upload
@@ -34,7 +34,7 @@ async def run_export(attempt: Attempt, data: ExportData, deps: Deps) -> dict[str
     """
     began = time.monotonic()
     bucket = data.s3_bucket or deps.s3_settings.bucket
-    key = deps.s3_settings.key(f"{attempt.job.uuid}.{data.extension}")
+    key = deps.s3_settings.key(f"{attempt.job.uuid}.{data.format.extension(gzip=data.gzip)}")
     total = await attempt.persist(lambda: _count(data, deps))
     rows, size = await attempt.persist(lambda: _export(attempt, data, deps, bucket, key, total))
     return {
@@ -59,7 +59,7 @@ async def _count(data: ExportData, deps: Deps) -> int:
 
 
 async def _export(attempt: Attempt, data: ExportData, deps: Deps, bucket: str, key: str, total: int) -> tuple[int, int]:
-    query, format = to_proto(data.vql), FORMATS[data.format]
+    query, format = to_proto(data.vql), data.format.to_proto()
     if SERVICES[data.service] is COMPANY:
         companies = pb.ExportCompaniesRequest(query=query, format=format, keep_formulas=data.keep_formulas)
         stream: _Pieces = deps.query.ExportCompanies(companies)
@@ -69,7 +69,7 @@ async def _export(attempt: Attempt, data: ExportData, deps: Deps, bucket: str, k
     packer = zlib.compressobj(GZIP_LEVEL, wbits=zlib.MAX_WBITS | 16) if data.gzip else None
     rows = 0
     try:
-        async with Upload(attempt, deps.s3, bucket, key, data.content_type) as upload:
+        async with Upload(attempt, deps.s3, bucket, key, data.format.content_type(gzip=data.gzip)) as upload:
             async for piece in stream:
                 # In a thread: other jobs go on meanwhile.
                 await upload.write(await asyncio.to_thread(packer.compress, piece.data) if packer else piece.data)
