@@ -23,6 +23,7 @@ from connectra_common.vql.model import Vql
 from connectra_common.vql.proto import to_proto
 from connectra_query.export import stream
 from connectra_query.export.repository import Layout
+from connectra_query.limits import Limits
 from connectra_query.search.engine import Search
 from connectra_query.service import QueryService
 from elasticsearch import AsyncElasticsearch
@@ -121,7 +122,7 @@ class Reader:
     """A query service in this process, on the engines of the stack, whose points in time can be taken away from it."""
 
     def __init__(self, database: Database, elastic: AsyncElasticsearch) -> None:
-        self.service = QueryService(database, Search(elastic), elastic.info)
+        self.service = QueryService(database, Search(elastic, 10), elastic.info, Limits())
         self._elastic, self._open = elastic, elastic.open_point_in_time
         self._opened: list[str] = []
         elastic.open_point_in_time = self._remember  # type: ignore[method-assign]

@@ -8,6 +8,7 @@ from connectra_common.errors import ValidationFailed
 from connectra_common.records.fields import COMPANY, CONTACT, Entity
 from connectra_common.requests import read
 from connectra_common.vql.ast import And, Query
+from connectra_common.vql.limits import Limits
 from connectra_common.vql.model import Vql
 from connectra_common.vql.order import ordered
 from connectra_common.vql.proto import to_json, to_proto
@@ -168,6 +169,13 @@ def test_the_boolean_tree_nests_and_joins_where() -> None:
 )
 def test_refusals_say_where_what_and_what_would_be_allowed(document: dict[str, Any], refusal: str) -> None:
     assert refusal in refusals(document)[0]
+
+
+def test_an_installation_may_have_limits_of_its_own() -> None:
+    limits = Limits(page_size=500, text_chars=3)
+    assert checked(CONTACT, read(Vql, {"limit": 500}).model, limits).size == 500
+    with pytest.raises(ValidationFailed, match="at most 3 are allowed"):
+        checked(CONTACT, read(Vql, text("four")).model, limits)
 
 
 def test_all_violations_are_reported_at_once() -> None:

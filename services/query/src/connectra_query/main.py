@@ -10,6 +10,7 @@ from connectra_common.server.process import Process, begin, run
 from connectra_common.settings import load
 from connectra_common.storage import s3
 
+from connectra_query.limits import Limits
 from connectra_query.rest import QueryRestServicer
 from connectra_query.search.engine import Search
 from connectra_query.service import QueryService
@@ -25,7 +26,7 @@ async def serve(settings: Settings) -> None:
         s3.client(settings.s3) as storage,
     ):
         search = Search(elastic, settings.elasticsearch.timeout_seconds)
-        service = QueryService(database, search, lambda: s3.ping(storage, settings.s3))
+        service = QueryService(database, search, lambda: s3.ping(storage, settings.s3), Limits())
         await run(
             Process(
                 services=[

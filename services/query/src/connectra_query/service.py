@@ -22,18 +22,14 @@ from connectra_query.export.repository import Chunk, Layout
 from connectra_query.export.stream import export
 from connectra_query.filters.repository import Filter, Value
 from connectra_query.filters.service import FilterService, FilterValuesRequest
+from connectra_query.limits import Limits
 from connectra_query.repository import RecordRepository
 from connectra_query.search import extras
 from connectra_query.search.compile import Json, count_body, search_body, walk_body
 from connectra_query.search.engine import Search
 
-# How long a query waits for the write named by its token.
-CONSISTENCY_WAIT_SECONDS = 5.0
-# First poll interval; each next one is 1.5 times as long, up to the maximum.
+# First poll interval of a query that waits for a write; each next one is 1.5 times as long, up to the maximum.
 CONSISTENCY_POLL_SECONDS, CONSISTENCY_POLL_MOST_SECONDS = 0.02, 0.3
-# Time limit of a read that only the database answers.
-MOST_SECONDS = 30.0
-MAX_BATCH_UUIDS = 1_000
 # Rows in one message of a stream.
 WALK_PAGE_ROWS = 500
 
@@ -60,10 +56,13 @@ class Health:
 class QueryService:
     """Reads over PostgreSQL and Elasticsearch."""
 
-    def __init__(self, database: Database, search: Search, storage_check: Callable[[], Awaitable[object]]) -> None:
+    def __init__(
+        self, database: Database, search: Search, storage_check: Callable[[], Awaitable[object]], limits: Limits
+    ) -> None:
         self._database = database
+        self._limits = limits
         self._search = search
-        self._filters = FilterService(database)
+        self._filters = FilterService(database, limits.vql)
         self._checks: dict[str, Callable[[], Awaitable[object]]] = {
             "postgres": database.ping,
             "elasticsearch": search.ping,
@@ -78,7 +77,7 @@ class QueryService:
             Unavailable: an engine is away, or the write of the token is not searchable in time.
             DeadlineExceeded: not within the call's time.
         """
-        query = checked(entity, request)
+        query = checked(entity, request, self._limits.vql)
         await self._wait_for(entity, call)
         body = search_body(query, extras.facet_requests(query), extras.highlight_request(query))
         answer = await self._search.run(entity.alias, body, call)
@@ -95,7 +94,7 @@ class QueryService:
 
     async def count(self, entity: Entity, request: Vql, call: Call) -> int:
         """Number of records that match. Raises as `page`."""
-        query = checked(entity, request)
+        query = checked(entity, request, self._limits.vql)
         await self._wait_for(entity, call)
         answer = await self._search.run(entity.alias, count_body(query), call)
         return int(answer["hits"]["total"]["value"])
@@ -104,7 +103,8 @@ class QueryService:
         """Every record that matches, as of one moment, in the asked order: JSON arrays of rows. Raises as `page`."""
         ignored = ("limit", "page", "offset", "cursor", "facets")
         no_extras = dict.fromkeys(("explain", "highlight", "track_total"), False)
-        query = checked(entity, request.model_copy(update={**dict.fromkeys(ignored), **no_extras}))
+        request = request.model_copy(update={**dict.fromkeys(ignored), **no_extras})
+        query = checked(entity, request, self._limits.vql)
         await self._wait_for(entity, call)
         body = walk_body(query, WALK_PAGE_ROWS)
         async with self._search.snapshot(entity.alias) as view, aclosing(view.pages(body, call)) as pages:
@@ -151,13 +151,14 @@ class QueryService:
             ValidationFailed: too many, not uuids, or unknown columns.
         """
         uuids = [ids.canonical_uuid(uuid) for uuid in uuids]
+        most = self._limits.batch_uuids
         wrong = [
             FieldViolation(f"uuids[{i}]", f"uuids[{i}]: invalid UUID format: {uuid[:100]}")
-            for i, uuid in enumerate(uuids[:MAX_BATCH_UUIDS])
+            for i, uuid in enumerate(uuids[:most])
             if not ids.is_uuid(uuid)
         ]
-        if len(uuids) > MAX_BATCH_UUIDS:
-            wrong.append(FieldViolation("uuids", f"uuids: {len(uuids)} uuids; at most {MAX_BATCH_UUIDS} are allowed"))
+        if len(uuids) > most:
+            wrong.append(FieldViolation.at("uuids", f"{len(uuids)} uuids; at most {most} are allowed"))
         if wrong := wrong + unknown_columns(entity, tuple(columns), "select_columns"):
             raise ValidationFailed.of(wrong)
         async with self._database.connection() as connection:
@@ -166,12 +167,14 @@ class QueryService:
 
     async def filters(self, service: str, call: Call) -> list[Filter]:
         """The filters of a service; see `FilterService.filters`."""
-        return await self._filters.filters(service, call.seconds(MOST_SECONDS))
+        return await self._filters.filters(service, call.seconds(self._limits.read_seconds))
 
     async def filter_values(self, service: str, request: FilterValuesRequest, call: Call) -> list[Value]:
         """One page of a filter's values; see `FilterService.values`."""
         fresh = call.token is not None
-        return await self._filters.values(service, request, seconds=call.seconds(MOST_SECONDS), fresh=fresh)
+        return await self._filters.values(
+            service, request, seconds=call.seconds(self._limits.read_seconds), fresh=fresh
+        )
 
     async def export(self, entity: Entity, request: Vql, layout: Layout, call: Call) -> AsyncGenerator[Chunk]:
         """Every match as a file in pieces; see `export.stream`.
@@ -179,7 +182,7 @@ class QueryService:
         Raises:
             ValidationFailed: with every violation, also when no column is selected.
         """
-        query = checked_export(entity, request)
+        query = checked_export(entity, request, self._limits.vql)
         await self._wait_for(entity, call)
         async with aclosing(export(self._database, self._search, query, layout, call)) as chunks:
             async for chunk in chunks:
@@ -200,7 +203,7 @@ class QueryService:
             return
         if not token.isdecimal() or int(token) >= 2**63:
             raise ValidationFailed.at("x-consistency-token", "is not a token of a write")
-        until, pause = time.monotonic() + call.seconds(CONSISTENCY_WAIT_SECONDS), CONSISTENCY_POLL_SECONDS
+        until, pause = time.monotonic() + call.seconds(self._limits.consistency_seconds), CONSISTENCY_POLL_SECONDS
         while not await self._is_indexed(int(token)):
             if time.monotonic() > until:
                 raise Unavailable("the write of this consistency token is not searchable yet; try again")

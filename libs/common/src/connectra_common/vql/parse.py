@@ -6,18 +6,18 @@ from connectra_common.records.fields import CONTACT, Entity, Index
 from connectra_common.refusals import PageOutOfRange, PageSizeExceeded
 from connectra_common.search.mappings import indexed_fields
 from connectra_common.vql.ast import And, Bounds, Exists, Facet, Node, Not, Or, Query, Sort, Terms, Text
-from connectra_common.vql.limits import LIMITS
+from connectra_common.vql.limits import Limits
 from connectra_common.vql.model import Facet as FacetModel
 from connectra_common.vql.model import FilterNode, TextMatch, Vql, Where
 
 
-def parse(entity: Entity, request: Vql) -> Query:
+def parse(entity: Entity, request: Vql, limits: Limits) -> Query:
     """The tree of a request.
 
     Raises:
         PageSizeExceeded, PageOutOfRange: the page lies beyond what can be reached.
     """
-    size, skip = _window(request)
+    size, skip = _window(request, limits)
     nodes: list[Node] = []
     if request.where:
         nodes += _where(request.where)
@@ -36,30 +36,30 @@ def parse(entity: Entity, request: Vql) -> Query:
         company_columns=tuple(config.select_columns or ())
         if entity is CONTACT and config and config.populate
         else None,
-        facets=tuple(_facet(facet, f"facets[{i}]") for i, facet in enumerate(request.facets or ())),
+        facets=tuple(_facet(facet, f"facets[{i}]", limits) for i, facet in enumerate(request.facets or ())),
         explain=request.explain,
         highlight=request.highlight,
         track_total=request.track_total,
     )
 
 
-def _window(request: Vql) -> tuple[int, int]:
+def _window(request: Vql, limits: Limits) -> tuple[int, int]:
     limit, page, offset = request.limit or 0, request.page or 0, request.offset or 0
-    if limit > LIMITS.page_size:
-        raise PageSizeExceeded(limit, LIMITS.page_size)
+    if limit > limits.page_size:
+        raise PageSizeExceeded(limit, limits.page_size)
     # Zero and negative values always meant the default.
-    size = limit if limit > 0 else LIMITS.default_page_size
+    size = limit if limit > 0 else limits.default_page_size
     skip = (page - 1) * size if page > 0 else max(offset, 0)
-    if page > LIMITS.pages:
-        raise PageOutOfRange("page", page, LIMITS.pages)
-    if skip + size > LIMITS.window and offset > 0:
-        raise PageOutOfRange("offset", offset, LIMITS.window - size)
+    if page > limits.pages:
+        raise PageOutOfRange("page", page, limits.pages)
+    if skip + size > limits.window and offset > 0:
+        raise PageOutOfRange("offset", offset, limits.window - size)
     return size, skip
 
 
-def _facet(facet: FacetModel, path: str) -> Facet:
+def _facet(facet: FacetModel, path: str, limits: Limits) -> Facet:
     ranges = (Bounds(f"{path}.ranges[{i}]", facet.field, gte=r.gte, lt=r.lt) for i, r in enumerate(facet.ranges or ()))
-    return Facet(facet.field, facet.size or LIMITS.default_facet_size, tuple(ranges))
+    return Facet(facet.field, facet.size or limits.default_facet_size, tuple(ranges))
 
 
 def _where(where: Where) -> list[Node]:

@@ -9,7 +9,7 @@ from connectra_common.refusals import MissingSelectColumns
 from connectra_common.requests import hint
 from connectra_common.search.mappings import indexed_fields
 from connectra_common.vql.ast import And, Bounds, Exists, Leaf, Node, Not, Or, Query, Scalar, Terms, Text
-from connectra_common.vql.limits import LIMITS
+from connectra_common.vql.limits import LIMITS, Limits
 from connectra_common.vql.model import Vql
 from connectra_common.vql.order import ordered, with_typed_cursor
 from connectra_common.vql.parse import parse
@@ -20,19 +20,19 @@ from connectra_common.vql.values import fits_64_bits, is_date
 COMPANY_PREFIX = "company."
 
 
-def checked(entity: Entity, request: Vql) -> Query:
+def checked(entity: Entity, request: Vql, limits: Limits = LIMITS) -> Query:
     """The tree of a request in which nothing is wrong, its order whole.
 
     Raises:
         ValidationFailed: with every violation.
     """
-    query = parse(entity, request)
-    if found := validate(query):
+    query = parse(entity, request, limits)
+    if found := validate(query, limits):
         raise ValidationFailed.of(found)
     return with_typed_cursor(ordered(query))
 
 
-def checked_export(entity: Entity, request: Vql) -> Query:
+def checked_export(entity: Entity, request: Vql, limits: Limits = LIMITS) -> Query:
     """As `checked`, for an export: columns are required; order and paging do not matter, so they are not looked at and stay empty.
 
     Of contacts, columns of their company may be among the columns, as `company.name`.
@@ -43,8 +43,8 @@ def checked_export(entity: Entity, request: Vql) -> Query:
     if not request.select_columns:
         raise MissingSelectColumns
     ignored = ("limit", "page", "offset", "cursor", "order_by", "company_config")
-    query = parse(entity, request.model_copy(update=dict.fromkeys(ignored)))
-    if found := [*validate(replace(query, columns=())), *_unknown_export_columns(entity, query.columns)]:
+    query = parse(entity, request.model_copy(update=dict.fromkeys(ignored)), limits)
+    if found := [*validate(replace(query, columns=()), limits), *_unknown_export_columns(entity, query.columns)]:
         raise ValidationFailed.of(found)
     return query
 
@@ -53,7 +53,7 @@ def _unknown_export_columns(entity: Entity, columns: tuple[str, ...]) -> Iterato
     known = export_columns(entity)
     for i, name in enumerate(columns):
         if name not in known:
-            yield _violation(f"select_columns[{i}]", hint(name, known))
+            yield FieldViolation.at(f"select_columns[{i}]", hint(name, known))
 
 
 def export_columns(entity: Entity) -> list[str]:
@@ -62,25 +62,25 @@ def export_columns(entity: Entity) -> list[str]:
     return [*entity.columns, *(f"{COMPANY_PREFIX}{name}" for name in companies)]
 
 
-def validate(query: Query) -> list[FieldViolation]:
+def validate(query: Query, limits: Limits) -> list[FieldViolation]:
     """All violations, in the order of the request."""
     fields = indexed_fields(query.entity)
     leaves = leaves_of(query.root)
     found: list[FieldViolation] = []
-    if len(leaves) > LIMITS.clauses:
-        found.append(_violation("where", f"{len(leaves)} conditions; at most {LIMITS.clauses} are allowed"))
-    if _depth(query.root) - 1 > LIMITS.depth:
-        found.append(_violation("filters", f"nested deeper than {LIMITS.depth} levels"))
-    for leaf in leaves[: LIMITS.clauses]:
+    if len(leaves) > limits.clauses:
+        found.append(FieldViolation.at("where", f"{len(leaves)} conditions; at most {limits.clauses} are allowed"))
+    if _depth(query.root) - 1 > limits.depth:
+        found.append(FieldViolation.at("filters", f"nested deeper than {limits.depth} levels"))
+    for leaf in leaves[: limits.clauses]:
         field = fields.get(leaf.field)
         if field is None:
-            found.append(_violation(leaf.path, hint(leaf.field, sorted(fields))))
+            found.append(FieldViolation.at(leaf.path, hint(leaf.field, sorted(fields))))
         else:
-            found += [_violation(leaf.path, message) for message in _leaf(leaf, field)]
-    found += _order(query, fields)
-    found += _facets(query, fields)
+            found += [FieldViolation.at(leaf.path, message) for message in _leaf(leaf, field, limits)]
+    found += _order(query, fields, limits)
+    found += _facets(query, fields, limits)
     if query.highlight and not any(isinstance(leaf, Text) for leaf in leaves):
-        found.append(_violation("highlight", "there is no text condition whose matches could be shown"))
+        found.append(FieldViolation.at("highlight", "there is no text condition whose matches could be shown"))
     found += unknown_columns(query.entity, query.columns, "select_columns")
     if query.company_columns:
         found += unknown_columns(COMPANY, query.company_columns, "company_config.select_columns")
@@ -90,14 +90,10 @@ def validate(query: Query) -> list[FieldViolation]:
 def unknown_columns(entity: Entity, columns: tuple[str, ...], path: str) -> list[FieldViolation]:
     """A violation for each column the entity does not have."""
     return [
-        _violation(f"{path}[{i}]", hint(name, entity.columns))
+        FieldViolation.at(f"{path}[{i}]", hint(name, entity.columns))
         for i, name in enumerate(columns)
         if name not in entity.by_name
     ]
-
-
-def _violation(path: str, message: str) -> FieldViolation:
-    return FieldViolation(path, f"{path}: {message}")
 
 
 def _depth(node: Node) -> int:
@@ -109,48 +105,48 @@ def _depth(node: Node) -> int:
     return 0
 
 
-def _leaf(leaf: Leaf, field: Field) -> Iterator[str]:
+def _leaf(leaf: Leaf, field: Field, limits: Limits) -> Iterator[str]:
     match leaf:
         case Text():
-            yield from _text(leaf, field)
+            yield from _text(leaf, field, limits)
         case Terms():
-            yield from _terms(leaf, field)
+            yield from _terms(leaf, field, limits)
         case Bounds():
-            yield from _bounds(leaf, field)
+            yield from _bounds(leaf, field, limits)
         case Exists():
             pass
 
 
-def _text(leaf: Text, field: Field) -> Iterator[str]:
+def _text(leaf: Text, field: Field, limits: Limits) -> Iterator[str]:
     if field.index is not Index.TEXT and not field.also_text:
         yield f"{leaf.field} is not a text field; use {_clause(field)}"
         return
     words = leaf.value.split()
     if not words:
         yield "the text is empty"
-    elif len(leaf.value) > LIMITS.text_chars:
-        yield f"the text has {len(leaf.value)} characters; at most {LIMITS.text_chars} are allowed"
+    elif len(leaf.value) > limits.text_chars:
+        yield f"the text has {len(leaf.value)} characters; at most {limits.text_chars} are allowed"
     if leaf.search_type == "substring":
         if field.index is not Index.TEXT:
             yield f"{leaf.field} cannot be searched by substring; use exact or shuffle"
         parts = words if leaf.operator == "or" else [leaf.value.strip()]
-        short = [part for part in parts if len(part) < LIMITS.substring_chars]
+        short = [part for part in parts if len(part) < limits.substring_chars]
         if short and words:
-            yield f"{short[0]!r} is too short for a substring; at least {LIMITS.substring_chars} characters are needed"
+            yield f"{short[0]!r} is too short for a substring; at least {limits.substring_chars} characters are needed"
 
 
-def _terms(leaf: Terms, field: Field) -> Iterator[str]:
+def _terms(leaf: Terms, field: Field, limits: Limits) -> Iterator[str]:
     if not leaf.values:
         yield "the list is empty; give at least one value"
-    elif len(leaf.values) > LIMITS.terms:
-        yield f"{len(leaf.values)} values; at most {LIMITS.terms} are allowed"
-    for value in leaf.values[: LIMITS.terms]:
-        if problem := _bad_value(value, field):
+    elif len(leaf.values) > limits.terms:
+        yield f"{len(leaf.values)} values; at most {limits.terms} are allowed"
+    for value in leaf.values[: limits.terms]:
+        if problem := _bad_value(value, field, limits):
             yield problem
             return
 
 
-def _bounds(leaf: Bounds, field: Field) -> Iterator[str]:
+def _bounds(leaf: Bounds, field: Field, limits: Limits) -> Iterator[str]:
     if field.index not in (Index.LONG, Index.DATE):
         yield f"{leaf.field} is neither a number nor a date; use {_clause(field)}"
         return
@@ -158,11 +154,11 @@ def _bounds(leaf: Bounds, field: Field) -> Iterator[str]:
     if not given:
         yield "give at least one of gte, gt, lte, lt"
     for name, value in given.items():
-        if problem := _bad_value(value, field):
+        if problem := _bad_value(value, field, limits):
             yield f"{name}: {problem}"
 
 
-def _bad_value(value: Scalar, field: Field) -> str | None:
+def _bad_value(value: Scalar, field: Field, limits: Limits) -> str | None:
     if field.index is Index.LONG:
         if isinstance(value, str):
             value = value.strip()
@@ -178,35 +174,37 @@ def _bad_value(value: Scalar, field: Field) -> str | None:
             return f"{_shown(value)} is not a date; write 2024-01-15 or 2024-01-15T08:00:00Z"
     elif isinstance(value, int) and not fits_64_bits(value):
         return f"{_shown(value)} is beyond 64 bits"
-    elif isinstance(value, str) and len(value) > LIMITS.value_chars:
-        return f"a value has {len(value)} characters; at most {LIMITS.value_chars} are allowed"
+    elif isinstance(value, str) and len(value) > limits.value_chars:
+        return f"a value has {len(value)} characters; at most {limits.value_chars} are allowed"
     return None
 
 
-def _order(query: Query, fields: Mapping[str, Field]) -> Iterator[FieldViolation]:
-    if len(query.sort) > LIMITS.sort_keys:
-        yield _violation("order_by", f"{len(query.sort)} keys; at most {LIMITS.sort_keys} are allowed")
+def _order(query: Query, fields: Mapping[str, Field], limits: Limits) -> Iterator[FieldViolation]:
+    if len(query.sort) > limits.sort_keys:
+        yield FieldViolation.at("order_by", f"{len(query.sort)} keys; at most {limits.sort_keys} are allowed")
     for i, key in enumerate(query.sort):
         if key.field not in fields:
-            yield _violation(f"order_by[{i}].order_by", hint(key.field, sorted(fields)))
+            yield FieldViolation.at(f"order_by[{i}].order_by", hint(key.field, sorted(fields)))
     if query.cursor is not None and query.skip:
-        yield _violation("cursor", "continues after a row, so it cannot be given together with page or offset")
+        yield FieldViolation.at("cursor", "continues after a row, so it cannot be given together with page or offset")
 
 
-def _facets(query: Query, fields: Mapping[str, Field]) -> Iterator[FieldViolation]:
-    if len(query.facets) > LIMITS.facets:
-        yield _violation("facets", f"{len(query.facets)} facets; at most {LIMITS.facets} are allowed")
-    for i, facet in enumerate(query.facets[: LIMITS.facets]):
+def _facets(query: Query, fields: Mapping[str, Field], limits: Limits) -> Iterator[FieldViolation]:
+    if len(query.facets) > limits.facets:
+        yield FieldViolation.at("facets", f"{len(query.facets)} facets; at most {limits.facets} are allowed")
+    for i, facet in enumerate(query.facets[: limits.facets]):
         path, field = f"facets[{i}]", fields.get(facet.field)
         if field is None:
-            yield _violation(f"{path}.field", hint(facet.field, sorted(fields)))
+            yield FieldViolation.at(f"{path}.field", hint(facet.field, sorted(fields)))
             continue
-        if not 1 <= facet.size <= LIMITS.facet_size:
-            yield _violation(f"{path}.size", f"{facet.size}; 1 to {LIMITS.facet_size} are allowed")
-        if len(facet.ranges) > LIMITS.facet_ranges:
-            yield _violation(f"{path}.ranges", f"{len(facet.ranges)} ranges; at most {LIMITS.facet_ranges} are allowed")
-        for bounds in facet.ranges[: LIMITS.facet_ranges]:
-            yield from (_violation(bounds.path, message) for message in _bounds(bounds, field))
+        if not 1 <= facet.size <= limits.facet_size:
+            yield FieldViolation.at(f"{path}.size", f"{facet.size}; 1 to {limits.facet_size} are allowed")
+        if len(facet.ranges) > limits.facet_ranges:
+            yield FieldViolation.at(
+                f"{path}.ranges", f"{len(facet.ranges)} ranges; at most {limits.facet_ranges} are allowed"
+            )
+        for bounds in facet.ranges[: limits.facet_ranges]:
+            yield from (FieldViolation.at(bounds.path, message) for message in _bounds(bounds, field, limits))
 
 
 def _clause(field: Field) -> str:

@@ -13,7 +13,7 @@ from connectra_common.errors import NotFound, ValidationFailed
 from connectra_common.records.fields import SERVICES, Entity, Field
 from connectra_common.refusals import PageSizeExceeded, UnsupportedService
 from connectra_common.requests import Request, hint
-from connectra_common.vql.limits import LIMITS
+from connectra_common.vql.limits import LIMITS, Limits
 
 from connectra_query.filters.repository import LANDMARK_EVERY, Column, Filter, FilterRepository, Value
 
@@ -48,8 +48,9 @@ class _Landmarks:
 class FilterService:
     """Reads from PostgreSQL alone."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, limits: Limits = LIMITS) -> None:
         self._database = database
+        self._limits = limits
         self._columns: TTLCache[tuple[str, str], Column] = TTLCache(CACHE_ENTRIES, COLUMN_SECONDS)
         self._landmarks: TTLCache[tuple[str, str, str], _Landmarks] = TTLCache(CACHE_ENTRIES, LANDMARK_SECONDS)
         self._answers: TTLCache[tuple[object, ...], list[Value]] = TTLCache(CACHE_ENTRIES, ANSWER_SECONDS)
@@ -75,7 +76,7 @@ class FilterService:
             DeadlineExceeded: not within `seconds`.
         """
         entity = _entity(service)
-        limit, skip, search = _checked(request)
+        limit, skip, search = _checked(request, self._limits)
         async with self._reads(seconds) as repository:
             known = {f.key: f for f in await repository.filters(entity.name)}
         chosen = known.get(request.filter_key)
@@ -136,14 +137,14 @@ def _entity(service: str) -> Entity:
     return entity
 
 
-def _checked(request: FilterValuesRequest) -> tuple[int, int, str]:
+def _checked(request: FilterValuesRequest, limits: Limits) -> tuple[int, int, str]:
     limit, page, search = request.limit or 0, request.page or 0, (request.search_text or "").strip()
-    if limit > LIMITS.page_size:
-        raise PageSizeExceeded(limit, LIMITS.page_size)
-    if len(search) > LIMITS.text_chars:
+    if limit > limits.page_size:
+        raise PageSizeExceeded(limit, limits.page_size)
+    if len(search) > limits.text_chars:
         raise ValidationFailed.at(
-            "search_text", f"has {len(search)} characters; at most {LIMITS.text_chars} are allowed"
+            "search_text", f"has {len(search)} characters; at most {limits.text_chars} are allowed"
         )
     # Zero and negative values always meant the default.
-    limit = limit if limit > 0 else LIMITS.default_page_size
+    limit = limit if limit > 0 else limits.default_page_size
     return limit, (min(page, 2**31) - 1) * limit if page > 0 else 0, search

@@ -29,7 +29,7 @@ _QUERY = f"filter_path={_PATHS}&allow_partial_search_results=false"
 class Search:
     """Searches within the time that a call has left, `most_seconds` at most each."""
 
-    def __init__(self, client: AsyncElasticsearch, most_seconds: float = 10.0) -> None:
+    def __init__(self, client: AsyncElasticsearch, most_seconds: float) -> None:
         self._client = client
         self._most = most_seconds
 
