@@ -14,14 +14,13 @@ import grpc
 import httpx
 import pytest
 import trustme
-from connectra_common.db.engine import create_engine, ping
+from connectra_common.db.database import Database
 from connectra_common.errors import from_exception
 from connectra_common.search.client import create_client
 from connectra_common.server.peers import channel
 from connectra_common.settings import ElasticsearchSettings, PostgresSettings, S3Settings, TlsSettings
 from connectra_common.storage import s3 as storage
 from pydantic import SecretStr
-from sqlalchemy import text
 
 from tests.support.health import SERVING, ask_health
 from tests.support.http import client
@@ -131,14 +130,12 @@ async def test_postgresql_is_verified(
     for authority, trusted in ((ours, True), (strangers, False), (None, False)):
         ca_file = authority.ca_file if authority else None
         settings = PostgresSettings(connection=stack.postgres, ssl=True, ssl_ca_file=ca_file, _env_file=None)
-        engine = create_engine(settings, "test")
-        if trusted:
-            async with engine.connect() as connection:
-                sql = text("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
-                assert await connection.scalar(sql)
-        else:
-            assert await refusal(ping(engine)) == "the certificate of a dependency cannot be verified"
-        await engine.dispose()
+        async with Database.open(settings, "test") as database:
+            if trusted:
+                async with database.connection() as connection:
+                    assert await connection.fetchval("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
+            else:
+                assert await refusal(database.ping()) == "the certificate of a dependency cannot be verified"
 
 
 async def test_s3_is_verified(stack: Stack, ours: Authority, strangers: Authority) -> None:

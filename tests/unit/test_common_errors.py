@@ -4,7 +4,6 @@ import asyncpg
 import elastic_transport
 import orjson
 import pytest
-import sqlalchemy.exc
 from botocore.exceptions import ClientError
 from connectra.common.v1.error_reason_pb2 import ErrorReason
 from connectra_common import errors
@@ -71,7 +70,6 @@ def test_typed_callers_get_reason_metadata_and_violations() -> None:
         (asyncpg.QueryCanceledError("x"), "DeadlineExceeded"),
         (asyncpg.DeadlockDetectedError("x"), "DatabaseUnavailable"),
         (asyncpg.UndefinedColumnError("column secret"), "DatabaseError"),
-        (sqlalchemy.exc.TimeoutError(), "DatabaseUnavailable"),
         (ConnectionRefusedError(), "Unavailable"),
         (TimeoutError(), "DeadlineExceeded"),
         (ClientError({"Error": {"Code": "NoSuchKey"}}, "GetObject"), "NotFound"),

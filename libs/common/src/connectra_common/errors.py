@@ -84,14 +84,11 @@ class ConnectraError(Exception):
         self,
         message: str,
         *,
-        reason: str | None = None,
         fields: Sequence[FieldViolation] = (),
         details: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
-        if reason:
-            self.reason = reason
         self.fields = tuple(fields)
         self.details = dict(details or {})
 
@@ -249,8 +246,6 @@ def from_exception(error: BaseException) -> ConnectraError:
             return SearchError("ERR_ELASTICSEARCH_FAILURE: the search engine refused the query")
         case sqlalchemy.exc.DBAPIError():
             return _from_database(error.orig.__cause__ if error.orig else None)
-        case sqlalchemy.exc.TimeoutError():
-            return DatabaseUnavailable("the database is busy; try again")
         case asyncpg.PostgresError() | asyncpg.InterfaceError() | asyncpg.InternalClientError():
             return _from_database(error)
         case ClientError() | BotoCoreError():

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from connectra.jobs.v1 import jobs_rest_pb2 as pb
 from connectra.jobs.v1 import jobs_rest_pb2_grpc as pb_grpc
 from connectra_common.call import current
-from connectra_common.server.metadata import Context
+from connectra_common.server import Context
 from connectra_common.server.rest import envelope, read_object, send_headers
 from google.api.httpbody_pb2 import HttpBody
 

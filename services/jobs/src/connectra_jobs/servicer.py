@@ -8,7 +8,7 @@ from connectra.jobs.v1 import jobs_service_pb2 as pb
 from connectra.jobs.v1 import jobs_service_pb2_grpc as pb_grpc
 from connectra_common.call import current
 from connectra_common.export import ExportFormat
-from connectra_common.server.metadata import Context
+from connectra_common.server import Context
 from connectra_common.vql import proto as vql
 from google.protobuf.struct_pb2 import Struct
 from google.protobuf.timestamp_pb2 import Timestamp

@@ -7,7 +7,7 @@ from connectra.query.v1 import query_rest_pb2_grpc as pb_grpc
 from connectra_common.call import current
 from connectra_common.records.fields import COMPANY, CONTACT, Entity
 from connectra_common.requests import read
-from connectra_common.server.metadata import Context
+from connectra_common.server import Context
 from connectra_common.server.rest import envelope, read_object, reply, send_headers
 from connectra_common.vql.model import Vql
 from google.api.httpbody_pb2 import HttpBody

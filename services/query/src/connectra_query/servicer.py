@@ -14,7 +14,7 @@ from connectra_common.export import ExportFormat
 from connectra_common.records.fields import COMPANY, CONTACT, Entity
 from connectra_common.records.messages import to_message
 from connectra_common.requests import read
-from connectra_common.server.metadata import Context
+from connectra_common.server import Context
 from connectra_common.vql.model import Vql
 from connectra_common.vql.proto import to_json, to_value
 from google.protobuf import struct_pb2

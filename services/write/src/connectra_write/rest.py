@@ -10,7 +10,7 @@ from connectra_common.records.csv_rows import column_name
 from connectra_common.records.fields import COMPANY, CONTACT, Entity, csv_columns
 from connectra_common.records.limits import MAX_WARNINGS
 from connectra_common.requests import Warning, unknown_keys
-from connectra_common.server.metadata import Context
+from connectra_common.server import Context
 from connectra_common.server.rest import envelope, read_json, read_object, send_headers
 from google.api.httpbody_pb2 import HttpBody
 

@@ -12,7 +12,7 @@ from connectra_common.errors import FieldViolation, ValidationFailed
 from connectra_common.records.fields import COMPANY, CONTACT, Entity
 from connectra_common.records.messages import from_message, to_message
 from connectra_common.requests import hint
-from connectra_common.server.metadata import Context
+from connectra_common.server import Context
 
 from connectra_write.imports.parse import ImportBatch
 from connectra_write.imports.service import ImportService

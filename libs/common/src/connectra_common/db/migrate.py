@@ -1,17 +1,43 @@
-"""Brings the schema up to date."""
+"""Brings the schema up to date. Migrations are Alembic's, and so the one use of SQLAlchemy's connections."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import cast
 
+import asyncpg
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy import Connection, NullPool, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from connectra_common.db import locks
+from connectra_common.db.database import connect_options
+from connectra_common.settings import PostgresSettings
+
+
+@asynccontextmanager
+async def engine(settings: PostgresSettings) -> AsyncIterator[AsyncEngine]:
+    """What migrations connect by; keeps no connection open."""
+    made = create_async_engine(
+        settings.dsn("postgresql+asyncpg"),
+        poolclass=NullPool,
+        echo=settings.debug,
+        hide_parameters=True,
+        connect_args=connect_options(settings, "migrate"),
+    )
+    try:
+        yield made
+    finally:
+        await made.dispose()
+
+
+async def driver(connection: AsyncConnection) -> asyncpg.Connection:
+    """The asyncpg connection below, for what SQLAlchemy has no words for, such as COPY."""
+    raw = await connection.get_raw_connection()
+    return cast(asyncpg.Connection, raw.driver_connection)
 
 
 @asynccontextmanager
@@ -36,12 +62,6 @@ def head() -> str:
 def revisions() -> list[str]:
     """All that this code knows, the latest first."""
     return [script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()]
-
-
-async def current(engine: AsyncEngine) -> str | None:
-    """The revision the database is at."""
-    async with engine.connect() as connection:
-        return await connection.run_sync(_current)
 
 
 def _upgrade(connection: Connection) -> tuple[str | None, str]:

@@ -92,8 +92,6 @@ contacts = _records(
     *(_values("contacts", f.name) for f in CONTACT.direct_filters),
 )
 
-RECORDS = {"company": companies, "contact": contacts}
-
 filters = Table(
     "filters",
     metadata,

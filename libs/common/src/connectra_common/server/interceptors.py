@@ -16,7 +16,7 @@ from prometheus_client import Counter, Histogram
 
 from connectra_common import errors
 from connectra_common.call import REQUEST_ID, Call, bind
-from connectra_common.server.metadata import Context
+from connectra_common.server import Context
 
 log = structlog.get_logger()
 

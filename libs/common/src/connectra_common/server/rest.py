@@ -8,7 +8,7 @@ import orjson
 from google.api.httpbody_pb2 import HttpBody
 
 from connectra_common.errors import BadRequest
-from connectra_common.server.metadata import Context
+from connectra_common.server import Context
 
 JSON = "application/json; charset=utf-8"
 
@@ -93,11 +93,6 @@ def envelope(*, success: bool = True, **members: object) -> HttpBody:
         if value is not None
     }
     return reply({**shown, "success": success})
-
-
-def reply_raw(data: bytes) -> HttpBody:
-    """A JSON answer that is text already."""
-    return HttpBody(content_type=JSON, data=data)
 
 
 async def send_headers(context: Context, *, status: int | None = None, **headers: str) -> None:

@@ -10,7 +10,7 @@ from enum import Enum
 
 import asyncpg
 from connectra_common.db import migrate
-from connectra_common.db.engine import driver
+from connectra_common.db.migrate import driver
 from connectra_common.db.tables import metadata
 from connectra_common.errors import Conflict
 from connectra_common.records.fields import COMPANY, CONTACT, Entity, Type

@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 from connectra_common.db import migrate as migrations
-from connectra_common.db.engine import create_engine
 from connectra_common.errors import Conflict, from_exception
 from connectra_common.search import indices
 from connectra_common.search.client import create_client
@@ -34,10 +33,9 @@ def migrate(adopt: Adopt = False, dry_run: DryRun = False) -> None:
 
 async def _migrate(settings: MigrateSettings, adopt: bool, dry_run: bool) -> bool:
     """False: a dry run that found what must be fixed first."""
-    engine = create_engine(settings.postgres, "migrate")
     search = create_client(settings.elasticsearch)
     try:
-        async with migrations.locked(engine) as connection:
+        async with migrations.engine(settings.postgres) as engine, migrations.locked(engine) as connection:
             report = await adoption.adopt(connection, dry_run=dry_run) if adopt else None
             if report and dry_run:
                 _show(report)
@@ -51,7 +49,6 @@ async def _migrate(settings: MigrateSettings, adopt: bool, dry_run: bool) -> boo
             _show(report)
     finally:
         await search.close()
-        await engine.dispose()
     typer.echo(f"schema: {after}" + ("" if before == after else f" (was {before or 'empty'})"))
     typer.echo(f"indices: {', '.join(created) if created else 'nothing to create'}")
     return True

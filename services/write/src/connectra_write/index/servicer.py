@@ -5,7 +5,7 @@ from contextlib import aclosing
 
 from connectra.write.v1 import index_service_pb2 as pb
 from connectra.write.v1 import index_service_pb2_grpc as pb_grpc
-from connectra_common.server.metadata import Context
+from connectra_common.server import Context
 
 from connectra_write.index.rebuild import Progress
 from connectra_write.index.service import IndexService
