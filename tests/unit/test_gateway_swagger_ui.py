@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-SCRIPT: dict[str, Any] = runpy.run_path(str(Path(__file__).parents[2] / "gateway/swagger_ui.py"))
+from tests.support.paths import ROOT
+
+SCRIPT: dict[str, Any] = runpy.run_path(str(ROOT / "gateway/swagger_ui.py"))
 FOLDER: Path = SCRIPT["FOLDER"]
 problems: Callable[..., list[str]] = SCRIPT["problems"]
 

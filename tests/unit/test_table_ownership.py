@@ -8,7 +8,8 @@ from pathlib import Path
 
 from connectra_common.db.tables import metadata
 
-ROOT = Path(__file__).parents[2]
+from tests.support.paths import ROOT
+
 # The processes by the folder of their sources; of two that fit, the longer one.
 SOURCES = {
     "query": "services/query/src/connectra_query",
