@@ -8,7 +8,7 @@ regular expression finds the end of a record.
 
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -143,23 +143,28 @@ def read_header(data: bytes, whole: bool) -> FileHeader | None:
         start = blank.end()
     if whole and start == len(data):
         raise UnreadableFile("the file is empty: a header line and rows are expected")
+    ends = {delimiter: _header_end(data, start, delimiter, whole) for delimiter in DELIMITERS}
+    if None in ends.values() and not whole and len(data) <= MAX_RECORD_BYTES:
+        return None
+    return _best_header(data, start, {delimiter: end for delimiter, end in ends.items() if end is not None})
+
+
+def _header_end(data: bytes, start: int, delimiter: str, whole: bool) -> int | None:
+    """Where the header ends if this is the delimiter; None: not in these bytes."""
+    match = _record_pattern(delimiter, last=whole).match(data, start)
+    # A \r at the very end may be half a line end.
+    if match is None or (match.end() == len(data) and not whole and not data.endswith(b"\n")):
+        return None
+    return match.end()
+
+
+def _best_header(data: bytes, start: int, ends: Mapping[str, int]) -> FileHeader:
+    """The header by the delimiter that makes most known columns."""
     line = 1 + count_lines(data[:start])
     found: list[tuple[int, int, FileHeader]] = []
     problems: list[NoKnownColumn | DuplicateColumn] = []
-    for delimiter in DELIMITERS:
-        match = _record_pattern(delimiter, last=whole).match(data, start)
-        if match is None or (match.end() == len(data) and not whole and not data.endswith(b"\n")):
-            if not whole and len(data) <= MAX_RECORD_BYTES:
-                return None
-            continue
-        end = match.end()
-        text = _decode(data[start:end], start, line)
-        if (zero := data.find(b"\0", start, end)) >= 0:
-            raise UnreadableFile(
-                f"the file is not UTF-8 text: byte 0x00 at offset {zero} (line {line}); it looks like UTF-16. "
-                "Save it as UTF-8 and import it again"
-            )
-        cells = tuple(next(csv.reader([text], delimiter=delimiter), []))
+    for delimiter, end in ends.items():
+        cells = tuple(next(csv.reader([_header_text(data, start, end, line)], delimiter=delimiter), []))
         try:
             header = Header.read(cells)
         except (NoKnownColumn, DuplicateColumn) as error:
@@ -172,7 +177,17 @@ def read_header(data: bytes, whole: bool) -> FileHeader | None:
     if problems:
         duplicate = next((p for p in problems if isinstance(p, DuplicateColumn)), problems[0])
         raise UnreadableFile(str(duplicate))
-    raise UnreadableFile("the header line has no end: a quote in it is not closed, or the file is no CSV")
+    raise UnreadableFile("the header line has no end: a quote in it is not closed, or the file is not CSV")
+
+
+def _header_text(data: bytes, start: int, end: int, line: int) -> str:
+    text = _decode(data[start:end], start, line)
+    if (zero := data.find(b"\0", start, end)) >= 0:
+        raise UnreadableFile(
+            f"the file is not UTF-8 text: byte 0x00 at offset {zero} (line {line}); it looks like UTF-16. "
+            "Save it as UTF-8 and import it again"
+        )
+    return text
 
 
 def check_utf8(batch: Batch) -> None:
