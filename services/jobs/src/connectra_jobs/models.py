@@ -163,7 +163,7 @@ def read_moment(text: str) -> datetime:
     """A moment in any ISO 8601 spelling; without a zone it is UTC.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not one.
     """
     moment = datetime.fromisoformat(text)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

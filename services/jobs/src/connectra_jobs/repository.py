@@ -1,8 +1,8 @@
-"""All SQL of the jobs service. Whoever calls opens the transaction.
+"""All SQL of the jobs service. The caller opens the transaction.
 
 Fencing: every claim takes a new `lease_token`; a worker's statements change a row only while it carries the worker's
-token and still stands in the state the worker put it in. A worker that lost its lease changes nothing, and learns it
-from an empty result.
+token and still stands in the state the worker put it in. A worker that lost its lease changes nothing, and learns of
+it from an empty result.
 """
 
 import json
@@ -59,7 +59,7 @@ class Expired:
     job: Job
     worker: str
     cancel_requested: bool
-    # Runs lost in a row, before this one.
+    # Attempts lost in a row, before this one.
     lost: int
     failures: int
 
@@ -164,8 +164,8 @@ NEXT_RETRY = f"""
     SELECT extract(epoch FROM min(run_after) - now())::float8 FROM jobs
     WHERE status {_IS_FAILED} AND retry_count > 0 AND NOT cancel_requested AND run_after > now()"""
 
-# A claimed job begins to run: one more attempt, with a row of its own. Runs are numbered apart from `attempts`, since a
-# run that was handed back is not counted there.
+# A claimed job begins to run: one more attempt, with its own row. Rows are numbered apart from `attempts`, which does not
+# count an attempt that was handed back.
 START = f"""
     WITH started AS (
         UPDATE jobs SET status = $5, attempts = attempts + 1, updated_at = now(),
@@ -182,7 +182,7 @@ RENEW = f"""
     WHERE {_FENCE} AND status {_IS_RUNNING}
     RETURNING cancel_requested"""
 
-# Ends a run: the job goes on to another state and nobody holds it any more. Without a delay there is no run_after.
+# Ends an attempt: the job moves to another state and nobody holds it any more. Without a delay there is no run_after.
 RELEASE = f"""
     UPDATE jobs SET status = $4, job_response = coalesce($5, job_response),
         progress = coalesce($6, progress),
@@ -191,15 +191,15 @@ RELEASE = f"""
     WHERE {_FENCE} AND status {_IS_LEASED}
     RETURNING uuid"""
 
-# Closes the row of a run.
+# Closes the row of an attempt.
 END_ATTEMPT = """
     UPDATE job_attempts SET ended_at = clock_timestamp(), outcome = $3, error = $4
     WHERE job_uuid = $1 AND attempt = $2 AND ended_at IS NULL"""
 
-# Runs of a job that ended in failure.
+# How many attempts of a job failed.
 COUNT_FAILURES = "SELECT count(*) FROM job_attempts WHERE job_uuid = $1 AND outcome = 'failed'"
 
-# Jobs whose lease ran out, with what is known of their runs.
+# Jobs whose lease ran out, with what is known of their attempts.
 EXPIRED = f"""
     SELECT {_COLUMNS}, lease_owner, lease_token, cancel_requested,
         (SELECT count(*) FROM job_attempts a WHERE a.job_uuid = jobs.uuid AND a.outcome = 'failed') AS failures,
@@ -216,21 +216,21 @@ TAKE_BACK = """
         run_after = now() + make_interval(secs => $4)
     WHERE uuid = $1"""
 
-# Closes the row of the run that a lost worker left open.
+# Closes the row of the attempt that a lost worker left open.
 END_LOST_ATTEMPT = """
     UPDATE job_attempts SET ended_at = clock_timestamp(), outcome = $2, error = $3
     WHERE job_uuid = $1 AND ended_at IS NULL"""
 
-# Buckets other than the service's own that jobs wrote to of late.
+# Buckets, other than the service's own, that recent jobs wrote to.
 FOREIGN_BUCKETS = """
     SELECT DISTINCT data ->> 's3_bucket' FROM jobs
     WHERE updated_at > now() - interval '7 days' AND data ->> 's3_bucket' <> ''"""
 
-# Those of some jobs that nobody holds.
+# Which of these jobs nobody holds.
 NOT_HELD = "SELECT uuid FROM jobs WHERE uuid = ANY($1) AND lease_until IS NULL"
 
-# Jobs that have not ended, by type and state; of those that failed, such as will be retried. What has ended, most of the table, is
-# not read.
+# Jobs that have not ended, by type and state; of the failed ones, those that will be retried. Ended jobs, most of
+# the table, are not read.
 UNDER_WAY = f"""
     SELECT job_type, status, count(*) AS jobs,
         count(*) FILTER (WHERE lease_until IS NULL AND (run_after IS NULL OR run_after <= now())) AS waiting,
@@ -374,7 +374,7 @@ class JobRepository:
         return released
 
     async def sweep(self) -> list[Expired]:
-        """Takes back every job whose lease ran out. A lost attempt is no failure, unless too many were lost in a row."""
+        """Takes back every job whose lease ran out. A lost attempt is not a failure, unless too many were lost in a row."""
         rows = await self._connection.fetch(EXPIRED)
         expired = [Expired(_job(r), r["lease_owner"], r["cancel_requested"], r["lost"], r["failures"]) for r in rows]
         for item in expired:
@@ -388,11 +388,11 @@ class JobRepository:
         return [UnderWay(*row) for row in await self._connection.fetch(UNDER_WAY)]
 
     async def foreign_buckets(self) -> list[str]:
-        """Buckets, other than the service's own, that jobs of the last days named."""
+        """Buckets, other than the service's own, that jobs of the last seven days named."""
         return [row[0] for row in await self._connection.fetch(FOREIGN_BUCKETS)]
 
     async def not_held(self, uuids: Sequence[str]) -> list[str]:
-        """Those of the jobs that no worker holds."""
+        """Which of the jobs no worker holds."""
         return [row[0] for row in await self._connection.fetch(NOT_HELD, uuids)]
 
     async def rejected_rows(self, uuid: str, after: int) -> tuple[int, list[RejectedRow]] | None:

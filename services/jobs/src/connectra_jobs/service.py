@@ -1,4 +1,4 @@
-"""What the jobs service does: one method a use, called by both doors."""
+"""What the jobs service does: a method for each use, called by both APIs."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -136,7 +136,7 @@ class JobsService:
         return [file for file in files if file]
 
     async def create_upload_url(self, filename: str) -> UploadUrl:
-        """A URL that takes one file by PUT, under a key of our choice.
+        """A URL that takes one file by PUT, under a key that the service chooses.
 
         Raises:
             ValidationFailed: a name that cannot stand in a key.
@@ -148,7 +148,7 @@ class JobsService:
     async def _file(self, bucket: str, kind: Literal["source", "result", "rejected"], key: str) -> JobFile | None:
         try:
             head = await self._s3.head_object(Bucket=bucket, Key=key)
-        except ParamValidationError:  # what no store can have, as jobs of tables that were taken over may name it
+        except ParamValidationError:  # a name that no store takes, which jobs of adopted tables may have
             return None
         except ClientError as error:
             if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == 404:

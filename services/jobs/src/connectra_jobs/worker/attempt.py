@@ -1,4 +1,4 @@
-"""One run of a job: its lease and heartbeat, its progress, and when to stop."""
+"""One attempt at a job: its lease and heartbeat, its progress, and when to stop."""
 
 import asyncio
 import contextlib
@@ -35,15 +35,15 @@ _TRANSIENT_CODES = (
     grpc.StatusCode.RESOURCE_EXHAUSTED,
     grpc.StatusCode.ABORTED,
 )
-# Without details of ours these are words of the transport: the peer was killed in the middle of an answer.
+# Without details of ours these come from the transport: the peer was killed in the middle of an answer.
 _TRANSPORT_CODES = (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.CANCELLED)
 
 
 class JobFailed(Exception):
-    """The run cannot succeed, and saying it again would not help. The text is for the job's owner.
+    """The attempt cannot succeed, and a retry would not help. The text is for the job's owner.
 
     Args:
-        response: what of the job_response is known nevertheless.
+        response: the part of the job_response that is known anyway.
     """
 
     def __init__(self, text: str, response: JsonObject | None = None) -> None:
@@ -52,7 +52,7 @@ class JobFailed(Exception):
 
 
 class Stopped(Exception):
-    """The run ends without a result."""
+    """The attempt ends without a result."""
 
 
 class LeaseLost(Stopped):
@@ -79,7 +79,7 @@ def is_transient(error: BaseException) -> bool:
 
 
 def describe(error: BaseException) -> str:
-    """The error for the job's owner, without a driver's words."""
+    """The error for the job's owner, without a driver's text."""
     if isinstance(error, grpc.aio.AioRpcError):
         return str(error.details() or error.code().name)
     if isinstance(error, JobFailed):
@@ -109,7 +109,7 @@ class Attempt:
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[Any] | None = None
         self._renewed = self._written = 0.0
-        # When the run last got further than ever before, and how far that was.
+        # When the attempt last got further than ever before, and how far that was.
         self._advanced, self._furthest = 0.0, 0
         self._rows = int(self.progress.get("rows", 0))
 
@@ -119,7 +119,7 @@ class Attempt:
         return self.claim.job
 
     async def start(self) -> None:
-        """Begins the run.
+        """Begins the attempt.
 
         Raises:
             LeaseLost: somebody took the job back in the meantime.
@@ -144,14 +144,14 @@ class Attempt:
             await asyncio.gather(heart, return_exceptions=True)
 
     def stop(self, reason: Stopped) -> None:
-        """The run shall end at its next checkpoint, for the first reason given."""
+        """Asks the attempt to end at its next checkpoint, for the first reason given."""
         if self._stop is None or isinstance(reason, LeaseLost):
             self._stop = reason
         self._stopping.set()
 
     @property
     def stop_reason(self) -> Stopped | None:
-        """Why the run was asked to end."""
+        """Why the attempt was asked to end."""
         return self._stop
 
     async def checkpoint(self, **progress: int) -> None:
@@ -166,7 +166,7 @@ class Attempt:
         now = time.monotonic()
         if (done := progress.get("bytes", 0)) > self._furthest:
             self._advanced, self._furthest = now, done
-        # A process that was asleep finds its lease gone here, before it can do harm.
+        # A process that was suspended learns here that its lease is gone, before it can do harm.
         if now - self._renewed > self.settings.lease_seconds:
             await self.persist(self.renew)
         elif now - self._written > PROGRESS_INTERVAL_SECONDS:
@@ -179,7 +179,7 @@ class Attempt:
         self._raise_stop()
 
     async def pause(self, seconds: float) -> None:
-        """Waits, but not beyond the moment the run shall end.
+        """Waits, but not beyond the moment the attempt is asked to end.
 
         Raises:
             LeaseLost, HandBack, Cancelled.
@@ -192,8 +192,8 @@ class Attempt:
         """Repeats a call, which must be safe to repeat, while what it needs is away.
 
         Raises:
-            what the call raises for good, or still raises `patience_seconds` after it was first made, or after the run last got further
-            than ever before; what `pause` raises.
+            what the call raises for good, or still raises `patience_seconds` after it was first made, or after the attempt last got
+            further than ever before; what `pause` raises.
         """
         patience = patience_seconds or self.settings.patience_seconds
 
@@ -237,13 +237,13 @@ class Attempt:
             self.stop(Cancelled())
 
     async def complete(self, response: JsonObject) -> bool:
-        """Ends the run with success. False when the lease is lost."""
+        """Ends the attempt with success. False when the lease is lost."""
         async with self._lock, self._database.transaction() as connection:
             ended = await JobRepository(connection).complete(self.claim, self._begun_number, response, self.progress)
         return self._count_attempt("completed", ended)
 
     async def fail(self, error: str, response: JsonObject, *, cancelled: bool = False) -> bool:
-        """Ends the run without. False when the lease is lost."""
+        """Ends the attempt without success. False when the lease is lost."""
         async with self._lock, self._database.transaction() as connection:
             ended = await JobRepository(connection).fail(
                 self.claim, self._begun_number, error, response, self.progress, cancelled=cancelled
@@ -262,7 +262,7 @@ class Attempt:
         return self.number
 
     def _count_rows(self, rows: int) -> None:
-        # An export that begins again goes back.
+        # An export that starts over goes back.
         ROWS.labels(self.job.job_type).inc(max(rows - self._rows, 0))
         self._rows = rows
 

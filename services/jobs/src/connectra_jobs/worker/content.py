@@ -1,4 +1,4 @@
-"""What an import reads: the text of an object, unpacked when it is a gzip file, from any place on."""
+"""What an import reads: the text of an object, unpacked when it is a gzip file, from any offset on."""
 
 import asyncio
 import zlib
@@ -34,8 +34,8 @@ class Content:
     position: int = 0
 
     async def read(self, offset: int) -> AsyncGenerator[bytes]:
-        """The text from an offset on. A gzip file has no places to go to: it is unpacked from its beginning, and what is
-        not asked for is dropped.
+        """The text from an offset on. A gzip file cannot be entered in the middle: it is unpacked from its beginning, and
+        what comes before the offset is dropped.
 
         Raises:
             UnreadableFile: a gzip file that is damaged or cut off.
@@ -63,7 +63,7 @@ class Content:
             async for piece in pieces:
                 rest = piece
                 while rest:
-                    if member.eof:  # one member behind the other makes one file; zeros behind the last are padding
+                    if member.eof:  # members in a row make one file; zeros after the last are padding
                         rest = rest if begun else rest.lstrip(b"\0")
                         if not rest:
                             break

@@ -69,7 +69,7 @@ class Cutter:
         self._max_rows, self._max_bytes = max_rows, max_bytes
         self._data = b""
         self._start = 0  # in _data: where the batch begins
-        self._position = 0  # in _data: behind its last whole record
+        self._position = 0  # in _data: after its last whole record
         self._rows = 0
         self._offset, self._line = byte_start, first_line
 

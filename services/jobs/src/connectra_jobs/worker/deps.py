@@ -1,4 +1,4 @@
-"""What a worker works with."""
+"""What workers share."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""A file read by the rules of an import without storing anything (`validate_only`)."""
+"""Reads a file by the rules of an import without storing anything (`validate_only`)."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,7 +1,7 @@
 """`insert_csv_file`: streams the object, cuts it into batches, hands them to the write service in order.
 
-The write service keeps a ledger of the batches it applied, in the transaction that applied them. A run goes on where
-the ledger ends, so it does not matter where the one before was killed, and no batch is ever applied twice.
+The write service keeps a ledger of the batches it applied, in the transaction that applied them. An attempt goes on
+where the ledger ends, so it does not matter where the one before was killed, and no batch is ever applied twice.
 """
 
 import asyncio
@@ -95,7 +95,7 @@ async def _store(
 async def _validate(
     attempt: Attempt, content: Content, header: FileHeader, data: ImportData, deps: Deps
 ) -> dict[str, Any]:
-    """Reads the file by the same rules and stores nothing but the rejected rows. A run that was cut off begins anew."""
+    """Reads the file by the same rules and stores nothing but the rejected rows. An attempt that was cut off starts over."""
     return await attempt.persist(lambda: _validate_once(attempt, content, header, data, deps))
 
 
@@ -127,7 +127,7 @@ async def _validate_once(
 
 
 def _too_many(rejected: int, rows: int, allowed: float | None) -> str | None:
-    """What is to be said when more rows were rejected than are allowed."""
+    """The error when more rows were rejected than are allowed."""
     if allowed is None or rejected <= (allowed if isinstance(allowed, int) else allowed * rows):
         return None
     limit = f"{allowed:,}" if isinstance(allowed, int) else f"{allowed:.3g} of the rows"
@@ -146,13 +146,13 @@ async def _cut(attempt: Attempt, content: Content, header: FileHeader, offset: i
 
 
 async def _checkpoint(attempt: Attempt, content: Content, rows: int, offset: int) -> None:
-    # How far a packed file is read is known in its own bytes only.
+    # Progress through a packed file is known in packed bytes only.
     done = content.position if content.packed else offset
     await attempt.checkpoint(rows=rows, bytes=done, total_bytes=content.source.size)
 
 
 class _Import:
-    """The batches of one run."""
+    """The batches of one attempt."""
 
     def __init__(
         self, attempt: Attempt, content: Content, header: FileHeader, max_rejected: float | None, deps: Deps

@@ -1,4 +1,4 @@
-"""Multipart uploads that a killed worker left behind: invisible, but paid for by their size."""
+"""Multipart uploads that a killed worker left behind: invisible, but billed by size."""
 
 import re
 from collections.abc import AsyncIterator
@@ -22,8 +22,8 @@ _OURS = re.compile(rf"({_UUID})(?:\.rejected)?\.(?:csv|ndjson)(?:\.gz)?")
 async def sweep(deps: Deps) -> int:
     """Aborts the uploads of jobs that nobody runs; returns how many.
 
-    A run makes its upload while it holds the job. So an upload that is there, of a job that is then found to be held by nobody, is left
-    over. Uploads that are no job's of this database are left alone.
+    An attempt makes its upload while it holds the job. So an upload that is there, of a job that is then found to be held by nobody,
+    is left over. Uploads that belong to no job of this database are left alone.
     """
     async with deps.database.connection() as connection:
         buckets = {deps.s3_settings.bucket, *await JobRepository(connection).foreign_buckets()}

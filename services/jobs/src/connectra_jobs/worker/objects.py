@@ -24,7 +24,7 @@ Call: TypeAlias = Callable[[], Coroutine[Any, Any, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """An object as it was when the run began."""
+    """An object as it was when the attempt began."""
 
     bucket: str
     key: str
@@ -96,12 +96,12 @@ class UploadLost(ConnectionError):
 class Upload:
     """Writes one object, in parts, one of which is under way while the next is filled.
 
-    Nothing is to be seen of it before `complete`. Use as a context; leaving it without `complete` removes every trace. Entering it
-    removes what earlier runs of the job left, so that a worker that lost the job cannot complete its own any more.
+    Nothing of it is visible before `complete`. Use as a context; leaving it without `complete` removes every trace. Entering it
+    removes what earlier attempts left, so that a worker that lost the job cannot complete its own any more.
 
     Raises:
         UploadLost: from any method.
-        LeaseLost, HandBack, Cancelled: when the job is not to go on.
+        LeaseLost, HandBack, Cancelled: when the job must not go on.
     """
 
     def __init__(self, attempt: Attempt, s3: ObjectStore, bucket: str, key: str, content_type: str) -> None:
@@ -138,7 +138,7 @@ class Upload:
             self._sending = asyncio.create_task(self._send_part(part))
 
     async def complete(self) -> None:
-        """Makes the object visible, whole, under its key; only who still holds the job can."""
+        """Makes the whole object visible under its key; only a worker that still holds the job can."""
         await self._sent()
         if self.size:
             if self._buffer:
@@ -193,7 +193,7 @@ class Upload:
         except ClientError as error:
             if _code(error) != "NoSuchUpload":
                 raise
-            # An earlier try succeeded and only its answer was lost, or somebody removed the upload.
+            # An earlier try succeeded and only its answer was lost, or the upload was removed.
             if not await self._is_there():
                 raise UploadLost("the upload is gone") from None
 

@@ -1,9 +1,9 @@
 """A pool of workers on the job table.
 
-claim ─▶ run ─▶ completed | failed | handed back        (at most `workers` at once)
+claim ─▶ attempt ─▶ completed | failed | handed back        (at most `workers` at once)
 sweep: leases that ran out are taken back               (every half lease)
 tidy: uploads of killed workers are removed             (every ten minutes)
-listen: NOTIFY wakes the pool                           (the ticker is the floor)
+listen: NOTIFY wakes the pool                           (at the latest the ticker does)
 """
 
 import asyncio
@@ -45,7 +45,7 @@ log = structlog.get_logger()
 RECONNECT_SECONDS = 1.0
 LISTENER_CHECK_SECONDS = 15.0
 HAND_BACK_SECONDS = 2.0
-# What the job's owner is told is all there is to know.
+# Errors whose text for the job's owner says all there is to know.
 _EXPECTED = (JobFailed, ConnectraError, grpc.aio.AioRpcError)
 
 
@@ -55,7 +55,7 @@ class WorkerPool:
     Args:
         pool: which jobs it takes.
         workers: how many it runs at once.
-        drain_seconds: how long its background loop may go on after the stop.
+        drain_seconds: how long it may go on after the stop.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class WorkerPool:
     ) -> None:
         self._pool, self._workers, self._deps = pool, workers, deps
         self._settings, self._drain_seconds = settings, drain_seconds
-        # Fresh each start: a process that is gone never comes back under its name.
+        # New at each start: no process comes back under the name of one that is gone.
         self.worker = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._types = [settings.job_type] if settings.job_type in JOB_TYPES else None
         self._wake = asyncio.Event()
@@ -96,7 +96,7 @@ class WorkerPool:
         log.info("pool stopped", lane=self._pool.name, worker=self.worker)
 
     async def _fill(self) -> float:
-        """Claims as many jobs as workers are free. Gives the seconds after which to look again, woken or not."""
+        """Claims as many jobs as workers are free. Returns the seconds after which to look again, woken or not."""
         free = self._workers - len(self._attempts)
         wait = self._settings.ticker_interval_minutes * 60
         if free <= 0:
@@ -136,7 +136,7 @@ class WorkerPool:
 
     async def _work(self, attempt: Attempt) -> None:
         job = attempt.job
-        # The job's uuid is its request id as well: by it the lines of the services that a run calls are found.
+        # The job's uuid is also its request id: it finds the log lines of the services that an attempt calls.
         named = structlog.contextvars.bound_contextvars(job=job.uuid, job_type=job.job_type)
         with bound(Call(request_id=job.uuid)), named, telemetry.trace(f"job {job.job_type}", job=job.uuid):
             try:
@@ -153,7 +153,7 @@ class WorkerPool:
                     await self._hand_back(attempt)
 
     async def _run_to_end(self, attempt: Attempt) -> None:
-        """Runs the job and writes down how it ended; while that cannot be written, the lease is kept."""
+        """Runs the job and stores how it ended; while that cannot be stored, the lease is kept."""
         errors = attempt.job.job_response.get("runtime_errors")
         kept: JsonObject = {"runtime_errors": errors} if errors else {}
         end: Callable[[], Awaitable[bool]]
@@ -183,7 +183,7 @@ class WorkerPool:
         return await run_export(attempt, data, self._deps)
 
     async def _hand_back_all(self) -> None:
-        """Asks every run to stop at its next checkpoint. One that does not get there in time is cut off: as safe."""
+        """Asks every attempt to stop at its next checkpoint. One that does not get there in time is cut off, which is as safe."""
         tasks = list(self._attempts)
         for attempt in self._attempts.values():
             attempt.stop(HandBack())
@@ -219,8 +219,8 @@ class WorkerPool:
         async with self._deps.database.listener(CHANNEL, self._wake.set) as connection:
             broken = asyncio.Event()
             connection.add_termination_listener(lambda _: broken.set())
-            self._wake.set()  # what came while nobody listened
+            self._wake.set()  # for what came while nobody listened
             while not await first_of(broken, seconds=LISTENER_CHECK_SECONDS):
-                await connection.execute("SELECT 1", timeout=5)  # a peer that is gone without a word
+                await connection.execute("SELECT 1", timeout=5)  # notices a peer that is gone without a word
         self._wake.set()
         raise asyncpg.InterfaceError("the listening connection is gone")
