@@ -1,6 +1,7 @@
 """`connectra jobs first_time` and `connectra jobs retry`: the runners."""
 
 import asyncio
+import sys
 
 import typer
 from connectra.query.v1 import query_service_pb2_grpc
@@ -15,20 +16,30 @@ from connectra_jobs.states import FIRST_TIME, RETRY, Pool
 from connectra_jobs.worker.deps import Deps
 from connectra_jobs.worker.pool import WorkerPool
 
+MIN_CONNECTIONS = 2
+
 app = typer.Typer(help="Run the worker pools. To list, watch or cancel jobs: `connectra job`.", no_args_is_help=True)
 
 
 @app.command("first_time")
 def first_time() -> None:
     """Runs new jobs, PARALLEL_JOBS at once, until SIGTERM."""
-    settings = load(RunnerSettings)
+    settings = runner_settings()
     asyncio.run(serve(settings, FIRST_TIME, settings.jobs.parallel_jobs))
 
 
 @app.command("retry")
 def retry() -> None:
     """Runs failed jobs again when their time has come, one at once, until SIGTERM."""
-    asyncio.run(serve(load(RunnerSettings), RETRY, 1))
+    asyncio.run(serve(runner_settings(), RETRY, 1))
+
+
+def runner_settings() -> RunnerSettings:
+    """What a runner reads. Ends the process when its pool has no connection besides the one that listens."""
+    settings = load(RunnerSettings)
+    if settings.postgres.pool_size < MIN_CONNECTIONS:
+        sys.exit(f"settings: PG_POOL_SIZE: a runner needs at least {MIN_CONNECTIONS}, one of which waits for new jobs")
+    return settings
 
 
 async def serve(settings: RunnerSettings, pool: Pool, workers: int) -> None:
