@@ -1,4 +1,4 @@
-"""What a batch of an import comes to, and how far an import has come."""
+"""The outcome of a batch of an import, and how far an import has come."""
 
 from dataclasses import dataclass
 

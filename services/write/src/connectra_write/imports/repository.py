@@ -1,4 +1,4 @@
-"""All SQL on the ledger of imports: which batches were applied, and what they came to."""
+"""All SQL on the ledger of imports: which batches were applied, with what outcome."""
 
 from dataclasses import asdict, dataclass
 
@@ -33,7 +33,7 @@ class ImportRepository:
         await self._connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", job_uuid)
 
     async def find(self, job_uuid: str, number: int) -> Applied | None:
-        """What a batch came to that was applied before."""
+        """The outcome of a batch, if it was applied before."""
         row = await self._connection.fetchrow(
             """SELECT counts::text, rejected::text, consistency_token FROM import_batches
                WHERE job_uuid = $1 AND batch_number = $2""",

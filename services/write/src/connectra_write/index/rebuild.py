@@ -70,7 +70,7 @@ class Rebuild:
         """Begins a rebuild or goes on with it.
 
         Raises:
-            WrongState: another rebuild is running; the comparison failed.
+            WrongState: another call works on this index, or the comparison failed.
             VersionConflict: aborted meanwhile.
             Unavailable: Elasticsearch has been away for a minute.
         """

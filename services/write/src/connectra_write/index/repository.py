@@ -72,13 +72,13 @@ class IndexRepository:
     async def numbers(self) -> Numbers:
         """The outbox now. An indexer is alive as long as its advisory lock is held."""
         [row] = await self._connection.fetch(PENDING)
-        living = await self._connection.fetchval(
+        alive = await self._connection.fetchval(
             """SELECT count(DISTINCT objid) FROM pg_locks
                WHERE locktype = 'advisory' AND classid = $1 AND objsubid = 2 AND granted
                  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())""",
             locks.LIVING_INDEXER,
         )
-        return Numbers(row[0], row[1], row[2], living)
+        return Numbers(row[0], row[1], row[2], alive)
 
     async def dead_letters(self, after: tuple[str, str], limit: int) -> list[DeadLetter]:
         """The next ones after (entity, uuid)."""

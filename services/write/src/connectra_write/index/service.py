@@ -31,7 +31,7 @@ class IndexState:
 
 
 class IndexService:
-    """Long work lasts as long as its call, which gets its progress."""
+    """Long work runs within its call, which streams the progress."""
 
     def __init__(
         self, database: Database, search: AsyncElasticsearch, settings: ElasticsearchSettings, notifier: Notifier

@@ -1,4 +1,4 @@
-"""Raw `_bulk` requests, and what Elasticsearch says to each of their items."""
+"""Raw `_bulk` requests, and Elasticsearch's answer to each of their items."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,22 +18,22 @@ MAX_CHARS = 8_000_000
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A record as the index shall have it; `source` is JSON, or None for one that shall not be there."""
+    """A record as it is to be in the index; `source` is JSON, or None if the document is to be deleted."""
 
     uuid: str
     version: int
     source: str | None
 
     def action(self, alias: str) -> str:
-        """Its lines of a bulk body. The version decides, not the time of arrival: what is older is refused with 409."""
-        # Any text may stand in a uuid that came by plain SQL.
+        """Its lines of a bulk body. The version decides, not the time of arrival: older ones are refused with 409."""
+        # A uuid that came by plain SQL may be any text.
         meta = f'"_index":"{alias}","_id":{_quoted(self.uuid)},"version":{self.version},"version_type":"external_gte"'
         return f'{{"delete":{{{meta}}}}}' if self.source is None else f'{{"index":{{{meta}}}}}\n{self.source}'
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of one item."""
+    """The result of one item."""
 
     status: int
     type: str = ""
@@ -41,7 +41,7 @@ class Result:
 
     @property
     def done(self) -> bool:
-        """The index has it; 404 is a delete of what is not there."""
+        """The index has it; 404 is the deletion of a document that is not there."""
         return self.status < 300 or (self.status == 404 and not self.type)
 
     @property
@@ -59,7 +59,7 @@ async def send(search: AsyncElasticsearch, actions: Sequence[str]) -> list[Resul
     """Sends actions; one result each, in order. Only to aliases: a missing index is never made by a write.
 
     Raises:
-        ApiError, TransportError: none of the rest has been taken, and it is not the fault of a document.
+        ApiError, TransportError: none of the remaining actions was taken, and no document is at fault.
     """
     results: list[Result] = []
     for part in _parts(actions):
@@ -78,7 +78,7 @@ async def _send(search: AsyncElasticsearch, actions: Sequence[str]) -> list[Resu
             endpoint_id="bulk",
         )
     except ApiError as error:
-        # A single item that cannot be read (an id of 600 bytes) spoils the whole request: halve until it stands alone.
+        # One item that cannot be read (an id of 600 bytes) fails the whole request: halve it until that item is alone.
         if error.status_code not in (400, 413):
             raise
         if len(actions) == 1:

@@ -1,10 +1,10 @@
-"""SQL by which PostgreSQL writes the documents: at a fraction of what building them in Python costs.
+"""SQL by which PostgreSQL writes the documents, at a fraction of the cost of building them in Python.
 
-A contact's document holds copies of its company's fields, so its version has to grow with every change of either, whatever the order
-in which two such changes are committed: `greater << 20 | nearness`, of the two row versions the greater one, and how near the other is
-to it. The greater alone is not enough: the change with the smaller version may be committed last. (It would take a transaction during
-which a million other changes happen to defeat this.) Elasticsearch itself refuses a document with a smaller version, so that an old
-document can come late and do no harm.
+A contact's document has copies of its company's fields, so its version has to grow with every change of either, in whatever order two
+such changes are committed. It is `greater << 20 | nearness`: the greater of the two row versions, and how near the other one is to it. The
+greater alone is not enough, because the change with the smaller version may be committed last. (Only a transaction during which a million
+other changes happen could defeat this.) Elasticsearch refuses a document with a smaller version, so an old document that arrives late does
+no harm.
 """
 
 from functools import lru_cache
@@ -24,12 +24,12 @@ BUILDING_SUFFIX = "-building"
 def by_uuid(entity: Entity) -> str:
     """For `$1`, uuids: rows of (uuid, version, document as JSON text or NULL for one to be deleted, whether a new index is being built).
 
-    The last is read in the snapshot of the documents: a rebuild that is not seen here begins to copy later than this, and so copies all
-    that is seen here.
+    The last is read in the snapshot of the documents: a rebuild that this does not see starts its copy later, and so copies everything
+    that this sees.
     """
     return f"""
         SELECT k.uuid,
-               -- A row that is gone has no version; the newest given out is above its last one.
+               -- A row that is gone has no version; the newest one given out is above its last.
                CASE WHEN t.id IS NULL THEN ((SELECT last_value FROM row_version_seq) << {NEARNESS_BITS}) + {_NEAREST}
                     ELSE {_version(entity)} END AS version,
                CASE WHEN t.id IS NOT NULL AND t.deleted_at IS NULL THEN {_document(entity)} END AS document,
@@ -39,7 +39,7 @@ def by_uuid(entity: Entity) -> str:
 
 @lru_cache(maxsize=len(ENTITIES))
 def slice_of(entity: Entity) -> str:
-    """The `$2` records behind `$1` in uuid order that are not deleted: rows of (uuid, version, document)."""
+    """The next `$2` records after `$1` in uuid order that are not deleted: rows of (uuid, version, document)."""
     return f"""
         SELECT t.uuid, {_version(entity)} AS version, {_document(entity)} AS document
         FROM {entity.table} t {_join(entity)}
@@ -69,11 +69,11 @@ def _document(entity: Entity) -> str:
 def _members(entity: Entity) -> list[str]:
     members = [f"'{f.name}', {_value(f, 't')}" for f in entity.fields if f.index is not Index.NONE]
     if entity is not COMPANY:
-        # Of a deleted company nothing is shown.
+        # Nothing is shown of a deleted company.
         members += [f"'company_{f.name}', CASE WHEN c.deleted_at IS NULL THEN {_value(f, 'c')} END" for f in COPIED]
     return members
 
 
 def _value(field: Field, alias: str) -> str:
-    # An empty list is left out, as any empty value is.
+    # An empty list is left out, like any empty value.
     return f"{alias}.{field.name}" if field.type is Type.LIST else expression(field, alias)

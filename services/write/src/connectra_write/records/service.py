@@ -31,13 +31,14 @@ StoredAnswer = TypeVar("StoredAnswer", Written, BatchWritten)
 
 
 class Outcome(NamedTuple, Generic[StoredAnswer]):
-    """What a change comes to: its answer, and the filter values that are stored once its transaction is committed."""
+    """The outcome of a change: its answer, and the filter values that are stored once its transaction is committed."""
 
     answer: StoredAnswer
     new: list[FilterValue]
 
 
-# What is done in one transaction, or in several if the call has no idempotency key.
+# The work of a call. With an idempotency key it is done in the transaction that keeps the answer; without one it opens its own where
+# one statement is not enough.
 Change = Callable[[RecordRepository], Awaitable[Outcome[StoredAnswer]]]
 
 # Batches with more records than this are checked in a thread, so that other calls go on.
@@ -45,7 +46,7 @@ _INLINE_RECORDS = 100
 
 
 class RecordService:
-    """Changes of records; each call is one transaction.
+    """Changes records; each call is one transaction.
 
     Every method that takes a record raises ValidationFailed with all that is wrong with it, and RecordNotFound for a contact whose company
     does not exist. With an idempotency key the answer is kept for 24 h and repeated; IdempotencyKeyReused when another request had the key.
@@ -75,7 +76,7 @@ class RecordService:
         return await self._once_per_key(key, ("create", entity.name, record), Written, change)
 
     async def update(self, entity: Entity, uuid: str, record: object, versions: Sequence[int] | None = None) -> Written:
-        """Lays the given fields over a record: null, "" and [] clear, absent keeps.
+        """Lays the given fields over a record: null, "" and [] clear a field, absent ones stay.
 
         Args:
             versions: the row_version must be one of these; None for any.

@@ -1,4 +1,4 @@
-"""What a record may be, in one place for every door: JSON, typed messages, batches.
+"""The rules for records, the same for JSON, typed messages and batches.
 
 Source: the documented record rules; where the documentation promises more than its earlier implementation checked, the documentation.
 A CSV file has rules of its own (`cleaning.py`): it is cleaned rather than refused.
@@ -26,12 +26,12 @@ from connectra_common.requests import hint, path
 
 
 class Mode(StrEnum):
-    """What is to be done with a record; decides what must be there."""
+    """What is to be done with a record; decides which fields are required."""
 
     CREATE = "create"
     UPDATE = "update"
     UPSERT = "upsert"
-    # One of a batch: as an upsert, but a company that is named by its uuid needs no name unless it turns out to be new.
+    # One of a batch: like an upsert, but a company that is identified by its uuid needs no name unless it turns out to be new.
     BULK = "bulk"
 
 
@@ -49,7 +49,7 @@ class Checked:
 
 
 def check(entity: Entity, record: object, mode: Mode) -> Checked:
-    """Checks and normalises a record; never raises. Fields that only the server gives and unknown ones are left out."""
+    """Checks and normalises a record; never raises. Leaves out unknown fields and those that only the server sets."""
     if not isinstance(record, Mapping):
         return Checked({}, (FieldViolation("", "a record must be a JSON object"),))
     values: dict[str, Value] = {}
@@ -78,7 +78,7 @@ def check(entity: Entity, record: object, mode: Mode) -> Checked:
 
 
 def derived_uuid(entity: Entity, values: Mapping[str, Value]) -> str:
-    """uuid of a record that has none: the recipe of an import."""
+    """The uuid of a record that has none, made as an import makes it."""
     names = ("name", "linkedin_url") if entity is COMPANY else ("first_name", "last_name", "linkedin_url", "email")
     recipe: Callable[..., str] = ids.company_uuid if entity is COMPANY else ids.contact_uuid
     return recipe(*(values.get(name) for name in names))
@@ -249,11 +249,11 @@ def _require(entity: Entity, mode: Mode, values: Mapping[str, Value], wrong: dic
         return values.get(name) is None and name not in wrong
 
     if entity is COMPANY:
-        # A change, and one of a batch that says which company it means, may leave the name as it is, but not empty it.
+        # An update, and a record of a batch that has its company's uuid, may leave the name as it is, but not clear it.
         keeps = mode is Mode.UPDATE or (mode is Mode.BULK and not missing("uuid"))
         if missing("name") and ("name" in values or not keeps):
             wrong["name"] = "name is required"
-        # The uuid is made of it.
+        # The uuid is made from it.
         elif "uuid" not in values and "name" in values and not clean(str(values["name"])) and mode is not Mode.UPDATE:
             wrong["name"] = "name must have a letter or a digit"
     elif mode is Mode.CREATE:
@@ -263,7 +263,7 @@ def _require(entity: Entity, mode: Mode, values: Mapping[str, Value], wrong: dic
         wrong["email"] = "either email or UUID is required for upsert"
 
 
-# The order in which violations are told.
+# The order in which violations are reported.
 _FIRST = ("name", "website", "linkedin_url", "facebook_url", "twitter_url")
 _ORDER: dict[str, Sequence[str]] = {
     entity.name: [
@@ -283,7 +283,7 @@ _ORDER: dict[str, Sequence[str]] = {
 def _derive_domain(values: dict[str, Value]) -> None:
     try:
         host = urlsplit(lower(str(values["website"]))).hostname or ""
-    except ValueError:  # what is no URL to the library although it looks like one
+    except ValueError:  # it looks like a URL, but not to the library
         return
     host = host.removeprefix("www.")
     if _FQDN.fullmatch(host):
@@ -300,7 +300,7 @@ def _shown(text: str) -> str:
 
 @lru_cache(maxsize=2)
 def _known(entity: Entity) -> frozenset[str]:
-    # What comes with a record that was read, and may be sent back with it.
+    # Members that a record has when it is read, and may still have when it is sent back.
     return frozenset((*entity.columns, "row_version", "cursor", "company"))
 
 
