@@ -1,4 +1,4 @@
-"""Who may touch which table: docs/architecture.md says it, the SQL in the sources does it."""
+"""docs/architecture.md tells the truth: who may touch which table, and where things are."""
 
 import ast
 import re
@@ -10,6 +10,7 @@ from connectra_common.db.tables import metadata
 
 from tests.support.paths import ROOT
 
+PAGE = ROOT / "docs/architecture.md"
 # The processes by the folder of their sources; of two that fit, the longer one.
 SOURCES = {
     "query": "services/query/src/connectra_query",
@@ -41,6 +42,13 @@ def test_the_sql_of_a_statement_is_seen() -> None:
         'F = f"DELETE FROM {entity.table} USING outbox o WHERE EXISTS (SELECT FROM jobs FOR UPDATE)"\n"""FROM audit"""'
     )
     assert set(_uses(ast.parse(source))) == {("companies", "write"), ("contacts", "write"), ("jobs", "read")}
+
+
+def test_every_place_that_is_named_exists() -> None:
+    named = re.findall(r"`((?:services|libs|gateway|deploy|tests)/[^`{ ]*)`", PAGE.read_text())
+
+    assert len(named) > 10
+    assert [place for place in named if not list(ROOT.glob(place.replace("…", "**").rstrip("/")))] == []
 
 
 def uses(file: Path) -> Iterator[Use]:
@@ -80,7 +88,7 @@ def _texts(tree: ast.AST) -> Iterator[str]:
 
 def documented(column: str) -> dict[str, list[str]]:
     """A column of the table in docs/architecture.md: processes by table."""
-    lines = (ROOT / "docs/architecture.md").read_text().splitlines()
+    lines = PAGE.read_text().splitlines()
     head = next(i for i, line in enumerate(lines) if line.startswith("| table |"))
     at = [cell.strip() for cell in lines[head].split("|")].index(column)
     rows: dict[str, list[str]] = {}
