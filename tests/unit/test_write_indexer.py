@@ -1,10 +1,17 @@
 """What the indexer needs to start."""
 
+from pathlib import Path
+
 import pytest
 from connectra_write.indexer import main
 
+from tests.support.environment import cleared
 
-def test_an_indexer_does_not_start_with_fewer_connections_than_its_lanes_need(monkeypatch: pytest.MonkeyPatch) -> None:
+
+def test_an_indexer_does_not_start_with_fewer_connections_than_its_lanes_need(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    cleared(monkeypatch, tmp_path)
     for name, value in {"PG_DB_USERNAME": "app", "PG_DB_PASSWORD": "secret", "PG_POOL_SIZE": "4"}.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(SystemExit, match="PG_POOL_SIZE: an indexer needs at least 5 connections"):
