@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import Literal
 from uuid import uuid4
 
 import orjson
@@ -127,7 +127,7 @@ class JobsService:
         """
         job = await self.get(uuid)
         bucket = str(job.data.get("s3_bucket") or self._s3_settings.bucket)
-        candidates: list[tuple[Literal["source", "result", "rejected"], Any]] = [
+        candidates: list[tuple[Literal["source", "result", "rejected"], object]] = [
             ("source", job.data.get("s3_key")),
             ("result", job.job_response.get("s3_key")),
             ("rejected", job.job_response.get("rejected_s3_key")),

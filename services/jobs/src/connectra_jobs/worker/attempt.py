@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeVar
 
 import aiohttp
@@ -90,7 +90,7 @@ def describe(error: BaseException) -> str:
     return known.message
 
 
-def explain(error: BaseException) -> dict[str, Any]:
+def explain(error: BaseException) -> JsonObject:
     """The error for the log: with its traceback, unless it says no more than that something is away."""
     return {"error": describe(error), "exc_info": None if is_transient(error) else error}
 
@@ -132,7 +132,7 @@ class Attempt:
         self._renewed = asked
 
     @contextlib.asynccontextmanager
-    async def beating(self) -> Any:
+    async def beating(self) -> AsyncIterator[None]:
         """Keeps the lease alive; a lost one cancels the task that is inside."""
         self._task = asyncio.current_task()
         heart = asyncio.create_task(self._beat())

@@ -3,13 +3,14 @@
 import asyncio
 import time
 import zlib
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import grpc.aio
 from connectra.query.v1 import query_service_pb2 as pb
 from connectra_common.records.fields import COMPANY, SERVICES
 from connectra_common.vql.proto import to_proto
 
+from connectra_jobs.models import JsonObject
 from connectra_jobs.requests import ExportData
 from connectra_jobs.worker.attempt import Attempt
 from connectra_jobs.worker.deps import Deps
@@ -24,7 +25,7 @@ _Pieces: TypeAlias = (
 )
 
 
-async def run_export(attempt: Attempt, data: ExportData, deps: Deps) -> dict[str, Any]:
+async def run_export(attempt: Attempt, data: ExportData, deps: Deps) -> JsonObject:
     """Writes the file and gives the job_response.
 
     A stream that breaks is asked for again from its beginning: a file is of one moment.

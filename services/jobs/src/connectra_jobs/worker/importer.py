@@ -8,7 +8,7 @@ import asyncio
 import csv
 import io
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -278,7 +278,7 @@ async def _wait_until_searchable(attempt: Attempt, token: str, deps: Deps) -> No
     await attempt.persist(ask, SEARCHABLE_PATIENCE_SECONDS)
 
 
-def _csv(rows: list[list[Any]]) -> bytes:
+def _csv(rows: Sequence[Sequence[object]]) -> bytes:
     buffer = io.StringIO(newline="")
     csv.writer(buffer, lineterminator="\n").writerows(rows)
     return buffer.getvalue().encode()

@@ -2,9 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import structlog
 from botocore.exceptions import ClientError
@@ -18,8 +18,6 @@ log = structlog.get_logger()
 READ_BYTES = 1024 * 1024
 PART_BYTES = 8 * 1024 * 1024
 MAX_PARTS = 10_000  # of S3
-
-Call: TypeAlias = Callable[[], Coroutine[Any, Any, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +108,7 @@ class Upload:
         self._content_type = content_type
         self._buffer = bytearray()
         self._upload_id = ""  # none begun
-        self._parts: list[dict[str, Any]] = []
+        self._parts: list[dict[str, object]] = []
         self._sending: asyncio.Task[None] | None = None
         self.size = 0
 
