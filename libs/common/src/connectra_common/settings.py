@@ -226,6 +226,11 @@ class PostgresSettings(SettingsGroup, title="PostgreSQL"):
         value = self.connection.get_secret_value() if self.connection else ""
         return value if urlsplit(value).scheme in ("postgres", "postgresql") else None
 
+    def require(self, connections: int, process: str) -> None:
+        """Ends a process whose pool would be smaller than what it holds all the time, and one connection more."""
+        if self.pool_size < connections:
+            sys.exit(f"settings: PG_POOL_SIZE: {process} needs at least {connections} connections")
+
     def dsn(self, scheme: str = "postgresql") -> str:
         """Connection URL, password included: not for printing."""
         if url := self._url():

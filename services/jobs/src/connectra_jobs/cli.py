@@ -1,7 +1,6 @@
 """`connectra jobs first_time` and `connectra jobs retry`: the runners."""
 
 import asyncio
-import sys
 
 import typer
 from connectra.query.v1 import query_service_pb2_grpc
@@ -37,8 +36,7 @@ def retry() -> None:
 def runner_settings() -> RunnerSettings:
     """What a runner reads. Ends the process when its pool has no connection besides the one that listens."""
     settings = load(RunnerSettings)
-    if settings.postgres.pool_size < MIN_CONNECTIONS:
-        sys.exit(f"settings: PG_POOL_SIZE: a runner needs at least {MIN_CONNECTIONS}, one of which waits for new jobs")
+    settings.postgres.require(MIN_CONNECTIONS, "a runner")
     return settings
 
 

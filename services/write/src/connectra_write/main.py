@@ -56,5 +56,7 @@ async def serve(settings: Settings) -> None:
 def main() -> None:
     """Entry point."""
     settings = load(Settings)
+    # The rebuild of an index holds one for as long as it takes.
+    settings.postgres.require(2, "the write service")
     begin(settings.app, settings.tracing, "write")
     asyncio.run(serve(settings))

@@ -1,7 +1,6 @@
 """`connectra-write-indexer`: copies changed records to Elasticsearch."""
 
 import asyncio
-import sys
 
 from connectra_common.db.database import Database
 from connectra_common.search.client import create_client
@@ -32,7 +31,6 @@ async def serve(settings: IndexerSettings) -> None:
 def main() -> None:
     """Entry point."""
     settings = load(IndexerSettings)
-    if settings.postgres.pool_size < (needed := Tuning().connections):
-        sys.exit(f"settings: PG_POOL_SIZE: an indexer needs at least {needed} connections")
+    settings.postgres.require(Tuning().connections, "an indexer")
     begin(settings.app, settings.tracing, "indexer")
     asyncio.run(serve(settings))
