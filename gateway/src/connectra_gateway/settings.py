@@ -11,17 +11,18 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_va
 
 
 class GatewayKeysSettings(SettingsGroup, title="Keys of the gateway"):
-    """Where the clients of the gateway are kept."""
+    """The file of the gateway's clients."""
 
     keys_file: str = Field(
         ".connectra/keys.json",
         validation_alias="GATEWAY_KEYS_FILE",
-        description="JSON file of clients, their keys and rights, besides `default`; may be absent.",
+        description="JSON file of clients, in addition to `default`, with their keys and rights; may be absent.",
     )
 
 
 class GatewaySettings(GatewayKeysSettings, title="Gateway"):
-    """What the Envoy configuration is rendered from. Tokens are taken beside keys when all three `GATEWAY_JWT_…` are set."""
+    """The settings that the Envoy configuration is rendered from. Tokens are accepted in addition to keys when `GATEWAY_JWT_ISSUER`,
+    `GATEWAY_JWT_AUDIENCE` and `GATEWAY_JWT_JWKS` are all set."""
 
     listen: Address = Field(
         "0.0.0.0:8000", validation_alias="GATEWAY_LISTEN", description="IP address and port for clients."
@@ -39,54 +40,59 @@ class GatewaySettings(GatewayKeysSettings, title="Gateway"):
     state_dir: str = Field(
         ".connectra/gateway",
         validation_alias="GATEWAY_STATE_DIR",
-        description="Folder of the rendered files; those with keys are 0600.",
+        description="Folder for the rendered files; those with keys have mode 0600.",
     )
     api_key: SecretStr | None = Field(
         None,
         validation_alias="API_KEY",
         min_length=8,
-        description="Key of the client named `default`, which may do everything.",
+        description="Key of the client named `default`, which has all rights.",
     )
     drain_seconds: float = Field(
-        10, ge=0, validation_alias="DRAIN_SECONDS", description="Seconds that running requests may go on after SIGTERM."
+        10,
+        ge=0,
+        validation_alias="DRAIN_SECONDS",
+        description="Seconds that running requests may continue after SIGTERM.",
     )
     max_requests_per_minute: Annotated[int, Field(gt=0, le=1_000_000)] = Field(
-        60, validation_alias="MAX_REQUESTS_PER_MINUTE", description="Limit of each client."
+        60, validation_alias="MAX_REQUESTS_PER_MINUTE", description="Rate limit for each client."
     )
     overall_factor: Annotated[int, Field(gt=0, le=1_000)] = Field(
         10,
         validation_alias="GATEWAY_OVERALL_FACTOR",
-        description="All clients together have this many times the limit of one.",
+        description="The rate limit for all clients together is this many times the limit of one.",
     )
     unknown_keys_per_minute: Annotated[int, Field(gt=0, le=1_000_000)] = Field(
         300,
         validation_alias="GATEWAY_UNKNOWN_KEYS_PER_MINUTE",
-        description="Limit of all calls without a valid key together.",
+        description="Rate limit for all calls without a valid key together.",
     )
     request_timeout_seconds: Positive = Field(
-        30, validation_alias="GATEWAY_TIMEOUT_SECONDS", description="Deadline of a call in seconds; streams have none."
+        30, validation_alias="GATEWAY_TIMEOUT_SECONDS", description="Deadline of a call, in seconds; streams have none."
     )
     max_request_bytes: Annotated[int, Field(gt=0, le=64 * 1024 * 1024)] = Field(
         16 * 1024 * 1024,
         validation_alias="GATEWAY_MAX_REQUEST_BYTES",
-        description="Largest request body; a larger one is answered with 413.",
+        description="Largest request body; larger ones are answered with 413.",
     )
     max_response_bytes: Annotated[int, Field(gt=0, le=1024 * 1024 * 1024)] = Field(
-        64 * 1024 * 1024, validation_alias="GATEWAY_MAX_RESPONSE_BYTES", description="Largest answer to a REST call."
+        64 * 1024 * 1024, validation_alias="GATEWAY_MAX_RESPONSE_BYTES", description="Largest response to a REST call."
     )
     concurrency: Positive = Field(1, validation_alias="GATEWAY_CONCURRENCY", description="Envoy's worker threads.")
     max_heap_mib: Annotated[int, Field(ge=128)] = Field(
         1024,
         validation_alias="GATEWAY_MAX_HEAP_MIB",
-        description="At 85 % of it Envoy frees memory, at 95 % it answers requests with 503.",
+        description="At 85 % of this heap size Envoy frees memory, at 95 % it answers requests with 503.",
     )
     cors_origins: str = Field(
         "*",
         validation_alias="GATEWAY_CORS_ORIGINS",
-        description="Origins of web pages that may call, separated by commas; `*` is all.",
+        description="Origins of web pages that may call the API, separated by commas; `*` allows all.",
     )
     tls_cert_file: str | None = Field(
-        None, validation_alias="GATEWAY_TLS_CERT_FILE", description="PEM chain; with it the gateway speaks TLS only."
+        None,
+        validation_alias="GATEWAY_TLS_CERT_FILE",
+        description="PEM certificate chain; if set, the gateway accepts only TLS.",
     )
     tls_key_file: str | None = Field(
         None, validation_alias="GATEWAY_TLS_KEY_FILE", description="PEM private key of that chain."
@@ -111,12 +117,12 @@ class GatewaySettings(GatewayKeysSettings, title="Gateway"):
     rate_limit_service: Address | None = Field(
         None,
         validation_alias="GATEWAY_RATE_LIMIT_SERVICE",
-        description="Service that counts for all replicas (`envoy.service.ratelimit.v3`); absent: each replica counts for itself.",
+        description="Service that counts for all replicas (`envoy.service.ratelimit.v3`); absent: each replica counts on its own.",
     )
     envoy_bin: str | None = Field(
         None,
         validation_alias="ENVOY_BIN",
-        description="Envoy to run; absent: that of the installed package, else the one in PATH.",
+        description="Envoy binary to run; absent: that of the installed package, else the one in PATH.",
     )
 
     @field_validator("api_key")
@@ -164,7 +170,7 @@ class GatewaySettings(GatewayKeysSettings, title="Gateway"):
         except ValueError:
             raise ValueError("must be an IP address and a port") from None
         if field.field_name == "admin_listen" and not ip.is_loopback:
-            raise ValueError("must be a loopback address: this door stops the gateway and asks for no key")
+            raise ValueError("must be a loopback address: anyone who reaches it can stop the gateway, without a key")
         return address
 
 

@@ -1,8 +1,9 @@
 """Settings: one small model (a group) for each concern, read from the environment and from `.env` by documented names.
 
-Here stand the groups that two or more services read. `settings.py` of a service has its own groups and `Settings`, the
-dataclass of all that its process reads. `load` reads and checks that at once: a wrong or missing variable ends the start
-with one line a problem. Secrets are `SecretStr` and print as asterisks. docs/settings.md is made from all of them.
+This module has the groups that two or more services read. A service's `settings.py` has its own groups and `Settings`, the
+dataclass of everything its process reads. `load` reads and checks all of it at once: wrong or missing variables end the
+process at startup, with one line per problem. Secrets are `SecretStr` and print as asterisks. docs/settings.md is generated
+from these models.
 """
 
 import sys
@@ -22,7 +23,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Port = Annotated[int, Field(ge=1, le=65535)]
-# host:port; an IPv6 host stands in brackets.
+# host:port; an IPv6 host is in brackets.
 Address = Annotated[str, Field(pattern=r"^(\[[0-9A-Fa-f:.]+\]|[^:\s/]+):\d{1,5}$")]
 Positive = Annotated[int, Field(gt=0)]
 
@@ -31,12 +32,12 @@ def _ca_file(variable: str) -> Any:
     return Field(
         None,
         validation_alias=variable,
-        description="PEM file of trusted authorities; absent: those that this system trusts.",
+        description="PEM file of trusted authorities; absent: those the system trusts.",
     )
 
 
 class SettingsGroup(BaseSettings):
-    """Base of all groups. The real environment wins over `.env` in the working directory; empty values count as absent."""
+    """Base of all groups. The real environment takes precedence over `.env` in the working directory; empty values count as absent."""
 
     model_config = SettingsConfigDict(
         env_file=".env",
@@ -52,30 +53,30 @@ class AppSettings(SettingsGroup, title="Process and logs"):
     """Name of the installation, and logs."""
 
     env: str = Field(
-        "development", validation_alias="APP_ENV", description="Name of the installation; stands in every log line."
+        "development", validation_alias="APP_ENV", description="Name of the installation; included in every log line."
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        "INFO", validation_alias="LOG_LEVEL", description="Lowest level that is logged; of Envoy never below INFO."
+        "INFO", validation_alias="LOG_LEVEL", description="Lowest level that is logged; for Envoy never below INFO."
     )
     log_format: Literal["json", "console"] = Field(
-        "json", validation_alias="LOG_FORMAT", description="One JSON object a line, or colored text for people."
+        "json", validation_alias="LOG_FORMAT", description="One JSON object per line, or colored text for people."
     )
     memory_log_interval_seconds: int = Field(
         300,
         ge=0,
         validation_alias="MEMORY_LOG_INTERVAL_SECONDS",
-        description="Seconds between log lines of memory use; 0 is never.",
+        description="Seconds between log lines about memory use; 0 turns them off.",
     )
 
 
 class TracingSettings(SettingsGroup, title="Traces"):
-    """OpenTelemetry's own variables. Its SDK reads further ones itself: headers, limits, the exporter's timeout and so on."""
+    """OpenTelemetry's own variables. Its SDK reads more of them itself: headers, limits, the exporter's timeout and so on."""
 
     endpoint: str | None = Field(
         None,
         validation_alias=AliasChoices("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"),
         pattern=r"^https?://[^/]+",
-        description="Collector that takes OTLP over gRPC, as `http://host:4317`; absent: no traces.",
+        description="Collector that accepts OTLP over gRPC, such as `http://host:4317`; absent: no traces.",
     )
     disabled: bool = Field(False, validation_alias="OTEL_SDK_DISABLED", description="Turns traces off.")
     exporter: Literal["otlp", "none"] = Field(
@@ -84,7 +85,7 @@ class TracingSettings(SettingsGroup, title="Traces"):
     protocol: Literal["grpc"] = Field(
         "grpc",
         validation_alias=AliasChoices("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"),
-        description="The only one that is supported.",
+        description="Protocol of the exporter; only gRPC is supported.",
     )
     sampler: Literal[
         "always_on",
@@ -104,24 +105,24 @@ class TracingSettings(SettingsGroup, title="Traces"):
 
     @property
     def collector(self) -> str | None:
-        """Where traces go; None is nowhere."""
+        """Where traces go; None when they are off."""
         return None if self.disabled or self.exporter == "none" else self.endpoint
 
     @property
     def ratio(self) -> float:
-        """Share of the traces that begin here which is kept."""
+        """Share of traces starting here that are kept."""
         if self.sampler.endswith("always_off"):
             return 0
         return self.sampler_ratio if self.sampler.endswith("traceidratio") else 1
 
 
 class TlsSettings(SettingsGroup, title="TLS between the services"):
-    """TLS between the services: a process with a certificate serves TLS only, one with a CA speaks TLS only to the others."""
+    """TLS between the services: a process with a certificate accepts only TLS; one with a CA file calls the others only over TLS."""
 
     tls_cert_file: FilePath | None = Field(
         None,
         validation_alias="GRPC_TLS_CERT_FILE",
-        description="PEM chain of this process; shown to callers and to those it calls.",
+        description="PEM certificate chain of this process; presented to callers and to the services it calls.",
     )
     tls_key_file: FilePath | None = Field(
         None, validation_alias="GRPC_TLS_KEY_FILE", description="PEM private key of that certificate."
@@ -129,12 +130,12 @@ class TlsSettings(SettingsGroup, title="TLS between the services"):
     tls_ca_file: FilePath | None = Field(
         None,
         validation_alias="GRPC_TLS_CA_FILE",
-        description="PEM file of the authorities that sign the others' certificates.",
+        description="PEM file of the authorities that sign the other services' certificates.",
     )
     tls_client_auth: bool = Field(
         False,
         validation_alias="GRPC_TLS_CLIENT_AUTH",
-        description="Serve only callers that show a certificate of that authority (mTLS).",
+        description="Serve only callers that present a certificate signed by that authority (mTLS).",
     )
 
     @model_validator(mode="after")
@@ -156,27 +157,27 @@ class ServerSettings(TlsSettings, title="gRPC server"):
         None, validation_alias="METRICS_LISTEN", description="Address of the Prometheus metrics; absent: none."
     )
     drain_seconds: float = Field(
-        10, ge=0, validation_alias="DRAIN_SECONDS", description="Seconds that running calls may go on after SIGTERM."
+        10, ge=0, validation_alias="DRAIN_SECONDS", description="Seconds that running calls may continue after SIGTERM."
     )
     lame_duck_seconds: float = Field(
         0,
         ge=0,
         validation_alias="LAME_DUCK_SECONDS",
-        description="Seconds after SIGTERM in which new calls are still taken, until callers have seen that it is no longer ready.",
+        description="Seconds after SIGTERM during which new calls are still accepted, so that callers can notice it is no longer ready.",
     )
     max_message_mib: Positive = Field(
-        64, validation_alias="GRPC_MAX_MESSAGE_MIB", description="Largest message that is sent or taken, in MiB."
+        64, validation_alias="GRPC_MAX_MESSAGE_MIB", description="Largest message sent or accepted, in MiB."
     )
     health_listen: Address | None = Field(
         None,
         validation_alias="GRPC_HEALTH_LISTEN",
-        description="Address of the health service without TLS, for probes that speak none; absent: none.",
+        description="Address of the health service without TLS, for probes that do not support it; absent: none.",
     )
     default_deadline_seconds: float = Field(
         30,
         gt=0,
         validation_alias="GRPC_DEFAULT_DEADLINE_SECONDS",
-        description="Seconds that a call without a deadline may take.",
+        description="Maximum duration in seconds of a call without a deadline.",
     )
 
 
@@ -189,7 +190,7 @@ class PeerSettings(TlsSettings, title="Addresses of the services"):
 
 
 class PostgresSettings(SettingsGroup, title="PostgreSQL"):
-    """The database. `PG_DB_CONNECTION`, when it is a postgresql:// URL, stands for host, port, database, user and password."""
+    """The database. `PG_DB_CONNECTION`, if it is a postgresql:// URL, replaces host, port, database, user and password."""
 
     host: str = Field("localhost", validation_alias="PG_DB_HOST", description="Host of the server.")
     port: Port = Field(5432, validation_alias="PG_DB_PORT", description="Its port.")
@@ -203,7 +204,7 @@ class PostgresSettings(SettingsGroup, title="PostgreSQL"):
     ssl_ca_file: FilePath | None = _ca_file("PG_DB_SSL_CA_FILE")
     debug: bool = Field(False, validation_alias="PG_DB_DEBUG", description="Log every SQL statement.")
     pool_size: Positive = Field(
-        20, validation_alias="PG_POOL_SIZE", description="Maximum number of connections of a process."
+        20, validation_alias="PG_POOL_SIZE", description="Maximum number of connections per process."
     )
 
     @model_validator(mode="after")
@@ -222,7 +223,7 @@ class PostgresSettings(SettingsGroup, title="PostgreSQL"):
         return self
 
     def _url(self) -> str | None:
-        # The predecessor only asked for the variable's presence, so any word may stand there.
+        # The predecessor only required the variable to be present, so it may contain any word.
         value = self.connection.get_secret_value() if self.connection else ""
         return value if urlsplit(value).scheme in ("postgres", "postgresql") else None
 
@@ -232,7 +233,7 @@ class PostgresSettings(SettingsGroup, title="PostgreSQL"):
             sys.exit(f"settings: PG_POOL_SIZE: {process} needs at least {connections} connections")
 
     def dsn(self, scheme: str = "postgresql") -> str:
-        """Connection URL, password included: not for printing."""
+        """Connection URL including the password: do not print it."""
         if url := self._url():
             return scheme + url[url.index(":") :]
         password = self.password.get_secret_value() if self.password else ""
@@ -241,7 +242,7 @@ class PostgresSettings(SettingsGroup, title="PostgreSQL"):
 
 
 class ElasticsearchSettings(SettingsGroup, title="Elasticsearch"):
-    """The search index. `ELASTICSEARCH_CONNECTION`, a URL, stands for scheme, host and port."""
+    """The search index. `ELASTICSEARCH_CONNECTION`, a URL, replaces scheme, host and port."""
 
     host: str = Field("localhost", validation_alias="ELASTICSEARCH_HOST", description="Host of the server.")
     port: Port = Field(9200, validation_alias="ELASTICSEARCH_PORT", description="Its port.")
@@ -262,7 +263,10 @@ class ElasticsearchSettings(SettingsGroup, title="Elasticsearch"):
     shards: Positive = Field(1, validation_alias="ELASTICSEARCH_SHARDS", description="Primary shards of a new index.")
     replicas: int = Field(0, ge=0, validation_alias="ELASTICSEARCH_REPLICAS", description="Replicas of a new index.")
     timeout_seconds: float = Field(
-        10, gt=0, validation_alias="ELASTICSEARCH_TIMEOUT_SECONDS", description="Seconds that one request may take."
+        10,
+        gt=0,
+        validation_alias="ELASTICSEARCH_TIMEOUT_SECONDS",
+        description="Maximum duration of a request in seconds.",
     )
 
     @model_validator(mode="after")
@@ -280,14 +284,14 @@ class ElasticsearchSettings(SettingsGroup, title="Elasticsearch"):
 
 
 class S3Settings(SettingsGroup, title="S3"):
-    """The object store; Amazon's own when no endpoint is given."""
+    """The object store; Amazon S3 when no endpoint is given."""
 
     access_key: str = Field(validation_alias="S3_ACCESS_KEY", description="Access key id.")
     secret_key: SecretStr = Field(validation_alias="S3_SECRET_KEY", description="Secret access key.")
     region: str = Field("us-east-1", validation_alias="S3_REGION", description="Region of the bucket.")
-    bucket: str = Field(validation_alias="S3_BUCKET", description="Bucket of uploads and of what jobs write.")
+    bucket: str = Field(validation_alias="S3_BUCKET", description="Bucket for uploads and the files that jobs write.")
     endpoint: Address | None = Field(
-        None, validation_alias="S3_ENDPOINT", description="Server, without scheme; absent: Amazon's own."
+        None, validation_alias="S3_ENDPOINT", description="Server, without scheme; absent: Amazon S3."
     )
     ssl: bool = Field(True, validation_alias="S3_SSL", description="TLS; the certificate is verified.")
     ssl_ca_file: FilePath | None = _ca_file("S3_SSL_CA_FILE")
@@ -295,20 +299,20 @@ class S3Settings(SettingsGroup, title="S3"):
     upload_url_ttl_hours: Annotated[int, Field(ge=1, le=168)] = Field(
         24, validation_alias="S3_UPLOAD_URL_TTL_HOURS", description="Hours for which an upload URL is valid."
     )
-    # The first spelling is the documented one; the right spelling is taken too.
+    # The first spelling is the documented one; the correct spelling is accepted too.
     upload_prefix: str = Field(
         "uploads",
         validation_alias=AliasChoices("S3_UPLOAD_FILE_PATH_PRIFIX", "S3_UPLOAD_FILE_PATH_PREFIX"),
-        description="Beginning of the object keys of uploads.",
+        description="Prefix of the object keys of uploads.",
     )
 
     @property
     def endpoint_url(self) -> str | None:
-        """URL for clients, or None for Amazon's own."""
+        """URL for clients, or None for Amazon S3."""
         return f"{'https' if self.ssl else 'http'}://{self.endpoint}" if self.endpoint else None
 
     def key(self, name: str) -> str:
-        """Object key of a file below the prefix."""
+        """Object key of a file under the prefix."""
         prefix = self.upload_prefix.strip("/")
         return f"{prefix}/{name}" if prefix else name
 
@@ -317,7 +321,7 @@ T = TypeVar("T")
 
 
 def load(wanted: type[T]) -> T:
-    """Reads a group, or a dataclass of groups. Ends the process with one readable line per problem of all of them."""
+    """Reads a group, or a dataclass of groups. If there are problems, prints one readable line for each and ends the process."""
     values: dict[str, SettingsGroup] = {}
     lines: list[str] = []
     for name, group in groups(wanted).items():
@@ -331,12 +335,12 @@ def load(wanted: type[T]) -> T:
 
 
 def groups(wanted: type) -> dict[str, type[SettingsGroup]]:
-    """The groups of a dataclass of groups, by the names of its fields; a group alone is its own, with the name ""."""
+    """The groups of a dataclass of groups, by field name; a single group is returned under the name ""."""
     return get_type_hints(wanted) if is_dataclass(wanted) else {"": cast(type[SettingsGroup], wanted)}
 
 
 def variables(field: FieldInfo) -> tuple[str, ...]:
-    """The variables that a field is read from; the first that is set counts."""
+    """The variables that a field is read from; the first one set is used."""
     alias = field.validation_alias
     return tuple(str(name) for name in alias.choices) if isinstance(alias, AliasChoices) else (str(alias),)
 

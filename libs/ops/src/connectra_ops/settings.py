@@ -22,7 +22,7 @@ class MigrateSettings:
 
 @dataclass(frozen=True)
 class DoctorSettings:
-    """What `connectra doctor` reads, each group by itself: a problem with one does not keep it from looking at the others."""
+    """What `connectra doctor` reads. It loads each group separately, so a problem with one does not stop it from checking the others."""
 
     postgres: PostgresSettings
     elasticsearch: ElasticsearchSettings

@@ -60,7 +60,7 @@ class ImportData(Request):
     s3_bucket: Bucket | None = None
     max_rejected: (
         Annotated[int, Field(ge=0, description="Maximum number of rejected rows; with more, the job fails.")]
-        | Annotated[float, Field(gt=0, lt=1, description="The same as a share of all rows.")]
+        | Annotated[float, Field(gt=0, lt=1, description="The same limit, as a share of all rows.")]
         | None
     ) = None
     validate_only: Annotated[bool, Field(description="Counts and reports; stores no record.")] = False
@@ -88,12 +88,15 @@ class ExportData(Request):
     service: Literal["contact", "contacts", "company", "companies"]
     vql: Annotated[Vql, Field(description="A query with `select_columns`; order and paging are not used.")]
     s3_bucket: Bucket | None = None
-    format: Annotated[ExportFormat, Field(strict=False, description="A header and lines, or a JSON object a line.")] = (
-        ExportFormat.CSV
-    )
+    format: Annotated[
+        ExportFormat, Field(strict=False, description="CSV with a header line, or a JSON object per line.")
+    ] = ExportFormat.CSV
     gzip: Annotated[bool, Field(description="Compress the file.")] = False
     keep_formulas: Annotated[
-        bool, Field(description="Leave what a spreadsheet would take for a formula as it is; else it gets a leading '.")
+        bool,
+        Field(
+            description="Leave text that a spreadsheet would treat as a formula unchanged; otherwise it gets a leading '."
+        ),
     ] = False
 
 
@@ -112,9 +115,9 @@ class ListJobsBody(Request):
     status: Annotated[list[str], Field(description="Only jobs in one of these states.")] | None = None
     limit: Annotated[int, Field(description="0 to 100; 0 means 25.")] | None = None
     page: Annotated[int, Field(ge=0, le=MAX_PAGE, description="From 1; 0 means 1.")] | None = None
-    cursor: Annotated[str, Field(description="Where the page before ended: its `next_cursor`.")] | None = None
-    created_after: Annotated[datetime, Field(description="Only jobs made at or after this moment.")] | None = None
-    created_before: Annotated[datetime, Field(description="Only jobs made before this moment.")] | None = None
+    cursor: Annotated[str, Field(description="`next_cursor` of the previous page.")] | None = None
+    created_after: Annotated[datetime, Field(description="Only jobs created at or after this time.")] | None = None
+    created_before: Annotated[datetime, Field(description="Only jobs created before this time.")] | None = None
 
     @field_validator("status", mode="before")
     @classmethod

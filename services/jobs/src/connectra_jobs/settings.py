@@ -20,38 +20,40 @@ class JobsSettings(SettingsGroup, title="Workers"):
     """The worker pools."""
 
     parallel_jobs: Positive = Field(
-        4, validation_alias="PARALLEL_JOBS", description="Workers of the first_time pool; the retry pool has one."
+        4,
+        validation_alias="PARALLEL_JOBS",
+        description="Number of workers in a first_time process; a retry process has one.",
     )
     job_in_queue_size: Positive = Field(
         100,
         validation_alias="JOB_IN_QUEUE_SIZE",
-        description="No runner claims a job while all of them together hold this many.",
+        description="Maximum number of jobs that all runners together have claimed; at the limit none claims another.",
     )
     ticker_interval_minutes: float = Field(
         1,
         gt=0,
         validation_alias="TICKER_INTERVAL_MINUTES",
-        description="Minutes between two looks at the job table, at most; runners are also notified of new jobs.",
+        description="Maximum minutes between polls of the job table; runners are also notified of new jobs.",
     )
     batch_size: Annotated[int, Field(ge=1, le=20_000)] = Field(
-        2_000, validation_alias="BATCH_SIZE_FOR_INSERTION", description="CSV rows that an import sends at once."
+        2_000, validation_alias="BATCH_SIZE_FOR_INSERTION", description="CSV rows per import batch."
     )
     job_type: str = Field(
         "normal",
         validation_alias="JOB_TYPE",
-        description="Jobs that a runner takes: `insert_csv_file`, `export_csv_file`, or anything else for both.",
+        description="Jobs that a runner takes: `insert_csv_file` or `export_csv_file`; any other value means both.",
     )
     lease_seconds: float = Field(
         30,
         ge=0.5,
         validation_alias="JOB_LEASE_SECONDS",
-        description="Seconds a worker may be silent before its job is given to another.",
+        description="Seconds without a heartbeat after which a worker's job is given to another.",
     )
     patience_seconds: float = Field(
         600,
         gt=0,
         validation_alias="JOB_PATIENCE_SECONDS",
-        description="Seconds that a run of a job waits for an unavailable dependency before it fails.",
+        description="Seconds that a run waits for an unavailable dependency before it fails.",
     )
 
 

@@ -19,13 +19,13 @@ class AuditSettings(SettingsGroup, title="Audit trail"):
     enabled: bool = Field(
         True,
         validation_alias="AUDIT",
-        description="Record what this process writes; plain SQL of others is always recorded.",
+        description="Record what this process writes; plain SQL by others is always recorded.",
     )
     retention_days: int = Field(
         365,
         ge=0,
         validation_alias="AUDIT_RETENTION_DAYS",
-        description="Days that entries are kept; 0 keeps them forever.",
+        description="Days to keep entries; 0 keeps them forever.",
     )
 
 

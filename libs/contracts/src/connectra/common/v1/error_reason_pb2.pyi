@@ -36,9 +36,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_CONFLICT: _ErrorReason.ValueType  # 6
     """The record exists already, or has changed since it was read."""
     ERROR_REASON_RATE_LIMIT_EXCEEDED: _ErrorReason.ValueType  # 7
-    """Too many requests; Retry-After says when to come back."""
+    """Too many requests; Retry-After says when to try again."""
     ERROR_REASON_INTERNAL_ERROR: _ErrorReason.ValueType  # 8
-    """A defect in the service. The text never says more; the log, under the request id, does."""
+    """A bug in the service. The text never says more; look up the request id in the log."""
     ERROR_REASON_ELASTICSEARCH_ERROR: _ErrorReason.ValueType  # 9
     """Elasticsearch cannot be reached or refused the request."""
     ERROR_REASON_DATABASE_ERROR: _ErrorReason.ValueType  # 10
@@ -46,11 +46,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_STORAGE_ERROR: _ErrorReason.ValueType  # 11
     """The object store cannot be reached or refused the request."""
     ERROR_REASON_DEADLINE_EXCEEDED: _ErrorReason.ValueType  # 12
-    """The deadline passed before the answer was there."""
+    """The deadline passed before the answer was ready."""
     ERROR_REASON_NOT_IMPLEMENTED: _ErrorReason.ValueType  # 13
-    """The method is declared but not there yet."""
+    """The method is declared but not implemented yet."""
     ERROR_REASON_UNAVAILABLE: _ErrorReason.ValueType  # 14
-    """A dependency is away for a moment; the same request may succeed later."""
+    """A dependency is temporarily unavailable; the same request may succeed later."""
     ERROR_REASON_PAGE_SIZE_EXCEEDED: _ErrorReason.ValueType  # 20
     """`limit` above 100."""
     ERROR_REASON_PAGE_OUT_OF_RANGE: _ErrorReason.ValueType  # 21
@@ -75,8 +75,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """A job list with a limit above 100."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
-    """Machine-readable cause of an error. A typed call carries it, without the prefix, as `reason` of the google.rpc.ErrorInfo in the
-    status details, with domain "connectra"; a REST answer as `details.reason`. Reasons are never renamed or reused.
+    """Machine-readable cause of an error. Typed calls carry it, without the prefix, as `reason` of the google.rpc.ErrorInfo in the status
+    details, with domain "connectra"; REST answers as `details.reason`. Reasons are never renamed or reused.
     """
 
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
@@ -93,9 +93,9 @@ ERROR_REASON_NOT_FOUND: ErrorReason.ValueType  # 5
 ERROR_REASON_CONFLICT: ErrorReason.ValueType  # 6
 """The record exists already, or has changed since it was read."""
 ERROR_REASON_RATE_LIMIT_EXCEEDED: ErrorReason.ValueType  # 7
-"""Too many requests; Retry-After says when to come back."""
+"""Too many requests; Retry-After says when to try again."""
 ERROR_REASON_INTERNAL_ERROR: ErrorReason.ValueType  # 8
-"""A defect in the service. The text never says more; the log, under the request id, does."""
+"""A bug in the service. The text never says more; look up the request id in the log."""
 ERROR_REASON_ELASTICSEARCH_ERROR: ErrorReason.ValueType  # 9
 """Elasticsearch cannot be reached or refused the request."""
 ERROR_REASON_DATABASE_ERROR: ErrorReason.ValueType  # 10
@@ -103,11 +103,11 @@ ERROR_REASON_DATABASE_ERROR: ErrorReason.ValueType  # 10
 ERROR_REASON_STORAGE_ERROR: ErrorReason.ValueType  # 11
 """The object store cannot be reached or refused the request."""
 ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 12
-"""The deadline passed before the answer was there."""
+"""The deadline passed before the answer was ready."""
 ERROR_REASON_NOT_IMPLEMENTED: ErrorReason.ValueType  # 13
-"""The method is declared but not there yet."""
+"""The method is declared but not implemented yet."""
 ERROR_REASON_UNAVAILABLE: ErrorReason.ValueType  # 14
-"""A dependency is away for a moment; the same request may succeed later."""
+"""A dependency is temporarily unavailable; the same request may succeed later."""
 ERROR_REASON_PAGE_SIZE_EXCEEDED: ErrorReason.ValueType  # 20
 """`limit` above 100."""
 ERROR_REASON_PAGE_OUT_OF_RANGE: ErrorReason.ValueType  # 21

@@ -23,19 +23,19 @@ class _ExportFormat:
 class _ExportFormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ExportFormat.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     EXPORT_FORMAT_UNSPECIFIED: _ExportFormat.ValueType  # 0
-    """As EXPORT_FORMAT_CSV."""
+    """Same as EXPORT_FORMAT_CSV."""
     EXPORT_FORMAT_CSV: _ExportFormat.ValueType  # 1
-    """A header line, then a line a record; lists joined by commas, times in RFC 3339."""
+    """A header line, then one line per record; lists joined by commas, times in RFC 3339."""
     EXPORT_FORMAT_NDJSON: _ExportFormat.ValueType  # 2
-    """A JSON object a line."""
+    """One JSON object per line."""
 
 class ExportFormat(_ExportFormat, metaclass=_ExportFormatEnumTypeWrapper):
-    """What a file of an export looks like."""
+    """Format of an exported file."""
 
 EXPORT_FORMAT_UNSPECIFIED: ExportFormat.ValueType  # 0
-"""As EXPORT_FORMAT_CSV."""
+"""Same as EXPORT_FORMAT_CSV."""
 EXPORT_FORMAT_CSV: ExportFormat.ValueType  # 1
-"""A header line, then a line a record; lists joined by commas, times in RFC 3339."""
+"""A header line, then one line per record; lists joined by commas, times in RFC 3339."""
 EXPORT_FORMAT_NDJSON: ExportFormat.ValueType  # 2
-"""A JSON object a line."""
+"""One JSON object per line."""
 Global___ExportFormat: _TypeAlias = ExportFormat  # noqa: Y015

@@ -21,7 +21,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Company(_message.Message):
-    """A company as stored. An unset field is empty. In requests `id`, `created_at`, `updated_at`, `deleted_at` and `row_version` are ignored."""
+    """A company as stored. An unset field is empty. `id`, `created_at`, `updated_at`, `deleted_at` and `row_version` are ignored in requests."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -53,9 +53,9 @@ class Company(_message.Message):
     DELETED_AT_FIELD_NUMBER: _builtins.int
     ROW_VERSION_FIELD_NUMBER: _builtins.int
     id: _builtins.int
-    """Number given by the database."""
+    """Number assigned by the database."""
     uuid: _builtins.str
-    """Lower-case 8-4-4-4-12. On create and upsert an absent uuid is found or derived (UUID5 of name and LinkedIn URL)."""
+    """Lower case, 8-4-4-4-12. If absent on create or upsert, it is looked up or derived (UUID5 of name and LinkedIn URL)."""
     name: _builtins.str
     employees_count: _builtins.int
     address: _builtins.str
@@ -67,7 +67,7 @@ class Company(_message.Message):
     linkedin_url: _builtins.str
     website: _builtins.str
     normalized_domain: _builtins.str
-    """The company's own mail and web domain; derived from `website` when absent."""
+    """The company's own mail and web domain; derived from `website` if absent."""
     facebook_url: _builtins.str
     twitter_url: _builtins.str
     company_name_for_emails: _builtins.str
@@ -77,7 +77,7 @@ class Company(_message.Message):
     last_raised_at: _builtins.str
     """Free text, as imported."""
     row_version: _builtins.int
-    """Grows with every change of the row; the etag."""
+    """Increases with every change to the row; the etag."""
     @_builtins.property
     def industries(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
@@ -214,8 +214,8 @@ Global___Company: _TypeAlias = Company  # noqa: Y015
 
 @_typing.final
 class Contact(_message.Message):
-    """A person, perhaps working at a company. An unset field is empty. In requests `id`, `created_at`, `updated_at`, `deleted_at` and
-    `row_version` are ignored.
+    """A person, optionally working at a company. An unset field is empty. `id`, `created_at`, `updated_at`, `deleted_at` and `row_version`
+    are ignored in requests.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -247,9 +247,9 @@ class Contact(_message.Message):
     DELETED_AT_FIELD_NUMBER: _builtins.int
     ROW_VERSION_FIELD_NUMBER: _builtins.int
     id: _builtins.int
-    """Number given by the database."""
+    """Number assigned by the database."""
     uuid: _builtins.str
-    """Lower-case 8-4-4-4-12. On create and upsert an absent uuid is found or derived (UUID5 of names and profile URL)."""
+    """Lower case, 8-4-4-4-12. If absent on create or upsert, it is looked up or derived (UUID5 of names and profile URL)."""
     first_name: _builtins.str
     last_name: _builtins.str
     company_id: _builtins.str
@@ -272,7 +272,7 @@ class Contact(_message.Message):
     other_phone: _builtins.str
     stage: _builtins.str
     row_version: _builtins.int
-    """Grows with every change of the row; the etag."""
+    """Increases with every change to the row; the etag."""
     @_builtins.property
     def departments(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
@@ -408,7 +408,7 @@ Global___Contact: _TypeAlias = Contact  # noqa: Y015
 
 @_typing.final
 class Warning(_message.Message):
-    """Something about a request that was understood otherwise than it may have been meant, but did no harm."""
+    """Something in a request that may not have been understood as intended, but did no harm."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

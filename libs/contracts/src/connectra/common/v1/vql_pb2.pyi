@@ -64,8 +64,8 @@ Global___Operator: _TypeAlias = Operator  # noqa: Y015
 
 @_typing.final
 class Vql(_message.Message):
-    """A query over companies or contacts. The typed spelling of the JSON document of the REST door; field names, limits and meanings are the
-    same (docs/vql.md).
+    """A query over companies or contacts. The typed form of the REST API's JSON document, with the same field names, limits and meanings
+    (docs/vql.md).
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -90,22 +90,22 @@ class Vql(_message.Message):
     offset: _builtins.int
     """Rows to skip, within the first 1,000; instead of page."""
     explain: _builtins.bool
-    """What stands from here on is for lists alone and changes nothing in their rows. Puts into the answer how the query was understood."""
+    """This and the following fields apply only to lists and do not change their rows. Adds to the answer how the query was understood."""
     highlight: _builtins.bool
-    """Puts into each row where its texts match."""
+    """Adds to each row where its texts match."""
     track_total: _builtins.bool
-    """Puts into the answer how many match."""
+    """Adds the number of matches to the answer."""
     @_builtins.property
     def where(self) -> Global___Where:
         """Absent: everything."""
 
     @_builtins.property
     def filters(self) -> Global___FilterNode:
-        """A boolean tree; joins `where` by AND."""
+        """A boolean tree; combined with `where` by AND."""
 
     @_builtins.property
     def order_by(self) -> _containers.RepeatedCompositeFieldContainer[Global___OrderBy]:
-        """Empty: by relevance when there is a text clause, else newest first. `uuid` is always added as tie-breaker."""
+        """Empty: by relevance if there is a text clause, else newest first. `uuid` is always added as a tie-breaker."""
 
     @_builtins.property
     def cursor(self) -> _containers.RepeatedCompositeFieldContainer[_struct_pb2.Value]:
@@ -121,7 +121,7 @@ class Vql(_message.Message):
 
     @_builtins.property
     def facets(self) -> _containers.RepeatedCompositeFieldContainer[Global___Facet]:
-        """Counts over everything that matches, at most 10."""
+        """Counts over all matches; at most 10 facets."""
 
     def __init__(
         self,
@@ -150,7 +150,7 @@ Global___Vql: _TypeAlias = Vql  # noqa: Y015
 
 @_typing.final
 class Facet(_message.Message):
-    """How often a field's values occur among the records that match: the most frequent ones or, with ranges, those within each."""
+    """How often a field's values occur among the matching records: the most frequent values or, with `ranges`, the number in each range."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -158,9 +158,9 @@ class Facet(_message.Message):
     SIZE_FIELD_NUMBER: _builtins.int
     RANGES_FIELD_NUMBER: _builtins.int
     field: _builtins.str
-    """Any field a condition may name."""
+    """Any field that a condition may name."""
     size: _builtins.int
-    """Most frequent values, 1 to 100; 0 means 10."""
+    """Number of most frequent values, 1 to 100; 0 means 10."""
     @_builtins.property
     def ranges(self) -> _containers.RepeatedCompositeFieldContainer[Global___FacetRange]:
         """Of numbers and dates, at most 50."""
@@ -182,7 +182,7 @@ Global___Facet: _TypeAlias = Facet  # noqa: Y015
 
 @_typing.final
 class FacetRange(_message.Message):
-    """From `gte` (included) to `lt` (excluded); one may be absent."""
+    """From `gte` (inclusive) to `lt` (exclusive); one may be absent."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -238,7 +238,7 @@ Global___Where: _TypeAlias = Where  # noqa: Y015
 
 @_typing.final
 class TextMatches(_message.Message):
-    """Full text. In `must`, conditions on one field are joined by OR, fields by AND."""
+    """Full text. In `must`, conditions on the same field are joined by OR, fields by AND."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -274,14 +274,14 @@ class TextMatch(_message.Message):
     FUZZY_FIELD_NUMBER: _builtins.int
     text_value: _builtins.str
     filter_key: _builtins.str
-    """A text field, e.g. `name`, or a categorical one that is searchable as text, e.g. `city`."""
+    """A text field, e.g. `name`, or a categorical field that can be searched as text, e.g. `city`."""
     search_type: Global___SearchType.ValueType
     slop: _builtins.int
     """SEARCH_TYPE_EXACT: how many positions words may be moved."""
     operator: Global___Operator.ValueType
     """SEARCH_TYPE_SHUFFLE and SEARCH_TYPE_SUBSTRING: `and` (default) or `or` between words."""
     fuzzy: _builtins.bool
-    """SEARCH_TYPE_SHUFFLE: tolerate typing errors."""
+    """SEARCH_TYPE_SHUFFLE: tolerate typos."""
     def __init__(
         self,
         *,
@@ -302,7 +302,7 @@ Global___TextMatch: _TypeAlias = TextMatch  # noqa: Y015
 
 @_typing.final
 class KeywordMatch(_message.Message):
-    """Whole values, whatever their case. Several values of one field are joined by OR, fields by AND."""
+    """Whole values, ignoring case. Several values of one field are joined by OR, fields by AND."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -500,10 +500,10 @@ class CompanyConfig(_message.Message):
     POPULATE_FIELD_NUMBER: _builtins.int
     SELECT_COLUMNS_FIELD_NUMBER: _builtins.int
     populate: _builtins.bool
-    """Put the company of each contact into the answer."""
+    """Include the company of each contact in the answer."""
     @_builtins.property
     def select_columns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Company columns; empty: every one."""
+        """Company columns; empty: all."""
 
     def __init__(
         self,

@@ -27,8 +27,8 @@ if _version_not_supported:
 
 
 class JobsRestServiceStub:
-    """The documented REST paths of the jobs service; see QueryRestService for how they are transcoded. Each method promises what its typed
-    counterpart in JobsService does.
+    """The documented REST paths of the jobs service; see QueryRestService for how they are transcoded. Each method makes the same promises as
+    its typed counterpart in JobsService.
     """
 
     def __init__(self, channel):
@@ -75,8 +75,8 @@ class JobsRestServiceStub:
 
 
 class JobsRestServiceServicer:
-    """The documented REST paths of the jobs service; see QueryRestService for how they are transcoded. Each method promises what its typed
-    counterpart in JobsService does.
+    """The documented REST paths of the jobs service; see QueryRestService for how they are transcoded. Each method makes the same promises as
+    its typed counterpart in JobsService.
     """
 
     def CreateUploadUrl(self, request, context):
@@ -175,8 +175,8 @@ def add_JobsRestServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class JobsRestService:
-    """The documented REST paths of the jobs service; see QueryRestService for how they are transcoded. Each method promises what its typed
-    counterpart in JobsService does.
+    """The documented REST paths of the jobs service; see QueryRestService for how they are transcoded. Each method makes the same promises as
+    its typed counterpart in JobsService.
     """
 
     @staticmethod

@@ -14,8 +14,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class JobsRestServiceStub:
-    """The documented REST paths of the jobs service; see QueryRestService for how they are transcoded. Each method promises what its typed
-    counterpart in JobsService does.
+    """The documented REST paths of the jobs service; see QueryRestService for how they are transcoded. Each method makes the same promises as
+    its typed counterpart in JobsService.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -35,8 +35,8 @@ class JobsRestServiceStub:
     """As JobsService.ListJobFiles."""
 
 class JobsRestServiceServicer(metaclass=_abc_1.ABCMeta):
-    """The documented REST paths of the jobs service; see QueryRestService for how they are transcoded. Each method promises what its typed
-    counterpart in JobsService does.
+    """The documented REST paths of the jobs service; see QueryRestService for how they are transcoded. Each method makes the same promises as
+    its typed counterpart in JobsService.
     """
 
     @_abc_1.abstractmethod

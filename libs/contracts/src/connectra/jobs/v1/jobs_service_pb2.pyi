@@ -44,7 +44,7 @@ class Job(_message.Message):
     job_type: _builtins.str
     """insert_csv_file or export_csv_file."""
     status: _builtins.str
-    """open, in_queue, processing, completed, failed, retry_in_queued or retrying; a cancelled job is `failed` and says so."""
+    """open, in_queue, processing, completed, failed, retry_in_queued or retrying; a cancelled job is `failed`, and its messages say so."""
     retry_count: _builtins.int
     """Retries allowed."""
     retry_interval: _builtins.int
@@ -61,11 +61,11 @@ class Job(_message.Message):
 
     @_builtins.property
     def run_after(self) -> _timestamp_pb2.Timestamp:
-        """A failed job is not retried before."""
+        """A failed job is not retried before this time."""
 
     @_builtins.property
     def progress(self) -> _struct_pb2.Struct:
-        """rows, bytes, total_bytes of the run."""
+        """Of the current or last run: rows, bytes, and total_bytes or total_rows."""
 
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp: ...
@@ -104,7 +104,7 @@ class CreateJobRequest(_message.Message):
     EXPORT_QUERY_FIELD_NUMBER: _builtins.int
     RETRY_COUNT_FIELD_NUMBER: _builtins.int
     retry_count: _builtins.int
-    """Retries allowed; 0 is none."""
+    """Retries allowed; 0 means none."""
     @_builtins.property
     def import_file(self) -> Global___ImportFile: ...
     @_builtins.property
@@ -139,11 +139,11 @@ class ImportFile(_message.Message):
     s3_bucket: _builtins.str
     """Empty: the service's own bucket."""
     max_rejected_rows: _builtins.int
-    """Counted as the file is read: the job stops with the batch that exceeds it."""
+    """Checked as the file is read: the job stops with the batch that exceeds it."""
     max_rejected_share: _builtins.float
-    """Of all rows of the file, between 0 and 1 (both excluded); looked at when all are read."""
+    """Share of all rows in the file, between 0 and 1 (exclusive); checked once all rows are read."""
     validate_only: _builtins.bool
-    """Counts and reports, stores no record."""
+    """Count and report, but store no records."""
     def __init__(
         self,
         *,
@@ -179,12 +179,12 @@ class ExportQuery(_message.Message):
     """Empty: the service's own bucket."""
     format: _export_pb2.ExportFormat.ValueType
     gzip: _builtins.bool
-    """The file is compressed; its name ends in .gz."""
+    """Compress the file with gzip; its name then ends in .gz."""
     keep_formulas: _builtins.bool
-    """In CSV a text that a spreadsheet would take for a formula gets a leading apostrophe; true: it stays as it is."""
+    """By default text in CSV that a spreadsheet would treat as a formula gets a leading apostrophe; true leaves it unchanged."""
     @_builtins.property
     def vql(self) -> _vql_pb2.Vql:
-        """`select_columns` is required; of contacts also columns of their company, as `company.name`."""
+        """`select_columns` is required; for contacts it may include columns of their company, such as `company.name`."""
 
     def __init__(
         self,
@@ -236,24 +236,24 @@ class ListJobsRequest(_message.Message):
     CURSOR_FIELD_NUMBER: _builtins.int
     PAGE_FIELD_NUMBER: _builtins.int
     job_type: _builtins.str
-    """Empty: every type."""
+    """Empty: all types."""
     limit: _builtins.int
     """0 to 100; 0 means 25."""
     cursor: _builtins.str
-    """Continues after a page: its `next_cursor`. Jobs created in the meantime do not shift the pages."""
+    """`next_cursor` of the previous page. Jobs created in the meantime do not shift the pages."""
     page: _builtins.int
-    """From 1; 0 means 1. Not together with `cursor`."""
+    """From 1; 0 means 1. Cannot be combined with `cursor`."""
     @_builtins.property
     def statuses(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Empty: every status."""
+        """Empty: all statuses."""
 
     @_builtins.property
     def created_after(self) -> _timestamp_pb2.Timestamp:
-        """Jobs made at or after this moment."""
+        """Jobs created at or after this time."""
 
     @_builtins.property
     def created_before(self) -> _timestamp_pb2.Timestamp:
-        """Jobs made before this moment."""
+        """Jobs created before this time."""
 
     def __init__(
         self,

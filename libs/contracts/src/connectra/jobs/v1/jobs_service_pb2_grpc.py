@@ -28,8 +28,8 @@ if _version_not_supported:
 class JobsServiceStub:
     """Background imports and exports of CSV files in the object store.
 
-    A job that was created is run: at once when a worker is free, again after a crash from where it stopped, and as often as it allows
-    after a failure. Any method may fail with UNAVAILABLE or DEADLINE_EXCEEDED.
+    Every job that is created is run: as soon as a worker is free, again after a crash from where it stopped, and after a failure up to its
+    number of retries. Any method may fail with UNAVAILABLE or DEADLINE_EXCEEDED.
     """
 
     def __init__(self, channel):
@@ -83,63 +83,63 @@ class JobsServiceStub:
 class JobsServiceServicer:
     """Background imports and exports of CSV files in the object store.
 
-    A job that was created is run: at once when a worker is free, again after a crash from where it stopped, and as often as it allows
-    after a failure. Any method may fail with UNAVAILABLE or DEADLINE_EXCEEDED.
+    Every job that is created is run: as soon as a worker is free, again after a crash from where it stopped, and after a failure up to its
+    number of retries. Any method may fail with UNAVAILABLE or DEADLINE_EXCEEDED.
     """
 
     def CreateJob(self, request, context):
-        """Stores a job; durable when it answers. INVALID_ARGUMENT lists every violation, those of an export's query included.
-        With the metadata `idempotency-key` the same call again within 24 h stores nothing and answers as the first time;
-        ALREADY_EXISTS when the key was used for another request.
+        """Stores a job, durably once the call returns. INVALID_ARGUMENT lists every violation, including those in an export's query.
+        With the metadata `idempotency-key`, repeating the call within 24 h stores nothing and returns the first answer;
+        ALREADY_EXISTS if the key was used for a different request.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListJobs(self, request, context):
-        """Jobs, newest first. INVALID_ARGUMENT (LIMIT_TOO_HIGH, INVALID_LIMIT; a cursor that is none).
+        """Jobs, newest first. INVALID_ARGUMENT (LIMIT_TOO_HIGH, INVALID_LIMIT, or an invalid cursor).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetJob(self, request, context):
-        """One job as it stands now. NOT_FOUND.
+        """The current state of a job. NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CancelJob(self, request, context):
-        """Asks a job to stop; one that runs stops at its next batch, keeping what it stored. FAILED_PRECONDITION when it has ended.
+        """Asks a job to stop; a running job stops at its next batch and keeps what it stored. FAILED_PRECONDITION if it has ended.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RetryJob(self, request, context):
-        """Makes a failed job run again now. FAILED_PRECONDITION when it has not failed.
+        """Runs a failed job again now. FAILED_PRECONDITION if it has not failed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def WatchJob(self, request, context):
-        """The job now, then after every change, until it has ended for good.
+        """The job as it is now, then after every change, until it has ended for good.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListJobFiles(self, request, context):
-        """Where the files of a job can be fetched; the URLs expire.
+        """The files of a job, with download URLs that expire.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CreateUploadUrl(self, request, context):
-        """A URL that takes one file by HTTP PUT, under a key the service chooses. INVALID_ARGUMENT for an odd file name.
+        """A URL that accepts one file by HTTP PUT, under a key chosen by the service. INVALID_ARGUMENT for an invalid file name.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -199,8 +199,8 @@ def add_JobsServiceServicer_to_server(servicer, server):
 class JobsService:
     """Background imports and exports of CSV files in the object store.
 
-    A job that was created is run: at once when a worker is free, again after a crash from where it stopped, and as often as it allows
-    after a failure. Any method may fail with UNAVAILABLE or DEADLINE_EXCEEDED.
+    Every job that is created is run: as soon as a worker is free, again after a crash from where it stopped, and after a failure up to its
+    number of retries. Any method may fail with UNAVAILABLE or DEADLINE_EXCEEDED.
     """
 
     @staticmethod

@@ -15,36 +15,36 @@ GRPC_VERSION: str
 class JobsServiceStub:
     """Background imports and exports of CSV files in the object store.
 
-    A job that was created is run: at once when a worker is free, again after a crash from where it stopped, and as often as it allows
-    after a failure. Any method may fail with UNAVAILABLE or DEADLINE_EXCEEDED.
+    Every job that is created is run: as soon as a worker is free, again after a crash from where it stopped, and after a failure up to its
+    number of retries. Any method may fail with UNAVAILABLE or DEADLINE_EXCEEDED.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateJob: _aio.UnaryUnaryMultiCallable[_jobs_service_pb2.CreateJobRequest, _jobs_service_pb2.CreateJobResponse]
-    """Stores a job; durable when it answers. INVALID_ARGUMENT lists every violation, those of an export's query included.
-    With the metadata `idempotency-key` the same call again within 24 h stores nothing and answers as the first time;
-    ALREADY_EXISTS when the key was used for another request.
+    """Stores a job, durably once the call returns. INVALID_ARGUMENT lists every violation, including those in an export's query.
+    With the metadata `idempotency-key`, repeating the call within 24 h stores nothing and returns the first answer;
+    ALREADY_EXISTS if the key was used for a different request.
     """
     ListJobs: _aio.UnaryUnaryMultiCallable[_jobs_service_pb2.ListJobsRequest, _jobs_service_pb2.ListJobsResponse]
-    """Jobs, newest first. INVALID_ARGUMENT (LIMIT_TOO_HIGH, INVALID_LIMIT; a cursor that is none)."""
+    """Jobs, newest first. INVALID_ARGUMENT (LIMIT_TOO_HIGH, INVALID_LIMIT, or an invalid cursor)."""
     GetJob: _aio.UnaryUnaryMultiCallable[_jobs_service_pb2.GetJobRequest, _jobs_service_pb2.GetJobResponse]
-    """One job as it stands now. NOT_FOUND."""
+    """The current state of a job. NOT_FOUND."""
     CancelJob: _aio.UnaryUnaryMultiCallable[_jobs_service_pb2.CancelJobRequest, _jobs_service_pb2.CancelJobResponse]
-    """Asks a job to stop; one that runs stops at its next batch, keeping what it stored. FAILED_PRECONDITION when it has ended."""
+    """Asks a job to stop; a running job stops at its next batch and keeps what it stored. FAILED_PRECONDITION if it has ended."""
     RetryJob: _aio.UnaryUnaryMultiCallable[_jobs_service_pb2.RetryJobRequest, _jobs_service_pb2.RetryJobResponse]
-    """Makes a failed job run again now. FAILED_PRECONDITION when it has not failed."""
+    """Runs a failed job again now. FAILED_PRECONDITION if it has not failed."""
     WatchJob: _aio.UnaryStreamMultiCallable[_jobs_service_pb2.WatchJobRequest, _jobs_service_pb2.WatchJobResponse]
-    """The job now, then after every change, until it has ended for good."""
+    """The job as it is now, then after every change, until it has ended for good."""
     ListJobFiles: _aio.UnaryUnaryMultiCallable[_jobs_service_pb2.ListJobFilesRequest, _jobs_service_pb2.ListJobFilesResponse]
-    """Where the files of a job can be fetched; the URLs expire."""
+    """The files of a job, with download URLs that expire."""
     CreateUploadUrl: _aio.UnaryUnaryMultiCallable[_jobs_service_pb2.CreateUploadUrlRequest, _jobs_service_pb2.CreateUploadUrlResponse]
-    """A URL that takes one file by HTTP PUT, under a key the service chooses. INVALID_ARGUMENT for an odd file name."""
+    """A URL that accepts one file by HTTP PUT, under a key chosen by the service. INVALID_ARGUMENT for an invalid file name."""
 
 class JobsServiceServicer(metaclass=_abc_1.ABCMeta):
     """Background imports and exports of CSV files in the object store.
 
-    A job that was created is run: at once when a worker is free, again after a crash from where it stopped, and as often as it allows
-    after a failure. Any method may fail with UNAVAILABLE or DEADLINE_EXCEEDED.
+    Every job that is created is run: as soon as a worker is free, again after a crash from where it stopped, and after a failure up to its
+    number of retries. Any method may fail with UNAVAILABLE or DEADLINE_EXCEEDED.
     """
 
     @_abc_1.abstractmethod
@@ -53,9 +53,9 @@ class JobsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _jobs_service_pb2.CreateJobRequest,
         context: _aio.ServicerContext[_jobs_service_pb2.CreateJobRequest, _abc.Awaitable[_jobs_service_pb2.CreateJobResponse]],
     ) -> _abc.Awaitable[_jobs_service_pb2.CreateJobResponse]:
-        """Stores a job; durable when it answers. INVALID_ARGUMENT lists every violation, those of an export's query included.
-        With the metadata `idempotency-key` the same call again within 24 h stores nothing and answers as the first time;
-        ALREADY_EXISTS when the key was used for another request.
+        """Stores a job, durably once the call returns. INVALID_ARGUMENT lists every violation, including those in an export's query.
+        With the metadata `idempotency-key`, repeating the call within 24 h stores nothing and returns the first answer;
+        ALREADY_EXISTS if the key was used for a different request.
         """
 
     @_abc_1.abstractmethod
@@ -64,7 +64,7 @@ class JobsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _jobs_service_pb2.ListJobsRequest,
         context: _aio.ServicerContext[_jobs_service_pb2.ListJobsRequest, _abc.Awaitable[_jobs_service_pb2.ListJobsResponse]],
     ) -> _abc.Awaitable[_jobs_service_pb2.ListJobsResponse]:
-        """Jobs, newest first. INVALID_ARGUMENT (LIMIT_TOO_HIGH, INVALID_LIMIT; a cursor that is none)."""
+        """Jobs, newest first. INVALID_ARGUMENT (LIMIT_TOO_HIGH, INVALID_LIMIT, or an invalid cursor)."""
 
     @_abc_1.abstractmethod
     def GetJob(
@@ -72,7 +72,7 @@ class JobsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _jobs_service_pb2.GetJobRequest,
         context: _aio.ServicerContext[_jobs_service_pb2.GetJobRequest, _abc.Awaitable[_jobs_service_pb2.GetJobResponse]],
     ) -> _abc.Awaitable[_jobs_service_pb2.GetJobResponse]:
-        """One job as it stands now. NOT_FOUND."""
+        """The current state of a job. NOT_FOUND."""
 
     @_abc_1.abstractmethod
     def CancelJob(
@@ -80,7 +80,7 @@ class JobsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _jobs_service_pb2.CancelJobRequest,
         context: _aio.ServicerContext[_jobs_service_pb2.CancelJobRequest, _abc.Awaitable[_jobs_service_pb2.CancelJobResponse]],
     ) -> _abc.Awaitable[_jobs_service_pb2.CancelJobResponse]:
-        """Asks a job to stop; one that runs stops at its next batch, keeping what it stored. FAILED_PRECONDITION when it has ended."""
+        """Asks a job to stop; a running job stops at its next batch and keeps what it stored. FAILED_PRECONDITION if it has ended."""
 
     @_abc_1.abstractmethod
     def RetryJob(
@@ -88,7 +88,7 @@ class JobsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _jobs_service_pb2.RetryJobRequest,
         context: _aio.ServicerContext[_jobs_service_pb2.RetryJobRequest, _abc.Awaitable[_jobs_service_pb2.RetryJobResponse]],
     ) -> _abc.Awaitable[_jobs_service_pb2.RetryJobResponse]:
-        """Makes a failed job run again now. FAILED_PRECONDITION when it has not failed."""
+        """Runs a failed job again now. FAILED_PRECONDITION if it has not failed."""
 
     @_abc_1.abstractmethod
     def WatchJob(
@@ -96,7 +96,7 @@ class JobsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _jobs_service_pb2.WatchJobRequest,
         context: _aio.ServicerContext[_jobs_service_pb2.WatchJobRequest, _abc.AsyncIterator[_jobs_service_pb2.WatchJobResponse]],
     ) -> _abc.AsyncIterator[_jobs_service_pb2.WatchJobResponse]:
-        """The job now, then after every change, until it has ended for good."""
+        """The job as it is now, then after every change, until it has ended for good."""
 
     @_abc_1.abstractmethod
     def ListJobFiles(
@@ -104,7 +104,7 @@ class JobsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _jobs_service_pb2.ListJobFilesRequest,
         context: _aio.ServicerContext[_jobs_service_pb2.ListJobFilesRequest, _abc.Awaitable[_jobs_service_pb2.ListJobFilesResponse]],
     ) -> _abc.Awaitable[_jobs_service_pb2.ListJobFilesResponse]:
-        """Where the files of a job can be fetched; the URLs expire."""
+        """The files of a job, with download URLs that expire."""
 
     @_abc_1.abstractmethod
     def CreateUploadUrl(
@@ -112,6 +112,6 @@ class JobsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _jobs_service_pb2.CreateUploadUrlRequest,
         context: _aio.ServicerContext[_jobs_service_pb2.CreateUploadUrlRequest, _abc.Awaitable[_jobs_service_pb2.CreateUploadUrlResponse]],
     ) -> _abc.Awaitable[_jobs_service_pb2.CreateUploadUrlResponse]:
-        """A URL that takes one file by HTTP PUT, under a key the service chooses. INVALID_ARGUMENT for an odd file name."""
+        """A URL that accepts one file by HTTP PUT, under a key chosen by the service. INVALID_ARGUMENT for an invalid file name."""
 
 def add_JobsServiceServicer_to_server(servicer: JobsServiceServicer, server: _aio.Server) -> None: ...

@@ -95,7 +95,7 @@ class GetCompanyRestRequest(_message.Message):
     SELECT_COLUMNS_FIELD_NUMBER: _builtins.int
     uuid: _builtins.str
     select_columns: _builtins.str
-    """Columns joined by comma."""
+    """Columns, separated by commas."""
     def __init__(
         self,
         *,
@@ -193,7 +193,7 @@ class GetContactRestRequest(_message.Message):
     SELECT_COLUMNS_FIELD_NUMBER: _builtins.int
     uuid: _builtins.str
     select_columns: _builtins.str
-    """Columns joined by comma."""
+    """Columns, separated by commas."""
     def __init__(
         self,
         *,

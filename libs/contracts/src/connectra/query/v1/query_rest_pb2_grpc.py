@@ -27,8 +27,8 @@ if _version_not_supported:
 
 
 class QueryRestServiceStub:
-    """The documented REST paths of the query service. Envoy transcodes them: path and query variables arrive as fields, the JSON body as it
-    was sent; the answer leaves as it is. Errors are the JSON envelope. Each method promises what its typed counterpart in QueryService does.
+    """The documented REST paths of the query service. Envoy transcodes them: path and query variables arrive as fields; request and response
+    bodies pass unchanged. Errors are the JSON envelope. Each method makes the same promises as its typed counterpart in QueryService.
     """
 
     def __init__(self, channel):
@@ -110,19 +110,19 @@ class QueryRestServiceStub:
 
 
 class QueryRestServiceServicer:
-    """The documented REST paths of the query service. Envoy transcodes them: path and query variables arrive as fields, the JSON body as it
-    was sent; the answer leaves as it is. Errors are the JSON envelope. Each method promises what its typed counterpart in QueryService does.
+    """The documented REST paths of the query service. Envoy transcodes them: path and query variables arrive as fields; request and response
+    bodies pass unchanged. Errors are the JSON envelope. Each method makes the same promises as its typed counterpart in QueryService.
     """
 
     def GetHealth(self, request, context):
-        """Liveness of the way from gateway to service; needs no key. Always {"status":"ok"}.
+        """Liveness of the path from gateway to service; needs no key. Always {"status":"ok"}.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetDependencyHealth(self, request, context):
-        """Dependencies, each looked at now; 503 when PostgreSQL is down.
+        """Checks each dependency now; 503 when PostgreSQL is down.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -294,8 +294,8 @@ def add_QueryRestServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class QueryRestService:
-    """The documented REST paths of the query service. Envoy transcodes them: path and query variables arrive as fields, the JSON body as it
-    was sent; the answer leaves as it is. Errors are the JSON envelope. Each method promises what its typed counterpart in QueryService does.
+    """The documented REST paths of the query service. Envoy transcodes them: path and query variables arrive as fields; request and response
+    bodies pass unchanged. Errors are the JSON envelope. Each method makes the same promises as its typed counterpart in QueryService.
     """
 
     @staticmethod

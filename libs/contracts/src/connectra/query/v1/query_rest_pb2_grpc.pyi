@@ -14,15 +14,15 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class QueryRestServiceStub:
-    """The documented REST paths of the query service. Envoy transcodes them: path and query variables arrive as fields, the JSON body as it
-    was sent; the answer leaves as it is. Errors are the JSON envelope. Each method promises what its typed counterpart in QueryService does.
+    """The documented REST paths of the query service. Envoy transcodes them: path and query variables arrive as fields; request and response
+    bodies pass unchanged. Errors are the JSON envelope. Each method makes the same promises as its typed counterpart in QueryService.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetHealth: _aio.UnaryUnaryMultiCallable[_query_rest_pb2.GetHealthRequest, _httpbody_pb2.HttpBody]
-    """Liveness of the way from gateway to service; needs no key. Always {"status":"ok"}."""
+    """Liveness of the path from gateway to service; needs no key. Always {"status":"ok"}."""
     GetDependencyHealth: _aio.UnaryUnaryMultiCallable[_query_rest_pb2.GetDependencyHealthRequest, _httpbody_pb2.HttpBody]
-    """Dependencies, each looked at now; 503 when PostgreSQL is down."""
+    """Checks each dependency now; 503 when PostgreSQL is down."""
     ListCompanies: _aio.UnaryUnaryMultiCallable[_query_rest_pb2.ListCompaniesRestRequest, _httpbody_pb2.HttpBody]
     """VQL in the body. As QueryService.ListCompanies."""
     CountCompanies: _aio.UnaryUnaryMultiCallable[_query_rest_pb2.CountCompaniesRestRequest, _httpbody_pb2.HttpBody]
@@ -49,8 +49,8 @@ class QueryRestServiceStub:
     """As QueryService.ListFilterValues."""
 
 class QueryRestServiceServicer(metaclass=_abc_1.ABCMeta):
-    """The documented REST paths of the query service. Envoy transcodes them: path and query variables arrive as fields, the JSON body as it
-    was sent; the answer leaves as it is. Errors are the JSON envelope. Each method promises what its typed counterpart in QueryService does.
+    """The documented REST paths of the query service. Envoy transcodes them: path and query variables arrive as fields; request and response
+    bodies pass unchanged. Errors are the JSON envelope. Each method makes the same promises as its typed counterpart in QueryService.
     """
 
     @_abc_1.abstractmethod
@@ -59,7 +59,7 @@ class QueryRestServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _query_rest_pb2.GetHealthRequest,
         context: _aio.ServicerContext[_query_rest_pb2.GetHealthRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
     ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
-        """Liveness of the way from gateway to service; needs no key. Always {"status":"ok"}."""
+        """Liveness of the path from gateway to service; needs no key. Always {"status":"ok"}."""
 
     @_abc_1.abstractmethod
     def GetDependencyHealth(
@@ -67,7 +67,7 @@ class QueryRestServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _query_rest_pb2.GetDependencyHealthRequest,
         context: _aio.ServicerContext[_query_rest_pb2.GetDependencyHealthRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
     ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
-        """Dependencies, each looked at now; 503 when PostgreSQL is down."""
+        """Checks each dependency now; 503 when PostgreSQL is down."""
 
     @_abc_1.abstractmethod
     def ListCompanies(

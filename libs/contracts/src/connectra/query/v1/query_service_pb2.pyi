@@ -58,11 +58,13 @@ class ListCompaniesResponse(_message.Message):
 
     @_builtins.property
     def facets(self) -> _containers.RepeatedCompositeFieldContainer[Global___FacetResult]:
-        """With `facets`, in their order."""
+        """With `facets`, in the requested order."""
 
     @_builtins.property
     def explain(self) -> _struct_pb2.Struct:
-        """With `explain`: `query` (as understood), `elasticsearch` (the request), `clauses` (`path`, `condition`, `hits`, each on its own)."""
+        """With `explain`: `query` (as understood), `elasticsearch` (the request), `clauses` (`path`, `condition`, and the `hits` of that condition
+        alone).
+        """
 
     def __init__(
         self,
@@ -118,7 +120,7 @@ class CompanyRow(_message.Message):
 
     @_builtins.property
     def highlight(self) -> _containers.MessageMap[_builtins.str, Global___Fragments]:
-        """With `highlight`: by field, matches between <em> and </em>, the rest as HTML text."""
+        """With `highlight`: by field, with matches between <em> and </em> and the rest escaped as HTML."""
 
     def __init__(
         self,
@@ -188,12 +190,12 @@ class FacetResult(_message.Message):
     EXACT_FIELD_NUMBER: _builtins.int
     field: _builtins.str
     other: _builtins.int
-    """How often values occur that are not shown."""
+    """Number of occurrences of values that are not shown."""
     exact: _builtins.bool
-    """Whether the counts are exact; on several shards rare values may be short of some."""
+    """Whether the counts are exact; with several shards, rare values may be undercounted."""
     @_builtins.property
     def counts(self) -> _containers.RepeatedCompositeFieldContainer[Global___FacetCount]:
-        """Most frequent first; of ranges in the order asked."""
+        """Most frequent first; ranges in the requested order."""
 
     def __init__(
         self,
@@ -385,7 +387,7 @@ class SearchCompaniesRequest(_message.Message):
     QUERY_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def query(self) -> _vql_pb2.Vql:
-        """`limit`, `page`, `offset` and `cursor` are not used."""
+        """`limit`, `page`, `offset` and `cursor` are ignored."""
 
     def __init__(
         self,
@@ -429,10 +431,10 @@ class ExportCompaniesRequest(_message.Message):
     KEEP_FORMULAS_FIELD_NUMBER: _builtins.int
     format: _export_pb2.ExportFormat.ValueType
     keep_formulas: _builtins.bool
-    """In CSV a text that a spreadsheet would take for a formula gets a leading apostrophe; true: it stays as it is."""
+    """By default text in CSV that a spreadsheet would treat as a formula gets a leading apostrophe; true leaves it unchanged."""
     @_builtins.property
     def query(self) -> _vql_pb2.Vql:
-        """`select_columns` is required and gives the header; order, `limit`, `page` and `cursor` are not used."""
+        """`select_columns` is required and defines the header; order, `limit`, `page` and `cursor` are ignored."""
 
     def __init__(
         self,
@@ -509,11 +511,13 @@ class ListContactsResponse(_message.Message):
 
     @_builtins.property
     def facets(self) -> _containers.RepeatedCompositeFieldContainer[Global___FacetResult]:
-        """With `facets`, in their order."""
+        """With `facets`, in the requested order."""
 
     @_builtins.property
     def explain(self) -> _struct_pb2.Struct:
-        """With `explain`: `query` (as understood), `elasticsearch` (the request), `clauses` (`path`, `condition`, `hits`, each on its own)."""
+        """With `explain`: `query` (as understood), `elasticsearch` (the request), `clauses` (`path`, `condition`, and the `hits` of that condition
+        alone).
+        """
 
     def __init__(
         self,
@@ -570,11 +574,11 @@ class ContactRow(_message.Message):
 
     @_builtins.property
     def company(self) -> _records_pb2.Company:
-        """With company_config.populate, when the contact has a company."""
+        """With company_config.populate, if the contact has a company."""
 
     @_builtins.property
     def highlight(self) -> _containers.MessageMap[_builtins.str, Global___Fragments]:
-        """With `highlight`: by field, matches between <em> and </em>, the rest as HTML text."""
+        """With `highlight`: by field, with matches between <em> and </em> and the rest escaped as HTML."""
 
     def __init__(
         self,
@@ -733,7 +737,7 @@ class SearchContactsRequest(_message.Message):
     QUERY_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def query(self) -> _vql_pb2.Vql:
-        """`limit`, `page`, `offset` and `cursor` are not used."""
+        """`limit`, `page`, `offset` and `cursor` are ignored."""
 
     def __init__(
         self,
@@ -777,10 +781,10 @@ class ExportContactsRequest(_message.Message):
     KEEP_FORMULAS_FIELD_NUMBER: _builtins.int
     format: _export_pb2.ExportFormat.ValueType
     keep_formulas: _builtins.bool
-    """In CSV a text that a spreadsheet would take for a formula gets a leading apostrophe; true: it stays as it is."""
+    """By default text in CSV that a spreadsheet would treat as a formula gets a leading apostrophe; true leaves it unchanged."""
     @_builtins.property
     def query(self) -> _vql_pb2.Vql:
-        """`select_columns` is required and gives the header; order, `limit`, `page` and `cursor` are not used.
+        """`select_columns` is required and defines the header; order, `limit`, `page` and `cursor` are ignored.
         A column of the contact's company is named `company.name`.
         """
 
@@ -881,10 +885,10 @@ class Filter(_message.Message):
     service: _builtins.str
     """company or contact."""
     filter_type: _builtins.str
-    """keyword, range or text: the clause of VQL it goes into."""
+    """keyword, range or text: the VQL clause to use it in."""
     display_name: _builtins.str
     direct_derived: _builtins.bool
-    """The values are read from the records, not from the stored list."""
+    """Whether the values are read from the records rather than from the stored list."""
     active: _builtins.bool
     def __init__(
         self,
@@ -917,7 +921,7 @@ class ListFilterValuesRequest(_message.Message):
     service: _builtins.str
     filter_key: _builtins.str
     search_text: _builtins.str
-    """Part of the value, taken literally, whatever its case."""
+    """Substring of the value, taken literally, ignoring case."""
     page: _builtins.int
     """From 1; 0 means 1."""
     limit: _builtins.int
@@ -966,9 +970,9 @@ class FilterValue(_message.Message):
     VALUE_FIELD_NUMBER: _builtins.int
     DISPLAY_VALUE_FIELD_NUMBER: _builtins.int
     value: _builtins.str
-    """What a query's keyword_match takes."""
+    """Value for a query's keyword_match."""
     display_value: _builtins.str
-    """What a person reads."""
+    """Text to show to people."""
     def __init__(
         self,
         *,

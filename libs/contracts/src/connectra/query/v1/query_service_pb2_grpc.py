@@ -28,8 +28,8 @@ if _version_not_supported:
 class QueryServiceStub:
     """Reads: search, counts, single records, filters and their values, export streams. Nothing here changes data.
 
-    Every method may fail with UNAVAILABLE (a dependency is away; try again) or DEADLINE_EXCEEDED. A call that sends the metadata
-    `x-consistency-token` of an earlier write sees that write. Soft-deleted records are never seen.
+    Any method may fail with UNAVAILABLE (a dependency is down; try again) or DEADLINE_EXCEEDED. A call that sends the metadata
+    `x-consistency-token` of an earlier write sees that write. Soft-deleted records are never returned.
     """
 
     def __init__(self, channel):
@@ -118,12 +118,12 @@ class QueryServiceStub:
 class QueryServiceServicer:
     """Reads: search, counts, single records, filters and their values, export streams. Nothing here changes data.
 
-    Every method may fail with UNAVAILABLE (a dependency is away; try again) or DEADLINE_EXCEEDED. A call that sends the metadata
-    `x-consistency-token` of an earlier write sees that write. Soft-deleted records are never seen.
+    Any method may fail with UNAVAILABLE (a dependency is down; try again) or DEADLINE_EXCEEDED. A call that sends the metadata
+    `x-consistency-token` of an earlier write sees that write. Soft-deleted records are never returned.
     """
 
     def ListCompanies(self, request, context):
-        """One page of companies in the asked order, not a snapshot: rows that change between two pages may move.
+        """One page of companies in the requested order, not a snapshot: rows that change between two pages may move.
         INVALID_ARGUMENT lists every violation of the query.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -131,43 +131,44 @@ class QueryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CountCompanies(self, request, context):
-        """Exact number of companies that match; order and paging are checked but do not matter. INVALID_ARGUMENT as ListCompanies.
+        """Exact number of matching companies; order and paging are validated but have no effect. INVALID_ARGUMENT as in ListCompanies.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetCompany(self, request, context):
-        """One company, read from the database: always fresh. NOT_FOUND when there is none or it is deleted, INVALID_ARGUMENT for a bad uuid or column.
+        """One company, read from the database, so always current. NOT_FOUND if it does not exist or is deleted, INVALID_ARGUMENT for a bad uuid or
+        column.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def BatchGetCompanies(self, request, context):
-        """Many companies by uuid, at most 1,000, in the order asked; uuids without a record are listed apart.
+        """Up to 1,000 companies by uuid, in the requested order; uuids without a record are listed separately.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SearchCompanies(self, request, context):
-        """Every company that matches, as of the moment of the call, in the asked order and without a limit of depth. Ends early only with an error.
+        """All matching companies as of the time of the call, in the requested order and without a depth limit. Ends early only with an error.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ExportCompanies(self, request, context):
-        """The result of a query as a file in pieces, header line included, as of the moment of the call. Ends early only with an error:
-        a stream that ends with OK is whole. INVALID_ARGUMENT as ListCompanies, and when no column is selected.
+        """The result of a query as a file in chunks, header line included, as of the time of the call. Ends early only with an error:
+        a stream that ends with OK is complete. INVALID_ARGUMENT as in ListCompanies, and when no column is selected.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListContacts(self, request, context):
-        """One page of contacts in the asked order, not a snapshot: rows that change between two pages may move.
+        """One page of contacts in the requested order, not a snapshot: rows that change between two pages may move.
         INVALID_ARGUMENT lists every violation of the query.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -175,57 +176,58 @@ class QueryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CountContacts(self, request, context):
-        """Exact number of contacts that match; order and paging are checked but do not matter. INVALID_ARGUMENT as ListContacts.
+        """Exact number of matching contacts; order and paging are validated but have no effect. INVALID_ARGUMENT as in ListContacts.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetContact(self, request, context):
-        """One contact, read from the database: always fresh. NOT_FOUND when there is none or it is deleted, INVALID_ARGUMENT for a bad uuid or column.
+        """One contact, read from the database, so always current. NOT_FOUND if it does not exist or is deleted, INVALID_ARGUMENT for a bad uuid or
+        column.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def BatchGetContacts(self, request, context):
-        """Many contacts by uuid, at most 1,000, in the order asked; uuids without a record are listed apart.
+        """Up to 1,000 contacts by uuid, in the requested order; uuids without a record are listed separately.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SearchContacts(self, request, context):
-        """Every contact that matches, as of the moment of the call, in the asked order and without a limit of depth. Ends early only with an error.
+        """All matching contacts as of the time of the call, in the requested order and without a depth limit. Ends early only with an error.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ExportContacts(self, request, context):
-        """The result of a query as a file in pieces, header line included, as of the moment of the call. Ends early only with an error:
-        a stream that ends with OK is whole. INVALID_ARGUMENT as ListContacts, and when no column is selected.
+        """The result of a query as a file in chunks, header line included, as of the time of the call. Ends early only with an error:
+        a stream that ends with OK is complete. INVALID_ARGUMENT as in ListContacts, and when no column is selected.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListFilters(self, request, context):
-        """The filters of companies or contacts, by id. INVALID_ARGUMENT (UNSUPPORTED_SERVICE) for another service.
+        """The filters of companies or contacts, ordered by id. INVALID_ARGUMENT (UNSUPPORTED_SERVICE) for any other service.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListFilterValues(self, request, context):
-        """One page of the values of a filter, ordered, each once. NOT_FOUND for an unknown filter.
+        """One page of a filter's distinct values, in order. NOT_FOUND for an unknown filter.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CheckHealth(self, request, context):
-        """What the service depends on, each looked at now. Always OK; the answer says what is down.
+        """Checks each dependency of the service now. Always OK; the answer says what is down.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -320,8 +322,8 @@ def add_QueryServiceServicer_to_server(servicer, server):
 class QueryService:
     """Reads: search, counts, single records, filters and their values, export streams. Nothing here changes data.
 
-    Every method may fail with UNAVAILABLE (a dependency is away; try again) or DEADLINE_EXCEEDED. A call that sends the metadata
-    `x-consistency-token` of an earlier write sees that write. Soft-deleted records are never seen.
+    Any method may fail with UNAVAILABLE (a dependency is down; try again) or DEADLINE_EXCEEDED. A call that sends the metadata
+    `x-consistency-token` of an earlier write sees that write. Soft-deleted records are never returned.
     """
 
     @staticmethod

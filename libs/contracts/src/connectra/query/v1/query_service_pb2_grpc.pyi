@@ -15,55 +15,59 @@ GRPC_VERSION: str
 class QueryServiceStub:
     """Reads: search, counts, single records, filters and their values, export streams. Nothing here changes data.
 
-    Every method may fail with UNAVAILABLE (a dependency is away; try again) or DEADLINE_EXCEEDED. A call that sends the metadata
-    `x-consistency-token` of an earlier write sees that write. Soft-deleted records are never seen.
+    Any method may fail with UNAVAILABLE (a dependency is down; try again) or DEADLINE_EXCEEDED. A call that sends the metadata
+    `x-consistency-token` of an earlier write sees that write. Soft-deleted records are never returned.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListCompanies: _aio.UnaryUnaryMultiCallable[_query_service_pb2.ListCompaniesRequest, _query_service_pb2.ListCompaniesResponse]
-    """One page of companies in the asked order, not a snapshot: rows that change between two pages may move.
+    """One page of companies in the requested order, not a snapshot: rows that change between two pages may move.
     INVALID_ARGUMENT lists every violation of the query.
     """
     CountCompanies: _aio.UnaryUnaryMultiCallable[_query_service_pb2.CountCompaniesRequest, _query_service_pb2.CountCompaniesResponse]
-    """Exact number of companies that match; order and paging are checked but do not matter. INVALID_ARGUMENT as ListCompanies."""
+    """Exact number of matching companies; order and paging are validated but have no effect. INVALID_ARGUMENT as in ListCompanies."""
     GetCompany: _aio.UnaryUnaryMultiCallable[_query_service_pb2.GetCompanyRequest, _query_service_pb2.GetCompanyResponse]
-    """One company, read from the database: always fresh. NOT_FOUND when there is none or it is deleted, INVALID_ARGUMENT for a bad uuid or column."""
+    """One company, read from the database, so always current. NOT_FOUND if it does not exist or is deleted, INVALID_ARGUMENT for a bad uuid or
+    column.
+    """
     BatchGetCompanies: _aio.UnaryUnaryMultiCallable[_query_service_pb2.BatchGetCompaniesRequest, _query_service_pb2.BatchGetCompaniesResponse]
-    """Many companies by uuid, at most 1,000, in the order asked; uuids without a record are listed apart."""
+    """Up to 1,000 companies by uuid, in the requested order; uuids without a record are listed separately."""
     SearchCompanies: _aio.UnaryStreamMultiCallable[_query_service_pb2.SearchCompaniesRequest, _query_service_pb2.SearchCompaniesResponse]
-    """Every company that matches, as of the moment of the call, in the asked order and without a limit of depth. Ends early only with an error."""
+    """All matching companies as of the time of the call, in the requested order and without a depth limit. Ends early only with an error."""
     ExportCompanies: _aio.UnaryStreamMultiCallable[_query_service_pb2.ExportCompaniesRequest, _query_service_pb2.ExportCompaniesResponse]
-    """The result of a query as a file in pieces, header line included, as of the moment of the call. Ends early only with an error:
-    a stream that ends with OK is whole. INVALID_ARGUMENT as ListCompanies, and when no column is selected.
+    """The result of a query as a file in chunks, header line included, as of the time of the call. Ends early only with an error:
+    a stream that ends with OK is complete. INVALID_ARGUMENT as in ListCompanies, and when no column is selected.
     """
     ListContacts: _aio.UnaryUnaryMultiCallable[_query_service_pb2.ListContactsRequest, _query_service_pb2.ListContactsResponse]
-    """One page of contacts in the asked order, not a snapshot: rows that change between two pages may move.
+    """One page of contacts in the requested order, not a snapshot: rows that change between two pages may move.
     INVALID_ARGUMENT lists every violation of the query.
     """
     CountContacts: _aio.UnaryUnaryMultiCallable[_query_service_pb2.CountContactsRequest, _query_service_pb2.CountContactsResponse]
-    """Exact number of contacts that match; order and paging are checked but do not matter. INVALID_ARGUMENT as ListContacts."""
+    """Exact number of matching contacts; order and paging are validated but have no effect. INVALID_ARGUMENT as in ListContacts."""
     GetContact: _aio.UnaryUnaryMultiCallable[_query_service_pb2.GetContactRequest, _query_service_pb2.GetContactResponse]
-    """One contact, read from the database: always fresh. NOT_FOUND when there is none or it is deleted, INVALID_ARGUMENT for a bad uuid or column."""
+    """One contact, read from the database, so always current. NOT_FOUND if it does not exist or is deleted, INVALID_ARGUMENT for a bad uuid or
+    column.
+    """
     BatchGetContacts: _aio.UnaryUnaryMultiCallable[_query_service_pb2.BatchGetContactsRequest, _query_service_pb2.BatchGetContactsResponse]
-    """Many contacts by uuid, at most 1,000, in the order asked; uuids without a record are listed apart."""
+    """Up to 1,000 contacts by uuid, in the requested order; uuids without a record are listed separately."""
     SearchContacts: _aio.UnaryStreamMultiCallable[_query_service_pb2.SearchContactsRequest, _query_service_pb2.SearchContactsResponse]
-    """Every contact that matches, as of the moment of the call, in the asked order and without a limit of depth. Ends early only with an error."""
+    """All matching contacts as of the time of the call, in the requested order and without a depth limit. Ends early only with an error."""
     ExportContacts: _aio.UnaryStreamMultiCallable[_query_service_pb2.ExportContactsRequest, _query_service_pb2.ExportContactsResponse]
-    """The result of a query as a file in pieces, header line included, as of the moment of the call. Ends early only with an error:
-    a stream that ends with OK is whole. INVALID_ARGUMENT as ListContacts, and when no column is selected.
+    """The result of a query as a file in chunks, header line included, as of the time of the call. Ends early only with an error:
+    a stream that ends with OK is complete. INVALID_ARGUMENT as in ListContacts, and when no column is selected.
     """
     ListFilters: _aio.UnaryUnaryMultiCallable[_query_service_pb2.ListFiltersRequest, _query_service_pb2.ListFiltersResponse]
-    """The filters of companies or contacts, by id. INVALID_ARGUMENT (UNSUPPORTED_SERVICE) for another service."""
+    """The filters of companies or contacts, ordered by id. INVALID_ARGUMENT (UNSUPPORTED_SERVICE) for any other service."""
     ListFilterValues: _aio.UnaryUnaryMultiCallable[_query_service_pb2.ListFilterValuesRequest, _query_service_pb2.ListFilterValuesResponse]
-    """One page of the values of a filter, ordered, each once. NOT_FOUND for an unknown filter."""
+    """One page of a filter's distinct values, in order. NOT_FOUND for an unknown filter."""
     CheckHealth: _aio.UnaryUnaryMultiCallable[_query_service_pb2.CheckHealthRequest, _query_service_pb2.CheckHealthResponse]
-    """What the service depends on, each looked at now. Always OK; the answer says what is down."""
+    """Checks each dependency of the service now. Always OK; the answer says what is down."""
 
 class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
     """Reads: search, counts, single records, filters and their values, export streams. Nothing here changes data.
 
-    Every method may fail with UNAVAILABLE (a dependency is away; try again) or DEADLINE_EXCEEDED. A call that sends the metadata
-    `x-consistency-token` of an earlier write sees that write. Soft-deleted records are never seen.
+    Any method may fail with UNAVAILABLE (a dependency is down; try again) or DEADLINE_EXCEEDED. A call that sends the metadata
+    `x-consistency-token` of an earlier write sees that write. Soft-deleted records are never returned.
     """
 
     @_abc_1.abstractmethod
@@ -72,7 +76,7 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _query_service_pb2.ListCompaniesRequest,
         context: _aio.ServicerContext[_query_service_pb2.ListCompaniesRequest, _abc.Awaitable[_query_service_pb2.ListCompaniesResponse]],
     ) -> _abc.Awaitable[_query_service_pb2.ListCompaniesResponse]:
-        """One page of companies in the asked order, not a snapshot: rows that change between two pages may move.
+        """One page of companies in the requested order, not a snapshot: rows that change between two pages may move.
         INVALID_ARGUMENT lists every violation of the query.
         """
 
@@ -82,7 +86,7 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _query_service_pb2.CountCompaniesRequest,
         context: _aio.ServicerContext[_query_service_pb2.CountCompaniesRequest, _abc.Awaitable[_query_service_pb2.CountCompaniesResponse]],
     ) -> _abc.Awaitable[_query_service_pb2.CountCompaniesResponse]:
-        """Exact number of companies that match; order and paging are checked but do not matter. INVALID_ARGUMENT as ListCompanies."""
+        """Exact number of matching companies; order and paging are validated but have no effect. INVALID_ARGUMENT as in ListCompanies."""
 
     @_abc_1.abstractmethod
     def GetCompany(
@@ -90,7 +94,9 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _query_service_pb2.GetCompanyRequest,
         context: _aio.ServicerContext[_query_service_pb2.GetCompanyRequest, _abc.Awaitable[_query_service_pb2.GetCompanyResponse]],
     ) -> _abc.Awaitable[_query_service_pb2.GetCompanyResponse]:
-        """One company, read from the database: always fresh. NOT_FOUND when there is none or it is deleted, INVALID_ARGUMENT for a bad uuid or column."""
+        """One company, read from the database, so always current. NOT_FOUND if it does not exist or is deleted, INVALID_ARGUMENT for a bad uuid or
+        column.
+        """
 
     @_abc_1.abstractmethod
     def BatchGetCompanies(
@@ -98,7 +104,7 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _query_service_pb2.BatchGetCompaniesRequest,
         context: _aio.ServicerContext[_query_service_pb2.BatchGetCompaniesRequest, _abc.Awaitable[_query_service_pb2.BatchGetCompaniesResponse]],
     ) -> _abc.Awaitable[_query_service_pb2.BatchGetCompaniesResponse]:
-        """Many companies by uuid, at most 1,000, in the order asked; uuids without a record are listed apart."""
+        """Up to 1,000 companies by uuid, in the requested order; uuids without a record are listed separately."""
 
     @_abc_1.abstractmethod
     def SearchCompanies(
@@ -106,7 +112,7 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _query_service_pb2.SearchCompaniesRequest,
         context: _aio.ServicerContext[_query_service_pb2.SearchCompaniesRequest, _abc.AsyncIterator[_query_service_pb2.SearchCompaniesResponse]],
     ) -> _abc.AsyncIterator[_query_service_pb2.SearchCompaniesResponse]:
-        """Every company that matches, as of the moment of the call, in the asked order and without a limit of depth. Ends early only with an error."""
+        """All matching companies as of the time of the call, in the requested order and without a depth limit. Ends early only with an error."""
 
     @_abc_1.abstractmethod
     def ExportCompanies(
@@ -114,8 +120,8 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _query_service_pb2.ExportCompaniesRequest,
         context: _aio.ServicerContext[_query_service_pb2.ExportCompaniesRequest, _abc.AsyncIterator[_query_service_pb2.ExportCompaniesResponse]],
     ) -> _abc.AsyncIterator[_query_service_pb2.ExportCompaniesResponse]:
-        """The result of a query as a file in pieces, header line included, as of the moment of the call. Ends early only with an error:
-        a stream that ends with OK is whole. INVALID_ARGUMENT as ListCompanies, and when no column is selected.
+        """The result of a query as a file in chunks, header line included, as of the time of the call. Ends early only with an error:
+        a stream that ends with OK is complete. INVALID_ARGUMENT as in ListCompanies, and when no column is selected.
         """
 
     @_abc_1.abstractmethod
@@ -124,7 +130,7 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _query_service_pb2.ListContactsRequest,
         context: _aio.ServicerContext[_query_service_pb2.ListContactsRequest, _abc.Awaitable[_query_service_pb2.ListContactsResponse]],
     ) -> _abc.Awaitable[_query_service_pb2.ListContactsResponse]:
-        """One page of contacts in the asked order, not a snapshot: rows that change between two pages may move.
+        """One page of contacts in the requested order, not a snapshot: rows that change between two pages may move.
         INVALID_ARGUMENT lists every violation of the query.
         """
 
@@ -134,7 +140,7 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _query_service_pb2.CountContactsRequest,
         context: _aio.ServicerContext[_query_service_pb2.CountContactsRequest, _abc.Awaitable[_query_service_pb2.CountContactsResponse]],
     ) -> _abc.Awaitable[_query_service_pb2.CountContactsResponse]:
-        """Exact number of contacts that match; order and paging are checked but do not matter. INVALID_ARGUMENT as ListContacts."""
+        """Exact number of matching contacts; order and paging are validated but have no effect. INVALID_ARGUMENT as in ListContacts."""
 
     @_abc_1.abstractmethod
     def GetContact(
@@ -142,7 +148,9 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _query_service_pb2.GetContactRequest,
         context: _aio.ServicerContext[_query_service_pb2.GetContactRequest, _abc.Awaitable[_query_service_pb2.GetContactResponse]],
     ) -> _abc.Awaitable[_query_service_pb2.GetContactResponse]:
-        """One contact, read from the database: always fresh. NOT_FOUND when there is none or it is deleted, INVALID_ARGUMENT for a bad uuid or column."""
+        """One contact, read from the database, so always current. NOT_FOUND if it does not exist or is deleted, INVALID_ARGUMENT for a bad uuid or
+        column.
+        """
 
     @_abc_1.abstractmethod
     def BatchGetContacts(
@@ -150,7 +158,7 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _query_service_pb2.BatchGetContactsRequest,
         context: _aio.ServicerContext[_query_service_pb2.BatchGetContactsRequest, _abc.Awaitable[_query_service_pb2.BatchGetContactsResponse]],
     ) -> _abc.Awaitable[_query_service_pb2.BatchGetContactsResponse]:
-        """Many contacts by uuid, at most 1,000, in the order asked; uuids without a record are listed apart."""
+        """Up to 1,000 contacts by uuid, in the requested order; uuids without a record are listed separately."""
 
     @_abc_1.abstractmethod
     def SearchContacts(
@@ -158,7 +166,7 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _query_service_pb2.SearchContactsRequest,
         context: _aio.ServicerContext[_query_service_pb2.SearchContactsRequest, _abc.AsyncIterator[_query_service_pb2.SearchContactsResponse]],
     ) -> _abc.AsyncIterator[_query_service_pb2.SearchContactsResponse]:
-        """Every contact that matches, as of the moment of the call, in the asked order and without a limit of depth. Ends early only with an error."""
+        """All matching contacts as of the time of the call, in the requested order and without a depth limit. Ends early only with an error."""
 
     @_abc_1.abstractmethod
     def ExportContacts(
@@ -166,8 +174,8 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _query_service_pb2.ExportContactsRequest,
         context: _aio.ServicerContext[_query_service_pb2.ExportContactsRequest, _abc.AsyncIterator[_query_service_pb2.ExportContactsResponse]],
     ) -> _abc.AsyncIterator[_query_service_pb2.ExportContactsResponse]:
-        """The result of a query as a file in pieces, header line included, as of the moment of the call. Ends early only with an error:
-        a stream that ends with OK is whole. INVALID_ARGUMENT as ListContacts, and when no column is selected.
+        """The result of a query as a file in chunks, header line included, as of the time of the call. Ends early only with an error:
+        a stream that ends with OK is complete. INVALID_ARGUMENT as in ListContacts, and when no column is selected.
         """
 
     @_abc_1.abstractmethod
@@ -176,7 +184,7 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _query_service_pb2.ListFiltersRequest,
         context: _aio.ServicerContext[_query_service_pb2.ListFiltersRequest, _abc.Awaitable[_query_service_pb2.ListFiltersResponse]],
     ) -> _abc.Awaitable[_query_service_pb2.ListFiltersResponse]:
-        """The filters of companies or contacts, by id. INVALID_ARGUMENT (UNSUPPORTED_SERVICE) for another service."""
+        """The filters of companies or contacts, ordered by id. INVALID_ARGUMENT (UNSUPPORTED_SERVICE) for any other service."""
 
     @_abc_1.abstractmethod
     def ListFilterValues(
@@ -184,7 +192,7 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _query_service_pb2.ListFilterValuesRequest,
         context: _aio.ServicerContext[_query_service_pb2.ListFilterValuesRequest, _abc.Awaitable[_query_service_pb2.ListFilterValuesResponse]],
     ) -> _abc.Awaitable[_query_service_pb2.ListFilterValuesResponse]:
-        """One page of the values of a filter, ordered, each once. NOT_FOUND for an unknown filter."""
+        """One page of a filter's distinct values, in order. NOT_FOUND for an unknown filter."""
 
     @_abc_1.abstractmethod
     def CheckHealth(
@@ -192,6 +200,6 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _query_service_pb2.CheckHealthRequest,
         context: _aio.ServicerContext[_query_service_pb2.CheckHealthRequest, _abc.Awaitable[_query_service_pb2.CheckHealthResponse]],
     ) -> _abc.Awaitable[_query_service_pb2.CheckHealthResponse]:
-        """What the service depends on, each looked at now. Always OK; the answer says what is down."""
+        """Checks each dependency of the service now. Always OK; the answer says what is down."""
 
 def add_QueryServiceServicer_to_server(servicer: QueryServiceServicer, server: _aio.Server) -> None: ...

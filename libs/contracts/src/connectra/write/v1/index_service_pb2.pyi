@@ -48,10 +48,10 @@ class GetIndexStatusResponse(_message.Message):
     """Age of the oldest of them."""
     dead_letters: _builtins.int
     indexers: _builtins.int
-    """Indexer processes that live."""
+    """Number of live indexer processes."""
     @_builtins.property
     def indices(self) -> _containers.RepeatedCompositeFieldContainer[Global___IndexState]:
-        """One an entity."""
+        """One per entity."""
 
     def __init__(
         self,
@@ -82,13 +82,13 @@ class IndexState(_message.Message):
     entity: _builtins.str
     """company or contact."""
     index_name: _builtins.str
-    """What the alias names; empty when there is no index."""
+    """The index that the alias points to; empty if there is none."""
     documents: _builtins.int
     previous: _builtins.str
-    """Kept to go back to; empty when there is none."""
+    """The index kept for a rollback; empty if there is none."""
     @_builtins.property
     def rebuild(self) -> Global___ReindexResponse:
-        """The rebuild under way, if there is one."""
+        """The rebuild in progress, if there is one."""
 
     def __init__(
         self,
@@ -118,7 +118,7 @@ class ListDeadLettersRequest(_message.Message):
     limit: _builtins.int
     """1 to 1,000; 0 means 100."""
     page_token: _builtins.str
-    """`next_page_token` of the page before."""
+    """`next_page_token` of the previous page."""
     def __init__(
         self,
         *,
@@ -168,7 +168,7 @@ class DeadLetter(_message.Message):
     """company or contact."""
     uuid: _builtins.str
     reason: _builtins.str
-    """What Elasticsearch said."""
+    """Elasticsearch's error message."""
     def __init__(
         self,
         *,
@@ -236,12 +236,12 @@ class ReindexRequest(_message.Message):
     entity: _builtins.str
     """company or contact."""
     abort: _builtins.bool
-    """Give up a rebuild that is under way and remove what it built."""
+    """Abort the rebuild in progress and delete the index it was building."""
     shards: _builtins.int
-    """Primary shards of the new index; 0 means as many as configured. Only heard when a rebuild begins."""
+    """Primary shards of the new index; 0 means the configured number. Ignored when a rebuild is resumed."""
     accept_other_answers: _builtins.bool
-    """Move the alias although queries find something else in the new index: a changed mapping may want just that. Counts and documents
-    must agree all the same.
+    """Switch the alias even if queries give other results on the new index, as a changed mapping may intend. Counts and documents must still
+    agree.
     """
     def __init__(
         self,
@@ -272,7 +272,7 @@ class ReindexResponse(_message.Message):
     documents_done: _builtins.int
     documents_total: _builtins.int
     index_name: _builtins.str
-    """The index that is built."""
+    """The index being built."""
     def __init__(
         self,
         *,
@@ -316,9 +316,9 @@ class RollbackIndexResponse(_message.Message):
     INDEX_NAME_FIELD_NUMBER: _builtins.int
     MARKED_FIELD_NUMBER: _builtins.int
     index_name: _builtins.str
-    """What the alias names now."""
+    """The index that the alias now points to."""
     marked: _builtins.int
-    """Records that changed since, and are on their way to it."""
+    """Number of records that have changed since and are being copied to it."""
     def __init__(
         self,
         *,
@@ -387,9 +387,9 @@ class VerifyRequest(_message.Message):
     after_uuid: _builtins.str
     """Continue after this uuid."""
     records_per_second: _builtins.int
-    """Records a second at most; 0 is no limit."""
+    """Maximum number of records per second; 0 means no limit."""
     max_seconds: _builtins.int
-    """Stop after this time, wherever it is then; 0 is at the end."""
+    """Stop after this time, even if the walk is not complete; 0 means no limit."""
     def __init__(
         self,
         *,
@@ -421,23 +421,23 @@ class VerifyResponse(_message.Message):
     COMPLETE_FIELD_NUMBER: _builtins.int
     FOUND_FIELD_NUMBER: _builtins.int
     after_uuid: _builtins.str
-    """Behind which uuid a later call would go on."""
+    """The uuid after which a later call would continue."""
     compared: _builtins.int
     missing: _builtins.int
     """In the database, not in the index."""
     ghost: _builtins.int
-    """In the index, deleted in the database or never there."""
+    """In the index, but deleted from the database or never in it."""
     stale: _builtins.int
     """The index has an older version."""
     different: _builtins.int
     """The index has this version or a newer one, but not this content."""
     repaired: _builtins.int
-    """Of all these, marked for the indexer."""
+    """Number of these that were marked for the indexer."""
     complete: _builtins.bool
-    """The last message of a walk that came to the end."""
+    """Set in the last message of a walk that reached the end."""
     @_builtins.property
     def found(self) -> _containers.RepeatedCompositeFieldContainer[Global___Drift]:
-        """Some of what was found since the message before, at most 20."""
+        """Examples found since the previous message, at most 20."""
 
     def __init__(
         self,

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class IndexServiceStub:
-    """The search index as operators see it: how far it is behind, what it refused, rebuilding it, comparing it with the database.
+    """Administration of the search index: how far it lags behind, what it rejected, rebuilding it, comparing it with the database.
     """
 
     def __init__(self, channel):
@@ -73,58 +73,58 @@ class IndexServiceStub:
 
 
 class IndexServiceServicer:
-    """The search index as operators see it: how far it is behind, what it refused, rebuilding it, comparing it with the database.
+    """Administration of the search index: how far it lags behind, what it rejected, rebuilding it, comparing it with the database.
     """
 
     def GetIndexStatus(self, request, context):
-        """Numbers of the outbox and the dead letters, and the indices of both entities, as of now.
+        """The current size of the outbox, number of dead letters, and indices of both entities.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListDeadLetters(self, request, context):
-        """Documents that Elasticsearch refuses for good, by entity and uuid, with its reason.
+        """Documents that Elasticsearch rejects permanently, ordered by entity and uuid, with its reason.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ReplayDeadLetters(self, request, context):
-        """Puts dead letters back into the outbox. Those that are refused again come back with the new reason.
+        """Puts dead letters back into the outbox. Those that are rejected again return with the new reason.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Reindex(self, request, context):
-        """Builds a new index beside the live one while writes go on, compares, and moves the alias at once. The old index stays, to go back to.
-        It works as long as the call lasts; called again it goes on where it stopped.
-        FAILED_PRECONDITION when the comparison fails (the alias is then left alone, and another call compares again), when another call is
-        at it, or when there is nothing to abort; ABORTED when it was aborted meanwhile.
+        """Builds a new index beside the live one while writes go on, compares the two, and switches the alias atomically. The old index is kept for
+        a rollback. The rebuild runs as long as the call lasts; calling again resumes it.
+        FAILED_PRECONDITION if the comparison fails (the alias then stays, and another call compares again), if another rebuild is running, or if
+        there is nothing to abort; ABORTED if it was aborted meanwhile.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RollbackIndex(self, request, context):
-        """Moves the alias back to the index of before the last rebuild, and has the indexer bring to it what has changed since.
-        FAILED_PRECONDITION when there is none, or a rebuild is under way.
+        """Switches the alias back to the index from before the last rebuild, and has the indexer copy everything that has changed since.
+        FAILED_PRECONDITION if there is no such index, or a rebuild is in progress.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DropPreviousIndex(self, request, context):
-        """Removes the index that was kept to go back to. FAILED_PRECONDITION when there is none.
+        """Deletes the index that was kept for a rollback. FAILED_PRECONDITION if there is none.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Verify(self, request, context):
-        """Walks database and index in key order and reports missing, ghost, stale and different documents; repairs them when asked.
-        What the outbox still names is not drift and not counted. Each message has the numbers since the call began.
+        """Walks database and index in key order and reports missing, ghost, stale and different documents; repairs them on request.
+        Records that are still in the outbox do not count as drift. Each message has the totals since the call began.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -177,7 +177,7 @@ def add_IndexServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class IndexService:
-    """The search index as operators see it: how far it is behind, what it refused, rebuilding it, comparing it with the database.
+    """Administration of the search index: how far it lags behind, what it rejected, rebuilding it, comparing it with the database.
     """
 
     @staticmethod

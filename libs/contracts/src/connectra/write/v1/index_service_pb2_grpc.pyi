@@ -13,34 +13,34 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class IndexServiceStub:
-    """The search index as operators see it: how far it is behind, what it refused, rebuilding it, comparing it with the database."""
+    """Administration of the search index: how far it lags behind, what it rejected, rebuilding it, comparing it with the database."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetIndexStatus: _aio.UnaryUnaryMultiCallable[_index_service_pb2.GetIndexStatusRequest, _index_service_pb2.GetIndexStatusResponse]
-    """Numbers of the outbox and the dead letters, and the indices of both entities, as of now."""
+    """The current size of the outbox, number of dead letters, and indices of both entities."""
     ListDeadLetters: _aio.UnaryUnaryMultiCallable[_index_service_pb2.ListDeadLettersRequest, _index_service_pb2.ListDeadLettersResponse]
-    """Documents that Elasticsearch refuses for good, by entity and uuid, with its reason."""
+    """Documents that Elasticsearch rejects permanently, ordered by entity and uuid, with its reason."""
     ReplayDeadLetters: _aio.UnaryUnaryMultiCallable[_index_service_pb2.ReplayDeadLettersRequest, _index_service_pb2.ReplayDeadLettersResponse]
-    """Puts dead letters back into the outbox. Those that are refused again come back with the new reason."""
+    """Puts dead letters back into the outbox. Those that are rejected again return with the new reason."""
     Reindex: _aio.UnaryStreamMultiCallable[_index_service_pb2.ReindexRequest, _index_service_pb2.ReindexResponse]
-    """Builds a new index beside the live one while writes go on, compares, and moves the alias at once. The old index stays, to go back to.
-    It works as long as the call lasts; called again it goes on where it stopped.
-    FAILED_PRECONDITION when the comparison fails (the alias is then left alone, and another call compares again), when another call is
-    at it, or when there is nothing to abort; ABORTED when it was aborted meanwhile.
+    """Builds a new index beside the live one while writes go on, compares the two, and switches the alias atomically. The old index is kept for
+    a rollback. The rebuild runs as long as the call lasts; calling again resumes it.
+    FAILED_PRECONDITION if the comparison fails (the alias then stays, and another call compares again), if another rebuild is running, or if
+    there is nothing to abort; ABORTED if it was aborted meanwhile.
     """
     RollbackIndex: _aio.UnaryUnaryMultiCallable[_index_service_pb2.RollbackIndexRequest, _index_service_pb2.RollbackIndexResponse]
-    """Moves the alias back to the index of before the last rebuild, and has the indexer bring to it what has changed since.
-    FAILED_PRECONDITION when there is none, or a rebuild is under way.
+    """Switches the alias back to the index from before the last rebuild, and has the indexer copy everything that has changed since.
+    FAILED_PRECONDITION if there is no such index, or a rebuild is in progress.
     """
     DropPreviousIndex: _aio.UnaryUnaryMultiCallable[_index_service_pb2.DropPreviousIndexRequest, _index_service_pb2.DropPreviousIndexResponse]
-    """Removes the index that was kept to go back to. FAILED_PRECONDITION when there is none."""
+    """Deletes the index that was kept for a rollback. FAILED_PRECONDITION if there is none."""
     Verify: _aio.UnaryStreamMultiCallable[_index_service_pb2.VerifyRequest, _index_service_pb2.VerifyResponse]
-    """Walks database and index in key order and reports missing, ghost, stale and different documents; repairs them when asked.
-    What the outbox still names is not drift and not counted. Each message has the numbers since the call began.
+    """Walks database and index in key order and reports missing, ghost, stale and different documents; repairs them on request.
+    Records that are still in the outbox do not count as drift. Each message has the totals since the call began.
     """
 
 class IndexServiceServicer(metaclass=_abc_1.ABCMeta):
-    """The search index as operators see it: how far it is behind, what it refused, rebuilding it, comparing it with the database."""
+    """Administration of the search index: how far it lags behind, what it rejected, rebuilding it, comparing it with the database."""
 
     @_abc_1.abstractmethod
     def GetIndexStatus(
@@ -48,7 +48,7 @@ class IndexServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _index_service_pb2.GetIndexStatusRequest,
         context: _aio.ServicerContext[_index_service_pb2.GetIndexStatusRequest, _abc.Awaitable[_index_service_pb2.GetIndexStatusResponse]],
     ) -> _abc.Awaitable[_index_service_pb2.GetIndexStatusResponse]:
-        """Numbers of the outbox and the dead letters, and the indices of both entities, as of now."""
+        """The current size of the outbox, number of dead letters, and indices of both entities."""
 
     @_abc_1.abstractmethod
     def ListDeadLetters(
@@ -56,7 +56,7 @@ class IndexServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _index_service_pb2.ListDeadLettersRequest,
         context: _aio.ServicerContext[_index_service_pb2.ListDeadLettersRequest, _abc.Awaitable[_index_service_pb2.ListDeadLettersResponse]],
     ) -> _abc.Awaitable[_index_service_pb2.ListDeadLettersResponse]:
-        """Documents that Elasticsearch refuses for good, by entity and uuid, with its reason."""
+        """Documents that Elasticsearch rejects permanently, ordered by entity and uuid, with its reason."""
 
     @_abc_1.abstractmethod
     def ReplayDeadLetters(
@@ -64,7 +64,7 @@ class IndexServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _index_service_pb2.ReplayDeadLettersRequest,
         context: _aio.ServicerContext[_index_service_pb2.ReplayDeadLettersRequest, _abc.Awaitable[_index_service_pb2.ReplayDeadLettersResponse]],
     ) -> _abc.Awaitable[_index_service_pb2.ReplayDeadLettersResponse]:
-        """Puts dead letters back into the outbox. Those that are refused again come back with the new reason."""
+        """Puts dead letters back into the outbox. Those that are rejected again return with the new reason."""
 
     @_abc_1.abstractmethod
     def Reindex(
@@ -72,10 +72,10 @@ class IndexServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _index_service_pb2.ReindexRequest,
         context: _aio.ServicerContext[_index_service_pb2.ReindexRequest, _abc.AsyncIterator[_index_service_pb2.ReindexResponse]],
     ) -> _abc.AsyncIterator[_index_service_pb2.ReindexResponse]:
-        """Builds a new index beside the live one while writes go on, compares, and moves the alias at once. The old index stays, to go back to.
-        It works as long as the call lasts; called again it goes on where it stopped.
-        FAILED_PRECONDITION when the comparison fails (the alias is then left alone, and another call compares again), when another call is
-        at it, or when there is nothing to abort; ABORTED when it was aborted meanwhile.
+        """Builds a new index beside the live one while writes go on, compares the two, and switches the alias atomically. The old index is kept for
+        a rollback. The rebuild runs as long as the call lasts; calling again resumes it.
+        FAILED_PRECONDITION if the comparison fails (the alias then stays, and another call compares again), if another rebuild is running, or if
+        there is nothing to abort; ABORTED if it was aborted meanwhile.
         """
 
     @_abc_1.abstractmethod
@@ -84,8 +84,8 @@ class IndexServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _index_service_pb2.RollbackIndexRequest,
         context: _aio.ServicerContext[_index_service_pb2.RollbackIndexRequest, _abc.Awaitable[_index_service_pb2.RollbackIndexResponse]],
     ) -> _abc.Awaitable[_index_service_pb2.RollbackIndexResponse]:
-        """Moves the alias back to the index of before the last rebuild, and has the indexer bring to it what has changed since.
-        FAILED_PRECONDITION when there is none, or a rebuild is under way.
+        """Switches the alias back to the index from before the last rebuild, and has the indexer copy everything that has changed since.
+        FAILED_PRECONDITION if there is no such index, or a rebuild is in progress.
         """
 
     @_abc_1.abstractmethod
@@ -94,7 +94,7 @@ class IndexServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _index_service_pb2.DropPreviousIndexRequest,
         context: _aio.ServicerContext[_index_service_pb2.DropPreviousIndexRequest, _abc.Awaitable[_index_service_pb2.DropPreviousIndexResponse]],
     ) -> _abc.Awaitable[_index_service_pb2.DropPreviousIndexResponse]:
-        """Removes the index that was kept to go back to. FAILED_PRECONDITION when there is none."""
+        """Deletes the index that was kept for a rollback. FAILED_PRECONDITION if there is none."""
 
     @_abc_1.abstractmethod
     def Verify(
@@ -102,8 +102,8 @@ class IndexServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _index_service_pb2.VerifyRequest,
         context: _aio.ServicerContext[_index_service_pb2.VerifyRequest, _abc.AsyncIterator[_index_service_pb2.VerifyResponse]],
     ) -> _abc.AsyncIterator[_index_service_pb2.VerifyResponse]:
-        """Walks database and index in key order and reports missing, ghost, stale and different documents; repairs them when asked.
-        What the outbox still names is not drift and not counted. Each message has the numbers since the call began.
+        """Walks database and index in key order and reports missing, ghost, stale and different documents; repairs them on request.
+        Records that are still in the outbox do not count as drift. Each message has the totals since the call began.
         """
 
 def add_IndexServiceServicer_to_server(servicer: IndexServiceServicer, server: _aio.Server) -> None: ...

@@ -27,8 +27,8 @@ if _version_not_supported:
 
 
 class WriteRestServiceStub:
-    """The documented REST paths of the write service; see QueryRestService for how they are transcoded. Each method promises what its typed
-    counterpart in WriteService does.
+    """The documented REST paths of the write service; see QueryRestService for how they are transcoded. Each method makes the same promises as
+    its typed counterpart in WriteService.
     """
 
     def __init__(self, channel):
@@ -95,8 +95,8 @@ class WriteRestServiceStub:
 
 
 class WriteRestServiceServicer:
-    """The documented REST paths of the write service; see QueryRestService for how they are transcoded. Each method promises what its typed
-    counterpart in WriteService does.
+    """The documented REST paths of the write service; see QueryRestService for how they are transcoded. Each method makes the same promises as
+    its typed counterpart in WriteService.
     """
 
     def CreateCompany(self, request, context):
@@ -107,15 +107,15 @@ class WriteRestServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateCompany(self, request, context):
-        """Merge of the fields present: null, "" and [] clear, absent keeps. NOT_FOUND; ABORTED (CONFLICT) when `if-match` is given and names no
-        etag of the record as it is stored.
+        """Merges the fields that are present: null, "" and [] clear a field, an absent one is kept. NOT_FOUND; ABORTED (CONFLICT) if `if-match` is
+        given and does not name the stored record's etag.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteCompany(self, request, context):
-        """Soft delete. NOT_FOUND, also the second time; ABORTED as for a change.
+        """Soft delete. NOT_FOUND, also if already deleted; ABORTED as for an update.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -143,15 +143,15 @@ class WriteRestServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateContact(self, request, context):
-        """Merge of the fields present: null, "" and [] clear, absent keeps. NOT_FOUND; ABORTED (CONFLICT) when `if-match` is given and names no
-        etag of the record as it is stored.
+        """Merges the fields that are present: null, "" and [] clear a field, an absent one is kept. NOT_FOUND; ABORTED (CONFLICT) if `if-match` is
+        given and does not name the stored record's etag.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteContact(self, request, context):
-        """Soft delete. NOT_FOUND, also the second time; ABORTED as for a change.
+        """Soft delete. NOT_FOUND, also if already deleted; ABORTED as for an update.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -245,8 +245,8 @@ def add_WriteRestServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class WriteRestService:
-    """The documented REST paths of the write service; see QueryRestService for how they are transcoded. Each method promises what its typed
-    counterpart in WriteService does.
+    """The documented REST paths of the write service; see QueryRestService for how they are transcoded. Each method makes the same promises as
+    its typed counterpart in WriteService.
     """
 
     @staticmethod

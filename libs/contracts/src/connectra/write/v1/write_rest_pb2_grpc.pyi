@@ -14,19 +14,19 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class WriteRestServiceStub:
-    """The documented REST paths of the write service; see QueryRestService for how they are transcoded. Each method promises what its typed
-    counterpart in WriteService does.
+    """The documented REST paths of the write service; see QueryRestService for how they are transcoded. Each method makes the same promises as
+    its typed counterpart in WriteService.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateCompany: _aio.UnaryUnaryMultiCallable[_write_rest_pb2.CreateCompanyRestRequest, _httpbody_pb2.HttpBody]
     """201 with the stored record. As WriteService.CreateCompany."""
     UpdateCompany: _aio.UnaryUnaryMultiCallable[_write_rest_pb2.UpdateCompanyRestRequest, _httpbody_pb2.HttpBody]
-    """Merge of the fields present: null, "" and [] clear, absent keeps. NOT_FOUND; ABORTED (CONFLICT) when `if-match` is given and names no
-    etag of the record as it is stored.
+    """Merges the fields that are present: null, "" and [] clear a field, an absent one is kept. NOT_FOUND; ABORTED (CONFLICT) if `if-match` is
+    given and does not name the stored record's etag.
     """
     DeleteCompany: _aio.UnaryUnaryMultiCallable[_write_rest_pb2.DeleteCompanyRestRequest, _httpbody_pb2.HttpBody]
-    """Soft delete. NOT_FOUND, also the second time; ABORTED as for a change."""
+    """Soft delete. NOT_FOUND, also if already deleted; ABORTED as for an update."""
     UpsertCompany: _aio.UnaryUnaryMultiCallable[_write_rest_pb2.UpsertCompanyRestRequest, _httpbody_pb2.HttpBody]
     """201 for a new record, else 200. As WriteService.UpsertCompany."""
     BatchUpsertCompanies: _aio.UnaryUnaryMultiCallable[_write_rest_pb2.BatchUpsertCompaniesRestRequest, _httpbody_pb2.HttpBody]
@@ -34,11 +34,11 @@ class WriteRestServiceStub:
     CreateContact: _aio.UnaryUnaryMultiCallable[_write_rest_pb2.CreateContactRestRequest, _httpbody_pb2.HttpBody]
     """201 with the stored record. As WriteService.CreateContact."""
     UpdateContact: _aio.UnaryUnaryMultiCallable[_write_rest_pb2.UpdateContactRestRequest, _httpbody_pb2.HttpBody]
-    """Merge of the fields present: null, "" and [] clear, absent keeps. NOT_FOUND; ABORTED (CONFLICT) when `if-match` is given and names no
-    etag of the record as it is stored.
+    """Merges the fields that are present: null, "" and [] clear a field, an absent one is kept. NOT_FOUND; ABORTED (CONFLICT) if `if-match` is
+    given and does not name the stored record's etag.
     """
     DeleteContact: _aio.UnaryUnaryMultiCallable[_write_rest_pb2.DeleteContactRestRequest, _httpbody_pb2.HttpBody]
-    """Soft delete. NOT_FOUND, also the second time; ABORTED as for a change."""
+    """Soft delete. NOT_FOUND, also if already deleted; ABORTED as for an update."""
     UpsertContact: _aio.UnaryUnaryMultiCallable[_write_rest_pb2.UpsertContactRestRequest, _httpbody_pb2.HttpBody]
     """201 for a new record, else 200. As WriteService.UpsertContact."""
     BatchUpsertContacts: _aio.UnaryUnaryMultiCallable[_write_rest_pb2.BatchUpsertContactsRestRequest, _httpbody_pb2.HttpBody]
@@ -47,8 +47,8 @@ class WriteRestServiceStub:
     """As WriteService.BatchUpsertRows."""
 
 class WriteRestServiceServicer(metaclass=_abc_1.ABCMeta):
-    """The documented REST paths of the write service; see QueryRestService for how they are transcoded. Each method promises what its typed
-    counterpart in WriteService does.
+    """The documented REST paths of the write service; see QueryRestService for how they are transcoded. Each method makes the same promises as
+    its typed counterpart in WriteService.
     """
 
     @_abc_1.abstractmethod
@@ -65,8 +65,8 @@ class WriteRestServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _write_rest_pb2.UpdateCompanyRestRequest,
         context: _aio.ServicerContext[_write_rest_pb2.UpdateCompanyRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
     ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
-        """Merge of the fields present: null, "" and [] clear, absent keeps. NOT_FOUND; ABORTED (CONFLICT) when `if-match` is given and names no
-        etag of the record as it is stored.
+        """Merges the fields that are present: null, "" and [] clear a field, an absent one is kept. NOT_FOUND; ABORTED (CONFLICT) if `if-match` is
+        given and does not name the stored record's etag.
         """
 
     @_abc_1.abstractmethod
@@ -75,7 +75,7 @@ class WriteRestServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _write_rest_pb2.DeleteCompanyRestRequest,
         context: _aio.ServicerContext[_write_rest_pb2.DeleteCompanyRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
     ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
-        """Soft delete. NOT_FOUND, also the second time; ABORTED as for a change."""
+        """Soft delete. NOT_FOUND, also if already deleted; ABORTED as for an update."""
 
     @_abc_1.abstractmethod
     def UpsertCompany(
@@ -107,8 +107,8 @@ class WriteRestServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _write_rest_pb2.UpdateContactRestRequest,
         context: _aio.ServicerContext[_write_rest_pb2.UpdateContactRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
     ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
-        """Merge of the fields present: null, "" and [] clear, absent keeps. NOT_FOUND; ABORTED (CONFLICT) when `if-match` is given and names no
-        etag of the record as it is stored.
+        """Merges the fields that are present: null, "" and [] clear a field, an absent one is kept. NOT_FOUND; ABORTED (CONFLICT) if `if-match` is
+        given and does not name the stored record's etag.
         """
 
     @_abc_1.abstractmethod
@@ -117,7 +117,7 @@ class WriteRestServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _write_rest_pb2.DeleteContactRestRequest,
         context: _aio.ServicerContext[_write_rest_pb2.DeleteContactRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
     ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
-        """Soft delete. NOT_FOUND, also the second time; ABORTED as for a change."""
+        """Soft delete. NOT_FOUND, also if already deleted; ABORTED as for an update."""
 
     @_abc_1.abstractmethod
     def UpsertContact(

@@ -71,14 +71,14 @@ class UpdateCompanyRequest(_message.Message):
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
     ROW_VERSION_FIELD_NUMBER: _builtins.int
     row_version: _builtins.int
-    """0: whatever is stored."""
+    """Version the record must have; 0: any."""
     @_builtins.property
     def company(self) -> _records_pb2.Company:
-        """`uuid` says which."""
+        """`uuid` identifies the record."""
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Fields to change; one that is named but unset is cleared."""
+        """Fields to change; a field that is named but unset is cleared."""
 
     def __init__(
         self,
@@ -126,7 +126,7 @@ class DeleteCompanyRequest(_message.Message):
     ROW_VERSION_FIELD_NUMBER: _builtins.int
     uuid: _builtins.str
     row_version: _builtins.int
-    """0: whatever is stored."""
+    """Version the record must have; 0: any."""
     def __init__(
         self,
         *,
@@ -188,7 +188,7 @@ class UpsertCompanyResponse(_message.Message):
     IS_NEW_FIELD_NUMBER: _builtins.int
     CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
     is_new: _builtins.bool
-    """Created or revived."""
+    """Whether the record was created or revived."""
     consistency_token: _builtins.str
     @_builtins.property
     def company(self) -> _records_pb2.Company: ...
@@ -301,14 +301,14 @@ class UpdateContactRequest(_message.Message):
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
     ROW_VERSION_FIELD_NUMBER: _builtins.int
     row_version: _builtins.int
-    """0: whatever is stored."""
+    """Version the record must have; 0: any."""
     @_builtins.property
     def contact(self) -> _records_pb2.Contact:
-        """`uuid` says which."""
+        """`uuid` identifies the record."""
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Fields to change; one that is named but unset is cleared."""
+        """Fields to change; a field that is named but unset is cleared."""
 
     def __init__(
         self,
@@ -356,7 +356,7 @@ class DeleteContactRequest(_message.Message):
     ROW_VERSION_FIELD_NUMBER: _builtins.int
     uuid: _builtins.str
     row_version: _builtins.int
-    """0: whatever is stored."""
+    """Version the record must have; 0: any."""
     def __init__(
         self,
         *,
@@ -418,7 +418,7 @@ class UpsertContactResponse(_message.Message):
     IS_NEW_FIELD_NUMBER: _builtins.int
     CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
     is_new: _builtins.bool
-    """Created or revived."""
+    """Whether the record was created or revived."""
     consistency_token: _builtins.str
     @_builtins.property
     def contact(self) -> _records_pb2.Contact: ...
@@ -567,7 +567,7 @@ Global___BatchUpsertRowsRequest: _TypeAlias = BatchUpsertRowsRequest  # noqa: Y0
 
 @_typing.final
 class CsvRow(_message.Message):
-    """CSV column to value; unknown columns are ignored."""
+    """CSV column names to values; unknown columns are ignored."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -650,13 +650,13 @@ class ImportBatchRequest(_message.Message):
     delimiter: _builtins.str
     """One character."""
     first_line: _builtins.int
-    """Line of the file the first record begins on, from 1."""
+    """Line of the file on which the first record begins, from 1."""
     byte_start: _builtins.int
-    """Where `records` lies in the (uncompressed) file, in bytes; end exclusive."""
+    """Position of `records` in the (uncompressed) file, in bytes; the end is exclusive."""
     byte_end: _builtins.int
     @_builtins.property
     def columns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The header line's cells."""
+        """The cells of the header line."""
 
     def __init__(
         self,
@@ -688,7 +688,7 @@ class ImportBatchResponse(_message.Message):
     REPLAYED_FIELD_NUMBER: _builtins.int
     consistency_token: _builtins.str
     replayed: _builtins.bool
-    """Already applied earlier; the answer is of then."""
+    """The batch had been applied before; this is the answer given then."""
     @_builtins.property
     def counts(self) -> Global___ImportCounts: ...
     @_builtins.property
@@ -711,7 +711,7 @@ Global___ImportBatchResponse: _TypeAlias = ImportBatchResponse  # noqa: Y015
 
 @_typing.final
 class ImportCounts(_message.Message):
-    """Sums over rows of the file and over records of the two tables."""
+    """Totals of rows in the file and of records in both tables."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -753,7 +753,7 @@ class RejectedRow(_message.Message):
     line: _builtins.int
     reason: _builtins.str
     record: _builtins.str
-    """The record as it stands in the file."""
+    """The record as it is in the file."""
     def __init__(
         self,
         *,
@@ -798,13 +798,13 @@ class GetImportProgressResponse(_message.Message):
     COUNTS_FIELD_NUMBER: _builtins.int
     CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
     batches: _builtins.int
-    """Batches applied; the number of the next one."""
+    """Number of batches applied, which is also the number of the next one."""
     byte_offset: _builtins.int
     """Where the next batch begins, in bytes."""
     next_line: _builtins.int
-    """The line it begins on, from 1; 0 without batches."""
+    """The line on which it begins, from 1; 0 if there are no batches."""
     consistency_token: _builtins.str
-    """Highest token of all batches; empty without batches."""
+    """Highest token of all batches; empty if there are none."""
     @_builtins.property
     def counts(self) -> Global___ImportCounts: ...
     def __init__(

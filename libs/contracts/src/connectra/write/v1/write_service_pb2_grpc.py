@@ -26,13 +26,13 @@ if _version_not_supported:
 
 
 class WriteServiceStub:
-    """Changes of companies and contacts. Each call is one transaction: it is stored whole or not at all (batches: each record, see there),
-    durable when it answers OK, and handed to the search index in the same transaction; search sees it within a second.
+    """Changes to companies and contacts. Each call is one transaction: it is stored completely or not at all (for batches, see there), durable
+    once it returns OK, and queued for the search index in the same transaction; search sees it within a second.
 
-    Every answer carries a consistency token, also as metadata `x-consistency-token`: sent back with a query it makes that query see the
-    write. INVALID_ARGUMENT lists every violation. Any method may fail with UNAVAILABLE or DEADLINE_EXCEEDED; the write may then have
-    happened, and all but Create are safe to repeat. Create, Upsert and batches take metadata `idempotency-key`: the same request again
-    within 24 h changes nothing and gets the first answer; ALREADY_EXISTS when the key was used otherwise.
+    Every answer carries a consistency token, also as metadata `x-consistency-token`; a query that sends it back sees the write.
+    INVALID_ARGUMENT lists every violation. Any method may fail with UNAVAILABLE or DEADLINE_EXCEEDED; the write may have happened all the
+    same, and all methods but Create are safe to repeat. Create, Upsert and batches take the metadata `idempotency-key`: repeating the request
+    within 24 h changes nothing and returns the first answer; ALREADY_EXISTS if the key was used for a different request.
     """
 
     def __init__(self, channel):
@@ -109,106 +109,108 @@ class WriteServiceStub:
 
 
 class WriteServiceServicer:
-    """Changes of companies and contacts. Each call is one transaction: it is stored whole or not at all (batches: each record, see there),
-    durable when it answers OK, and handed to the search index in the same transaction; search sees it within a second.
+    """Changes to companies and contacts. Each call is one transaction: it is stored completely or not at all (for batches, see there), durable
+    once it returns OK, and queued for the search index in the same transaction; search sees it within a second.
 
-    Every answer carries a consistency token, also as metadata `x-consistency-token`: sent back with a query it makes that query see the
-    write. INVALID_ARGUMENT lists every violation. Any method may fail with UNAVAILABLE or DEADLINE_EXCEEDED; the write may then have
-    happened, and all but Create are safe to repeat. Create, Upsert and batches take metadata `idempotency-key`: the same request again
-    within 24 h changes nothing and gets the first answer; ALREADY_EXISTS when the key was used otherwise.
+    Every answer carries a consistency token, also as metadata `x-consistency-token`; a query that sends it back sees the write.
+    INVALID_ARGUMENT lists every violation. Any method may fail with UNAVAILABLE or DEADLINE_EXCEEDED; the write may have happened all the
+    same, and all methods but Create are safe to repeat. Create, Upsert and batches take the metadata `idempotency-key`: repeating the request
+    within 24 h changes nothing and returns the first answer; ALREADY_EXISTS if the key was used for a different request.
     """
 
     def CreateCompany(self, request, context):
-        """Stores a new company. ALREADY_EXISTS (CONFLICT, with the existing uuid in the metadata) when its uuid is taken. One that was deleted
-        starts afresh: fields that are not given are empty.
+        """Stores a new company. ALREADY_EXISTS (CONFLICT, with the existing uuid in the metadata) if its uuid is taken. A deleted company is
+        restored with only the given fields; all others are empty.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateCompany(self, request, context):
-        """Changes the fields named by the mask, without one those that are set. NOT_FOUND, or ABORTED (CONFLICT) when row_version is given and is
-        not the stored one.
+        """Changes the fields named by the mask, or those that are set if there is no mask. NOT_FOUND, or ABORTED (CONFLICT) if row_version is
+        given and is not the stored one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteCompany(self, request, context):
-        """Soft delete. NOT_FOUND, also the second time. ABORTED as UpdateCompany.
+        """Soft delete. NOT_FOUND, also if already deleted. ABORTED as in UpdateCompany.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpsertCompany(self, request, context):
-        """Update of the record with this uuid, else of the one with this normalized_domain, else create. Revives a deleted one.
+        """Updates the record with this uuid, else the one with this normalized_domain, else creates one. Revives a deleted record.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def BatchUpsertCompanies(self, request, context):
-        """Up to 2,000 upserts in one transaction, as if one by one. Good records are stored even when others fail; the answer says which failed and why.
+        """Up to 2,000 upserts in one transaction, with the same result as one by one. Valid records are stored even if others fail; the answer says
+        which failed and why.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CreateContact(self, request, context):
-        """Stores a new contact. ALREADY_EXISTS (CONFLICT, with the existing uuid in the metadata) when its uuid is taken. One that was deleted
-        starts afresh: fields that are not given are empty.
+        """Stores a new contact. ALREADY_EXISTS (CONFLICT, with the existing uuid in the metadata) if its uuid is taken. A deleted contact is
+        restored with only the given fields; all others are empty.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateContact(self, request, context):
-        """Changes the fields named by the mask, without one those that are set. NOT_FOUND, or ABORTED (CONFLICT) when row_version is given and is
-        not the stored one.
+        """Changes the fields named by the mask, or those that are set if there is no mask. NOT_FOUND, or ABORTED (CONFLICT) if row_version is
+        given and is not the stored one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteContact(self, request, context):
-        """Soft delete. NOT_FOUND, also the second time. ABORTED as UpdateContact.
+        """Soft delete. NOT_FOUND, also if already deleted. ABORTED as in UpdateContact.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpsertContact(self, request, context):
-        """Update of the record with this uuid, else of the one with this email, else create. Revives a deleted one.
+        """Updates the record with this uuid, else the one with this email, else creates one. Revives a deleted record.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def BatchUpsertContacts(self, request, context):
-        """Up to 2,000 upserts in one transaction, as if one by one. Good records are stored even when others fail; the answer says which failed and why.
+        """Up to 2,000 upserts in one transaction, with the same result as one by one. Valid records are stored even if others fail; the answer says
+        which failed and why.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def BatchUpsertRows(self, request, context):
-        """Up to 100 rows of named CSV columns, each giving a company and a contact by the rules of an import.
+        """Up to 100 rows of named CSV columns, each yielding a company and a contact by the rules of an import.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ImportBatch(self, request, context):
-        """Applies one batch of an import and its ledger row in one transaction. The same (job, batch) again changes nothing and gives the
-        first answer. Rows that cannot be stored are left out and reported. INVALID_ARGUMENT when no column is known or the bytes are not UTF-8.
+        """Applies one batch of an import and its ledger row in one transaction. Repeating the same (job, batch) changes nothing and returns the
+        first answer. Rows that cannot be stored are skipped and reported. INVALID_ARGUMENT if no column is known or the bytes are not UTF-8.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetImportProgress(self, request, context):
-        """The ledger of an import: where to go on. A job without batches gives an empty answer.
+        """The ledger of an import: where to resume. The answer is empty for a job without batches.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -291,13 +293,13 @@ def add_WriteServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class WriteService:
-    """Changes of companies and contacts. Each call is one transaction: it is stored whole or not at all (batches: each record, see there),
-    durable when it answers OK, and handed to the search index in the same transaction; search sees it within a second.
+    """Changes to companies and contacts. Each call is one transaction: it is stored completely or not at all (for batches, see there), durable
+    once it returns OK, and queued for the search index in the same transaction; search sees it within a second.
 
-    Every answer carries a consistency token, also as metadata `x-consistency-token`: sent back with a query it makes that query see the
-    write. INVALID_ARGUMENT lists every violation. Any method may fail with UNAVAILABLE or DEADLINE_EXCEEDED; the write may then have
-    happened, and all but Create are safe to repeat. Create, Upsert and batches take metadata `idempotency-key`: the same request again
-    within 24 h changes nothing and gets the first answer; ALREADY_EXISTS when the key was used otherwise.
+    Every answer carries a consistency token, also as metadata `x-consistency-token`; a query that sends it back sees the write.
+    INVALID_ARGUMENT lists every violation. Any method may fail with UNAVAILABLE or DEADLINE_EXCEEDED; the write may have happened all the
+    same, and all methods but Create are safe to repeat. Create, Upsert and batches take the metadata `idempotency-key`: repeating the request
+    within 24 h changes nothing and returns the first answer; ALREADY_EXISTS if the key was used for a different request.
     """
 
     @staticmethod

@@ -13,61 +13,65 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class WriteServiceStub:
-    """Changes of companies and contacts. Each call is one transaction: it is stored whole or not at all (batches: each record, see there),
-    durable when it answers OK, and handed to the search index in the same transaction; search sees it within a second.
+    """Changes to companies and contacts. Each call is one transaction: it is stored completely or not at all (for batches, see there), durable
+    once it returns OK, and queued for the search index in the same transaction; search sees it within a second.
 
-    Every answer carries a consistency token, also as metadata `x-consistency-token`: sent back with a query it makes that query see the
-    write. INVALID_ARGUMENT lists every violation. Any method may fail with UNAVAILABLE or DEADLINE_EXCEEDED; the write may then have
-    happened, and all but Create are safe to repeat. Create, Upsert and batches take metadata `idempotency-key`: the same request again
-    within 24 h changes nothing and gets the first answer; ALREADY_EXISTS when the key was used otherwise.
+    Every answer carries a consistency token, also as metadata `x-consistency-token`; a query that sends it back sees the write.
+    INVALID_ARGUMENT lists every violation. Any method may fail with UNAVAILABLE or DEADLINE_EXCEEDED; the write may have happened all the
+    same, and all methods but Create are safe to repeat. Create, Upsert and batches take the metadata `idempotency-key`: repeating the request
+    within 24 h changes nothing and returns the first answer; ALREADY_EXISTS if the key was used for a different request.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateCompany: _aio.UnaryUnaryMultiCallable[_write_service_pb2.CreateCompanyRequest, _write_service_pb2.CreateCompanyResponse]
-    """Stores a new company. ALREADY_EXISTS (CONFLICT, with the existing uuid in the metadata) when its uuid is taken. One that was deleted
-    starts afresh: fields that are not given are empty.
+    """Stores a new company. ALREADY_EXISTS (CONFLICT, with the existing uuid in the metadata) if its uuid is taken. A deleted company is
+    restored with only the given fields; all others are empty.
     """
     UpdateCompany: _aio.UnaryUnaryMultiCallable[_write_service_pb2.UpdateCompanyRequest, _write_service_pb2.UpdateCompanyResponse]
-    """Changes the fields named by the mask, without one those that are set. NOT_FOUND, or ABORTED (CONFLICT) when row_version is given and is
-    not the stored one.
+    """Changes the fields named by the mask, or those that are set if there is no mask. NOT_FOUND, or ABORTED (CONFLICT) if row_version is
+    given and is not the stored one.
     """
     DeleteCompany: _aio.UnaryUnaryMultiCallable[_write_service_pb2.DeleteCompanyRequest, _write_service_pb2.DeleteCompanyResponse]
-    """Soft delete. NOT_FOUND, also the second time. ABORTED as UpdateCompany."""
+    """Soft delete. NOT_FOUND, also if already deleted. ABORTED as in UpdateCompany."""
     UpsertCompany: _aio.UnaryUnaryMultiCallable[_write_service_pb2.UpsertCompanyRequest, _write_service_pb2.UpsertCompanyResponse]
-    """Update of the record with this uuid, else of the one with this normalized_domain, else create. Revives a deleted one."""
+    """Updates the record with this uuid, else the one with this normalized_domain, else creates one. Revives a deleted record."""
     BatchUpsertCompanies: _aio.UnaryUnaryMultiCallable[_write_service_pb2.BatchUpsertCompaniesRequest, _write_service_pb2.BatchUpsertCompaniesResponse]
-    """Up to 2,000 upserts in one transaction, as if one by one. Good records are stored even when others fail; the answer says which failed and why."""
+    """Up to 2,000 upserts in one transaction, with the same result as one by one. Valid records are stored even if others fail; the answer says
+    which failed and why.
+    """
     CreateContact: _aio.UnaryUnaryMultiCallable[_write_service_pb2.CreateContactRequest, _write_service_pb2.CreateContactResponse]
-    """Stores a new contact. ALREADY_EXISTS (CONFLICT, with the existing uuid in the metadata) when its uuid is taken. One that was deleted
-    starts afresh: fields that are not given are empty.
+    """Stores a new contact. ALREADY_EXISTS (CONFLICT, with the existing uuid in the metadata) if its uuid is taken. A deleted contact is
+    restored with only the given fields; all others are empty.
     """
     UpdateContact: _aio.UnaryUnaryMultiCallable[_write_service_pb2.UpdateContactRequest, _write_service_pb2.UpdateContactResponse]
-    """Changes the fields named by the mask, without one those that are set. NOT_FOUND, or ABORTED (CONFLICT) when row_version is given and is
-    not the stored one.
+    """Changes the fields named by the mask, or those that are set if there is no mask. NOT_FOUND, or ABORTED (CONFLICT) if row_version is
+    given and is not the stored one.
     """
     DeleteContact: _aio.UnaryUnaryMultiCallable[_write_service_pb2.DeleteContactRequest, _write_service_pb2.DeleteContactResponse]
-    """Soft delete. NOT_FOUND, also the second time. ABORTED as UpdateContact."""
+    """Soft delete. NOT_FOUND, also if already deleted. ABORTED as in UpdateContact."""
     UpsertContact: _aio.UnaryUnaryMultiCallable[_write_service_pb2.UpsertContactRequest, _write_service_pb2.UpsertContactResponse]
-    """Update of the record with this uuid, else of the one with this email, else create. Revives a deleted one."""
+    """Updates the record with this uuid, else the one with this email, else creates one. Revives a deleted record."""
     BatchUpsertContacts: _aio.UnaryUnaryMultiCallable[_write_service_pb2.BatchUpsertContactsRequest, _write_service_pb2.BatchUpsertContactsResponse]
-    """Up to 2,000 upserts in one transaction, as if one by one. Good records are stored even when others fail; the answer says which failed and why."""
+    """Up to 2,000 upserts in one transaction, with the same result as one by one. Valid records are stored even if others fail; the answer says
+    which failed and why.
+    """
     BatchUpsertRows: _aio.UnaryUnaryMultiCallable[_write_service_pb2.BatchUpsertRowsRequest, _write_service_pb2.BatchUpsertRowsResponse]
-    """Up to 100 rows of named CSV columns, each giving a company and a contact by the rules of an import."""
+    """Up to 100 rows of named CSV columns, each yielding a company and a contact by the rules of an import."""
     ImportBatch: _aio.UnaryUnaryMultiCallable[_write_service_pb2.ImportBatchRequest, _write_service_pb2.ImportBatchResponse]
-    """Applies one batch of an import and its ledger row in one transaction. The same (job, batch) again changes nothing and gives the
-    first answer. Rows that cannot be stored are left out and reported. INVALID_ARGUMENT when no column is known or the bytes are not UTF-8.
+    """Applies one batch of an import and its ledger row in one transaction. Repeating the same (job, batch) changes nothing and returns the
+    first answer. Rows that cannot be stored are skipped and reported. INVALID_ARGUMENT if no column is known or the bytes are not UTF-8.
     """
     GetImportProgress: _aio.UnaryUnaryMultiCallable[_write_service_pb2.GetImportProgressRequest, _write_service_pb2.GetImportProgressResponse]
-    """The ledger of an import: where to go on. A job without batches gives an empty answer."""
+    """The ledger of an import: where to resume. The answer is empty for a job without batches."""
 
 class WriteServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Changes of companies and contacts. Each call is one transaction: it is stored whole or not at all (batches: each record, see there),
-    durable when it answers OK, and handed to the search index in the same transaction; search sees it within a second.
+    """Changes to companies and contacts. Each call is one transaction: it is stored completely or not at all (for batches, see there), durable
+    once it returns OK, and queued for the search index in the same transaction; search sees it within a second.
 
-    Every answer carries a consistency token, also as metadata `x-consistency-token`: sent back with a query it makes that query see the
-    write. INVALID_ARGUMENT lists every violation. Any method may fail with UNAVAILABLE or DEADLINE_EXCEEDED; the write may then have
-    happened, and all but Create are safe to repeat. Create, Upsert and batches take metadata `idempotency-key`: the same request again
-    within 24 h changes nothing and gets the first answer; ALREADY_EXISTS when the key was used otherwise.
+    Every answer carries a consistency token, also as metadata `x-consistency-token`; a query that sends it back sees the write.
+    INVALID_ARGUMENT lists every violation. Any method may fail with UNAVAILABLE or DEADLINE_EXCEEDED; the write may have happened all the
+    same, and all methods but Create are safe to repeat. Create, Upsert and batches take the metadata `idempotency-key`: repeating the request
+    within 24 h changes nothing and returns the first answer; ALREADY_EXISTS if the key was used for a different request.
     """
 
     @_abc_1.abstractmethod
@@ -76,8 +80,8 @@ class WriteServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _write_service_pb2.CreateCompanyRequest,
         context: _aio.ServicerContext[_write_service_pb2.CreateCompanyRequest, _abc.Awaitable[_write_service_pb2.CreateCompanyResponse]],
     ) -> _abc.Awaitable[_write_service_pb2.CreateCompanyResponse]:
-        """Stores a new company. ALREADY_EXISTS (CONFLICT, with the existing uuid in the metadata) when its uuid is taken. One that was deleted
-        starts afresh: fields that are not given are empty.
+        """Stores a new company. ALREADY_EXISTS (CONFLICT, with the existing uuid in the metadata) if its uuid is taken. A deleted company is
+        restored with only the given fields; all others are empty.
         """
 
     @_abc_1.abstractmethod
@@ -86,8 +90,8 @@ class WriteServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _write_service_pb2.UpdateCompanyRequest,
         context: _aio.ServicerContext[_write_service_pb2.UpdateCompanyRequest, _abc.Awaitable[_write_service_pb2.UpdateCompanyResponse]],
     ) -> _abc.Awaitable[_write_service_pb2.UpdateCompanyResponse]:
-        """Changes the fields named by the mask, without one those that are set. NOT_FOUND, or ABORTED (CONFLICT) when row_version is given and is
-        not the stored one.
+        """Changes the fields named by the mask, or those that are set if there is no mask. NOT_FOUND, or ABORTED (CONFLICT) if row_version is
+        given and is not the stored one.
         """
 
     @_abc_1.abstractmethod
@@ -96,7 +100,7 @@ class WriteServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _write_service_pb2.DeleteCompanyRequest,
         context: _aio.ServicerContext[_write_service_pb2.DeleteCompanyRequest, _abc.Awaitable[_write_service_pb2.DeleteCompanyResponse]],
     ) -> _abc.Awaitable[_write_service_pb2.DeleteCompanyResponse]:
-        """Soft delete. NOT_FOUND, also the second time. ABORTED as UpdateCompany."""
+        """Soft delete. NOT_FOUND, also if already deleted. ABORTED as in UpdateCompany."""
 
     @_abc_1.abstractmethod
     def UpsertCompany(
@@ -104,7 +108,7 @@ class WriteServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _write_service_pb2.UpsertCompanyRequest,
         context: _aio.ServicerContext[_write_service_pb2.UpsertCompanyRequest, _abc.Awaitable[_write_service_pb2.UpsertCompanyResponse]],
     ) -> _abc.Awaitable[_write_service_pb2.UpsertCompanyResponse]:
-        """Update of the record with this uuid, else of the one with this normalized_domain, else create. Revives a deleted one."""
+        """Updates the record with this uuid, else the one with this normalized_domain, else creates one. Revives a deleted record."""
 
     @_abc_1.abstractmethod
     def BatchUpsertCompanies(
@@ -112,7 +116,9 @@ class WriteServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _write_service_pb2.BatchUpsertCompaniesRequest,
         context: _aio.ServicerContext[_write_service_pb2.BatchUpsertCompaniesRequest, _abc.Awaitable[_write_service_pb2.BatchUpsertCompaniesResponse]],
     ) -> _abc.Awaitable[_write_service_pb2.BatchUpsertCompaniesResponse]:
-        """Up to 2,000 upserts in one transaction, as if one by one. Good records are stored even when others fail; the answer says which failed and why."""
+        """Up to 2,000 upserts in one transaction, with the same result as one by one. Valid records are stored even if others fail; the answer says
+        which failed and why.
+        """
 
     @_abc_1.abstractmethod
     def CreateContact(
@@ -120,8 +126,8 @@ class WriteServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _write_service_pb2.CreateContactRequest,
         context: _aio.ServicerContext[_write_service_pb2.CreateContactRequest, _abc.Awaitable[_write_service_pb2.CreateContactResponse]],
     ) -> _abc.Awaitable[_write_service_pb2.CreateContactResponse]:
-        """Stores a new contact. ALREADY_EXISTS (CONFLICT, with the existing uuid in the metadata) when its uuid is taken. One that was deleted
-        starts afresh: fields that are not given are empty.
+        """Stores a new contact. ALREADY_EXISTS (CONFLICT, with the existing uuid in the metadata) if its uuid is taken. A deleted contact is
+        restored with only the given fields; all others are empty.
         """
 
     @_abc_1.abstractmethod
@@ -130,8 +136,8 @@ class WriteServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _write_service_pb2.UpdateContactRequest,
         context: _aio.ServicerContext[_write_service_pb2.UpdateContactRequest, _abc.Awaitable[_write_service_pb2.UpdateContactResponse]],
     ) -> _abc.Awaitable[_write_service_pb2.UpdateContactResponse]:
-        """Changes the fields named by the mask, without one those that are set. NOT_FOUND, or ABORTED (CONFLICT) when row_version is given and is
-        not the stored one.
+        """Changes the fields named by the mask, or those that are set if there is no mask. NOT_FOUND, or ABORTED (CONFLICT) if row_version is
+        given and is not the stored one.
         """
 
     @_abc_1.abstractmethod
@@ -140,7 +146,7 @@ class WriteServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _write_service_pb2.DeleteContactRequest,
         context: _aio.ServicerContext[_write_service_pb2.DeleteContactRequest, _abc.Awaitable[_write_service_pb2.DeleteContactResponse]],
     ) -> _abc.Awaitable[_write_service_pb2.DeleteContactResponse]:
-        """Soft delete. NOT_FOUND, also the second time. ABORTED as UpdateContact."""
+        """Soft delete. NOT_FOUND, also if already deleted. ABORTED as in UpdateContact."""
 
     @_abc_1.abstractmethod
     def UpsertContact(
@@ -148,7 +154,7 @@ class WriteServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _write_service_pb2.UpsertContactRequest,
         context: _aio.ServicerContext[_write_service_pb2.UpsertContactRequest, _abc.Awaitable[_write_service_pb2.UpsertContactResponse]],
     ) -> _abc.Awaitable[_write_service_pb2.UpsertContactResponse]:
-        """Update of the record with this uuid, else of the one with this email, else create. Revives a deleted one."""
+        """Updates the record with this uuid, else the one with this email, else creates one. Revives a deleted record."""
 
     @_abc_1.abstractmethod
     def BatchUpsertContacts(
@@ -156,7 +162,9 @@ class WriteServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _write_service_pb2.BatchUpsertContactsRequest,
         context: _aio.ServicerContext[_write_service_pb2.BatchUpsertContactsRequest, _abc.Awaitable[_write_service_pb2.BatchUpsertContactsResponse]],
     ) -> _abc.Awaitable[_write_service_pb2.BatchUpsertContactsResponse]:
-        """Up to 2,000 upserts in one transaction, as if one by one. Good records are stored even when others fail; the answer says which failed and why."""
+        """Up to 2,000 upserts in one transaction, with the same result as one by one. Valid records are stored even if others fail; the answer says
+        which failed and why.
+        """
 
     @_abc_1.abstractmethod
     def BatchUpsertRows(
@@ -164,7 +172,7 @@ class WriteServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _write_service_pb2.BatchUpsertRowsRequest,
         context: _aio.ServicerContext[_write_service_pb2.BatchUpsertRowsRequest, _abc.Awaitable[_write_service_pb2.BatchUpsertRowsResponse]],
     ) -> _abc.Awaitable[_write_service_pb2.BatchUpsertRowsResponse]:
-        """Up to 100 rows of named CSV columns, each giving a company and a contact by the rules of an import."""
+        """Up to 100 rows of named CSV columns, each yielding a company and a contact by the rules of an import."""
 
     @_abc_1.abstractmethod
     def ImportBatch(
@@ -172,8 +180,8 @@ class WriteServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _write_service_pb2.ImportBatchRequest,
         context: _aio.ServicerContext[_write_service_pb2.ImportBatchRequest, _abc.Awaitable[_write_service_pb2.ImportBatchResponse]],
     ) -> _abc.Awaitable[_write_service_pb2.ImportBatchResponse]:
-        """Applies one batch of an import and its ledger row in one transaction. The same (job, batch) again changes nothing and gives the
-        first answer. Rows that cannot be stored are left out and reported. INVALID_ARGUMENT when no column is known or the bytes are not UTF-8.
+        """Applies one batch of an import and its ledger row in one transaction. Repeating the same (job, batch) changes nothing and returns the
+        first answer. Rows that cannot be stored are skipped and reported. INVALID_ARGUMENT if no column is known or the bytes are not UTF-8.
         """
 
     @_abc_1.abstractmethod
@@ -182,6 +190,6 @@ class WriteServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _write_service_pb2.GetImportProgressRequest,
         context: _aio.ServicerContext[_write_service_pb2.GetImportProgressRequest, _abc.Awaitable[_write_service_pb2.GetImportProgressResponse]],
     ) -> _abc.Awaitable[_write_service_pb2.GetImportProgressResponse]:
-        """The ledger of an import: where to go on. A job without batches gives an empty answer."""
+        """The ledger of an import: where to resume. The answer is empty for a job without batches."""
 
 def add_WriteServiceServicer_to_server(servicer: WriteServiceServicer, server: _aio.Server) -> None: ...

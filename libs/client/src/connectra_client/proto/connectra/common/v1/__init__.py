@@ -40,8 +40,8 @@ betterproto2.check_compiler_version(_COMPILER_VERSION)
 
 class ErrorReason(betterproto2.Enum):
     """
-    Machine-readable cause of an error. A typed call carries it, without the prefix, as `reason` of the google.rpc.ErrorInfo in the
-    status details, with domain "connectra"; a REST answer as `details.reason`. Reasons are never renamed or reused.
+    Machine-readable cause of an error. Typed calls carry it, without the prefix, as `reason` of the google.rpc.ErrorInfo in the status
+    details, with domain "connectra"; REST answers as `details.reason`. Reasons are never renamed or reused.
     """
 
     UNSPECIFIED = 0
@@ -78,12 +78,12 @@ class ErrorReason(betterproto2.Enum):
 
     RATE_LIMIT_EXCEEDED = 7
     """
-    Too many requests; Retry-After says when to come back.
+    Too many requests; Retry-After says when to try again.
     """
 
     INTERNAL_ERROR = 8
     """
-    A defect in the service. The text never says more; the log, under the request id, does.
+    A bug in the service. The text never says more; look up the request id in the log.
     """
 
     ELASTICSEARCH_ERROR = 9
@@ -103,17 +103,17 @@ class ErrorReason(betterproto2.Enum):
 
     DEADLINE_EXCEEDED = 12
     """
-    The deadline passed before the answer was there.
+    The deadline passed before the answer was ready.
     """
 
     NOT_IMPLEMENTED = 13
     """
-    The method is declared but not there yet.
+    The method is declared but not implemented yet.
     """
 
     UNAVAILABLE = 14
     """
-    A dependency is away for a moment; the same request may succeed later.
+    A dependency is temporarily unavailable; the same request may succeed later.
     """
 
     PAGE_SIZE_EXCEEDED = 20
@@ -238,22 +238,22 @@ class ErrorReason(betterproto2.Enum):
 
 class ExportFormat(betterproto2.Enum):
     """
-    What a file of an export looks like.
+    Format of an exported file.
     """
 
     UNSPECIFIED = 0
     """
-    As EXPORT_FORMAT_CSV.
+    Same as EXPORT_FORMAT_CSV.
     """
 
     CSV = 1
     """
-    A header line, then a line a record; lists joined by commas, times in RFC 3339.
+    A header line, then one line per record; lists joined by commas, times in RFC 3339.
     """
 
     NDJSON = 2
     """
-    A JSON object a line.
+    One JSON object per line.
     """
 
     @classmethod
@@ -337,17 +337,17 @@ class SearchType(betterproto2.Enum):
 @dataclass(eq=False, repr=False)
 class Company(betterproto2.Message):
     """
-    A company as stored. An unset field is empty. In requests `id`, `created_at`, `updated_at`, `deleted_at` and `row_version` are ignored.
+    A company as stored. An unset field is empty. `id`, `created_at`, `updated_at`, `deleted_at` and `row_version` are ignored in requests.
     """
 
     id: "int | None" = betterproto2.field(1, betterproto2.TYPE_INT64, optional=True)
     """
-    Number given by the database.
+    Number assigned by the database.
     """
 
     uuid: "str | None" = betterproto2.field(2, betterproto2.TYPE_STRING, optional=True)
     """
-    Lower-case 8-4-4-4-12. On create and upsert an absent uuid is found or derived (UUID5 of name and LinkedIn URL).
+    Lower case, 8-4-4-4-12. If absent on create or upsert, it is looked up or derived (UUID5 of name and LinkedIn URL).
     """
 
     name: "str | None" = betterproto2.field(3, betterproto2.TYPE_STRING, optional=True)
@@ -378,7 +378,7 @@ class Company(betterproto2.Message):
 
     normalized_domain: "str | None" = betterproto2.field(16, betterproto2.TYPE_STRING, optional=True)
     """
-    The company's own mail and web domain; derived from `website` when absent.
+    The company's own mail and web domain; derived from `website` if absent.
     """
 
     facebook_url: "str | None" = betterproto2.field(17, betterproto2.TYPE_STRING, optional=True)
@@ -412,7 +412,7 @@ class Company(betterproto2.Message):
 
     row_version: "int | None" = betterproto2.field(27, betterproto2.TYPE_INT64, optional=True)
     """
-    Grows with every change of the row; the etag.
+    Increases with every change to the row; the etag.
     """
 
 
@@ -423,12 +423,12 @@ default_message_pool.register_message("connectra.common.v1", "Company", Company)
 class CompanyConfig(betterproto2.Message):
     populate: "bool" = betterproto2.field(1, betterproto2.TYPE_BOOL)
     """
-    Put the company of each contact into the answer.
+    Include the company of each contact in the answer.
     """
 
     select_columns: "list[str]" = betterproto2.field(2, betterproto2.TYPE_STRING, repeated=True)
     """
-    Company columns; empty: every one.
+    Company columns; empty: all.
     """
 
 
@@ -438,18 +438,18 @@ default_message_pool.register_message("connectra.common.v1", "CompanyConfig", Co
 @dataclass(eq=False, repr=False)
 class Contact(betterproto2.Message):
     """
-    A person, perhaps working at a company. An unset field is empty. In requests `id`, `created_at`, `updated_at`, `deleted_at` and
-    `row_version` are ignored.
+    A person, optionally working at a company. An unset field is empty. `id`, `created_at`, `updated_at`, `deleted_at` and `row_version`
+    are ignored in requests.
     """
 
     id: "int | None" = betterproto2.field(1, betterproto2.TYPE_INT64, optional=True)
     """
-    Number given by the database.
+    Number assigned by the database.
     """
 
     uuid: "str | None" = betterproto2.field(2, betterproto2.TYPE_STRING, optional=True)
     """
-    Lower-case 8-4-4-4-12. On create and upsert an absent uuid is found or derived (UUID5 of names and profile URL).
+    Lower case, 8-4-4-4-12. If absent on create or upsert, it is looked up or derived (UUID5 of names and profile URL).
     """
 
     first_name: "str | None" = betterproto2.field(3, betterproto2.TYPE_STRING, optional=True)
@@ -512,7 +512,7 @@ class Contact(betterproto2.Message):
 
     row_version: "int | None" = betterproto2.field(26, betterproto2.TYPE_INT64, optional=True)
     """
-    Grows with every change of the row; the etag.
+    Increases with every change to the row; the etag.
     """
 
 
@@ -522,17 +522,17 @@ default_message_pool.register_message("connectra.common.v1", "Contact", Contact)
 @dataclass(eq=False, repr=False)
 class Facet(betterproto2.Message):
     """
-    How often a field's values occur among the records that match: the most frequent ones or, with ranges, those within each.
+    How often a field's values occur among the matching records: the most frequent values or, with `ranges`, the number in each range.
     """
 
     field: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
     """
-    Any field a condition may name.
+    Any field that a condition may name.
     """
 
     size: "int" = betterproto2.field(2, betterproto2.TYPE_INT32)
     """
-    Most frequent values, 1 to 100; 0 means 10.
+    Number of most frequent values, 1 to 100; 0 means 10.
     """
 
     ranges: "list[FacetRange]" = betterproto2.field(3, betterproto2.TYPE_MESSAGE, repeated=True)
@@ -547,7 +547,7 @@ default_message_pool.register_message("connectra.common.v1", "Facet", Facet)
 @dataclass(eq=False, repr=False)
 class FacetRange(betterproto2.Message):
     """
-    From `gte` (included) to `lt` (excluded); one may be absent.
+    From `gte` (inclusive) to `lt` (exclusive); one may be absent.
     """
 
     gte: "___google__protobuf__.Value | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
@@ -605,7 +605,7 @@ default_message_pool.register_message("connectra.common.v1", "FilterNode", Filte
 @dataclass(eq=False, repr=False)
 class KeywordMatch(betterproto2.Message):
     """
-    Whole values, whatever their case. Several values of one field are joined by OR, fields by AND.
+    Whole values, ignoring case. Several values of one field are joined by OR, fields by AND.
     """
 
     must: "dict[str, ___google__protobuf__.ListValue]" = betterproto2.field(
@@ -675,7 +675,7 @@ class TextMatch(betterproto2.Message):
 
     filter_key: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
     """
-    A text field, e.g. `name`, or a categorical one that is searchable as text, e.g. `city`.
+    A text field, e.g. `name`, or a categorical field that can be searched as text, e.g. `city`.
     """
 
     search_type: "SearchType" = betterproto2.field(3, betterproto2.TYPE_ENUM, default_factory=lambda: SearchType(0))
@@ -692,7 +692,7 @@ class TextMatch(betterproto2.Message):
 
     fuzzy: "bool" = betterproto2.field(6, betterproto2.TYPE_BOOL)
     """
-    SEARCH_TYPE_SHUFFLE: tolerate typing errors.
+    SEARCH_TYPE_SHUFFLE: tolerate typos.
     """
 
 
@@ -702,7 +702,7 @@ default_message_pool.register_message("connectra.common.v1", "TextMatch", TextMa
 @dataclass(eq=False, repr=False)
 class TextMatches(betterproto2.Message):
     """
-    Full text. In `must`, conditions on one field are joined by OR, fields by AND.
+    Full text. In `must`, conditions on the same field are joined by OR, fields by AND.
     """
 
     must: "list[TextMatch]" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, repeated=True)
@@ -716,8 +716,8 @@ default_message_pool.register_message("connectra.common.v1", "TextMatches", Text
 @dataclass(eq=False, repr=False)
 class Vql(betterproto2.Message):
     """
-    A query over companies or contacts. The typed spelling of the JSON document of the REST door; field names, limits and meanings are the
-    same (docs/vql.md).
+    A query over companies or contacts. The typed form of the REST API's JSON document, with the same field names, limits and meanings
+    (docs/vql.md).
     """
 
     where: "Where | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
@@ -727,12 +727,12 @@ class Vql(betterproto2.Message):
 
     filters: "FilterNode | None" = betterproto2.field(2, betterproto2.TYPE_MESSAGE, optional=True)
     """
-    A boolean tree; joins `where` by AND.
+    A boolean tree; combined with `where` by AND.
     """
 
     order_by: "list[OrderBy]" = betterproto2.field(3, betterproto2.TYPE_MESSAGE, repeated=True)
     """
-    Empty: by relevance when there is a text clause, else newest first. `uuid` is always added as tie-breaker.
+    Empty: by relevance if there is a text clause, else newest first. `uuid` is always added as a tie-breaker.
     """
 
     page: "int" = betterproto2.field(4, betterproto2.TYPE_INT32)
@@ -767,22 +767,22 @@ class Vql(betterproto2.Message):
 
     explain: "bool" = betterproto2.field(10, betterproto2.TYPE_BOOL)
     """
-    What stands from here on is for lists alone and changes nothing in their rows. Puts into the answer how the query was understood.
+    This and the following fields apply only to lists and do not change their rows. Adds to the answer how the query was understood.
     """
 
     facets: "list[Facet]" = betterproto2.field(11, betterproto2.TYPE_MESSAGE, repeated=True)
     """
-    Counts over everything that matches, at most 10.
+    Counts over all matches; at most 10 facets.
     """
 
     highlight: "bool" = betterproto2.field(12, betterproto2.TYPE_BOOL)
     """
-    Puts into each row where its texts match.
+    Adds to each row where its texts match.
     """
 
     track_total: "bool" = betterproto2.field(13, betterproto2.TYPE_BOOL)
     """
-    Puts into the answer how many match.
+    Adds the number of matches to the answer.
     """
 
 
@@ -792,7 +792,7 @@ default_message_pool.register_message("connectra.common.v1", "Vql", Vql)
 @dataclass(eq=False, repr=False)
 class Warning(betterproto2.Message):
     """
-    Something about a request that was understood otherwise than it may have been meant, but did no harm.
+    Something in a request that may not have been understood as intended, but did no harm.
     """
 
     field: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)

@@ -94,7 +94,7 @@ class CreateJobRequest(betterproto2.Message):
 
     retry_count: "int" = betterproto2.field(3, betterproto2.TYPE_INT64)
     """
-    Retries allowed; 0 is none.
+    Retries allowed; 0 means none.
     """
 
 
@@ -157,7 +157,7 @@ class ExportQuery(betterproto2.Message):
 
     vql: "__common__v1__.Vql | None" = betterproto2.field(2, betterproto2.TYPE_MESSAGE, optional=True)
     """
-    `select_columns` is required; of contacts also columns of their company, as `company.name`.
+    `select_columns` is required; for contacts it may include columns of their company, such as `company.name`.
     """
 
     s3_bucket: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
@@ -171,12 +171,12 @@ class ExportQuery(betterproto2.Message):
 
     gzip: "bool" = betterproto2.field(5, betterproto2.TYPE_BOOL)
     """
-    The file is compressed; its name ends in .gz.
+    Compress the file with gzip; its name then ends in .gz.
     """
 
     keep_formulas: "bool" = betterproto2.field(6, betterproto2.TYPE_BOOL)
     """
-    In CSV a text that a spreadsheet would take for a formula gets a leading apostrophe; true: it stays as it is.
+    By default text in CSV that a spreadsheet would treat as a formula gets a leading apostrophe; true leaves it unchanged.
     """
 
 
@@ -213,7 +213,7 @@ class ImportFile(betterproto2.Message):
 
 
     Oneofs:
-        - max_rejected: More rejected rows make the job fail; unset: any number is fine. What was stored until then stays.
+        - max_rejected: Maximum number of rejected rows; with more, the job fails, but what it has stored stays. Unset: no limit.
     """
 
     s3_key: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
@@ -227,19 +227,19 @@ class ImportFile(betterproto2.Message):
         3, betterproto2.TYPE_INT64, optional=True, group="max_rejected"
     )
     """
-    Counted as the file is read: the job stops with the batch that exceeds it.
+    Checked as the file is read: the job stops with the batch that exceeds it.
     """
 
     max_rejected_share: "float | None" = betterproto2.field(
         4, betterproto2.TYPE_DOUBLE, optional=True, group="max_rejected"
     )
     """
-    Of all rows of the file, between 0 and 1 (both excluded); looked at when all are read.
+    Share of all rows in the file, between 0 and 1 (exclusive); checked once all rows are read.
     """
 
     validate_only: "bool" = betterproto2.field(5, betterproto2.TYPE_BOOL)
     """
-    Counts and reports, stores no record.
+    Count and report, but store no records.
     """
 
 
@@ -264,7 +264,7 @@ class Job(betterproto2.Message):
 
     status: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)
     """
-    open, in_queue, processing, completed, failed, retry_in_queued or retrying; a cancelled job is `failed` and says so.
+    open, in_queue, processing, completed, failed, retry_in_queued or retrying; a cancelled job is `failed`, and its messages say so.
     """
 
     job_response: "___google__protobuf__.Struct | None" = betterproto2.field(
@@ -288,7 +288,7 @@ class Job(betterproto2.Message):
         9, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
     )
     """
-    A failed job is not retried before.
+    A failed job is not retried before this time.
     """
 
     attempts: "int" = betterproto2.field(10, betterproto2.TYPE_INT64)
@@ -298,7 +298,7 @@ class Job(betterproto2.Message):
 
     progress: "___google__protobuf__.Struct | None" = betterproto2.field(11, betterproto2.TYPE_MESSAGE, optional=True)
     """
-    rows, bytes, total_bytes of the run.
+    Of the current or last run: rows, bytes, and total_bytes or total_rows.
     """
 
     created_at: "datetime.datetime | None" = betterproto2.field(
@@ -358,12 +358,12 @@ default_message_pool.register_message("connectra.jobs.v1", "ListJobFilesRestRequ
 class ListJobsRequest(betterproto2.Message):
     job_type: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
     """
-    Empty: every type.
+    Empty: all types.
     """
 
     statuses: "list[str]" = betterproto2.field(2, betterproto2.TYPE_STRING, repeated=True)
     """
-    Empty: every status.
+    Empty: all statuses.
     """
 
     limit: "int" = betterproto2.field(3, betterproto2.TYPE_INT32)
@@ -375,24 +375,24 @@ class ListJobsRequest(betterproto2.Message):
         4, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
     )
     """
-    Jobs made at or after this moment.
+    Jobs created at or after this time.
     """
 
     created_before: "datetime.datetime | None" = betterproto2.field(
         5, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
     )
     """
-    Jobs made before this moment.
+    Jobs created before this time.
     """
 
     cursor: "str" = betterproto2.field(6, betterproto2.TYPE_STRING)
     """
-    Continues after a page: its `next_cursor`. Jobs created in the meantime do not shift the pages.
+    `next_cursor` of the previous page. Jobs created in the meantime do not shift the pages.
     """
 
     page: "int" = betterproto2.field(7, betterproto2.TYPE_INT32)
     """
-    From 1; 0 means 1. Not together with `cursor`.
+    From 1; 0 means 1. Cannot be combined with `cursor`.
     """
 
 
@@ -464,8 +464,8 @@ default_message_pool.register_message("connectra.jobs.v1", "WatchJobResponse", W
 
 class JobsRestServiceStub(betterproto2_grpclib.ServiceStub):
     """
-    The documented REST paths of the jobs service; see QueryRestService for how they are transcoded. Each method promises what its typed
-    counterpart in JobsService does.
+    The documented REST paths of the jobs service; see QueryRestService for how they are transcoded. Each method makes the same promises as
+    its typed counterpart in JobsService.
     """
 
     async def create_upload_url(
@@ -620,8 +620,8 @@ class JobsServiceStub(betterproto2_grpclib.ServiceStub):
     """
     Background imports and exports of CSV files in the object store.
 
-    A job that was created is run: at once when a worker is free, again after a crash from where it stopped, and as often as it allows
-    after a failure. Any method may fail with UNAVAILABLE or DEADLINE_EXCEEDED.
+    Every job that is created is run: as soon as a worker is free, again after a crash from where it stopped, and after a failure up to its
+    number of retries. Any method may fail with UNAVAILABLE or DEADLINE_EXCEEDED.
     """
 
     async def create_job(
@@ -633,9 +633,9 @@ class JobsServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "CreateJobResponse":
         """
-        Stores a job; durable when it answers. INVALID_ARGUMENT lists every violation, those of an export's query included.
-        With the metadata `idempotency-key` the same call again within 24 h stores nothing and answers as the first time;
-        ALREADY_EXISTS when the key was used for another request.
+        Stores a job, durably once the call returns. INVALID_ARGUMENT lists every violation, including those in an export's query.
+        With the metadata `idempotency-key`, repeating the call within 24 h stores nothing and returns the first answer;
+        ALREADY_EXISTS if the key was used for a different request.
         """
 
         return await self._unary_unary(
@@ -656,7 +656,7 @@ class JobsServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "ListJobsResponse":
         """
-        Jobs, newest first. INVALID_ARGUMENT (LIMIT_TOO_HIGH, INVALID_LIMIT; a cursor that is none).
+        Jobs, newest first. INVALID_ARGUMENT (LIMIT_TOO_HIGH, INVALID_LIMIT, or an invalid cursor).
         """
 
         return await self._unary_unary(
@@ -677,7 +677,7 @@ class JobsServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "GetJobResponse":
         """
-        One job as it stands now. NOT_FOUND.
+        The current state of a job. NOT_FOUND.
         """
 
         return await self._unary_unary(
@@ -698,7 +698,7 @@ class JobsServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "CancelJobResponse":
         """
-        Asks a job to stop; one that runs stops at its next batch, keeping what it stored. FAILED_PRECONDITION when it has ended.
+        Asks a job to stop; a running job stops at its next batch and keeps what it stored. FAILED_PRECONDITION if it has ended.
         """
 
         return await self._unary_unary(
@@ -719,7 +719,7 @@ class JobsServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "RetryJobResponse":
         """
-        Makes a failed job run again now. FAILED_PRECONDITION when it has not failed.
+        Runs a failed job again now. FAILED_PRECONDITION if it has not failed.
         """
 
         return await self._unary_unary(
@@ -740,7 +740,7 @@ class JobsServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "AsyncIterator[WatchJobResponse]":
         """
-        The job now, then after every change, until it has ended for good.
+        The job as it is now, then after every change, until it has ended for good.
         """
 
         async for response in self._unary_stream(
@@ -762,7 +762,7 @@ class JobsServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "ListJobFilesResponse":
         """
-        Where the files of a job can be fetched; the URLs expire.
+        The files of a job, with download URLs that expire.
         """
 
         return await self._unary_unary(
@@ -783,7 +783,7 @@ class JobsServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "CreateUploadUrlResponse":
         """
-        A URL that takes one file by HTTP PUT, under a key the service chooses. INVALID_ARGUMENT for an odd file name.
+        A URL that accepts one file by HTTP PUT, under a key chosen by the service. INVALID_ARGUMENT for an invalid file name.
         """
 
         return await self._unary_unary(

@@ -162,7 +162,7 @@ class CompanyRow(betterproto2.Message):
         3, betterproto2.TYPE_MAP, map_meta=betterproto2.map_meta(betterproto2.TYPE_STRING, betterproto2.TYPE_MESSAGE)
     )
     """
-    With `highlight`: by field, matches between <em> and </em>, the rest as HTML text.
+    With `highlight`: by field, with matches between <em> and </em> and the rest escaped as HTML.
     """
 
 
@@ -184,14 +184,14 @@ class ContactRow(betterproto2.Message):
 
     company: "__common__v1__.Company | None" = betterproto2.field(3, betterproto2.TYPE_MESSAGE, optional=True)
     """
-    With company_config.populate, when the contact has a company.
+    With company_config.populate, if the contact has a company.
     """
 
     highlight: "dict[str, Fragments]" = betterproto2.field(
         4, betterproto2.TYPE_MAP, map_meta=betterproto2.map_meta(betterproto2.TYPE_STRING, betterproto2.TYPE_MESSAGE)
     )
     """
-    With `highlight`: by field, matches between <em> and </em>, the rest as HTML text.
+    With `highlight`: by field, with matches between <em> and </em> and the rest escaped as HTML.
     """
 
 
@@ -268,7 +268,7 @@ default_message_pool.register_message("connectra.query.v1", "DependencyCheck", D
 class ExportCompaniesRequest(betterproto2.Message):
     query: "__common__v1__.Vql | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
     """
-    `select_columns` is required and gives the header; order, `limit`, `page` and `cursor` are not used.
+    `select_columns` is required and defines the header; order, `limit`, `page` and `cursor` are ignored.
     """
 
     format: "__common__v1__.ExportFormat" = betterproto2.field(
@@ -277,7 +277,7 @@ class ExportCompaniesRequest(betterproto2.Message):
 
     keep_formulas: "bool" = betterproto2.field(3, betterproto2.TYPE_BOOL)
     """
-    In CSV a text that a spreadsheet would take for a formula gets a leading apostrophe; true: it stays as it is.
+    By default text in CSV that a spreadsheet would treat as a formula gets a leading apostrophe; true leaves it unchanged.
     """
 
 
@@ -304,7 +304,7 @@ default_message_pool.register_message("connectra.query.v1", "ExportCompaniesResp
 class ExportContactsRequest(betterproto2.Message):
     query: "__common__v1__.Vql | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
     """
-    `select_columns` is required and gives the header; order, `limit`, `page` and `cursor` are not used.
+    `select_columns` is required and defines the header; order, `limit`, `page` and `cursor` are ignored.
     A column of the contact's company is named `company.name`.
     """
 
@@ -314,7 +314,7 @@ class ExportContactsRequest(betterproto2.Message):
 
     keep_formulas: "bool" = betterproto2.field(3, betterproto2.TYPE_BOOL)
     """
-    In CSV a text that a spreadsheet would take for a formula gets a leading apostrophe; true: it stays as it is.
+    By default text in CSV that a spreadsheet would treat as a formula gets a leading apostrophe; true leaves it unchanged.
     """
 
 
@@ -360,17 +360,17 @@ class FacetResult(betterproto2.Message):
 
     counts: "list[FacetCount]" = betterproto2.field(2, betterproto2.TYPE_MESSAGE, repeated=True)
     """
-    Most frequent first; of ranges in the order asked.
+    Most frequent first; ranges in the requested order.
     """
 
     other: "int" = betterproto2.field(3, betterproto2.TYPE_INT64)
     """
-    How often values occur that are not shown.
+    Number of occurrences of values that are not shown.
     """
 
     exact: "bool" = betterproto2.field(4, betterproto2.TYPE_BOOL)
     """
-    Whether the counts are exact; on several shards rare values may be short of some.
+    Whether the counts are exact; with several shards, rare values may be undercounted.
     """
 
 
@@ -394,14 +394,14 @@ class Filter(betterproto2.Message):
 
     filter_type: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
     """
-    keyword, range or text: the clause of VQL it goes into.
+    keyword, range or text: the VQL clause to use it in.
     """
 
     display_name: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)
 
     direct_derived: "bool" = betterproto2.field(6, betterproto2.TYPE_BOOL)
     """
-    The values are read from the records, not from the stored list.
+    Whether the values are read from the records rather than from the stored list.
     """
 
     active: "bool" = betterproto2.field(7, betterproto2.TYPE_BOOL)
@@ -414,12 +414,12 @@ default_message_pool.register_message("connectra.query.v1", "Filter", Filter)
 class FilterValue(betterproto2.Message):
     value: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
     """
-    What a query's keyword_match takes.
+    Value for a query's keyword_match.
     """
 
     display_value: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
     """
-    What a person reads.
+    Text to show to people.
     """
 
 
@@ -461,7 +461,7 @@ class GetCompanyRestRequest(betterproto2.Message):
 
     select_columns: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
     """
-    Columns joined by comma.
+    Columns, separated by commas.
     """
 
 
@@ -495,7 +495,7 @@ class GetContactRestRequest(betterproto2.Message):
 
     select_columns: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
     """
-    Columns joined by comma.
+    Columns, separated by commas.
     """
 
 
@@ -537,12 +537,13 @@ class ListCompaniesResponse(betterproto2.Message):
 
     facets: "list[FacetResult]" = betterproto2.field(3, betterproto2.TYPE_MESSAGE, repeated=True)
     """
-    With `facets`, in their order.
+    With `facets`, in the requested order.
     """
 
     explain: "___google__protobuf__.Struct | None" = betterproto2.field(4, betterproto2.TYPE_MESSAGE, optional=True)
     """
-    With `explain`: `query` (as understood), `elasticsearch` (the request), `clauses` (`path`, `condition`, `hits`, each on its own).
+    With `explain`: `query` (as understood), `elasticsearch` (the request), `clauses` (`path`, `condition`, and the `hits` of that condition
+    alone).
     """
 
 
@@ -616,12 +617,13 @@ class ListContactsResponse(betterproto2.Message):
 
     facets: "list[FacetResult]" = betterproto2.field(3, betterproto2.TYPE_MESSAGE, repeated=True)
     """
-    With `facets`, in their order.
+    With `facets`, in the requested order.
     """
 
     explain: "___google__protobuf__.Struct | None" = betterproto2.field(4, betterproto2.TYPE_MESSAGE, optional=True)
     """
-    With `explain`: `query` (as understood), `elasticsearch` (the request), `clauses` (`path`, `condition`, `hits`, each on its own).
+    With `explain`: `query` (as understood), `elasticsearch` (the request), `clauses` (`path`, `condition`, and the `hits` of that condition
+    alone).
     """
 
 
@@ -671,7 +673,7 @@ class ListFilterValuesRequest(betterproto2.Message):
 
     search_text: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
     """
-    Part of the value, taken literally, whatever its case.
+    Substring of the value, taken literally, ignoring case.
     """
 
     page: "int" = betterproto2.field(4, betterproto2.TYPE_INT32)
@@ -710,7 +712,7 @@ default_message_pool.register_message("connectra.query.v1", "ListFilterValuesRes
 class SearchCompaniesRequest(betterproto2.Message):
     query: "__common__v1__.Vql | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
     """
-    `limit`, `page`, `offset` and `cursor` are not used.
+    `limit`, `page`, `offset` and `cursor` are ignored.
     """
 
 
@@ -729,7 +731,7 @@ default_message_pool.register_message("connectra.query.v1", "SearchCompaniesResp
 class SearchContactsRequest(betterproto2.Message):
     query: "__common__v1__.Vql | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
     """
-    `limit`, `page`, `offset` and `cursor` are not used.
+    `limit`, `page`, `offset` and `cursor` are ignored.
     """
 
 
@@ -759,8 +761,8 @@ default_message_pool.register_message("connectra.query.v1", "Total", Total)
 
 class QueryRestServiceStub(betterproto2_grpclib.ServiceStub):
     """
-    The documented REST paths of the query service. Envoy transcodes them: path and query variables arrive as fields, the JSON body as it
-    was sent; the answer leaves as it is. Errors are the JSON envelope. Each method promises what its typed counterpart in QueryService does.
+    The documented REST paths of the query service. Envoy transcodes them: path and query variables arrive as fields; request and response
+    bodies pass unchanged. Errors are the JSON envelope. Each method makes the same promises as its typed counterpart in QueryService.
     """
 
     async def get_health(
@@ -772,7 +774,7 @@ class QueryRestServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "___google__api__.HttpBody":
         """
-        Liveness of the way from gateway to service; needs no key. Always {"status":"ok"}.
+        Liveness of the path from gateway to service; needs no key. Always {"status":"ok"}.
         """
 
         if message is None:
@@ -796,7 +798,7 @@ class QueryRestServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "___google__api__.HttpBody":
         """
-        Dependencies, each looked at now; 503 when PostgreSQL is down.
+        Checks each dependency now; 503 when PostgreSQL is down.
         """
 
         if message is None:
@@ -1074,8 +1076,8 @@ class QueryServiceStub(betterproto2_grpclib.ServiceStub):
     """
     Reads: search, counts, single records, filters and their values, export streams. Nothing here changes data.
 
-    Every method may fail with UNAVAILABLE (a dependency is away; try again) or DEADLINE_EXCEEDED. A call that sends the metadata
-    `x-consistency-token` of an earlier write sees that write. Soft-deleted records are never seen.
+    Any method may fail with UNAVAILABLE (a dependency is down; try again) or DEADLINE_EXCEEDED. A call that sends the metadata
+    `x-consistency-token` of an earlier write sees that write. Soft-deleted records are never returned.
     """
 
     async def list_companies(
@@ -1087,7 +1089,7 @@ class QueryServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "ListCompaniesResponse":
         """
-        One page of companies in the asked order, not a snapshot: rows that change between two pages may move.
+        One page of companies in the requested order, not a snapshot: rows that change between two pages may move.
         INVALID_ARGUMENT lists every violation of the query.
         """
 
@@ -1109,7 +1111,7 @@ class QueryServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "CountCompaniesResponse":
         """
-        Exact number of companies that match; order and paging are checked but do not matter. INVALID_ARGUMENT as ListCompanies.
+        Exact number of matching companies; order and paging are validated but have no effect. INVALID_ARGUMENT as in ListCompanies.
         """
 
         return await self._unary_unary(
@@ -1130,7 +1132,8 @@ class QueryServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "GetCompanyResponse":
         """
-        One company, read from the database: always fresh. NOT_FOUND when there is none or it is deleted, INVALID_ARGUMENT for a bad uuid or column.
+        One company, read from the database, so always current. NOT_FOUND if it does not exist or is deleted, INVALID_ARGUMENT for a bad uuid or
+        column.
         """
 
         return await self._unary_unary(
@@ -1151,7 +1154,7 @@ class QueryServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "BatchGetCompaniesResponse":
         """
-        Many companies by uuid, at most 1,000, in the order asked; uuids without a record are listed apart.
+        Up to 1,000 companies by uuid, in the requested order; uuids without a record are listed separately.
         """
 
         return await self._unary_unary(
@@ -1172,7 +1175,7 @@ class QueryServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "AsyncIterator[SearchCompaniesResponse]":
         """
-        Every company that matches, as of the moment of the call, in the asked order and without a limit of depth. Ends early only with an error.
+        All matching companies as of the time of the call, in the requested order and without a depth limit. Ends early only with an error.
         """
 
         async for response in self._unary_stream(
@@ -1194,8 +1197,8 @@ class QueryServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "AsyncIterator[ExportCompaniesResponse]":
         """
-        The result of a query as a file in pieces, header line included, as of the moment of the call. Ends early only with an error:
-        a stream that ends with OK is whole. INVALID_ARGUMENT as ListCompanies, and when no column is selected.
+        The result of a query as a file in chunks, header line included, as of the time of the call. Ends early only with an error:
+        a stream that ends with OK is complete. INVALID_ARGUMENT as in ListCompanies, and when no column is selected.
         """
 
         async for response in self._unary_stream(
@@ -1217,7 +1220,7 @@ class QueryServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "ListContactsResponse":
         """
-        One page of contacts in the asked order, not a snapshot: rows that change between two pages may move.
+        One page of contacts in the requested order, not a snapshot: rows that change between two pages may move.
         INVALID_ARGUMENT lists every violation of the query.
         """
 
@@ -1239,7 +1242,7 @@ class QueryServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "CountContactsResponse":
         """
-        Exact number of contacts that match; order and paging are checked but do not matter. INVALID_ARGUMENT as ListContacts.
+        Exact number of matching contacts; order and paging are validated but have no effect. INVALID_ARGUMENT as in ListContacts.
         """
 
         return await self._unary_unary(
@@ -1260,7 +1263,8 @@ class QueryServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "GetContactResponse":
         """
-        One contact, read from the database: always fresh. NOT_FOUND when there is none or it is deleted, INVALID_ARGUMENT for a bad uuid or column.
+        One contact, read from the database, so always current. NOT_FOUND if it does not exist or is deleted, INVALID_ARGUMENT for a bad uuid or
+        column.
         """
 
         return await self._unary_unary(
@@ -1281,7 +1285,7 @@ class QueryServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "BatchGetContactsResponse":
         """
-        Many contacts by uuid, at most 1,000, in the order asked; uuids without a record are listed apart.
+        Up to 1,000 contacts by uuid, in the requested order; uuids without a record are listed separately.
         """
 
         return await self._unary_unary(
@@ -1302,7 +1306,7 @@ class QueryServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "AsyncIterator[SearchContactsResponse]":
         """
-        Every contact that matches, as of the moment of the call, in the asked order and without a limit of depth. Ends early only with an error.
+        All matching contacts as of the time of the call, in the requested order and without a depth limit. Ends early only with an error.
         """
 
         async for response in self._unary_stream(
@@ -1324,8 +1328,8 @@ class QueryServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "AsyncIterator[ExportContactsResponse]":
         """
-        The result of a query as a file in pieces, header line included, as of the moment of the call. Ends early only with an error:
-        a stream that ends with OK is whole. INVALID_ARGUMENT as ListContacts, and when no column is selected.
+        The result of a query as a file in chunks, header line included, as of the time of the call. Ends early only with an error:
+        a stream that ends with OK is complete. INVALID_ARGUMENT as in ListContacts, and when no column is selected.
         """
 
         async for response in self._unary_stream(
@@ -1347,7 +1351,7 @@ class QueryServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "ListFiltersResponse":
         """
-        The filters of companies or contacts, by id. INVALID_ARGUMENT (UNSUPPORTED_SERVICE) for another service.
+        The filters of companies or contacts, ordered by id. INVALID_ARGUMENT (UNSUPPORTED_SERVICE) for any other service.
         """
 
         return await self._unary_unary(
@@ -1368,7 +1372,7 @@ class QueryServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "ListFilterValuesResponse":
         """
-        One page of the values of a filter, ordered, each once. NOT_FOUND for an unknown filter.
+        One page of a filter's distinct values, in order. NOT_FOUND for an unknown filter.
         """
 
         return await self._unary_unary(
@@ -1389,7 +1393,7 @@ class QueryServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "CheckHealthResponse":
         """
-        What the service depends on, each looked at now. Always OK; the answer says what is down.
+        Checks each dependency of the service now. Always OK; the answer says what is down.
         """
 
         if message is None:

@@ -242,7 +242,7 @@ default_message_pool.register_message("connectra.write.v1", "CreateContactRestRe
 @dataclass(eq=False, repr=False)
 class CsvRow(betterproto2.Message):
     """
-    CSV column to value; unknown columns are ignored.
+    CSV column names to values; unknown columns are ignored.
     """
 
     values: "dict[str, str]" = betterproto2.field(
@@ -264,7 +264,7 @@ class DeadLetter(betterproto2.Message):
 
     reason: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
     """
-    What Elasticsearch said.
+    Elasticsearch's error message.
     """
 
 
@@ -277,7 +277,7 @@ class DeleteCompanyRequest(betterproto2.Message):
 
     row_version: "int" = betterproto2.field(2, betterproto2.TYPE_INT64)
     """
-    0: whatever is stored.
+    Version the record must have; 0: any.
     """
 
 
@@ -306,7 +306,7 @@ class DeleteContactRequest(betterproto2.Message):
 
     row_version: "int" = betterproto2.field(2, betterproto2.TYPE_INT64)
     """
-    0: whatever is stored.
+    Version the record must have; 0: any.
     """
 
 
@@ -373,7 +373,7 @@ default_message_pool.register_message("connectra.write.v1", "GetImportProgressRe
 class GetImportProgressResponse(betterproto2.Message):
     batches: "int" = betterproto2.field(1, betterproto2.TYPE_INT64)
     """
-    Batches applied; the number of the next one.
+    Number of batches applied, which is also the number of the next one.
     """
 
     byte_offset: "int" = betterproto2.field(2, betterproto2.TYPE_INT64)
@@ -383,14 +383,14 @@ class GetImportProgressResponse(betterproto2.Message):
 
     next_line: "int" = betterproto2.field(3, betterproto2.TYPE_INT64)
     """
-    The line it begins on, from 1; 0 without batches.
+    The line on which it begins, from 1; 0 if there are no batches.
     """
 
     counts: "ImportCounts | None" = betterproto2.field(4, betterproto2.TYPE_MESSAGE, optional=True)
 
     consistency_token: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)
     """
-    Highest token of all batches; empty without batches.
+    Highest token of all batches; empty if there are none.
     """
 
 
@@ -421,12 +421,12 @@ class GetIndexStatusResponse(betterproto2.Message):
 
     indices: "list[IndexState]" = betterproto2.field(4, betterproto2.TYPE_MESSAGE, repeated=True)
     """
-    One an entity.
+    One per entity.
     """
 
     indexers: "int" = betterproto2.field(5, betterproto2.TYPE_INT32)
     """
-    Indexer processes that live.
+    Number of live indexer processes.
     """
 
 
@@ -449,7 +449,7 @@ class ImportBatchRequest(betterproto2.Message):
 
     columns: "list[str]" = betterproto2.field(4, betterproto2.TYPE_STRING, repeated=True)
     """
-    The header line's cells.
+    The cells of the header line.
     """
 
     delimiter: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)
@@ -459,12 +459,12 @@ class ImportBatchRequest(betterproto2.Message):
 
     first_line: "int" = betterproto2.field(6, betterproto2.TYPE_INT64)
     """
-    Line of the file the first record begins on, from 1.
+    Line of the file on which the first record begins, from 1.
     """
 
     byte_start: "int" = betterproto2.field(7, betterproto2.TYPE_INT64)
     """
-    Where `records` lies in the (uncompressed) file, in bytes; end exclusive.
+    Position of `records` in the (uncompressed) file, in bytes; the end is exclusive.
     """
 
     byte_end: "int" = betterproto2.field(8, betterproto2.TYPE_INT64)
@@ -483,7 +483,7 @@ class ImportBatchResponse(betterproto2.Message):
 
     replayed: "bool" = betterproto2.field(4, betterproto2.TYPE_BOOL)
     """
-    Already applied earlier; the answer is of then.
+    The batch had been applied before; this is the answer given then.
     """
 
 
@@ -493,7 +493,7 @@ default_message_pool.register_message("connectra.write.v1", "ImportBatchResponse
 @dataclass(eq=False, repr=False)
 class ImportCounts(betterproto2.Message):
     """
-    Sums over rows of the file and over records of the two tables.
+    Totals of rows in the file and of records in both tables.
     """
 
     rows: "int" = betterproto2.field(1, betterproto2.TYPE_INT64)
@@ -522,19 +522,19 @@ class IndexState(betterproto2.Message):
 
     index_name: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
     """
-    What the alias names; empty when there is no index.
+    The index that the alias points to; empty if there is none.
     """
 
     documents: "int" = betterproto2.field(3, betterproto2.TYPE_INT64)
 
     previous: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
     """
-    Kept to go back to; empty when there is none.
+    The index kept for a rollback; empty if there is none.
     """
 
     rebuild: "ReindexResponse | None" = betterproto2.field(5, betterproto2.TYPE_MESSAGE, optional=True)
     """
-    The rebuild under way, if there is one.
+    The rebuild in progress, if there is one.
     """
 
 
@@ -550,7 +550,7 @@ class ListDeadLettersRequest(betterproto2.Message):
 
     page_token: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
     """
-    `next_page_token` of the page before.
+    `next_page_token` of the previous page.
     """
 
 
@@ -596,18 +596,18 @@ class ReindexRequest(betterproto2.Message):
 
     abort: "bool" = betterproto2.field(2, betterproto2.TYPE_BOOL)
     """
-    Give up a rebuild that is under way and remove what it built.
+    Abort the rebuild in progress and delete the index it was building.
     """
 
     shards: "int" = betterproto2.field(3, betterproto2.TYPE_INT32)
     """
-    Primary shards of the new index; 0 means as many as configured. Only heard when a rebuild begins.
+    Primary shards of the new index; 0 means the configured number. Ignored when a rebuild is resumed.
     """
 
     accept_other_answers: "bool" = betterproto2.field(4, betterproto2.TYPE_BOOL)
     """
-    Move the alias although queries find something else in the new index: a changed mapping may want just that. Counts and documents
-    must agree all the same.
+    Switch the alias even if queries give other results on the new index, as a changed mapping may intend. Counts and documents must still
+    agree.
     """
 
 
@@ -627,7 +627,7 @@ class ReindexResponse(betterproto2.Message):
 
     index_name: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
     """
-    The index that is built.
+    The index being built.
     """
 
 
@@ -642,7 +642,7 @@ class RejectedRow(betterproto2.Message):
 
     record: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
     """
-    The record as it stands in the file.
+    The record as it is in the file.
     """
 
 
@@ -683,12 +683,12 @@ default_message_pool.register_message("connectra.write.v1", "RollbackIndexReques
 class RollbackIndexResponse(betterproto2.Message):
     index_name: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
     """
-    What the alias names now.
+    The index that the alias now points to.
     """
 
     marked: "int" = betterproto2.field(2, betterproto2.TYPE_INT64)
     """
-    Records that changed since, and are on their way to it.
+    Number of records that have changed since and are being copied to it.
     """
 
 
@@ -699,19 +699,19 @@ default_message_pool.register_message("connectra.write.v1", "RollbackIndexRespon
 class UpdateCompanyRequest(betterproto2.Message):
     company: "__common__v1__.Company | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
     """
-    `uuid` says which.
+    `uuid` identifies the record.
     """
 
     update_mask: "___google__protobuf__.FieldMask | None" = betterproto2.field(
         2, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    Fields to change; one that is named but unset is cleared.
+    Fields to change; a field that is named but unset is cleared.
     """
 
     row_version: "int" = betterproto2.field(3, betterproto2.TYPE_INT64)
     """
-    0: whatever is stored.
+    Version the record must have; 0: any.
     """
 
 
@@ -742,19 +742,19 @@ default_message_pool.register_message("connectra.write.v1", "UpdateCompanyRestRe
 class UpdateContactRequest(betterproto2.Message):
     contact: "__common__v1__.Contact | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
     """
-    `uuid` says which.
+    `uuid` identifies the record.
     """
 
     update_mask: "___google__protobuf__.FieldMask | None" = betterproto2.field(
         2, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    Fields to change; one that is named but unset is cleared.
+    Fields to change; a field that is named but unset is cleared.
     """
 
     row_version: "int" = betterproto2.field(3, betterproto2.TYPE_INT64)
     """
-    0: whatever is stored.
+    Version the record must have; 0: any.
     """
 
 
@@ -795,7 +795,7 @@ class UpsertCompanyResponse(betterproto2.Message):
 
     is_new: "bool" = betterproto2.field(2, betterproto2.TYPE_BOOL)
     """
-    Created or revived.
+    Whether the record was created or revived.
     """
 
     consistency_token: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
@@ -826,7 +826,7 @@ class UpsertContactResponse(betterproto2.Message):
 
     is_new: "bool" = betterproto2.field(2, betterproto2.TYPE_BOOL)
     """
-    Created or revived.
+    Whether the record was created or revived.
     """
 
     consistency_token: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
@@ -859,12 +859,12 @@ class VerifyRequest(betterproto2.Message):
 
     records_per_second: "int" = betterproto2.field(4, betterproto2.TYPE_INT32)
     """
-    Records a second at most; 0 is no limit.
+    Maximum number of records per second; 0 means no limit.
     """
 
     max_seconds: "int" = betterproto2.field(5, betterproto2.TYPE_INT32)
     """
-    Stop after this time, wherever it is then; 0 is at the end.
+    Stop after this time, even if the walk is not complete; 0 means no limit.
     """
 
 
@@ -875,7 +875,7 @@ default_message_pool.register_message("connectra.write.v1", "VerifyRequest", Ver
 class VerifyResponse(betterproto2.Message):
     after_uuid: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
     """
-    Behind which uuid a later call would go on.
+    The uuid after which a later call would continue.
     """
 
     compared: "int" = betterproto2.field(2, betterproto2.TYPE_INT64)
@@ -887,7 +887,7 @@ class VerifyResponse(betterproto2.Message):
 
     ghost: "int" = betterproto2.field(4, betterproto2.TYPE_INT64)
     """
-    In the index, deleted in the database or never there.
+    In the index, but deleted from the database or never in it.
     """
 
     stale: "int" = betterproto2.field(5, betterproto2.TYPE_INT64)
@@ -902,17 +902,17 @@ class VerifyResponse(betterproto2.Message):
 
     repaired: "int" = betterproto2.field(7, betterproto2.TYPE_INT64)
     """
-    Of all these, marked for the indexer.
+    Number of these that were marked for the indexer.
     """
 
     complete: "bool" = betterproto2.field(8, betterproto2.TYPE_BOOL)
     """
-    The last message of a walk that came to the end.
+    Set in the last message of a walk that reached the end.
     """
 
     found: "list[Drift]" = betterproto2.field(9, betterproto2.TYPE_MESSAGE, repeated=True)
     """
-    Some of what was found since the message before, at most 20.
+    Examples found since the previous message, at most 20.
     """
 
 
@@ -921,7 +921,7 @@ default_message_pool.register_message("connectra.write.v1", "VerifyResponse", Ve
 
 class IndexServiceStub(betterproto2_grpclib.ServiceStub):
     """
-    The search index as operators see it: how far it is behind, what it refused, rebuilding it, comparing it with the database.
+    Administration of the search index: how far it lags behind, what it rejected, rebuilding it, comparing it with the database.
     """
 
     async def get_index_status(
@@ -933,7 +933,7 @@ class IndexServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "GetIndexStatusResponse":
         """
-        Numbers of the outbox and the dead letters, and the indices of both entities, as of now.
+        The current size of the outbox, number of dead letters, and indices of both entities.
         """
 
         if message is None:
@@ -957,7 +957,7 @@ class IndexServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "ListDeadLettersResponse":
         """
-        Documents that Elasticsearch refuses for good, by entity and uuid, with its reason.
+        Documents that Elasticsearch rejects permanently, ordered by entity and uuid, with its reason.
         """
 
         return await self._unary_unary(
@@ -978,7 +978,7 @@ class IndexServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "ReplayDeadLettersResponse":
         """
-        Puts dead letters back into the outbox. Those that are refused again come back with the new reason.
+        Puts dead letters back into the outbox. Those that are rejected again return with the new reason.
         """
 
         return await self._unary_unary(
@@ -999,10 +999,10 @@ class IndexServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "AsyncIterator[ReindexResponse]":
         """
-        Builds a new index beside the live one while writes go on, compares, and moves the alias at once. The old index stays, to go back to.
-        It works as long as the call lasts; called again it goes on where it stopped.
-        FAILED_PRECONDITION when the comparison fails (the alias is then left alone, and another call compares again), when another call is
-        at it, or when there is nothing to abort; ABORTED when it was aborted meanwhile.
+        Builds a new index beside the live one while writes go on, compares the two, and switches the alias atomically. The old index is kept for
+        a rollback. The rebuild runs as long as the call lasts; calling again resumes it.
+        FAILED_PRECONDITION if the comparison fails (the alias then stays, and another call compares again), if another rebuild is running, or if
+        there is nothing to abort; ABORTED if it was aborted meanwhile.
         """
 
         async for response in self._unary_stream(
@@ -1024,8 +1024,8 @@ class IndexServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "RollbackIndexResponse":
         """
-        Moves the alias back to the index of before the last rebuild, and has the indexer bring to it what has changed since.
-        FAILED_PRECONDITION when there is none, or a rebuild is under way.
+        Switches the alias back to the index from before the last rebuild, and has the indexer copy everything that has changed since.
+        FAILED_PRECONDITION if there is no such index, or a rebuild is in progress.
         """
 
         return await self._unary_unary(
@@ -1046,7 +1046,7 @@ class IndexServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "DropPreviousIndexResponse":
         """
-        Removes the index that was kept to go back to. FAILED_PRECONDITION when there is none.
+        Deletes the index that was kept for a rollback. FAILED_PRECONDITION if there is none.
         """
 
         return await self._unary_unary(
@@ -1067,8 +1067,8 @@ class IndexServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "AsyncIterator[VerifyResponse]":
         """
-        Walks database and index in key order and reports missing, ghost, stale and different documents; repairs them when asked.
-        What the outbox still names is not drift and not counted. Each message has the numbers since the call began.
+        Walks database and index in key order and reports missing, ghost, stale and different documents; repairs them on request.
+        Records that are still in the outbox do not count as drift. Each message has the totals since the call began.
         """
 
         async for response in self._unary_stream(
@@ -1084,8 +1084,8 @@ class IndexServiceStub(betterproto2_grpclib.ServiceStub):
 
 class WriteRestServiceStub(betterproto2_grpclib.ServiceStub):
     """
-    The documented REST paths of the write service; see QueryRestService for how they are transcoded. Each method promises what its typed
-    counterpart in WriteService does.
+    The documented REST paths of the write service; see QueryRestService for how they are transcoded. Each method makes the same promises as
+    its typed counterpart in WriteService.
     """
 
     async def create_company(
@@ -1118,8 +1118,8 @@ class WriteRestServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "___google__api__.HttpBody":
         """
-        Merge of the fields present: null, "" and [] clear, absent keeps. NOT_FOUND; ABORTED (CONFLICT) when `if-match` is given and names no
-        etag of the record as it is stored.
+        Merges the fields that are present: null, "" and [] clear a field, an absent one is kept. NOT_FOUND; ABORTED (CONFLICT) if `if-match` is
+        given and does not name the stored record's etag.
         """
 
         return await self._unary_unary(
@@ -1140,7 +1140,7 @@ class WriteRestServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "___google__api__.HttpBody":
         """
-        Soft delete. NOT_FOUND, also the second time; ABORTED as for a change.
+        Soft delete. NOT_FOUND, also if already deleted; ABORTED as for an update.
         """
 
         return await self._unary_unary(
@@ -1224,8 +1224,8 @@ class WriteRestServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "___google__api__.HttpBody":
         """
-        Merge of the fields present: null, "" and [] clear, absent keeps. NOT_FOUND; ABORTED (CONFLICT) when `if-match` is given and names no
-        etag of the record as it is stored.
+        Merges the fields that are present: null, "" and [] clear a field, an absent one is kept. NOT_FOUND; ABORTED (CONFLICT) if `if-match` is
+        given and does not name the stored record's etag.
         """
 
         return await self._unary_unary(
@@ -1246,7 +1246,7 @@ class WriteRestServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "___google__api__.HttpBody":
         """
-        Soft delete. NOT_FOUND, also the second time; ABORTED as for a change.
+        Soft delete. NOT_FOUND, also if already deleted; ABORTED as for an update.
         """
 
         return await self._unary_unary(
@@ -1324,13 +1324,13 @@ class WriteRestServiceStub(betterproto2_grpclib.ServiceStub):
 
 class WriteServiceStub(betterproto2_grpclib.ServiceStub):
     """
-    Changes of companies and contacts. Each call is one transaction: it is stored whole or not at all (batches: each record, see there),
-    durable when it answers OK, and handed to the search index in the same transaction; search sees it within a second.
+    Changes to companies and contacts. Each call is one transaction: it is stored completely or not at all (for batches, see there), durable
+    once it returns OK, and queued for the search index in the same transaction; search sees it within a second.
 
-    Every answer carries a consistency token, also as metadata `x-consistency-token`: sent back with a query it makes that query see the
-    write. INVALID_ARGUMENT lists every violation. Any method may fail with UNAVAILABLE or DEADLINE_EXCEEDED; the write may then have
-    happened, and all but Create are safe to repeat. Create, Upsert and batches take metadata `idempotency-key`: the same request again
-    within 24 h changes nothing and gets the first answer; ALREADY_EXISTS when the key was used otherwise.
+    Every answer carries a consistency token, also as metadata `x-consistency-token`; a query that sends it back sees the write.
+    INVALID_ARGUMENT lists every violation. Any method may fail with UNAVAILABLE or DEADLINE_EXCEEDED; the write may have happened all the
+    same, and all methods but Create are safe to repeat. Create, Upsert and batches take the metadata `idempotency-key`: repeating the request
+    within 24 h changes nothing and returns the first answer; ALREADY_EXISTS if the key was used for a different request.
     """
 
     async def create_company(
@@ -1342,8 +1342,8 @@ class WriteServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "CreateCompanyResponse":
         """
-        Stores a new company. ALREADY_EXISTS (CONFLICT, with the existing uuid in the metadata) when its uuid is taken. One that was deleted
-        starts afresh: fields that are not given are empty.
+        Stores a new company. ALREADY_EXISTS (CONFLICT, with the existing uuid in the metadata) if its uuid is taken. A deleted company is
+        restored with only the given fields; all others are empty.
         """
 
         return await self._unary_unary(
@@ -1364,8 +1364,8 @@ class WriteServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "UpdateCompanyResponse":
         """
-        Changes the fields named by the mask, without one those that are set. NOT_FOUND, or ABORTED (CONFLICT) when row_version is given and is
-        not the stored one.
+        Changes the fields named by the mask, or those that are set if there is no mask. NOT_FOUND, or ABORTED (CONFLICT) if row_version is
+        given and is not the stored one.
         """
 
         return await self._unary_unary(
@@ -1386,7 +1386,7 @@ class WriteServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "DeleteCompanyResponse":
         """
-        Soft delete. NOT_FOUND, also the second time. ABORTED as UpdateCompany.
+        Soft delete. NOT_FOUND, also if already deleted. ABORTED as in UpdateCompany.
         """
 
         return await self._unary_unary(
@@ -1407,7 +1407,7 @@ class WriteServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "UpsertCompanyResponse":
         """
-        Update of the record with this uuid, else of the one with this normalized_domain, else create. Revives a deleted one.
+        Updates the record with this uuid, else the one with this normalized_domain, else creates one. Revives a deleted record.
         """
 
         return await self._unary_unary(
@@ -1428,7 +1428,8 @@ class WriteServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "BatchUpsertCompaniesResponse":
         """
-        Up to 2,000 upserts in one transaction, as if one by one. Good records are stored even when others fail; the answer says which failed and why.
+        Up to 2,000 upserts in one transaction, with the same result as one by one. Valid records are stored even if others fail; the answer says
+        which failed and why.
         """
 
         return await self._unary_unary(
@@ -1449,8 +1450,8 @@ class WriteServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "CreateContactResponse":
         """
-        Stores a new contact. ALREADY_EXISTS (CONFLICT, with the existing uuid in the metadata) when its uuid is taken. One that was deleted
-        starts afresh: fields that are not given are empty.
+        Stores a new contact. ALREADY_EXISTS (CONFLICT, with the existing uuid in the metadata) if its uuid is taken. A deleted contact is
+        restored with only the given fields; all others are empty.
         """
 
         return await self._unary_unary(
@@ -1471,8 +1472,8 @@ class WriteServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "UpdateContactResponse":
         """
-        Changes the fields named by the mask, without one those that are set. NOT_FOUND, or ABORTED (CONFLICT) when row_version is given and is
-        not the stored one.
+        Changes the fields named by the mask, or those that are set if there is no mask. NOT_FOUND, or ABORTED (CONFLICT) if row_version is
+        given and is not the stored one.
         """
 
         return await self._unary_unary(
@@ -1493,7 +1494,7 @@ class WriteServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "DeleteContactResponse":
         """
-        Soft delete. NOT_FOUND, also the second time. ABORTED as UpdateContact.
+        Soft delete. NOT_FOUND, also if already deleted. ABORTED as in UpdateContact.
         """
 
         return await self._unary_unary(
@@ -1514,7 +1515,7 @@ class WriteServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "UpsertContactResponse":
         """
-        Update of the record with this uuid, else of the one with this email, else create. Revives a deleted one.
+        Updates the record with this uuid, else the one with this email, else creates one. Revives a deleted record.
         """
 
         return await self._unary_unary(
@@ -1535,7 +1536,8 @@ class WriteServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "BatchUpsertContactsResponse":
         """
-        Up to 2,000 upserts in one transaction, as if one by one. Good records are stored even when others fail; the answer says which failed and why.
+        Up to 2,000 upserts in one transaction, with the same result as one by one. Valid records are stored even if others fail; the answer says
+        which failed and why.
         """
 
         return await self._unary_unary(
@@ -1556,7 +1558,7 @@ class WriteServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "BatchUpsertRowsResponse":
         """
-        Up to 100 rows of named CSV columns, each giving a company and a contact by the rules of an import.
+        Up to 100 rows of named CSV columns, each yielding a company and a contact by the rules of an import.
         """
 
         return await self._unary_unary(
@@ -1577,8 +1579,8 @@ class WriteServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "ImportBatchResponse":
         """
-        Applies one batch of an import and its ledger row in one transaction. The same (job, batch) again changes nothing and gives the
-        first answer. Rows that cannot be stored are left out and reported. INVALID_ARGUMENT when no column is known or the bytes are not UTF-8.
+        Applies one batch of an import and its ledger row in one transaction. Repeating the same (job, batch) changes nothing and returns the
+        first answer. Rows that cannot be stored are skipped and reported. INVALID_ARGUMENT if no column is known or the bytes are not UTF-8.
         """
 
         return await self._unary_unary(
@@ -1599,7 +1601,7 @@ class WriteServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "GetImportProgressResponse":
         """
-        The ledger of an import: where to go on. A job without batches gives an empty answer.
+        The ledger of an import: where to resume. The answer is empty for a job without batches.
         """
 
         return await self._unary_unary(
