@@ -13,6 +13,7 @@ from tests.support.gateway import Gateway, RunGateway
 def run_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunGateway]:
     """`run_gateway(QUERY_ADDRESS=…, …)` starts a gateway with these settings; it ends with the module."""
     running: list[subprocess.Popen[bytes]] = []
+    tmp_path_factory.getbasetemp()  # made here, since threads that ask for it at once would make one each
 
     def run(**settings: str) -> Gateway:
         return gateway.start(tmp_path_factory.mktemp("gateway"), running, **settings)

@@ -158,4 +158,4 @@ async def test_pieces_that_fail_raise_where_they_are_used() -> None:
 def test_an_answer_has_its_members_in_order_and_takes_json_as_it_is() -> None:
     body = envelope(data=b'[{"a":1}]', total=None, facets=[], warnings=None)
     assert body.data == b'{"data":[{"a":1}],"facets":[],"success":true}'
-    assert envelope(success=False, count=3).data == b'{"count":3,"success":false}'
+    assert envelope(message="m", success=False, count=3).data == b'{"message":"m","success":false,"count":3}'

@@ -22,19 +22,21 @@ class JobsRestServicer(pb_grpc.JobsRestServiceServicer):
 
     async def CreateUploadUrl(self, request: pb.CreateUploadUrlRestRequest, context: Context) -> HttpBody:
         upload = await self._service.create_upload_url(request.filename)
-        return envelope(upload_url=upload.url, s3_key=upload.s3_key, expires_in=f"{upload.expires_in_hours}h0m0s")
+        expires = f"{upload.expires_in_hours}h0m0s"
+        return envelope(success=True, upload_url=upload.url, s3_key=upload.s3_key, expires_in=expires)
 
     async def CreateJob(self, request: pb.CreateJobRestRequest, context: Context) -> HttpBody:
         new, warnings = read_create(read_object(request.body, required=True))
         created = await self._service.create(new, current().idempotency_key)
         await send_headers(context, status=201, **({"idempotent_replayed": "true"} if created.replayed else {}))
-        return envelope(message="Job created successfully", data=created.job.to_json(), warnings=warnings or None)
+        message, data = "Job created successfully", created.job.to_json()
+        return envelope(message=message, success=True, data=data, warnings=warnings or None)
 
     async def ListJobs(self, request: pb.ListJobsRestRequest, context: Context) -> HttpBody:
         condition, warnings = read_list(read_object(request.body))
         page = await self._service.find(condition)
         data = [job.to_json() for job in page.jobs]
-        return envelope(data=data, next_cursor=page.next_cursor, warnings=warnings or None)
+        return envelope(data=data, success=True, next_cursor=page.next_cursor, warnings=warnings or None)
 
     async def GetJob(self, request: pb.GetJobRestRequest, context: Context) -> HttpBody:
         return _one(await self._service.get(request.uuid))

@@ -146,7 +146,7 @@ async def _batch_reply(
         x_consistency_token=str(written.token),
         **_replayed(written),
     )
-    return envelope(success=not failed, message=message, data=written.document(), warnings=found or None)
+    return envelope(message=message, data=written.document(), warnings=found or None, success=not failed)
 
 
 def _replayed(written: Written | BatchWritten) -> dict[str, str]:

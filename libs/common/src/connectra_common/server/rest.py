@@ -85,14 +85,18 @@ def reply(value: object) -> HttpBody:
     return HttpBody(content_type=JSON, data=orjson.dumps(value))
 
 
-def envelope(*, success: bool = True, **members: object) -> HttpBody:
-    """An answer: its members in this order, then `success`. One that is None is left out; bytes are JSON already."""
+def envelope(**members: object) -> HttpBody:
+    """An answer: its members in the order given. One that is None is left out; bytes are JSON already.
+
+    `success` is true and comes last, unless it is given.
+    """
     shown = {
         name: orjson.Fragment(value) if isinstance(value, bytes) else value
         for name, value in members.items()
         if value is not None
     }
-    return reply({**shown, "success": success})
+    shown.setdefault("success", True)
+    return reply(shown)
 
 
 async def send_headers(context: Context, *, status: int | None = None, **headers: str) -> None:
