@@ -1,38 +1,38 @@
-# The whole front door. `make` alone shows this list.
+# Every task of the project. `make` alone lists them.
 .DEFAULT_GOAL := help
 .PHONY: help setup run up down test clients chaos bench lint format proto lock packages release sbom dependency-audit
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 28
 
-setup: ## Install everything into .venv and .connectra (what run and test begin with)
+setup: ## Install everything into .venv and .connectra (run by most other targets)
 	@python3 deploy/local/bootstrap.py
 
-run: setup ## Start the whole suite, import a sample, show a search; stays up until Ctrl-C
+run: setup ## Start the whole suite, import a sample, show a search, stay up until Ctrl-C
 	@exec .venv/bin/connectra run
 
 up: setup ## Start the whole suite in the background
 	@.venv/bin/connectra up --detach
 
-down: ## Stop it
+down: ## Stop the suite
 	@.venv/bin/connectra down
 
-test: setup ## Run all tests against real parts
+test: setup ## Run all tests against real servers
 	@.venv/bin/pytest $(ARGS)
 
 CLIENTS := $(CURDIR)/.connectra/clients
-clients: setup ## Try clients that others wrote (grpcurl, newman); needs Go and Node
+clients: setup ## Test with third-party clients (grpcurl, newman); needs Go and Node
 	@GOBIN=$(CLIENTS)/bin go install github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.4
 	@npm install --silent --no-audit --no-fund --prefix $(CLIENTS) newman@6.2.2 openapi-to-postmanv2@6
 	@PATH=$(CLIENTS)/bin:$(CLIENTS)/node_modules/.bin:$$PATH .venv/bin/pytest tests/contract/test_other_clients.py
 
-chaos: setup ## Run the long tests of faults and kills as well
+chaos: setup ## Run the long tests, which inject faults and kill processes
 	@.venv/bin/pytest -m long $(ARGS)
 
-bench: setup ## Measure against the raw engines doing the same work; prints ratios, writes JSON
+bench: setup ## Benchmark against the bare engines doing the same work; prints ratios, writes JSON
 	@.venv/bin/python -m tests.bench $(ARGS)
 
-lint: setup ## ruff, mypy, buf lint and breaking, drift of generated code, import rules
+lint: setup ## Run ruff, mypy, buf, hadolint; check generated code and import rules
 	@.venv/bin/ruff check
 	@.venv/bin/ruff format --check
 	@.venv/bin/mypy
@@ -48,7 +48,7 @@ format: setup ## Format the code and the contracts
 	@.venv/bin/ruff format
 	@.venv/bin/buf format -w proto
 
-proto: setup ## Regenerate what is made from others: code, OpenAPI, reference pages in docs
+proto: setup ## Regenerate everything generated: code, OpenAPI, reference pages in docs
 	@.venv/bin/python proto/generate.py
 	@.venv/bin/python -m connectra_reference
 
@@ -64,21 +64,21 @@ lock: setup ## Rewrite every requirements.txt from the pyproject.toml files
 	  $(COMPILE) --constraints requirements.txt --all-extras $$part/pyproject.toml --output-file $$part/requirements.txt; done
 
 DIST := .connectra/dist
-packages: setup ## Build the wheel and the source distribution of each package into .connectra/dist, and check them
+packages: setup ## Build wheels and source distributions of all packages into .connectra/dist, and check them
 	@rm -rf $(DIST)
 	@.venv/bin/uv build --quiet --all-packages --no-build-isolation --python .venv/bin/python --out-dir $(DIST)
 	@.venv/bin/twine --no-color check --strict $(DIST)/*.whl $(DIST)/*.tar.gz
 
-release: setup ## Turn [Unreleased] into VERSION=1.2.3, everywhere; see docs/releasing.md
+release: setup ## Prepare the release VERSION=1.2.3 from [Unreleased]; see docs/releasing.md
 	@.venv/bin/python proto/generate.py --check
 	@.ci/release.py $(VERSION)
 
-sbom: setup ## Write what is in each image to .connectra/sbom (CycloneDX)
+sbom: setup ## Write a bill of materials for each image to .connectra/sbom (CycloneDX)
 	@mkdir -p .connectra/sbom
 	@set -e; for part in $(IMAGES); do \
 	  sed "s/^dynamic = .*/version = \"$$(cat VERSION)\"/" $$part/pyproject.toml >.connectra/sbom/pyproject.toml; \
 	  .venv/bin/cyclonedx-py requirements $$part/requirements.txt --pyproject .connectra/sbom/pyproject.toml --output-reproducible \
 	    --output-file .connectra/sbom/$${part##*/}.cdx.json; ls .connectra/sbom/$${part##*/}.cdx.json; done
 
-dependency-audit: setup ## Ask the vulnerability service of PyPI about everything in requirements.txt
+dependency-audit: setup ## Check everything in requirements.txt with PyPI's vulnerability service
 	@.venv/bin/uv tool run 'pip-audit>=2.9,<3' --requirement requirements.txt --require-hashes --disable-pip --strict

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Turns what stands under [Unreleased] into a release: `make release VERSION=1.2.3`. Commit and tag it afterwards.
+"""Turns the section [Unreleased] into a release: `make release VERSION=1.2.3`. Commit and tag it afterwards.
 
 Rewrites VERSION, the image tags in deploy/, the head of CHANGELOG.md, and proto/released.binpb. Run it from the project's root.
 """
@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 UNRELEASED = "## [Unreleased]\n"
-# How kustomizations and compose.yaml name our images.
+# Image tags as kustomizations and compose.yaml write them.
 TAG = r'(\{{name: connectra/\w+,.* newTag: "|\$\{{VERSION:-){version}(?=["}}])'
 
 

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Checks the subjects of commits: `area: imperative`, at most 72 characters, one change.
+"""Checks commit subjects: `area: imperative`, at most 72 characters, one change.
 
-    .ci/subjects.py             every commit since BASE that this clone has
-    .ci/subjects.py FILE        the message in FILE (what the hook commit-msg is given)
+    .ci/subjects.py             every commit after BASE that this clone has
+    .ci/subjects.py FILE        the message in FILE (passed by the commit-msg hook)
 
-Needs git and Python alone.
+Needs only git and Python.
 """
 
 import re
@@ -12,18 +12,18 @@ import subprocess
 import sys
 from pathlib import Path
 
-BASE = "afcb9cd"  # Commits up to this one are older than the rule.
+BASE = "afcb9cd"  # Commits up to this one predate the rule.
 LONGEST = 72
 
 AREA = r"[a-z][\w.-]*(?:/[\w.-]+)*"
 SUBJECT = re.compile(rf"{AREA}(?:, {AREA})*: (?P<first>\S+)(?: \S+)*")
-# An ending counts only after a syllable, so that "bring" and "shed" pass.
+# An ending counts only after another syllable, so that "bring" and "shed" pass.
 OTHER_FORM = re.compile(r"\w*[aeiouy]\w*(?:(?<!e)ed|ing|(?<![sua])s)")
 ENDS_SO_BY_NATURE = {"embed"}
 
 
 def faults(subject: str) -> list[str]:
-    """What is wrong with a subject; empty when nothing is."""
+    """What is wrong with a subject; empty if nothing is."""
     found = []
     if len(subject) > LONGEST:
         found.append(f"{len(subject)} characters, at most {LONGEST} are allowed")
@@ -44,7 +44,7 @@ def git(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def commits() -> list[tuple[str, str]]:
-    """Short hash and subject of each commit after BASE. A shallow clone without BASE has only later ones."""
+    """Short hash and subject of each commit after BASE. A shallow clone without BASE only has later ones."""
     if git("merge-base", "--is-ancestor", BASE, "HEAD").returncode == 0:
         since = [f"{BASE}..HEAD"]
     elif git("rev-parse", "--is-shallow-repository").stdout.strip() == "true":
