@@ -24,7 +24,7 @@ _ETAG = re.compile(r'(?:W/)?"([^"]*)"|(\d+)')
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyKey:
-    """A key and whose it is; `client` is empty for calls that did not come through the gateway."""
+    """A key and the client it belongs to; `client` is empty for calls that did not come through the gateway."""
 
     client: str
     key: str
@@ -32,7 +32,7 @@ class IdempotencyKey:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call that is being served, or work that is done in the same way.
+    """A call being served, or other work treated the same way.
 
     Args:
         request_id: of the caller, else a new one; empty outside of any call.
@@ -50,7 +50,7 @@ class Call:
 
     @classmethod
     def read(cls, metadata: Mapping[str, str | bytes], request_id: str, seconds: float | None) -> "Call":
-        """The call with this metadata, which ends in `seconds`; None is never."""
+        """The call with this metadata, which ends in `seconds`; None means never."""
         return cls(
             request_id,
             _text(metadata.get(CLIENT)) or "",
@@ -61,7 +61,7 @@ class Call:
         )
 
     def seconds(self, at_most: float) -> float:
-        """What is left, for an engine to be told.
+        """The seconds left until the deadline, to pass on to an engine.
 
         Raises:
             DeadlineExceeded: nothing.
@@ -73,7 +73,7 @@ class Call:
 
     @property
     def idempotency_key(self) -> IdempotencyKey | None:
-        """Under which the answer is kept, if the call carries one.
+        """The key under which the answer is kept, if the call has one.
 
         Raises:
             ValidationFailed: empty, too long, or not printable ASCII.
@@ -87,7 +87,7 @@ class Call:
 
     @property
     def versions(self) -> list[int] | None:
-        """Versions of a record that the call is for, by its If-Match header; None for any. Tags that we never gave match nothing.
+        """Versions of a record that the call's If-Match header allows; None for any. Tags that we never issued match nothing.
 
         Raises:
             ValidationFailed: it is not a list of entity tags.
@@ -108,13 +108,13 @@ _current: ContextVar[Call] = ContextVar("connectra_call", default=_NONE)
 
 
 def current() -> Call:
-    """The call that is being served; an empty one outside of any."""
+    """The call being served; an empty one outside of any call."""
     return _current.get()
 
 
 @contextmanager
 def bound(call: Call) -> Iterator[Call]:
-    """Makes a call the current one within the block, also for the tasks that are started there."""
+    """Makes a call the current one within the block, also for tasks started there."""
     token = _current.set(call)
     try:
         yield call

@@ -1,4 +1,4 @@
-"""All contracts, found in the generated package `connectra`: what is added there is known without a change here."""
+"""All contracts, discovered in the generated package `connectra`, so that additions need no change here."""
 
 import importlib
 import pkgutil
@@ -18,6 +18,6 @@ def files() -> Iterator[FileDescriptor]:
 
 
 def typed_services() -> list[str]:
-    """Full names of the services for programs; those of the REST doors are Envoy's alone."""
+    """Full names of the typed services; only Envoy uses the REST services."""
     names = [service.full_name for file in files() for service in file.services_by_name.values()]
     return sorted(name for name in names if not name.endswith("RestService"))

@@ -1,7 +1,7 @@
 """Errors of the domain, and the one mapper from everything else to them.
 
-A service raises one of these classes; the interceptor turns it into a google.rpc.Status (typed door) or the JSON envelope (REST door).
-What a driver says never reaches a client: it is logged under the request id.
+A service raises one of these classes; the interceptor turns it into a google.rpc.Status (typed API) or the JSON envelope (REST API).
+A driver's message never reaches a client: it is logged under the request id.
 
     ConnectraError
     ├─ ValidationFailed     400  one or more fields are wrong; named refusals are in `refusals`
@@ -16,8 +16,8 @@ What a driver says never reaches a client: it is logged under the request id.
     │  ├─ SearchUnavailable
     │  └─ StorageUnavailable
     ├─ DeadlineExceeded     504
-    ├─ InternalError        500  a defect of ours
-    ├─ DatabaseError        500  PostgreSQL refused what we sent
+    ├─ InternalError        500  a bug of ours
+    ├─ DatabaseError        500  PostgreSQL rejected our request
     ├─ SearchError          500  Elasticsearch did
     └─ StorageError         500  the object store did
 """
@@ -65,20 +65,20 @@ class ConnectraError(Exception):
     Args:
         message: for people; ends up as `error` and `message` of the envelope.
         fields: all violations, not the first.
-        details: more members of the envelope's `details`, and of ErrorInfo's metadata.
+        details: further members of the envelope's `details`, and of ErrorInfo's metadata.
     """
 
     grpc_code = StatusCode.INTERNAL
     http_status = 500
     # Coarse documented code of the envelope.
     error_code = "INTERNAL_ERROR"
-    # The fine one: name of an `ErrorReason`. A class without one has its coarse code as reason.
+    # The specific one: name of an `ErrorReason`. A class without one uses its coarse code as reason.
     reason = "INTERNAL_ERROR"
 
     def __init_subclass__(cls) -> None:
         if "reason" not in vars(cls) and "error_code" in vars(cls):
             cls.reason = cls.error_code
-        ErrorReason.Value(f"ERROR_REASON_{cls.reason}")  # a reason that the contract does not have is a defect
+        ErrorReason.Value(f"ERROR_REASON_{cls.reason}")  # a reason that is not in the contract is a bug
 
     def __init__(
         self,
@@ -102,7 +102,7 @@ class ValidationFailed(ConnectraError):
 
     @classmethod
     def of(cls, fields: Sequence[FieldViolation]) -> "ValidationFailed":
-        """All violations in one error; the message is the first, with the number of the others."""
+        """All violations in one error; the message is the first one, with the number of others."""
         more = f" (and {len(fields) - 1} more)" if len(fields) > 1 else ""
         return cls(f"{fields[0].message}{more}", fields=fields)
 
@@ -113,7 +113,7 @@ class ValidationFailed(ConnectraError):
 
     @staticmethod
     def together(errors: "Sequence[ValidationFailed]") -> "ValidationFailed":
-        """Several as one, with the reason of the first and the violations of all."""
+        """Several errors as one, with the reason of the first and the violations of all."""
         if len(errors) == 1:
             return errors[0]
         error = ValidationFailed.of([violation for error in errors for violation in error.fields])
@@ -154,7 +154,7 @@ class VersionConflict(ConnectraError):
 
 
 class WrongState(ConnectraError):
-    """It exists, but is not in a state that allows this."""
+    """It exists, but its state does not allow this."""
 
     grpc_code = StatusCode.FAILED_PRECONDITION
     http_status = 409
@@ -162,7 +162,7 @@ class WrongState(ConnectraError):
 
 
 class NotImplementedYet(ConnectraError):
-    """Declared in the contract, not there yet."""
+    """Declared in the contract, but not implemented yet."""
 
     grpc_code = StatusCode.UNIMPLEMENTED
     http_status = 501
@@ -170,7 +170,7 @@ class NotImplementedYet(ConnectraError):
 
 
 class Unavailable(ConnectraError):
-    """A dependency is away; the same request may succeed later."""
+    """A dependency is down; the same request may succeed later."""
 
     grpc_code = StatusCode.UNAVAILABLE
     http_status = 503
@@ -178,25 +178,25 @@ class Unavailable(ConnectraError):
 
 
 class DatabaseUnavailable(Unavailable):
-    """PostgreSQL is away or busy."""
+    """PostgreSQL is down or busy."""
 
     reason = "DATABASE_ERROR"
 
 
 class SearchUnavailable(Unavailable):
-    """Elasticsearch is away or busy."""
+    """Elasticsearch is down or busy."""
 
     reason = "ELASTICSEARCH_ERROR"
 
 
 class StorageUnavailable(Unavailable):
-    """The object store is away or busy."""
+    """The object store is down or busy."""
 
     reason = "STORAGE_ERROR"
 
 
 class DeadlineExceeded(ConnectraError):
-    """The answer was not there in time."""
+    """The answer was not ready in time."""
 
     grpc_code = StatusCode.DEADLINE_EXCEEDED
     http_status = 504
@@ -204,33 +204,33 @@ class DeadlineExceeded(ConnectraError):
 
 
 class InternalError(ConnectraError):
-    """A defect of ours."""
+    """A bug of ours."""
 
 
 class SearchError(ConnectraError):
-    """Elasticsearch refused what we sent."""
+    """Elasticsearch rejected our request."""
 
     error_code = "ELASTICSEARCH_ERROR"
 
 
 class DatabaseError(ConnectraError):
-    """PostgreSQL refused what we sent."""
+    """PostgreSQL rejected our request."""
 
     error_code = "DATABASE_ERROR"
 
 
 class StorageError(ConnectraError):
-    """The object store refused what we sent."""
+    """The object store rejected our request."""
 
     error_code = "STORAGE_ERROR"
 
 
 def from_exception(error: BaseException) -> ConnectraError:
-    """The client's view of any exception; drivers' texts are left out."""
+    """The client's view of any exception, without the drivers' messages."""
     match error:
         case ConnectraError():
             return error
-        case NotImplementedError():  # what the generated servicers raise for methods that are not there
+        case NotImplementedError():  # raised by the generated servicers for methods that are not implemented
             return NotImplementedYet("this method is not available yet")
         case elasticsearch.ApiError() if error.status_code in (429, 502, 503, 504):
             return SearchUnavailable("the search engine is overloaded; try again")
@@ -267,7 +267,7 @@ def _from_database(error: BaseException | None) -> ConnectraError:
         asyncpg.OperatorInterventionError,
         asyncpg.InsufficientResourcesError,
         asyncpg.InterfaceError,
-        asyncpg.InternalClientError,  # what a connection says that is cut off between two statements
+        asyncpg.InternalClientError,  # raised by a connection that is cut off between two statements
         OSError,
     )
     if error is None or isinstance(error, away):
@@ -289,7 +289,7 @@ def _from_storage(error: Exception) -> ConnectraError:
 
 
 def envelope(error: ConnectraError) -> bytes:
-    """The JSON error body, ASCII, below 6,000 bytes; of many violations the first ones."""
+    """The JSON error body, ASCII, below 6,000 bytes; if there are many violations, only the first ones."""
     details: dict[str, Any] = dict(error.details)
     if error.reason != error.error_code:
         details["reason"] = error.reason
@@ -314,7 +314,7 @@ def _body(error: ConnectraError, details: Mapping[str, Any]) -> bytes:
 
 
 def _ascii(body: object) -> bytes:
-    # A trailer is ASCII, which orjson cannot be told; errors are rare enough for the slower encoder.
+    # A trailer must be ASCII, which orjson cannot produce; errors are rare enough for the slower encoder.
     return json.dumps(body, separators=(",", ":")).encode()
 
 

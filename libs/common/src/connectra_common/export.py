@@ -1,4 +1,4 @@
-"""What the file of an export looks like: the contract's enum, as JSON requests and file names spell it."""
+"""Formats of an exported file: the contract's enum, as spelled in JSON requests and file names."""
 
 from enum import StrEnum
 
@@ -13,7 +13,7 @@ class ExportFormat(StrEnum):
 
     @classmethod
     def from_proto(cls, value: int) -> "ExportFormat | None":
-        """The format of a typed request, CSV when it names none; None for a number that the contract does not have."""
+        """The format of a typed request, CSV if it names none; None for a number that is not in the contract."""
         return cls.CSV if value == export_pb2.EXPORT_FORMAT_UNSPECIFIED else _BY_NUMBER.get(value)
 
     def to_proto(self) -> export_pb2.ExportFormat.ValueType:
@@ -21,7 +21,7 @@ class ExportFormat(StrEnum):
         return _NUMBERS[self]
 
     def extension(self, *, gzip: bool = False) -> str:
-        """End of the file's name."""
+        """Suffix of the file's name."""
         return f"{self}.gz" if gzip else str(self)
 
     def content_type(self, *, gzip: bool = False) -> str:

@@ -1,4 +1,4 @@
-"""Structured logs on standard output: one JSON object a line, with the request's id and client on every line of a request."""
+"""Structured logs on standard output: one JSON object per line, with the request's id and client on every line of a request."""
 
 import logging
 import sys
@@ -11,7 +11,7 @@ from connectra_common.settings import AppSettings
 
 
 def configure(app: AppSettings, process: str) -> None:
-    """Sets up structlog and, through it, the standard library's loggers. Call once, first thing."""
+    """Sets up structlog and, through it, the standard library's loggers. Call it once, before anything else."""
     shared: list[structlog.types.Processor] = [
         _add_call,
         structlog.contextvars.merge_contextvars,
@@ -25,7 +25,7 @@ def configure(app: AppSettings, process: str) -> None:
         else structlog.processors.JSONRenderer()
     )
     if app.log_format == "json":
-        # As text: the structured form holds local variables, and with them records and secrets.
+        # As text: the structured form contains local variables, and with them records and secrets.
         shared.append(structlog.processors.format_exc_info)
     structlog.configure(
         processors=[*shared, last],

@@ -1,6 +1,6 @@
-"""Named refusals: one class each, which makes reason, text and details out of the facts.
+"""Named refusals: one class each, which builds reason, text and details from the facts.
 
-Their texts are documented; clients match on what stands before the colon. A test compares the reasons with the contract's.
+The texts are documented; clients match on the part before the colon. A test compares the reasons with the contract's.
 """
 
 from collections.abc import Sequence
@@ -183,35 +183,35 @@ class LimitTooHigh(_OfField):
 
 
 class RecordNotFound(NotFound):
-    """No record of this uuid, or a deleted one."""
+    """There is no record with this uuid, or it is deleted."""
 
     def __init__(self, title: str, uuid: str) -> None:
         super().__init__(f"{title} with identifier 'specified UUID' not found", details={"uuid": uuid})
 
 
 class JobNotFound(NotFound):
-    """No job of this uuid."""
+    """There is no job with this uuid."""
 
     def __init__(self, uuid: str) -> None:
         super().__init__(f"Job with identifier '{uuid}' not found")
 
 
 class RecordExists(Conflict):
-    """A record of this uuid exists already."""
+    """A record with this uuid exists already."""
 
     def __init__(self, title: str, uuid: str) -> None:
         super().__init__(f"{title} with uuid '{uuid}' already exists", details={"uuid": uuid})
 
 
 class IdempotencyKeyReused(Conflict):
-    """The key came with another request before."""
+    """The key was used for a different request before."""
 
     def __init__(self) -> None:
         super().__init__("this Idempotency-Key was used with another request")
 
 
 class PoolExhausted(DatabaseUnavailable):
-    """No connection became free in time."""
+    """No connection became available in time."""
 
     def __init__(self) -> None:
         super().__init__("the database is busy; try again")

@@ -21,7 +21,7 @@ class Request(BaseModel):
 
 
 class Part(BaseModel):
-    """A part in which an unknown key would change what is asked: it is refused."""
+    """A part in which an unknown key would change the meaning of the request, and so is refused."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -36,7 +36,7 @@ class Part(BaseModel):
 
 
 class Read(NamedTuple, Generic[M]):
-    """A request that was read, and a warning for each of its keys that is ignored."""
+    """A parsed request, and a warning for each of its keys that is ignored."""
 
     model: M
     warnings: list[Warning]
@@ -57,7 +57,7 @@ def read(model: type[M], data: object, *more_keys: str) -> Read[M]:
 
 
 def nul_violations(data: object, prefix: str = "") -> list[FieldViolation]:
-    """A violation for each text, in whatever depth, that has the character U+0000, which PostgreSQL neither stores nor compares."""
+    """A violation for each text, at any depth, that contains the character U+0000, which PostgreSQL can neither store nor compare."""
     found, rest = [], [(prefix, data)]
     while rest:
         at, value = rest.pop()
@@ -105,7 +105,7 @@ def keys(model: type[BaseModel]) -> list[str]:
 
 
 def hint(name: str, known: Sequence[str]) -> str:
-    """`unknown field 'nmae'; did you mean 'name'?`, or what is allowed when nothing is near."""
+    """`unknown field 'nmae'; did you mean 'name'?`, or what is allowed if no name is similar."""
     close = get_close_matches(name, known, n=1)
     return f"unknown field {name!r}; " + (f"did you mean {close[0]!r}?" if close else f"allowed: {', '.join(known)}")
 

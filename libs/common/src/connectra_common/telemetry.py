@@ -1,7 +1,7 @@
 """OpenTelemetry traces: Envoy → service → PostgreSQL, Elasticsearch, S3 → other services.
 
-Off unless a collector is configured: then nothing of it is imported, and nothing stands in the way of a call. Whoever begins work that no
-call brought (a run of a job, a batch of the indexer) says so by `trace`; what the background does otherwise leaves no spans.
+Off unless a collector is configured: then none of it is imported, and calls are not intercepted. Code that starts work outside of a call
+(a run of a job, a batch of the indexer) wraps it in `trace`; other background work leaves no spans.
 """
 
 import os
@@ -16,10 +16,10 @@ _tracer: Any = None
 
 
 def configure(settings: TracingSettings, process: str) -> None:
-    """Begins to trace when there is a collector. To be called before any client or server is made."""
+    """Starts tracing if there is a collector. Call it before any client or server is created."""
     global _tracer
     if settings.collector is None:
-        # Elasticsearch's client has tracing built in, and would make empty spans.
+        # Elasticsearch's client has built-in tracing, which would produce empty spans.
         os.environ["OTEL_PYTHON_INSTRUMENTATION_ELASTICSEARCH_ENABLED"] = "false"
         return
     from opentelemetry import trace
@@ -30,7 +30,7 @@ def configure(settings: TracingSettings, process: str) -> None:
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-    # In seconds: as long, and no longer, does a collector that is away hold up the end of a process.
+    # In seconds: how long an unreachable collector may delay the end of a process.
     os.environ.setdefault("OTEL_EXPORTER_OTLP_TIMEOUT", "3")
     attributes = {"service.version": version("connectra-common")}
     if "OTEL_SERVICE_NAME" not in os.environ:
@@ -51,7 +51,7 @@ def _sampler(ratio: float) -> Any:
     share = TraceIdRatioBased(ratio)
 
     class Begun(Sampler):  # type: ignore[misc]
-        """A trace begins with a call or with `trace`, never with a statement of a background loop."""
+        """A trace starts with a call or with `trace`, never with a statement of a background loop."""
 
         def should_sample(
             self, parent_context: Any, trace_id: int, name: str, kind: Any = None, *rest: Any, **options: Any
@@ -67,7 +67,7 @@ def _sampler(ratio: float) -> Any:
 
 
 def server_interceptors() -> list[Any]:
-    """What continues the caller's trace; nothing when off. Health checks, once a second, are left out."""
+    """Interceptors that continue the caller's trace; none when off. Health checks, once a second, are not traced."""
     if _tracer is None:
         return []
     from opentelemetry.instrumentation.grpc import aio_server_interceptor, filters
@@ -76,7 +76,7 @@ def server_interceptors() -> list[Any]:
 
 
 def client_interceptors() -> list[Any]:
-    """What passes the trace on to another service; nothing when off."""
+    """Interceptors that pass the trace on to another service; none when off."""
     if _tracer is None:
         return []
     from opentelemetry.instrumentation.grpc import aio_client_interceptors
@@ -98,12 +98,12 @@ def _begun(name: str, attributes: dict[str, Any]) -> Iterator[None]:
 
 
 def trace(name: str, **attributes: str | int) -> AbstractContextManager[None]:
-    """Begins a trace of its own, linked to the one it is done in, if any: one trace of a whole import would hold too much to be read."""
+    """Starts a separate trace, linked to the current one, if any: one trace of a whole import would be too large to read."""
     return nullcontext() if _tracer is None else _begun(name, {f"connectra.{k}": v for k, v in attributes.items()})
 
 
 def untraced() -> AbstractContextManager[None]:
-    """What is done inside leaves no spans."""
+    """Work inside the block leaves no spans."""
     if _tracer is None:
         return nullcontext()
     from opentelemetry.instrumentation.utils import suppress_instrumentation
@@ -113,7 +113,7 @@ def untraced() -> AbstractContextManager[None]:
 
 
 def add_trace_id(_: object, __: str, event: Any) -> Any:
-    """Processor of log lines: the trace they belong to."""
+    """Log processor that adds the current trace to each line."""
     if _tracer is not None:
         from opentelemetry.trace import get_current_span
 

@@ -1,4 +1,4 @@
-"""The audit trail: on whose behalf a transaction changes records, and what was changed by whom (docs/adr/0006)."""
+"""The audit trail: on whose behalf a transaction changes records, and who changed what (docs/adr/0006)."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ SWEEP_SLICE = 5_000
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Who changes records; empty texts leave it to the database, which then names its user.
+    """Who changes records; if empty, the database records its own user.
 
     Args:
         actor: `client:NAME`, `job:UUID`, or `direct` for a caller that did not come through the gateway.
@@ -22,21 +22,21 @@ class Origin:
 
     @classmethod
     def of_call(cls, call: Call) -> "Origin":
-        """Of a call; unknown outside of any."""
+        """The origin of a call; empty outside of any call."""
         if not call.request_id:
             return UNKNOWN
         return cls(f"client:{call.client}" if call.client else "direct", call.request_id)
 
     @classmethod
     def of_job(cls, uuid: str, call: Call) -> "Origin":
-        """Of a job, whatever call carries its work."""
+        """The origin of a job, whichever call does its work."""
         return cls(f"job:{uuid}", call.request_id)
 
 
 UNKNOWN = Origin("", "")
 
 
-# From the oldest on: ids are given in the order of time but for transactions that overlap.
+# Oldest first: ids are in order of time, except for overlapping transactions.
 _SWEEP = """
     DELETE FROM audit WHERE id IN (SELECT id FROM audit ORDER BY id LIMIT $2) AND at < now() - make_interval(days => $1)"""
 

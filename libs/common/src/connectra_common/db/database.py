@@ -1,7 +1,7 @@
-"""The one way to PostgreSQL: the driver's own pool, which is all the connections that a process has.
+"""The only way to PostgreSQL: the driver's own pool, which holds all connections of a process.
 
-Statements go to the driver as they are: every call passes here, and a layer between was a third of what a small read costs.
-SQLAlchemy describes the tables (`tables`) and runs migrations; it serves no call.
+Statements go straight to the driver: every call passes here, and a layer in between took a third of the cost of a small read.
+SQLAlchemy is used only to describe the tables (`tables`) and to run migrations.
 """
 
 import ssl
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-# One of a pool, or one of its own.
+# From a pool, or on its own.
 Connection: TypeAlias = "asyncpg.Connection | PoolConnectionProxy"
 
 CONNECT_TIMEOUT_SECONDS = 5
 POOL_TIMEOUT_SECONDS = 5
-# A process that is frozen, or whose host is gone, in the middle of a transaction holds its locks this long.
+# If a process freezes or its host disappears during a transaction, its locks are held this long.
 IDLE_TRANSACTION_SECONDS = 30
 IDLE_CONNECTION_SECONDS = 1800
 
@@ -46,7 +46,7 @@ def connect_options(settings: PostgresSettings, process: str) -> dict[str, Any]:
 
 
 class Database:
-    """The connections of a process: PG_POOL_SIZE at most, each made when first needed."""
+    """The connections of a process: at most PG_POOL_SIZE, each opened when first needed."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
@@ -68,8 +68,8 @@ class Database:
 
         Args:
             process: its name, which PostgreSQL shows as `connectra-NAME`.
-            session: settings of PostgreSQL that every connection has besides the usual ones.
-            options: more of `asyncpg.connect`.
+            session: PostgreSQL settings of every connection, in addition to the usual ones.
+            options: further arguments of `asyncpg.connect`.
         """
         usual = connect_options(settings, process)
         usual["server_settings"] |= session or {}
@@ -97,7 +97,7 @@ class Database:
         try:
             yield connection
         except BaseException as error:
-            # A call that was cut off may have left something open: what is not certainly clean is thrown away.
+            # A cancelled call may have left something open, so a connection that may not be clean is closed.
             with suppress(asyncpg.InterfaceError):  # the server ended it, and the pool has let go of it already
                 if not isinstance(error, Exception) or connection.is_closed() or connection.is_in_transaction():
                     connection.terminate()
@@ -112,7 +112,7 @@ class Database:
         isolation: Literal["read_committed", "repeatable_read", "serializable"] | None = None,
         readonly: bool = False,
     ) -> AsyncIterator[Connection]:
-        """A transaction that commits when the block ends well. Raises as `connection`."""
+        """A transaction that commits when the block ends without an exception. Raises as `connection`."""
         async with self.connection() as connection, connection.transaction(isolation=isolation, readonly=readonly):
             yield connection
 
@@ -126,7 +126,7 @@ class Database:
         try:
             yield connection
         finally:
-            # A call that was cancelled in the middle of a statement leaves nothing to say goodbye to.
+            # After a call was cancelled during a statement, the connection cannot be closed politely.
             with suppress(asyncpg.InterfaceError):  # as above
                 connection.terminate()
             await self._pool.release(connection)
@@ -158,7 +158,7 @@ class Database:
 
 
 def rows_of(status: str) -> int:
-    """Rows that a statement touched, by what it answers: `UPDATE 3` is 3."""
+    """The number of rows a statement affected, from its status: `UPDATE 3` is 3."""
     return int(status.rpartition(" ")[2])
 
 
@@ -172,6 +172,6 @@ async def _log_statements(connection: asyncpg.Connection) -> None:
 
 
 def _log_statement(record: Any) -> None:
-    # Without its parameters: they are people's data.
+    # Without its parameters, which are personal data.
     failed = {"error": repr(record.exception)} if record.exception else {}
     log.info("sql", statement=" ".join(record.query.split()), ms=round(record.elapsed * 1000, 2), **failed)

@@ -1,4 +1,4 @@
-"""Idempotency keys: the answer of a request that carries one is kept for 24 h, and given again instead of doing the work again.
+"""Idempotency keys: the answer to a request with a key is kept for 24 h, and returned again instead of repeating the work.
 
 The table is shared by all services, so a client's key names one request whatever it was sent to. Expired answers are removed by the
 write service.
@@ -15,8 +15,8 @@ KEPT_HOURS = 24
 
 
 def request_hash(*request: object) -> str:
-    """What tells two requests apart; any JSON values."""
-    # Not orjson: it refuses numbers beyond 64 bits, which may stand in members that are ignored.
+    """A hash that distinguishes requests; any JSON values."""
+    # Not orjson: it rejects numbers beyond 64 bits, which ignored members may contain.
     return sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
 
 
@@ -28,7 +28,7 @@ _RESERVE = """
     WHERE k.created_at < now() - make_interval(hours => $4)
     RETURNING true"""
 
-# The answer of a key in use; as text, so that it is repeated to the letter.
+# The answer stored for a key; as text, so that it is repeated verbatim.
 _KEPT = "SELECT request_hash, response #>> '{}' FROM idempotency_keys WHERE client = $1 AND key = $2"
 
 _KEEP = "UPDATE idempotency_keys SET response = to_jsonb($3::text) WHERE client = $1 AND key = $2"
@@ -46,7 +46,7 @@ async def reserve(connection: Connection, key: IdempotencyKey, request: str) -> 
         request: hash of the request.
 
     Raises:
-        IdempotencyKeyReused: by another request.
+        IdempotencyKeyReused: the key was used for a different request.
     """
     if await connection.fetchval(_RESERVE, key.client, key.key, request, KEPT_HOURS):
         return None

@@ -1,4 +1,4 @@
-"""Advisory locks of the whole suite, each number in one place: two that met by chance would wait for each other.
+"""All advisory locks of the suite in one place, so that no two use the same number and wait for each other.
 
 Locks on a text (a job, a match key) use `hashtextextended`; these are below what that gives in practice.
 """
@@ -8,5 +8,5 @@ CLAIM_JOBS = 7_262_537_002
 SWEEP_FILTER_VALUES = 7_262_537_003
 # First half of a two-part lock; the second is the indexer's id.
 LIVING_INDEXER = 7_262_537
-# The second half is the entity's place in the catalogue: one call at a time works on its index.
+# The second half is the entity's position in the catalogue: only one call at a time works on its index.
 INDEX_WORK = 7_262_538

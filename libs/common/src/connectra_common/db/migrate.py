@@ -1,4 +1,4 @@
-"""Brings the schema up to date. Migrations are Alembic's, and so the one use of SQLAlchemy's connections."""
+"""Brings the schema up to date. Migrations use Alembic, and so are the only use of SQLAlchemy's connections."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,7 +20,7 @@ from connectra_common.settings import PostgresSettings
 
 @asynccontextmanager
 async def engine(settings: PostgresSettings) -> AsyncIterator[AsyncEngine]:
-    """What migrations connect by; keeps no connection open."""
+    """The engine migrations use; keeps no connection open."""
     made = create_async_engine(
         settings.dsn("postgresql+asyncpg"),
         poolclass=NullPool,
@@ -35,14 +35,14 @@ async def engine(settings: PostgresSettings) -> AsyncIterator[AsyncEngine]:
 
 
 async def driver(connection: AsyncConnection) -> asyncpg.Connection:
-    """The asyncpg connection below, for what SQLAlchemy has no words for, such as COPY."""
+    """The underlying asyncpg connection, for what SQLAlchemy cannot express, such as COPY."""
     raw = await connection.get_raw_connection()
     return cast(asyncpg.Connection, raw.driver_connection)
 
 
 @asynccontextmanager
 async def locked(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    """A transaction that only one process at a time can be in: migrations, and what belongs with them, never run twice at once."""
+    """A transaction that only one process at a time can be in, so that migrations and related work never run concurrently."""
     async with engine.begin() as connection:
         await connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
         await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": locks.MIGRATE})
@@ -50,7 +50,7 @@ async def locked(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
 
 
 async def upgrade(connection: AsyncConnection) -> tuple[str | None, str]:
-    """Applies what is missing, in the connection's transaction. Returns the revisions before and after."""
+    """Applies missing migrations in the connection's transaction. Returns the revisions before and after."""
     return await connection.run_sync(_upgrade)
 
 
@@ -60,7 +60,7 @@ def head() -> str:
 
 
 def revisions() -> list[str]:
-    """All that this code knows, the latest first."""
+    """All revisions known to this code, the latest first."""
     return [script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()]
 
 

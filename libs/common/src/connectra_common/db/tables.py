@@ -1,4 +1,4 @@
-"""SQLAlchemy's view of the tables. Their truth is the migrations; a test holds that the two agree."""
+"""SQLAlchemy's view of the tables. The migrations define them; a test checks that the two agree."""
 
 from typing import Any
 
@@ -84,7 +84,7 @@ contacts = _records(
     CONTACT,
     Index("contacts_email_idx", "email"),
     Index("contacts_company_id_idx", "company_id"),
-    # Where the extension pg_trgm is to be had.
+    # Only where the extension pg_trgm is available.
     *(
         Index(f"contacts_{n}_trigrams_idx", n, postgresql_using="gin", postgresql_where=text("deleted_at IS NULL"))
         for n in ("company_id", "email", "linkedin_url", "mobile_phone")
@@ -134,7 +134,7 @@ filters_data = Table(
     ),
 )
 
-# What the index has not heard of yet. One row a dirty record, however often it changed.
+# Changes not yet in the index. One row per changed record, however often it changed.
 outbox = Table(
     "outbox",
     metadata,
@@ -143,22 +143,22 @@ outbox = Table(
     # Consistency tokens: everything up to a token is in the index when no row with a smaller or equal one is left.
     Column("first_seq", BigInteger, nullable=False, server_default=outbox_seq.next_value()),
     Column("generation", BigInteger, nullable=False, server_default=text("1")),
-    # A company whose copied fields changed: its contacts are to be marked too.
+    # A company whose copied fields changed: its contacts must be marked too.
     Column("fan_out", Boolean, nullable=False, server_default=text("false")),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
     Column("claimed_until", DateTime(timezone=True)),
     Column("marked_at", DateTime(timezone=True), nullable=False, server_default=_NOW),
-    # Tells a row from one of the same key that was there before.
+    # Distinguishes a row from an earlier one with the same key.
     Column("row_id", BigInteger, Identity(always=True), nullable=False),
-    # The row of `indexers` that works on it until `claimed_until`.
+    # The row of `indexers` working on it until `claimed_until`.
     Column("claimed_by", Integer),
-    # How far the walk over a company's contacts has come, and the mark it began with; of a contact, the last mark by such a walk.
+    # Progress of the walk over a company's contacts, and the mark it began with; for a contact, the last mark by such a walk.
     Column("fan_out_after", Text(collation="C"), nullable=False, server_default=text("''")),
     Column("fan_out_generation", BigInteger, nullable=False, server_default=text("1")),
     Index("outbox_first_seq_idx", "first_seq"),
 )
 
-# Living indexer processes; one whose advisory lock is free has died.
+# Live indexer processes; one whose advisory lock is free has died.
 indexers = Table(
     "indexers",
     metadata,
@@ -167,14 +167,14 @@ indexers = Table(
     Column("started_at", DateTime(timezone=True), nullable=False, server_default=_NOW),
 )
 
-# The rebuild of an entity's index that is under way, or the last one that was.
+# The current or last rebuild of an entity's index.
 index_builds = Table(
     "index_builds",
     metadata,
     Column("entity", Text, primary_key=True),
     Column("phase", Text, nullable=False),
     Column("index_name", Text, nullable=False),
-    # What the alias named before; there to go back to.
+    # What the alias pointed to before; kept for a rollback.
     Column("previous", Text),
     Column("after_uuid", Text(collation="C"), nullable=False, server_default=text("''")),
     Column("documents_done", BigInteger, nullable=False, server_default=text("0")),
@@ -186,7 +186,7 @@ index_builds = Table(
     CheckConstraint("phase IN ('building', 'comparing', 'done')", name="phase"),
 )
 
-# Documents that Elasticsearch refuses for good.
+# Documents that Elasticsearch rejects permanently.
 dead_letters = Table(
     "dead_letters",
     metadata,
@@ -245,7 +245,7 @@ job_attempts = Table(
     Column("error", Text),
 )
 
-# Ledger of imports: a batch that stands here is in the tables, one that does not is not.
+# Ledger of imports: a batch has been applied if and only if it is listed here.
 import_batches = Table(
     "import_batches",
     metadata,
@@ -268,7 +268,7 @@ idempotency_keys = Table(
     Column("client", Text, primary_key=True),
     Column("key", Text, primary_key=True),
     Column("request_hash", Text, nullable=False),
-    # Not used any more; it goes once no release that writes it runs.
+    # No longer used; to be dropped once no running release writes it.
     Column("http_status", SmallInteger, nullable=False, server_default=text("0")),
     Column("response", JSONB, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=_NOW),
@@ -287,7 +287,7 @@ audit = Table(
     Column("uuid", Text(collation="C"), nullable=False),
     Column("operation", Text, nullable=False),
     Column("row_version", BigInteger, nullable=False),
-    # {field: [old, new]}; none of a created record.
+    # {field: [old, new]}; null for a created record.
     Column("changes", JSONB),
     Index("audit_uuid_idx", "uuid", "id"),
     Index("audit_at_idx", "at", postgresql_using="brin"),

@@ -18,11 +18,11 @@ Value = str | int | list[str] | None
 
 
 class CellRefused(ValueError):
-    """A cell that has no right reading; the row is reported instead of stored."""
+    """A cell that cannot be interpreted; the row is reported instead of stored."""
 
 
 def clean(text: str) -> str:
-    """Strips everything but letters and digits from both ends and folds white space inside to single blanks."""
+    """Strips everything but letters and digits from both ends and folds white space inside to single spaces."""
     start, end = 0, len(text)
     while start < end and not _is_word(text[start]):
         start += 1
@@ -57,7 +57,7 @@ _SCALE = {"": 1, "k": 10**3, "t": 10**3, "m": 10**6, "b": 10**9}
 def parse_integer(cell: str) -> int | None:
     """Whole number of an amount: `$5,000,000` 5000000, `12000000.00` 12000000, `1.5M` 1500000; None without a digit.
 
-    What does not look like an amount (`11-50`) is read as its digits.
+    Anything that does not look like an amount (`11-50`) is read as its digits.
 
     Raises:
         CellRefused: negative, or beyond 64 bits.
@@ -91,7 +91,7 @@ def mail_domain(address: str) -> str | None:
 
 
 def _remembered(read: Callable[[str], Value]) -> Callable[[str], Value]:
-    # A file names the same companies, places and titles again and again. The values are never changed in place.
+    # A file repeats the same companies, places and titles. The values are never changed in place.
     @lru_cache(maxsize=8_192)
     def checked(cell: str) -> Value:
         if "\x00" in cell:

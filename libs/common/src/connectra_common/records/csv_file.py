@@ -1,4 +1,4 @@
-"""Rows of a CSV text, each with what it yields or why it yields nothing: the loop of an import and of its rehearsal."""
+"""Rows of a CSV text, each with the records it yields or the reason it yields none: the loop of an import and of its dry run."""
 
 import csv
 import io
@@ -17,8 +17,8 @@ class Row:
 
     Args:
         line: where it begins.
-        cells: empty when not even its cells can be told apart.
-        company, contact: what it yields; None when nothing identifies one.
+        cells: empty when the row cannot even be split into cells.
+        company, contact: the records it yields; None when nothing identifies one.
         problem: why it yields neither.
     """
 
@@ -30,7 +30,7 @@ class Row:
 
 
 class Rows:
-    """The rows of a text; to be iterated once.
+    """The rows of a text; can be iterated once.
 
     Args:
         reader: of the file's header.
@@ -60,7 +60,7 @@ class Rows:
 
     @property
     def next_line(self) -> int:
-        """The line after those that were read."""
+        """The line after the rows read so far."""
         return self._first_line + self._rows.line_num
 
     @property

@@ -1,4 +1,4 @@
-"""CSV rows to records: which column goes where, what makes a company and a contact."""
+"""CSV rows to records: which column fills which field, and what identifies a company and a contact."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ Record = dict[str, Value]
 
 
 class NoKnownColumn(ValueError):
-    """A header without a single column an import knows."""
+    """A header without any known column."""
 
 
 class DuplicateColumn(ValueError):
@@ -47,7 +47,7 @@ class Header:
             if name not in known:
                 unknown.append(cell)
             elif name in positions:
-                raise DuplicateColumn(f"the column {name!r} stands in the header twice")
+                raise DuplicateColumn(f"the header has the column {name!r} twice")
             else:
                 positions[name] = position
         if not positions:
@@ -56,7 +56,7 @@ class Header:
 
 
 class RowReader:
-    """Makes records of rows with one header. A record has its uuid and the fields that are not empty."""
+    """Makes records from the rows under a header. A record has its uuid and the fields that are not empty."""
 
     def __init__(self, header: Header) -> None:
         self._width = header.width

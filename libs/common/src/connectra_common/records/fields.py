@@ -18,7 +18,7 @@ class Type(StrEnum):
 
 
 class Index(StrEnum):
-    """How Elasticsearch knows a field; decides which clauses of VQL may name it."""
+    """How Elasticsearch indexes a field; decides which clauses of VQL may name it."""
 
     NONE = "none"
     UUID = "uuid"  # keyword, exactly as stored; also the tie-breaker of every order
@@ -29,7 +29,7 @@ class Index(StrEnum):
 
 
 class Rule(StrEnum):
-    """What a value given as JSON or by a typed call must be (`records/validation.py`)."""
+    """The rule for a value from JSON or a typed call (`records/validation.py` of the write service)."""
 
     TEXT = "text"
     LOWER = "lower"  # a text, kept in lower case
@@ -45,7 +45,7 @@ class Rule(StrEnum):
 
 
 class CsvRule(StrEnum):
-    """What an import does with a cell, after the cleaning that all cells get (`records/cleaning.py`)."""
+    """How an import reads a cell, after the cleaning common to all cells (`records/cleaning.py`)."""
 
     AS_IS = "as_is"
     LOWER = "lower"
@@ -57,7 +57,7 @@ class CsvRule(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FilterDefinition:
-    """A filter users are offered; `id` and `stored` as documented."""
+    """A filter offered to users; `id` and `stored` as documented."""
 
     id: int
     label: str
@@ -71,15 +71,15 @@ class Field:
     name: str
     type: Type = Type.TEXT
     index: Index = Index.NONE
-    # Of no meaning where only the server gives the value.
+    # Meaningless if only the server sets the value.
     rule: Rule = Rule.TEXT
-    # A keyword that text clauses may search too, through the sub-field `.text`.
+    # Whether text clauses may search the keyword too, through the sub-field `.text`.
     also_text: bool = False
     csv_column: str | None = None
     csv_rule: CsvRule = CsvRule.AS_IS
     # Copied into the documents of a company's contacts, as `company_<name>`.
     copied: bool = False
-    # Given by the server; ignored in requests.
+    # Set by the server; ignored in requests.
     read_only: bool = False
     filter: FilterDefinition | None = None
 
@@ -102,7 +102,7 @@ class Entity:
 
     @property
     def title(self) -> str:
-        """Name as a message begins with it."""
+        """The name as it appears at the start of a message."""
         return self.name.capitalize()
 
     @property
@@ -122,7 +122,7 @@ class Entity:
 
     @cached_property
     def stored_filters(self) -> tuple[Field, ...]:
-        """Fields whose values are kept in filters_data for users to choose from; of companies also `uuid`, which shows the name."""
+        """Fields whose values are kept in filters_data for users to choose from; for companies also `uuid`, displayed as the name."""
         return tuple(field for field in self.fields if field.filter and field.filter.stored)
 
     @cached_property

@@ -1,6 +1,6 @@
 """Identities of records: UUID5 over cleaned, lower-cased names and profile URLs, so that API and CSV give a person one uuid.
 
-The parts are joined without a separator, as they always were: existing ids stay.
+The parts are joined without a separator, as they always were, so that existing ids stay the same.
 """
 
 import re
@@ -20,7 +20,7 @@ def is_uuid(text: str) -> bool:
 
 
 def canonical_uuid(text: str) -> str:
-    """A uuid in any usual spelling (capitals, 32 digits without dashes) as it is stored; any other text as it is."""
+    """A uuid in any usual spelling (capitals, 32 digits without dashes), converted to the stored form; any other text unchanged."""
     digits = text.lower()
     if _DIGITS.fullmatch(digits):
         return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
@@ -28,7 +28,7 @@ def canonical_uuid(text: str) -> str:
 
 
 def checked_uuid(uuid: str, field: str = "uuid") -> str:
-    """The uuid of a request, in any usual spelling, as it is stored.
+    """A request's uuid in any usual spelling, converted to the stored form.
 
     Raises:
         ValidationFailed: it is not one.
@@ -40,7 +40,7 @@ def checked_uuid(uuid: str, field: str = "uuid") -> str:
 
 
 def company_uuid(name: str | None, linkedin_url: str | None) -> str:
-    """uuid of a company; name or profile URL must say something."""
+    """uuid of a company; name or profile URL must not be empty."""
     return _uuid5(name, linkedin_url)
 
 
@@ -55,7 +55,7 @@ def filter_value_uuid(key: str, service: str, value: str) -> str:
 
 
 def uuid5(name: str) -> str:
-    """RFC 4122, version 5, in the URL namespace; as the standard library's, at a fifth of the cost: an import makes three a row."""
+    """RFC 4122, version 5, in the URL namespace. Same as the standard library's, at a fifth of the cost: an import makes three per row."""
     text = sha1(_NAMESPACE + name.encode(), usedforsecurity=False).hexdigest()
     return f"{text[:8]}-{text[8:12]}-5{text[13:16]}-{_VARIANT[text[16]]}{text[17:20]}-{text[20:32]}"
 

@@ -5,7 +5,7 @@ MAX_LIST_ITEMS = 5_000
 MAX_ITEM_CHARS = 1_000
 # RFC 5321; also within what an index of the database can hold, as is the domain in it.
 MAX_EMAIL_CHARS = 320
-# A longer value is stored with its record but not offered as a filter.
+# A longer value is stored with its record but not offered as a filter value.
 MAX_FILTER_VALUE_CHARS = 500
 MAX_BATCH_RECORDS = 2_000
 MAX_BATCH_ROWS = 100

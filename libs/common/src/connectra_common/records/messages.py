@@ -1,4 +1,4 @@
-"""Records between JSON objects (as PostgreSQL writes them) and the messages of the typed doors."""
+"""Converts records between JSON objects (as PostgreSQL writes them) and messages of the typed APIs."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -33,7 +33,7 @@ def to_message(entity: Entity, record: Mapping[str, Any]) -> Any:
 
 
 def from_message(entity: Entity, message: Any) -> dict[str, Any]:
-    """The fields of a message that are set and that a client may give."""
+    """The fields of a message that are set and that a client may set."""
     record: dict[str, Any] = {}
     for field in entity.writable:
         if field.type is Type.LIST:

@@ -1,4 +1,4 @@
-"""SQL that writes records as JSON: PostgreSQL does it at a fraction of what it costs in Python."""
+"""SQL that writes records as JSON, at a fraction of what it costs in Python."""
 
 from collections.abc import Sequence
 

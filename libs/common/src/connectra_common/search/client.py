@@ -19,7 +19,7 @@ SECONDS = Histogram(
 
 
 class _Node(AiohttpHttpNode):
-    """The usual node, counted."""
+    """The usual node, with metrics."""
 
     async def perform_request(self, *arguments: Any, **options: Any) -> Any:  # type: ignore[override]
         status = "error"

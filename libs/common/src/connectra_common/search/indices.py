@@ -1,6 +1,6 @@
-"""Indices behind their aliases: `companies_index` is an alias of `companies_index-v1-<time>`, so that a new one can take its place.
+"""Indices and their aliases: `companies_index` is an alias of `companies_index-v1-<time>`, so that the index can be replaced.
 
-While a new one is being built it has the alias `companies_index-building`. Writers name only aliases, so that a write can never create
+While a new index is being built it has the alias `companies_index-building`. Writers use only aliases, so that a write can never create
 an index.
 """
 
@@ -16,13 +16,13 @@ from connectra_common.settings import ElasticsearchSettings
 
 log = structlog.get_logger()
 
-# How long Elasticsearch remembers the version of a deleted document. Nothing older than this may ever be sent.
+# How long Elasticsearch remembers the version of a deleted document. Never send a document older than this.
 GC_DELETES = "15m"
 
 
 async def ensure(client: AsyncElasticsearch, settings: ElasticsearchSettings) -> list[str]:
-    """Creates the index of each entity whose alias is missing, and adds new fields to those that exist; the caller makes sure that no two
-    do so at once (`db.migrate.locked`).
+    """Creates the index of each entity whose alias is missing, and adds new fields to those that exist; the caller ensures that only one
+    process does so at a time (`db.migrate.locked`).
 
     Returns the names of the created indices.
     """
@@ -50,7 +50,7 @@ async def behind(client: AsyncElasticsearch, alias: str) -> str | None:
 
 
 def new_name(entity: Entity) -> str:
-    """Name of an index made now; later ones sort after earlier ones."""
+    """Name for an index created now; later ones sort after earlier ones."""
     return f"{entity.alias}-v{VERSION}-{datetime.now(UTC):%Y%m%d%H%M%S%f}"
 
 
@@ -90,7 +90,7 @@ class _CodecMissing(Exception):
 
 
 async def _probe(client: AsyncElasticsearch, name: str) -> None:
-    """Writes and removes one document with a flush between."""
+    """Writes and deletes one document with a flush in between."""
     try:
         await client.index(index=name, id="probe", document={"uuid": "probe"}, refresh=True)
         await client.indices.flush(index=name)

@@ -1,4 +1,4 @@
-"""Index settings and mappings, made from the field catalogue.
+"""Index settings and mappings, generated from the field catalogue.
 
 A text field is searched by words; its sub-field `.ngram` holds trigrams, each at a position of its own, so that a phrase of grams
 matches a substring of any length from three characters; `.keyword` orders. A keyword keeps the whole value in lower case; those marked
@@ -12,11 +12,11 @@ from typing import Any
 from connectra_common.records.fields import COMPANY, COPIED, Entity, Field, Index
 from connectra_common.settings import ElasticsearchSettings
 
-# Raised with every change below; part of the name of new indices.
+# Raise this with every change below; it is part of the name of new indices.
 VERSION = 1
-# The longest that an indexed document stays unsearchable. Usually it is shorter: indexers refresh when nothing more waits.
+# The longest time until an indexed document is searchable. Usually it is shorter: indexers refresh when nothing more is waiting.
 REFRESH_INTERVAL = "5s"
-# Longer values are searched but not ordered by or matched as a whole (Lucene takes 32,766 bytes).
+# Longer values can be searched but not sorted by or matched as a whole (Lucene's limit is 32,766 bytes).
 MAX_KEYWORD_CHARS = 8_000
 
 _ANALYSIS: dict[str, Any] = {
@@ -43,7 +43,7 @@ def indexed_fields(entity: Entity) -> Mapping[str, Field]:
 
 
 def sort_field(name: str, field: Field) -> str:
-    """What an order by this field sorts on."""
+    """The Elasticsearch field to sort by for this field."""
     return f"{name}.keyword" if field.index is Index.TEXT else name
 
 
@@ -61,7 +61,7 @@ def index_body(entity: Entity, settings: ElasticsearchSettings, codec: str = "be
             }
         },
         "mappings": {
-            "dynamic": "strict",  # a field that the mapping lacks is a defect, not a new field
+            "dynamic": "strict",  # a field missing from the mapping is a bug, not a new field
             "properties": {name: _mapping(field) for name, field in indexed_fields(entity).items()},
         },
     }

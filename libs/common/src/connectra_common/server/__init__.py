@@ -1,8 +1,8 @@
-"""What every server process is made of."""
+"""Building blocks of every server process."""
 
 from typing import Any, TypeAlias
 
 import grpc
 
-# What grpc hands to every method of a servicer.
+# The context that grpc passes to every servicer method.
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]

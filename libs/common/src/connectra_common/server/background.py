@@ -1,4 +1,4 @@
-"""Loops that a process runs beside its calls."""
+"""Background loops of a process."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
@@ -15,12 +15,12 @@ Background = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
 
 
 def every(seconds: float, work: Callable[[], Awaitable[object]], name: str, *, at_start: bool = False) -> Background:
-    """A loop that works, then rests; a turn that fails is logged, and the next one tries again.
+    """A loop that works, then pauses; a failed iteration is logged, and the next one tries again.
 
     Args:
-        seconds: the rest after each turn.
+        seconds: the pause after each iteration.
         name: of the loop, in log lines.
-        at_start: work at once; else the first turn comes after a rest.
+        at_start: work at once; otherwise the first iteration comes after a pause.
     """
 
     async def run(stopping: asyncio.Event) -> None:
@@ -37,7 +37,7 @@ def every(seconds: float, work: Callable[[], Awaitable[object]], name: str, *, a
 
 
 async def first_of(*events: asyncio.Event, seconds: float | None = None) -> bool:
-    """Waits until one of the events is set, for at most `seconds`; tells whether one is."""
+    """Waits until one of the events is set, for at most `seconds`; returns whether one is."""
     if any(event.is_set() for event in events):
         return True
     waits = [asyncio.create_task(event.wait()) for event in events]

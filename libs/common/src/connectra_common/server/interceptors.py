@@ -1,4 +1,4 @@
-"""What every call goes through: what it carries, metrics, errors, deadline."""
+"""What every call passes through: binding its context, metrics, errors, deadline."""
 
 import asyncio
 import inspect
@@ -20,7 +20,7 @@ from connectra_common.server import Context
 
 log = structlog.get_logger()
 
-# Names, labels and the spelling of codes are those of grpc-prometheus, which ready-made dashboards and alerts ask for.
+# Names, labels and the spelling of codes are those of grpc-prometheus, which ready-made dashboards and alerts expect.
 _METHOD = ("grpc_type", "grpc_service", "grpc_method")
 STARTED = Counter("grpc_server_started_total", "Calls begun.", _METHOD)
 HANDLED = Counter("grpc_server_handled_total", "Calls ended, by code.", (*_METHOD, "grpc_code"))
@@ -41,12 +41,12 @@ def _spelled(code: grpc.StatusCode) -> str:
     return "".join(word.capitalize() for word in code.name.split("_"))
 
 
-# A context has its code as a number or as the enumeration's value, by who set it.
+# A context's code is a number or an enum value, depending on who set it.
 _CODES = {key: _spelled(code) for code in grpc.StatusCode for key in (code, code.value[0])}
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):
-    """Puts every handler, unary or streaming, into `_Method.call`. A unary call without a deadline gets `default_deadline_seconds`."""
+    """Wraps every handler, unary or streaming, in `_Method.call`. A unary call without a deadline gets `default_deadline_seconds`."""
 
     def __init__(self, default_deadline_seconds: float) -> None:
         self._default = default_deadline_seconds
@@ -86,7 +86,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
 
 class _Method:
-    """What the calls of one method go through. One interceptor, not one per concern: the extra layers cost 14 % of a small call."""
+    """What the calls of one method pass through. One interceptor, not one per concern: the extra layers cost 14 % of a small call."""
 
     def __init__(self, path: str, streams: bool, default_seconds: float | None) -> None:
         _, service, name = path.split("/", 2)
@@ -97,9 +97,8 @@ class _Method:
 
     @asynccontextmanager
     async def call(self, context: Context) -> AsyncIterator[None]:
-        """In this order: what the call carries is bound for all that it does (a call has a task, and so a context of variables, of its
-        own), with the caller's request id or a new one; it is counted and timed; any exception becomes the error its door speaks, a
-        passed deadline too.
+        """In this order: binds what the call carries, with the caller's request id or a new one (each call has its own task, and so its own
+        context variables); counts and times the call; turns any exception, including a passed deadline, into its API's error format.
         """
         metadata = dict(context.invocation_metadata() or ())
         remaining = context.time_remaining()
@@ -124,7 +123,7 @@ class _Method:
 
 
 async def _abort(method: str, context: Context, cause: Exception) -> None:
-    """Ends the call with what an exception is to a client: a JSON envelope or a google.rpc.Status, by its door."""
+    """Ends the call with the client's view of an exception: a JSON envelope or a google.rpc.Status, depending on the API."""
     error = errors.from_exception(cause)
     if isinstance(error, errors.InternalError):
         log.error("call failed", method=method, exc_info=cause)

@@ -14,7 +14,7 @@ OPTIONS = [
     ("grpc.max_receive_message_length", 64 * 1024 * 1024),
     ("grpc.max_send_message_length", 64 * 1024 * 1024),
     ("grpc.keepalive_time_ms", 30_000),
-    # A restarted peer is found again within a second.
+    # Finds a restarted peer again within a second.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1_000),
     # A name with several addresses: calls go round those that say they are ready.
@@ -34,9 +34,9 @@ def _identified(details: grpc.aio.ClientCallDetails) -> grpc.aio.ClientCallDetai
     )
 
 
-# Two classes, since a channel takes an interceptor for one kind of call only.
+# Two classes, since an interceptor of a channel can handle only one kind of call.
 class _IdentifiedCall(grpc.aio.UnaryUnaryClientInterceptor):
-    """Passes the request id on, so that the log lines of both services are found by it."""
+    """Passes the request id on, so that it finds the log lines of both services."""
 
     async def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
         return await continuation(_identified(client_call_details), request)
@@ -50,7 +50,7 @@ class _IdentifiedStream(grpc.aio.UnaryStreamClientInterceptor):
 def channel(address: str, tls: TlsSettings | None = None) -> grpc.aio.Channel:
     """A channel to one service; it connects when first used and again whenever the peer comes back.
 
-    With a CA it speaks TLS only, to a peer whose certificate is signed by it and names the host of the address.
+    With a CA it uses only TLS, and the peer's certificate must be signed by that CA and name the host of the address.
     """
     interceptors = [*telemetry.client_interceptors(), _IdentifiedCall(), _IdentifiedStream()]
     if tls is None or tls.tls_ca_file is None:
@@ -61,7 +61,7 @@ def channel(address: str, tls: TlsSettings | None = None) -> grpc.aio.Channel:
 
 
 def listen(server: grpc.aio.Server, address: str, tls: TlsSettings) -> None:
-    """Opens a port of a server; with a certificate it takes TLS only."""
+    """Opens a port of a server; with a certificate it accepts only TLS."""
     if pair := _pair(tls):
         authority = tls.tls_ca_file.read_bytes() if tls.tls_client_auth and tls.tls_ca_file else None
         server.add_secure_port(address, grpc.ssl_server_credentials([pair], authority, tls.tls_client_auth))

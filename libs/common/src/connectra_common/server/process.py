@@ -29,7 +29,7 @@ Check = Callable[[], Awaitable[object]]
 
 CHECK_INTERVAL_SECONDS = 1.0
 CHECK_TIMEOUT_SECONDS = 2.0
-# A check must fail this many times in a row: one slow answer of a busy dependency must not take a working service out.
+# A check must fail this many times in a row: one slow answer from a busy dependency must not take a working service out of rotation.
 FAILURES_UNTIL_NOT_READY = 3
 
 
@@ -39,7 +39,7 @@ class Process:
 
     Args:
         services: (servicer, function that adds it to a server, full name for reflection).
-        checks: what readiness follows; one that raises, or takes over two seconds, three times in a row means not ready.
+        checks: readiness depends on these; one that raises, or takes over two seconds, three times in a row means not ready.
         background: loops that run until the event is set, then have `drain_seconds` to hand back what they hold.
     """
 
@@ -54,7 +54,7 @@ class Process:
 
 
 def begin(app: AppSettings, tracing: TracingSettings, name: str) -> None:
-    """What a process does first, before it makes any client: logs, traces, its name for whoever looks at it."""
+    """What a process does first, before it creates any client: sets up logs, traces and its metric of name and release."""
     telemetry.configure(tracing, name)
     logging.configure(app, name)
     metrics.name_build(name)
@@ -76,7 +76,7 @@ async def run(process: Process, app: AppSettings, server: ServerSettings) -> Non
     await asyncio.gather(grpc_server.start(), probes.start())
     if server.metrics_listen:
         metrics.serve(server.metrics_listen)
-    # A page of 10,000 hits is 50,000 objects: collections come less often, and leave out what lives as long as the process.
+    # A page of 10,000 hits is 50,000 objects: collect garbage less often, and skip what lives as long as the process.
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
@@ -101,11 +101,11 @@ async def run(process: Process, app: AppSettings, server: ServerSettings) -> Non
     log.info("stopped")
     for task in loops:
         if task.done() and not task.cancelled() and (error := task.exception()):
-            raise error  # a loop must not end on its own: the exit code says so
+            raise error  # a loop must not end on its own, so this makes the exit code nonzero
 
 
 def _grpc_server(process: Process, server: ServerSettings, servicer: health.aio.HealthServicer) -> grpc.aio.Server:
-    """What answers calls: the process's services, health and reflection."""
+    """The gRPC server: the process's services, health and reflection."""
     size = server.max_message_mib * 1024 * 1024
     grpc_server = grpc.aio.server(
         interceptors=[*telemetry.server_interceptors(), CallInterceptor(server.default_deadline_seconds)],
@@ -118,7 +118,7 @@ def _grpc_server(process: Process, server: ServerSettings, servicer: health.aio.
     health_pb2_grpc.add_HealthServicer_to_server(servicer, grpc_server)
     for implementation, add, _ in process.services:
         add(implementation, grpc_server)
-    # Of the whole suite, whichever process is asked: the gateway can ask only one.
+    # Reflects the whole suite in every process, because the gateway can ask only one.
     listed = [*contracts.typed_services(), health.SERVICE_NAME, reflection.SERVICE_NAME]
     reflection.enable_server_reflection(listed, grpc_server)
     listen(grpc_server, server.listen, server)
@@ -131,7 +131,7 @@ async def _stop(grpc_server: grpc.aio.Server, lame_duck_seconds: float, drain_se
 
 
 def _probes(server: ServerSettings, servicer: health.aio.HealthServicer) -> grpc.aio.Server:
-    """Health alone, without TLS; listens nowhere unless it is to."""
+    """A server with only the health service, without TLS; does not listen unless an address is set."""
     probes = grpc.aio.server()
     if server.health_listen:
         health_pb2_grpc.add_HealthServicer_to_server(servicer, probes)
@@ -148,7 +148,7 @@ async def _finish(loops: list[asyncio.Task[None]], seconds: float) -> None:
 
 
 async def _follow(checks: Mapping[str, Check], servicer: health.aio.HealthServicer, names: Sequence[str]) -> None:
-    """Keeps readiness equal to what the checks say."""
+    """Keeps readiness in step with the checks."""
     down: set[str] | None = None
     failures = dict.fromkeys(checks, FAILURES_UNTIL_NOT_READY)  # unknown is not ready
     while True:

@@ -1,4 +1,4 @@
-"""The REST door: JSON bodies in and out as google.api.HttpBody."""
+"""The REST API: JSON bodies in and out as google.api.HttpBody."""
 
 import json
 import re
@@ -25,7 +25,7 @@ def read_json(body: HttpBody, *, required: bool = False) -> Any:
             if required:
                 raise BadRequest("the request body is empty; a JSON document is required")
             return {}
-        # Not the fastest parser: the one that shows every key to us, of which another would silently keep the last.
+        # Not the fastest parser, but one that shows us every key; others silently keep the last of two equal keys.
         value = json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
         if _SURROGATE.search(text):
             _check_characters(value)
@@ -41,7 +41,7 @@ def read_json(body: HttpBody, *, required: bool = False) -> Any:
         raise BadRequest("the request body is nested too deeply") from None
 
 
-# Escapes as which half a character can be written; no store takes one.
+# Escapes of lone surrogates, which no store accepts.
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -69,10 +69,10 @@ def _no_constant(name: str) -> Any:
 
 
 def read_object(body: HttpBody, *, required: bool = False) -> dict[str, Any]:
-    """As `read_json`, and the value is an object.
+    """As `read_json`, but the value must be an object.
 
     Raises:
-        BadRequest: also when it is something else.
+        BadRequest: also if it is not an object.
     """
     value = read_json(body, required=required)
     if not isinstance(value, dict):
@@ -86,7 +86,7 @@ def reply(value: object) -> HttpBody:
 
 
 def envelope(**members: object) -> HttpBody:
-    """An answer: its members in the order given. One that is None is left out; bytes are JSON already.
+    """An answer: its members in the order given. Members that are None are omitted; bytes are already JSON.
 
     `success` is true and comes last, unless it is given.
     """
@@ -100,7 +100,7 @@ def envelope(**members: object) -> HttpBody:
 
 
 async def send_headers(context: Context, *, status: int | None = None, **headers: str) -> None:
-    """Response headers and, when not 200, the HTTP status. Call it last: an error after it could not change the status any more."""
+    """Sends response headers and, if not 200, the HTTP status. Call it last: an error after it can no longer change the status."""
     metadata = [(name.replace("_", "-"), value) for name, value in headers.items()]
     if status:
         metadata.append(("x-http-code", str(status)))

@@ -1,4 +1,4 @@
-"""Streams whose next piece is made while one is used."""
+"""Streams that prepare the next piece while one is being used."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 async def ahead(pieces: AsyncGenerator[T]) -> AsyncGenerator[T]:
-    """The same pieces, the next one being made while one is used. Closes `pieces` when it ends, however it ends."""
+    """Yields the same pieces, preparing the next one while one is being used. Closes `pieces` when it ends, however it ends."""
     async with aclosing(pieces):
         following = asyncio.ensure_future(anext(pieces, _END))
         try:
@@ -22,7 +22,7 @@ async def ahead(pieces: AsyncGenerator[T]) -> AsyncGenerator[T]:
 
 
 class _End:
-    """No piece can be one of these."""
+    """Marks the end; no piece can be an instance of this."""
 
 
 _END = _End()

@@ -21,7 +21,7 @@ Reply: TypeAlias = Mapping[str, Any]
 
 
 class ObjectStore(Protocol):
-    """What Connectra uses of an S3 client. Names and members of replies are those of the S3 API.
+    """The part of an S3 client that Connectra uses. Names and members of replies are those of the S3 API.
 
     Raises:
         botocore.exceptions.ClientError: from any method; the store refused.
@@ -61,7 +61,7 @@ class ObjectStore(Protocol):
 
 @asynccontextmanager
 async def client(settings: S3Settings) -> AsyncIterator[ObjectStore]:
-    """An S3 client (aioboto3); make one a process and keep it: each has its own connections."""
+    """An S3 client (aioboto3); make one per process and keep it: each has its own connections."""
     session = aioboto3.Session(
         aws_access_key_id=settings.access_key,
         aws_secret_access_key=settings.secret_key.get_secret_value(),
@@ -73,10 +73,10 @@ async def client(settings: S3Settings) -> AsyncIterator[ObjectStore]:
         read_timeout=READ_TIMEOUT_SECONDS,
         retries={"mode": "standard", "total_max_attempts": 4},
         max_pool_connections=32,
-        # Buckets in the path: what S3-compatible stores understand without wildcard names.
+        # Buckets in the path, which S3-compatible stores support without wildcard DNS names.
         s3={"addressing_style": "path" if settings.endpoint else "auto"},
     )
-    # None is the authorities this system trusts.
+    # None means the authorities the system trusts.
     verify = str(settings.ssl_ca_file) if settings.ssl_ca_file else None
     async with session.client("s3", endpoint_url=settings.endpoint_url, config=config, verify=verify) as s3:
         s3.meta.events.register("after-call.s3", _count)
@@ -98,7 +98,7 @@ async def ping(s3: ObjectStore, settings: S3Settings) -> None:
 
 
 async def presigned_put(s3: ObjectStore, settings: S3Settings, key: str) -> str:
-    """A URL that takes one object by PUT, for `upload_url_ttl_hours`."""
+    """A URL that accepts one object by PUT, for `upload_url_ttl_hours`."""
     return await s3.generate_presigned_url(
         "put_object", Params={"Bucket": settings.bucket, "Key": key}, ExpiresIn=settings.upload_url_ttl_hours * 3600
     )

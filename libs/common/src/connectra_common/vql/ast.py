@@ -1,4 +1,4 @@
-"""The tree of a query: what every later step of the pipeline reads. Frozen, and free of request and engine."""
+"""The tree of a query, which every later pass reads. Frozen, and independent of request and engine."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,7 +10,7 @@ Scalar = str | int | float | bool
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """A condition on one field; `path` is where the request says it, for messages."""
+    """A condition on one field; `path` is its place in the request, for messages."""
 
     path: str
     field: str
@@ -46,19 +46,19 @@ class Bounds(Leaf):
 
 @dataclass(frozen=True, slots=True)
 class Exists(Leaf):
-    """There is a value."""
+    """The field has a value."""
 
 
 @dataclass(frozen=True, slots=True)
 class And:
-    """All of them; of none: everything."""
+    """All of them; with none: matches everything."""
 
     nodes: tuple["Node", ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Or:
-    """At least one of them; of none: nothing."""
+    """At least one of them; with none: matches nothing."""
 
     nodes: tuple["Node", ...]
 
@@ -97,7 +97,7 @@ class Query:
 
     entity: Entity
     root: And
-    # As asked; after `order` never empty, and it ends with the uuid.
+    # As requested; after the pass `order` it is never empty and ends with the uuid.
     sort: tuple[Sort, ...]
     size: int
     skip: int

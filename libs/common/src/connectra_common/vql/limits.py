@@ -1,11 +1,11 @@
-"""What a query may ask for. A refusal names its limit."""
+"""Limits of a query. An error names the limit."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """No query within these can harm the cluster."""
+    """A query within these limits cannot harm the cluster."""
 
     page_size: int = 100
     default_page_size: int = 25

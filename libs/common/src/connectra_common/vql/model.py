@@ -1,4 +1,4 @@
-"""The JSON document of a query. Field names and values are checked by the query service, which knows what may be asked."""
+"""The JSON document of a query. Field names and values are checked later, by the pass `validate`."""
 
 from typing import Annotated, Literal, Optional
 
@@ -29,7 +29,7 @@ class TextMatches(Part):
 
 
 class KeywordMatch(Part):
-    """Whole values: a scalar, or a list of which one must match."""
+    """Whole values: a scalar, or a list of alternatives."""
 
     must: dict[str, Scalar | list[Scalar]] | None = None
     must_not: dict[str, Scalar | list[Scalar]] | None = None
@@ -103,7 +103,7 @@ class FacetRange(Part):
 
 
 class Facet(Part):
-    """How often values of a field occur among what matches: the most frequent ones or, with ranges, those within each."""
+    """How often a field's values occur among the matching records: the most frequent values or, with `ranges`, the number in each range."""
 
     field: str
     size: int | None = None
@@ -111,9 +111,9 @@ class Facet(Part):
 
 
 class Vql(Request):
-    """A query. Absent `where` and `filters`: everything.
+    """A query. Without `where` and `filters` it matches everything.
 
-    The last four are for lists only: what they ask for comes with the rows and changes nothing in them.
+    The last four members apply only to lists: they add to the answer and do not change the rows.
     """
 
     where: Where | None = None

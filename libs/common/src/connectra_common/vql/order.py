@@ -1,4 +1,4 @@
-"""The order of the hits, decided once for all that need it: the sort keys, the cursor that goes on within them, the rows that show one."""
+"""The order of the hits, decided once: the sort keys, the cursor that continues in them, the sort values that rows return."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -9,16 +9,16 @@ from connectra_common.search.mappings import indexed_fields
 from connectra_common.vql.ast import And, Node, Or, Query, Scalar, Sort, Text
 from connectra_common.vql.values import fits_64_bits, is_date
 
-# Relevance, as Elasticsearch calls it; never asked for by name.
+# Elasticsearch's name for relevance; never requested by name.
 SCORE = "_score"
-# No two records have the same.
+# Fields that are unique per record.
 TIE_BREAKER = "uuid"
 
 
 def ordered(query: Query) -> Query:
     """The query with a whole order: without one asked, relevance when a text condition counts, else newest first; `uuid` last.
 
-    Keys after `uuid` decide nothing, and are left out.
+    Keys after `uuid` have no effect and are dropped.
     """
     asked = query.sort or (Sort(SCORE if scores(query.root) else "created_at", descending=True),)
     for i, key in enumerate(asked):
@@ -55,7 +55,7 @@ def scores(node: Node) -> bool:
             return True
         case And(nodes) | Or(nodes):
             return any(map(scores, nodes))
-    return False  # what is excluded does not score
+    return False  # excluded conditions do not score
 
 
 def _typed(value: Scalar | None, index: Index) -> Scalar | None:

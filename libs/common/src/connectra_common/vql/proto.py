@@ -1,7 +1,7 @@
 """The typed spelling of VQL, to and from its JSON document.
 
-A typed request becomes the JSON document first, so that both APIs share one validator (`model`). Names that stand both here or in `ast` and
-in `model` (search types, operators, bounds, Facet, Scalar) are doubled on purpose: the contract, the document and the tree change apart.
+A typed request is first converted to the JSON document, so that both APIs share one validator (`model`). Names that exist both here or in
+`ast` and in `model` (search types, operators, bounds, Facet, Scalar) are duplicated on purpose: the three change independently.
 """
 
 from typing import Any, Literal
@@ -22,7 +22,7 @@ _BOUNDS: tuple[Literal["gte", "gt", "lte", "lt"], ...] = ("gte", "gt", "lte", "l
 
 
 def to_proto(query: Vql) -> vql_pb2.Vql:
-    """The message that asks the same."""
+    """The equivalent message."""
     message = vql_pb2.Vql(
         page=query.page or 0,
         limit=query.limit or 0,
@@ -60,7 +60,7 @@ def to_proto(query: Vql) -> vql_pb2.Vql:
 
 
 def to_json(message: vql_pb2.Vql) -> dict[str, Any]:
-    """The JSON document that asks the same; `Vql.model_validate` checks it as it checks a client's."""
+    """The equivalent JSON document; `Vql.model_validate` checks it like a client's."""
     document: dict[str, Any] = {
         "order_by": [{"order_by": o.order_by, "order_direction": o.order_direction} for o in message.order_by],
         "page": message.page,
@@ -103,7 +103,7 @@ def to_json(message: vql_pb2.Vql) -> dict[str, Any]:
 
 
 def to_value(value: object) -> struct_pb2.Value:
-    """A JSON value as protobuf has it."""
+    """A JSON value from a protobuf Value."""
     match value:
         case None:
             return struct_pb2.Value(null_value=struct_pb2.NULL_VALUE)
@@ -122,7 +122,7 @@ def _plain(value: struct_pb2.Value) -> Any:
 
 
 def _number(value: Any) -> Any:
-    # Value knows one kind of number.
+    # Value has only one kind of number.
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         return int(value)
     return [_number(v) for v in value] if isinstance(value, list) else value
@@ -146,7 +146,7 @@ def _text_to_json(text: vql_pb2.TextMatch) -> dict[str, Any]:
         "slop": text.slop,
         "fuzzy": text.fuzzy,
     }
-    # Unset stays out, so that the JSON rules (a required member, a default) decide.
+    # Unset fields are omitted, so that the JSON rules (a required member, a default) apply.
     if text.search_type:
         document["search_type"] = next((n for n, i in _SEARCH_TYPES.items() if i == text.search_type), "")
     if text.operator:

@@ -1,4 +1,4 @@
-"""Tree → JSON for people: what was understood, in one spelling whatever the request's."""
+"""Tree → JSON for people: the query as understood, in one notation whatever the request's."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ def render(query: Query) -> dict[str, Any]:
 
 
 def render_node(node: Node) -> dict[str, Any]:
-    """One node, with all below it."""
+    """One node and everything below it."""
     match node:
         case And(nodes):
             return {"and": [render_node(n) for n in nodes]}

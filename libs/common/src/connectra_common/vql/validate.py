@@ -16,12 +16,12 @@ from connectra_common.vql.parse import parse
 from connectra_common.vql.render import leaves as leaves_of
 from connectra_common.vql.values import fits_64_bits, is_date
 
-# Of columns of a contact's company in an export.
+# Prefix of columns of a contact's company in an export.
 COMPANY_PREFIX = "company."
 
 
 def checked(entity: Entity, request: Vql, limits: Limits = LIMITS) -> Query:
-    """The tree of a request in which nothing is wrong, its order whole.
+    """The tree of a valid request, with its order completed.
 
     Raises:
         ValidationFailed: with every violation.
@@ -33,9 +33,9 @@ def checked(entity: Entity, request: Vql, limits: Limits = LIMITS) -> Query:
 
 
 def checked_export(entity: Entity, request: Vql, limits: Limits = LIMITS) -> Query:
-    """As `checked`, for an export: columns are required; order and paging do not matter, so they are not looked at and stay empty.
+    """As `checked`, for an export: columns are required; order and paging have no effect, so they are not checked and stay empty.
 
-    Of contacts, columns of their company may be among the columns, as `company.name`.
+    For contacts, the columns may include those of their company, such as `company.name`.
 
     Raises:
         ValidationFailed: with every violation, or without columns.
@@ -57,7 +57,7 @@ def _unknown_export_columns(entity: Entity, columns: tuple[str, ...]) -> Iterato
 
 
 def export_columns(entity: Entity) -> list[str]:
-    """What an export may have as columns."""
+    """The columns an export may have."""
     companies = () if entity is COMPANY else COMPANY.columns
     return [*entity.columns, *(f"{COMPANY_PREFIX}{name}" for name in companies)]
 

@@ -4,7 +4,7 @@ from datetime import datetime
 
 
 def is_date(text: str) -> bool:
-    """`2024-01-15`, or with a time as RFC 3339 has it."""
+    """`2024-01-15`, or a date and time in RFC 3339."""
     try:
         datetime.fromisoformat(text)
     except ValueError:
@@ -13,5 +13,5 @@ def is_date(text: str) -> bool:
 
 
 def fits_64_bits(value: float) -> bool:
-    """Whether the engines can compare a number with theirs."""
+    """Whether the stores can compare a number with theirs."""
     return -(2**63) <= value < 2**63

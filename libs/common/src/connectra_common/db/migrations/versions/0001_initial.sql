@@ -1,4 +1,4 @@
--- All tables of the first release. Later migrations only expand: the release before must run on the new schema.
+-- All tables of the first release. Later migrations only expand: the previous release must run on the new schema.
 
 CREATE SEQUENCE row_version_seq AS bigint;
 CREATE SEQUENCE outbox_seq AS bigint;
@@ -185,7 +185,7 @@ CREATE TABLE job_attempts (
     CONSTRAINT job_attempts_job_uuid_fkey FOREIGN KEY(job_uuid) REFERENCES jobs (uuid) ON DELETE CASCADE
 );
 
--- The outbox lives on quick turnover: room for updates in place, and vacuum by number of rows rather than by share.
+-- The outbox has a high turnover: leave room for updates in place, and vacuum by number of rows rather than by share.
 ALTER TABLE outbox SET (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000);
 
 -- row_version: one sequence for all records, so that the greatest version of a contact and its company only grows. Assigned by a row trigger,
@@ -218,7 +218,7 @@ CREATE TRIGGER contacts_updated AFTER UPDATE ON contacts REFERENCING NEW TABLE A
 CREATE TRIGGER contacts_deleted AFTER DELETE ON contacts REFERENCING OLD TABLE AS changed
     FOR EACH STATEMENT EXECUTE FUNCTION mark_contacts();
 
--- A company that appears or goes concerns its contacts only where it has some already.
+-- Creating or deleting a company affects its contacts only if it has any already.
 CREATE FUNCTION mark_companies() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO outbox (entity, uuid, fan_out)
@@ -233,7 +233,7 @@ CREATE TRIGGER companies_inserted AFTER INSERT ON companies REFERENCING NEW TABL
 CREATE TRIGGER companies_deleted AFTER DELETE ON companies REFERENCING OLD TABLE AS changed
     FOR EACH STATEMENT EXECUTE FUNCTION mark_companies();
 
--- One that changes concerns them when a field changed that their documents copy.
+-- Updating one affects them if a field changed that is copied into their documents.
 CREATE FUNCTION mark_changed_companies() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO outbox (entity, uuid, fan_out)

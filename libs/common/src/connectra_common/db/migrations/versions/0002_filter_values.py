@@ -1,4 +1,4 @@
-"""What reading filter values at any size needs: one partial index a column, in the order values are shown in."""
+"""Indexes for reading filter values at any size: one partial index per column, in the order in which values are shown."""
 
 from alembic import op
 from sqlalchemy import text
@@ -17,7 +17,7 @@ def upgrade() -> None:
     """Indexes only; no row is touched."""
     for table, columns in DIRECT.items():
         for name in columns:
-            # Longer values are not offered, and would not fit into an entry.
+            # Longer values are not offered, and would not fit into an index entry.
             op.execute(f"""
                 CREATE INDEX {table}_{name}_values_idx ON {table} ({name} COLLATE "C")
                 WHERE deleted_at IS NULL AND {name} <> '' AND octet_length({name}) <= 1000""")
@@ -25,7 +25,7 @@ def upgrade() -> None:
         op.execute(f"""
             CREATE INDEX companies_{name}_values_idx ON companies ({name})
             WHERE deleted_at IS NULL AND {name} IS NOT NULL""")
-    # The index before refused values beyond 2,700 bytes, and with them the whole write.
+    # The previous index rejected values beyond 2,700 bytes, and with them the whole write.
     op.execute("DROP INDEX filters_data_service_key_value_idx")
     op.execute("""
         CREATE INDEX filters_data_display_idx
@@ -35,7 +35,7 @@ def upgrade() -> None:
 
 
 def _trigrams() -> None:
-    # Searches inside values go without where the extension is missing or not ours to create: slower, and right all the same.
+    # If the extension is missing and we may not create it, searches inside values do without: slower, with the same results.
     connection = op.get_bind()
     savepoint = connection.begin_nested()
     try:
@@ -44,9 +44,9 @@ def _trigrams() -> None:
         savepoint.rollback()
         return
     savepoint.commit()
-    # A long pending list: an import pays half, and the server's own housekeeping sorts the rest in.
+    # A long pending list: it halves the cost to imports, and autovacuum merges the entries later.
     for name in ("company_id", "email", "linkedin_url", "mobile_phone"):
-        # By the database's collation, whatever the column's: case is folded by its rules.
+        # With the database's collation instead of the column's, because its rules fold case.
         op.execute(f"""
             CREATE INDEX contacts_{name}_trigrams_idx ON contacts USING gin ({name} COLLATE "default" gin_trgm_ops)
             WITH (gin_pending_list_limit = 65536) WHERE deleted_at IS NULL""")

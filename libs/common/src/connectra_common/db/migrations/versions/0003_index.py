@@ -11,7 +11,7 @@ down_revision = "0002"
 
 
 def upgrade() -> None:
-    """Only expands: the release before runs on it."""
+    """Only expands: the previous release runs on it."""
     script = Path(__file__).with_suffix(".sql").read_text()
     connection = cast(AdaptedConnection, op.get_bind().connection.dbapi_connection)
     connection.run_async(lambda driver: driver.execute(script))

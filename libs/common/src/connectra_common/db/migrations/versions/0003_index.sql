@@ -1,4 +1,4 @@
--- Living indexer processes. Each holds the advisory lock (7262537, id) for as long as its session lives, so that others see at once when it is gone.
+-- Live indexer processes. Each holds the advisory lock (7262537, id) for as long as its session lives, so that others notice at once when it is gone.
 CREATE TABLE indexers (
     id INTEGER GENERATED ALWAYS AS IDENTITY,
     host TEXT NOT NULL,
@@ -6,7 +6,7 @@ CREATE TABLE indexers (
     CONSTRAINT indexers_pkey PRIMARY KEY (id)
 );
 
--- The rebuild of an entity's index that is under way, or the last one that was.
+-- The current or last rebuild of an entity's index.
 CREATE TABLE index_builds (
     entity TEXT NOT NULL,
     phase TEXT NOT NULL,
@@ -22,15 +22,15 @@ CREATE TABLE index_builds (
     CONSTRAINT index_builds_phase_check CHECK (phase IN ('building', 'comparing', 'done'))
 );
 
--- row_id: tells a row from one of the same key that was there before. claimed_by: the indexer that holds a claim. fan_out_after: how far
--- the walk over a company's contacts has come; it began with the mark of fan_out_generation. Of a contact, the last mark by such a walk.
+-- row_id: distinguishes a row from an earlier one with the same key. claimed_by: the indexer that holds a claim. fan_out_after: progress of
+-- the walk over a company's contacts, which began with the mark of fan_out_generation. For a contact, the last mark by such a walk.
 ALTER TABLE outbox
     ADD COLUMN row_id BIGINT GENERATED ALWAYS AS IDENTITY,
     ADD COLUMN claimed_by INTEGER,
     ADD COLUMN fan_out_after TEXT COLLATE "C" DEFAULT '' NOT NULL,
     ADD COLUMN fan_out_generation BIGINT DEFAULT 1 NOT NULL;
 
--- A new mark frees the row: what has changed again is worth another look at once, whoever works on what it was before.
+-- A new mark releases the row: a record that changed again can be indexed at once, even if an indexer still works on its earlier state.
 CREATE OR REPLACE FUNCTION mark_contacts() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO outbox (entity, uuid)
@@ -40,7 +40,7 @@ BEGIN
     RETURN NULL;
 END $$;
 
--- A company that appears or goes always concerns its contacts: a contact that another transaction is just giving it cannot be seen from here.
+-- Creating or deleting a company always affects its contacts: one that another transaction is just assigning to it is not visible from here.
 CREATE OR REPLACE FUNCTION mark_companies() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO outbox (entity, uuid, fan_out)

@@ -1,4 +1,4 @@
--- Who changed which record, when, from what to what. In the order of id; `at` is the time of the transaction.
+-- Who changed which record, when, from what to what. Ordered by id; `at` is the time of the transaction.
 CREATE TABLE audit (
     id BIGINT GENERATED ALWAYS AS IDENTITY,
     at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
@@ -14,7 +14,7 @@ CREATE TABLE audit (
 CREATE INDEX audit_uuid_idx ON audit (uuid, id);
 CREATE INDEX audit_at_idx ON audit USING brin (at);
 
--- What a writer says of itself in its transaction; one that says nothing is known by its login.
+-- How a writer identifies itself in its transaction; without that it is identified by its login.
 CREATE FUNCTION audit_actor() RETURNS text LANGUAGE sql STABLE AS $$
     SELECT coalesce(nullif(current_setting('connectra.actor', true), ''), 'sql:' || session_user)
 $$;
@@ -22,7 +22,7 @@ CREATE FUNCTION audit_request() RETURNS text LANGUAGE sql STABLE AS $$
     SELECT nullif(current_setting('connectra.request_id', true), '')
 $$;
 
--- Without values: they are what the record has now, less what later entries changed. So an import pays next to nothing.
+-- Without values: they are those the record has now, minus what later entries changed. So the cost to an import is negligible.
 CREATE FUNCTION audit_inserted() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO audit (actor, request_id, entity, uuid, operation, row_version)
@@ -30,7 +30,7 @@ BEGIN
     RETURN NULL;
 END $$;
 
--- {field: [old, new]}. A row that got nothing but a new version says nothing. OFFSET 0: the old row becomes JSON once, not once a field.
+-- {field: [old, new]}. A row that only got a new version makes no entry. OFFSET 0: the old row is converted to JSON once, not once per field.
 CREATE FUNCTION audit_updated() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO audit (actor, request_id, entity, uuid, operation, row_version, changes)
@@ -47,7 +47,7 @@ BEGIN
     RETURN NULL;
 END $$;
 
--- For good, by plain SQL: all it had.
+-- Deleted permanently by plain SQL: all old values.
 CREATE FUNCTION audit_deleted() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO audit (actor, request_id, entity, uuid, operation, row_version, changes)
@@ -67,7 +67,7 @@ BEGIN
     RETURN NULL;
 END $$;
 
--- A session may say that it wants none.
+-- A session may turn the trail off.
 DO $$
 DECLARE
     entity text;
@@ -86,7 +86,7 @@ BEGIN
     END LOOP;
 END $$;
 
--- Append-only. What is a day old may be swept.
+-- Append-only. Entries older than a day may be deleted.
 CREATE FUNCTION audit_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION 'the audit trail is append-only' USING ERRCODE = 'insufficient_privilege';

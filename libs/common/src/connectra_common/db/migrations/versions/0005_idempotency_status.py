@@ -1,4 +1,4 @@
-"""Nobody reads the HTTP status of a kept answer: the answer itself tells. Writers stop giving it."""
+"""Makes the HTTP status of a stored answer optional: nobody reads it, since the answer implies it, and writers no longer set it."""
 
 from alembic import op
 
@@ -7,5 +7,5 @@ down_revision = "0004"
 
 
 def upgrade() -> None:
-    """Only expands: the release before still gives the column a value, so it can go only after that release has."""
+    """Only expands: the previous release still sets the column, so it can be dropped only once that release is no longer used."""
     op.execute("ALTER TABLE idempotency_keys ALTER http_status SET DEFAULT 0")
