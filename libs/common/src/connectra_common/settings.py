@@ -228,7 +228,7 @@ class PostgresSettings(SettingsGroup, title="PostgreSQL"):
         return value if urlsplit(value).scheme in ("postgres", "postgresql") else None
 
     def require(self, connections: int, process: str) -> None:
-        """Ends a process whose pool would be smaller than what it holds all the time, and one connection more."""
+        """Ends the process if its pool is smaller than the connections it holds permanently plus one."""
         if self.pool_size < connections:
             sys.exit(f"settings: PG_POOL_SIZE: {process} needs at least {connections} connections")
 
