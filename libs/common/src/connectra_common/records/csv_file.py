@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from connectra_common.records.cleaning import CellRefused
 from connectra_common.records.csv_rows import Record, RowReader
@@ -11,8 +11,7 @@ from connectra_common.records.csv_rows import Record, RowReader
 NOTHING_IDENTIFIED = "nothing identifies a company or a person"
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """A row that is not blank.
 
     Args:
@@ -44,15 +43,16 @@ class Rows:
         self._rows = csv.reader(self._lines, delimiter=delimiter)
 
     def __iter__(self) -> Iterator[Row]:
+        rows, first_line, taken, read = self._rows, self._first_line, self._lines.taken, self._reader.read
         while True:
-            line, cells = self.next_line, []
-            self._lines.taken.clear()
+            line, cells = first_line + rows.line_num, []
+            taken.clear()
             try:
-                if (read := next(self._rows, None)) is None:
+                if (found := next(rows, None)) is None:
                     return
-                if not (cells := read):
+                if not (cells := found):
                     continue
-                company, contact = self._reader.read(cells)
+                company, contact = read(cells)
             except (CellRefused, csv.Error) as error:
                 yield Row(line, cells, problem=str(error))
                 continue
