@@ -192,7 +192,13 @@ def test_import_without_watching_says_how_to_watch(scene: Scene, csv_file: Path)
 
 def test_ctrl_c_leaves_the_job_alone_and_says_how_to_get_back(scene: Scene, csv_file: Path) -> None:
     scene.jobs = [job("processing")]
-    process = subprocess.Popen(command(scene, "import", str(csv_file)), stderr=subprocess.PIPE, text=True)
+    # A run in the background ignores Ctrl-C, and what it starts would too.
+    process = subprocess.Popen(
+        command(scene, "import", str(csv_file)),
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     assert scene.polled.wait(30)
     os.kill(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=30)
