@@ -16,7 +16,7 @@ BASE = "afcb9cd"  # Commits up to this one predate the rule.
 LONGEST = 72
 
 AREA = r"[a-z][\w.-]*(?:/[\w.-]+)*"
-SUBJECT = re.compile(rf"{AREA}(?:, {AREA})*: (?P<first>\S+)(?: \S+)*")
+SUBJECT = re.compile(rf"{AREA}: (?P<first>\S+)(?: \S+)*")
 # An ending counts only after another syllable, so that "bring" and "shed" pass.
 OTHER_FORM = re.compile(r"\w*[aeiouy]\w*(?:(?<!e)ed|ing|(?<![sua])s)")
 ENDS_SO_BY_NATURE = {"embed"}

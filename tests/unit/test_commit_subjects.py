@@ -37,7 +37,6 @@ def check(*arguments: str, cwd: Path, script: Path = SCRIPT) -> subprocess.Compl
     [
         "query: refuse a page beyond the last",
         "gateway/keys: read the file again when it changes",
-        "query, write: share one envelope",
         "k8s: pin the image by its digest",
         "write: re-mark records whose company changed",
         *(
@@ -58,6 +57,7 @@ def test_an_area_and_an_imperative_are_accepted(subject: str) -> None:
         ("Query: refuse a page", "area: imperative"),
         ("query:refuse a page", "area: imperative"),
         ("query: ", "area: imperative"),
+        ("query, write: share one envelope", "area: imperative"),
         ("", "area: imperative"),
         ("fixup! query: refuse a page", "area: imperative"),
         ("query: Refuse a page", "lower case"),
