@@ -11,7 +11,8 @@ from uuid import uuid4
 import asyncpg
 import httpx
 import pytest
-from connectra_common.records.csv_rows import Header, RowReader
+from connectra_common.records.columns import Columns
+from connectra_common.records.csv_rows import RowReader
 
 from tests.support.contacts import named
 from tests.support.jobs import Job, download, export, files_of
@@ -104,7 +105,7 @@ async def test_what_a_spreadsheet_would_calculate_is_made_harmless_and_comes_bac
     kept = cells(data)
     assert (kept["ann"]["title"], kept["bob"]["departments"]) == ("@boss", "+c,d")
 
-    reader = RowReader(Header.read(["first_name", "title", "departments", "company"]))
+    reader = RowReader(Columns.read(["first_name", "title", "departments", "company"]))
     names = ("first_name", "title", "departments", "company.name")
     for name, row in rows.items():
         assert reader.read([row[n] for n in names]) == reader.read([kept[name][n] for n in names])

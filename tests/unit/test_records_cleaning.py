@@ -15,7 +15,9 @@ from connectra_common.records.cleaning import (
     parse_phone,
     split_list,
 )
-from connectra_common.records.csv_rows import DuplicateColumn, Header, NoKnownColumn, RowReader, column_name
+from connectra_common.records.columns import Columns, DuplicateColumn, NoKnownColumn, column_name
+from connectra_common.records.csv_rows import RowReader
+from connectra_common.records.identity import Record, lay
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -131,8 +133,12 @@ JANE = {
 }
 
 
-def read(row: dict[str, str]) -> tuple[dict[str, object] | None, dict[str, object] | None]:
-    return RowReader(Header.read(list(row))).read(list(row.values()))  # type: ignore[return-value]
+def read(row: dict[str, str]) -> tuple[Record | None, Record | None]:
+    company, contact, _ = RowReader(Columns.read(list(row))).read(list(row.values()))
+    companies: dict[str, Record] = {}
+    contacts: dict[str, Record] = {}
+    lay(company, contact, companies, contacts)
+    return next(iter(companies.values()), None), next(iter(contacts.values()), None)
 
 
 def test_the_documented_example_gives_the_documented_records() -> None:
@@ -187,17 +193,17 @@ def test_filter_values_have_the_documented_uuid() -> None:
 
 
 def test_header_names_are_found_whatever_their_case_and_spaces() -> None:
-    header = Header.read(["\ufeffFirst Name", " COMPANY ", "shoe size"])
-    assert header.positions == {"first_name": 0, "company": 1}
-    assert header.unknown == ("shoe size",)
+    columns = Columns.read(["\ufeffFirst Name", " COMPANY ", "shoe size"])
+    assert columns.positions == {"first_name": 0, "company": 1}
+    assert columns.unknown == ("shoe size",)
     assert column_name("Person  LinkedIn URL ") == "person_linkedin_url"
 
 
 def test_a_header_that_cannot_be_read_is_refused() -> None:
     with pytest.raises(NoKnownColumn, match="known are annual_revenue"):
-        Header.read(["a", "b"])
+        Columns.read(["a", "b"])
     with pytest.raises(DuplicateColumn, match="'email'"):
-        Header.read(["email", "E-mail".replace("-", "")])
+        Columns.read(["email", "E-mail".replace("-", "")])
 
 
 @pytest.mark.parametrize(
@@ -211,7 +217,7 @@ def test_a_header_that_cannot_be_read_is_refused() -> None:
 )
 def test_a_row_that_cannot_be_stored_says_why(row: list[str], reason: str) -> None:
     with pytest.raises(CellRefused, match=re.escape(reason)):
-        RowReader(Header.read(["company", "employees"])).read(row)
+        RowReader(Columns.read(["company", "employees"])).read(row)
 
 
 @given(st.lists(st.text(), min_size=len(JANE), max_size=len(JANE)))
@@ -219,9 +225,9 @@ def test_any_row_makes_identified_records_or_says_why_not(cells: list[str]) -> N
     text = io.StringIO()
     csv.writer(text).writerow(cells)
     try:
-        company, contact = RowReader(Header.read(list(JANE))).read(cells)
+        company, contact, _ = RowReader(Columns.read(list(JANE))).read(cells)
     except CellRefused:
         return
-    for record in filter(None, (company, contact)):
-        assert ids.is_uuid(str(record["uuid"]))
-        assert all(value not in (None, "", []) for value in record.values())
+    for candidate in filter(None, (company, contact)):
+        assert ids.is_uuid(str(candidate.recipe))
+        assert all(value not in (None, "", []) for value in candidate.values.values())

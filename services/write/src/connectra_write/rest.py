@@ -6,7 +6,7 @@ from connectra.write.v1 import write_rest_pb2 as pb
 from connectra.write.v1 import write_rest_pb2_grpc as pb_grpc
 from connectra_common.call import current
 from connectra_common.errors import FieldViolation, ValidationFailed
-from connectra_common.records.csv_rows import column_name
+from connectra_common.records.columns import column_name
 from connectra_common.records.fields import COMPANY, CONTACT, Entity, csv_columns
 from connectra_common.records.limits import MAX_WARNINGS
 from connectra_common.requests import Warning, unknown_keys

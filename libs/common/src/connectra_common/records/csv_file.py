@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from connectra_common.records.cleaning import CellRefused
-from connectra_common.records.csv_rows import Record, RowReader
+from connectra_common.records.csv_rows import LeftOut, RowReader
+from connectra_common.records.identity import Candidate
 
 NOTHING_IDENTIFIED = "nothing identifies a company or a person"
 
@@ -17,15 +18,17 @@ class Row(NamedTuple):
     Args:
         line: where it begins.
         cells: empty when the row cannot even be split into cells.
-        company, contact: the records it yields; None when nothing identifies one.
-        problem: why it yields neither.
+        company, contact: what it says; None when nothing identifies one.
+        problem: why it says neither.
+        left_out: cells that are not valid for their fields.
     """
 
     line: int
     cells: list[str]
-    company: Record | None = None
-    contact: Record | None = None
+    company: Candidate | None = None
+    contact: Candidate | None = None
     problem: str | None = None
+    left_out: tuple[LeftOut, ...] = ()
 
 
 class Rows:
@@ -52,11 +55,11 @@ class Rows:
                     return
                 if not (cells := found):
                     continue
-                company, contact = read(cells)
+                company, contact, left_out = read(cells)
             except (CellRefused, csv.Error) as error:
                 yield Row(line, cells, problem=str(error))
                 continue
-            yield Row(line, cells, company, contact, None if company or contact else NOTHING_IDENTIFIED)
+            yield Row(line, cells, company, contact, None if company or contact else NOTHING_IDENTIFIED, left_out)
 
     @property
     def next_line(self) -> int:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from connectra_common.records.csv_rows import DuplicateColumn, Header, NoKnownColumn
+from connectra_common.records.columns import Columns, DuplicateColumn, NoKnownColumn
 
 DELIMITERS = (",", ";", "\t", "|")
 BOM = b"\xef\xbb\xbf"
@@ -166,12 +166,12 @@ def _best_header(data: bytes, start: int, ends: Mapping[str, int]) -> FileHeader
     for delimiter, end in ends.items():
         cells = tuple(next(csv.reader([_header_text(data, start, end, line)], delimiter=delimiter), []))
         try:
-            header = Header.read(cells)
+            columns = Columns.read(cells)
         except (NoKnownColumn, DuplicateColumn) as error:
             problems.append(error)
             continue
-        after = FileHeader(cells, delimiter, header.unknown, end, line + count_lines(data[start:end]))
-        found.append((len(header.positions), len(cells), after))
+        after = FileHeader(cells, delimiter, columns.unknown, end, line + count_lines(data[start:end]))
+        found.append((len(columns.positions), len(cells), after))
     if found:
         return max(found, key=lambda item: item[:2])[2]
     if problems:

@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
+from connectra_common.records.columns import Columns
 from connectra_common.records.csv_file import Rows
-from connectra_common.records.csv_rows import Header, RowReader
+from connectra_common.records.csv_rows import RowReader
 
 from connectra_jobs.worker.csv_stream import Batch, check_utf8
 
@@ -33,7 +34,7 @@ class Checker:
     """Reads batches of a file with one header."""
 
     def __init__(self, cells: tuple[str, ...], delimiter: str) -> None:
-        self._reader, self._delimiter = RowReader(Header.read(cells)), delimiter
+        self._reader, self._delimiter = RowReader(Columns.read(cells)), delimiter
 
     def check(self, batch: Batch) -> Findings:
         """Reads the rows of a batch.

@@ -4,8 +4,10 @@ import csv
 from dataclasses import dataclass, field
 
 from connectra_common.errors import FieldViolation, ValidationFailed
+from connectra_common.records.columns import Columns, DuplicateColumn, NoKnownColumn
 from connectra_common.records.csv_file import Rows
-from connectra_common.records.csv_rows import DuplicateColumn, Header, NoKnownColumn, Record, RowReader
+from connectra_common.records.csv_rows import RowReader
+from connectra_common.records.identity import Record, lay
 
 from connectra_write.imports.outcomes import RejectedRow
 
@@ -45,7 +47,7 @@ def parse(batch: ImportBatch) -> Parsed:
         ValidationFailed: no known column, a delimiter of more than one character, or bytes that are not UTF-8.
     """
     try:
-        header = Header.read(batch.columns)
+        columns = Columns.read(batch.columns)
     except (NoKnownColumn, DuplicateColumn) as error:
         raise ValidationFailed.of([FieldViolation("columns", str(error))]) from None
     if len(batch.delimiter) != 1:
@@ -56,7 +58,7 @@ def parse(batch: ImportBatch) -> Parsed:
         at = batch.byte_start + error.start
         message = f"the file is not UTF-8: byte 0x{batch.records[error.start]:02x} at offset {at}"
         raise ValidationFailed.of([FieldViolation("records", message)]) from None
-    return _read(text, RowReader(header), batch)
+    return _read(text, RowReader(columns), batch)
 
 
 def _read(text: str, reader: RowReader, batch: ImportBatch) -> Parsed:
@@ -66,9 +68,6 @@ def _read(text: str, reader: RowReader, batch: ImportBatch) -> Parsed:
         parsed.rows += 1
         if row.problem:
             parsed.rejected.append(RejectedRow(row.line, row.problem, rows.text))
-        if row.company:
-            parsed.companies.setdefault(str(row.company["uuid"]), {}).update(row.company)
-        if row.contact:
-            parsed.contacts.setdefault(str(row.contact["uuid"]), {}).update(row.contact)
+        lay(row.company, row.contact, parsed.companies, parsed.contacts)
     parsed.next_line = rows.next_line
     return parsed

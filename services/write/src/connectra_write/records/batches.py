@@ -7,9 +7,11 @@ from typing import Any
 
 from connectra_common.errors import FieldViolation, ValidationFailed
 from connectra_common.records.cleaning import CellRefused, Value
+from connectra_common.records.columns import Columns, DuplicateColumn, NoKnownColumn
 from connectra_common.records.csv_file import NOTHING_IDENTIFIED
-from connectra_common.records.csv_rows import DuplicateColumn, Header, NoKnownColumn, Record, RowReader
+from connectra_common.records.csv_rows import RowReader, RowRecords
 from connectra_common.records.fields import COMPANY, CONTACT, Entity
+from connectra_common.records.identity import Record, lay
 from connectra_common.refusals import BatchTooLarge, EmptyPayload
 
 from connectra_write.records.outcomes import RecordFailure
@@ -143,28 +145,26 @@ def read_rows(rows: Sequence[object]) -> Rows:
     found = Rows()
     for index, row in enumerate(rows):
         try:
-            company, contact = _read_row(row)
+            read = _read_row(row)
         except (CellRefused, NoKnownColumn, DuplicateColumn) as error:
             found.failures.append(RecordFailure(index, str(error)))
             continue
-        for records, record in ((found.companies, company), (found.contacts, contact)):
-            if record:
-                records.setdefault(str(record["uuid"]), {}).update(record)
+        lay(read.company, read.contact, found.companies, found.contacts)
     return found
 
 
-def _read_row(row: object) -> tuple[Record | None, Record | None]:
+def _read_row(row: object) -> RowRecords:
     if not isinstance(row, Mapping):
         raise CellRefused("a row must be a JSON object of CSV columns and texts")
-    company, contact = _reader(tuple(row)).read([_cell(name, value) for name, value in row.items()])
-    if company is None and contact is None:
+    read = _reader(tuple(row)).read([_cell(name, value) for name, value in row.items()])
+    if read.company is None and read.contact is None:
         raise CellRefused(NOTHING_IDENTIFIED)
-    return company, contact
+    return read
 
 
 @lru_cache(maxsize=64)
 def _reader(columns: tuple[str, ...]) -> RowReader:
-    return RowReader(Header.read(columns))
+    return RowReader(Columns.read(columns))
 
 
 def _cell(name: str, value: Any) -> str:
