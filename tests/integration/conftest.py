@@ -10,6 +10,7 @@ from connectra_common.server.peers import channel
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tests.support.postgres import migrated, new_database, plain_engine
+from tests.support.s3 import Bucket, bucket_of
 from tests.support.stack import Stack
 
 
@@ -56,3 +57,10 @@ async def query(stack: Stack) -> AsyncIterator[QueryServiceStub]:
     """Stub of the query service's typed door, without the gateway."""
     async with channel(stack.grpc["query"]) as opened:
         yield QueryServiceStub(opened)
+
+
+@pytest.fixture
+async def bucket(stack: Stack) -> AsyncIterator[Bucket]:
+    """The stack's bucket, below a prefix of the test's own."""
+    async with bucket_of(stack) as opened:
+        yield opened

@@ -1,7 +1,10 @@
 """Jobs through the REST API: a file goes up, a job is made, ends, and its files come back."""
 
+import json
 from typing import Any
+from uuid import uuid4
 
+import asyncpg
 import httpx
 
 from tests.support.http import client
@@ -35,6 +38,20 @@ async def ended(api: httpx.AsyncClient, uuid: str, *, seconds: float = 240, paus
         return dict((await api.get(f"/common/jobs/{uuid}")).json()["data"])
 
     return await until(ask, lambda job: job["status"] in ENDED, seconds=seconds, pause=pause)
+
+
+async def stored_job(
+    database: asyncpg.Connection, status: str, job_type: str = "export_csv_file", *, days: int = 0, **data: Any
+) -> str:
+    """The uuid of a job that was put into the table: in this state, last changed so many days ago; a running one has a lease."""
+    uuid = str(uuid4())
+    await database.execute(
+        """INSERT INTO jobs (uuid, job_type, data, status, updated_at, lease_until)
+           VALUES ($1, $2, $3, $4, now() - make_interval(days => $5),
+                   CASE WHEN $4 IN ('open', 'completed', 'failed') THEN NULL ELSE now() + interval '1 h' END)""",
+        *(uuid, job_type, json.dumps(data), status, days),
+    )
+    return uuid
 
 
 async def run_job(api: httpx.AsyncClient, job_type: str, data: dict[str, Any], **more: Any) -> Job:

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Protocol, TypeAlias
+from typing import IO, Any, Protocol, TypeAlias
 
 import aioboto3
 from botocore.config import Config
@@ -36,6 +36,10 @@ class ObjectStore(Protocol):
 
     async def put_object(self, *, Bucket: str, Key: str, Body: bytes, ContentType: str) -> Reply: ...
 
+    async def delete_object(self, *, Bucket: str, Key: str) -> Reply: ...
+
+    async def list_objects_v2(self, *, Bucket: str, Prefix: str, ContinuationToken: str = ...) -> Reply: ...
+
     async def list_multipart_uploads(
         self, *, Bucket: str, Prefix: str, KeyMarker: str = ..., UploadIdMarker: str = ...
     ) -> Reply: ...
@@ -45,8 +49,10 @@ class ObjectStore(Protocol):
     ) -> Reply: ...
 
     async def upload_part(
-        self, *, Bucket: str, Key: str, UploadId: str, PartNumber: int, Body: bytes, ChecksumAlgorithm: str
+        self, *, Bucket: str, Key: str, UploadId: str, PartNumber: int, Body: IO[bytes], ChecksumAlgorithm: str
     ) -> Reply: ...
+
+    async def list_parts(self, *, Bucket: str, Key: str, UploadId: str, PartNumberMarker: int = ...) -> Reply: ...
 
     async def complete_multipart_upload(
         self, *, Bucket: str, Key: str, UploadId: str, MultipartUpload: Mapping[str, object]
@@ -82,6 +88,18 @@ async def client(settings: S3Settings) -> AsyncIterator[ObjectStore]:
         s3.meta.events.register("after-call.s3", _count)
         s3.meta.events.register("after-call-error.s3", _count_error)
         yield s3
+
+
+async def list_objects(s3: ObjectStore, bucket: str, prefix: str) -> AsyncIterator[tuple[str, int]]:
+    """Key and size of each object below a prefix."""
+    more: dict[str, str] = {}
+    while True:
+        page = await s3.list_objects_v2(Bucket=bucket, Prefix=prefix, **more)
+        for found in page.get("Contents", ()):
+            yield found["Key"], found["Size"]
+        if not page.get("IsTruncated"):
+            return
+        more = {"ContinuationToken": page["NextContinuationToken"]}
 
 
 def _count(model: Any, http_response: Any, **_: Any) -> None:

@@ -2,13 +2,15 @@
 
 import asyncio
 import contextlib
+import io
+import tempfile
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from typing import Any
+from typing import IO, Any
 
 import structlog
 from botocore.exceptions import ClientError
-from connectra_common.storage.s3 import BYTES, ObjectStore
+from connectra_common.storage.s3 import BYTES, ObjectStore, Reply
 
 from connectra_jobs.worker import leftovers
 from connectra_jobs.worker.attempt import Attempt, JobFailed
@@ -17,7 +19,12 @@ log = structlog.get_logger()
 
 READ_BYTES = 1024 * 1024
 PART_BYTES = 8 * 1024 * 1024
-MAX_PARTS = 10_000  # of S3
+# Parts in a row that have the same size; the next ones have twice as much.
+PARTS_OF_A_SIZE = 1_000
+# Larger parts wait in a temporary file rather than in memory.
+MEMORY_BYTES = 32 * 1024 * 1024
+# Of S3, as is the greatest number of parts: 10,000.
+MAX_OBJECT_BYTES = 5 * 1024**4
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +94,11 @@ async def read(attempt: Attempt, s3: ObjectStore, source: Source, offset: int) -
         _close(body)
 
 
+def part_bytes(number: int) -> int:
+    """Size of a part by its number, from 1: S3 takes 10,000 parts, and a file whose size nobody knows yet may have 5 TiB."""
+    return PART_BYTES << (number - 1) // PARTS_OF_A_SIZE
+
+
 class UploadLost(ConnectionError):
     """The upload is gone, with its parts: the file is to be written again from its beginning."""
 
@@ -106,8 +118,9 @@ class Upload:
         self._attempt, self._s3 = attempt, s3
         self._object = {"Bucket": bucket, "Key": key}
         self._content_type = content_type
-        self._buffer = bytearray()
+        self._filling = _part(1)
         self._upload_id = ""  # none begun
+        self._number = 1  # of the part that is filled
         self._parts: list[dict[str, object]] = []
         self._sending: asyncio.Task[None] | None = None
         self.size = 0
@@ -121,26 +134,34 @@ class Upload:
         if self._sending:
             self._sending.cancel()
             await asyncio.gather(self._sending, return_exceptions=True)
+        self._filling.close()
         if self._upload_id:
             with contextlib.suppress(Exception):
                 await self._s3.abort_multipart_upload(**self._object, UploadId=self._upload_id)
 
     async def write(self, data: bytes) -> None:
         """Appends."""
-        self._buffer += data
         self.size += len(data)
-        while len(self._buffer) >= PART_BYTES:
-            part = bytes(self._buffer[:PART_BYTES])
-            del self._buffer[:PART_BYTES]
-            await self._sent()
-            self._sending = asyncio.create_task(self._send_part(part))
+        if self.size > MAX_OBJECT_BYTES:
+            raise JobFailed(f"the file is larger than {MAX_OBJECT_BYTES // 1024**4} TiB, the most that the store takes")
+        rest = memoryview(data)
+        while rest:
+            full = part_bytes(self._number)
+            room = full - self._filling.tell()
+            self._filling.write(rest[:room])
+            rest = rest[room:]
+            if self._filling.tell() == full:
+                part, number = self._filling, self._number
+                self._number, self._filling = number + 1, _part(number + 1)
+                await self._sent()
+                self._sending = asyncio.create_task(self._send_part(number, part))
 
     async def complete(self) -> None:
         """Makes the whole object visible under its key; only a worker that still holds the job can."""
         await self._sent()
         if self.size:
-            if self._buffer:
-                await self._send_part(bytes(self._buffer))
+            if self._filling.tell():
+                await self._send_part(self._number, self._filling)
             await self._attempt.persist(self._attempt.renew)
             await self._attempt.persist(self._complete_multipart)
         else:  # an upload has a part, and a part has a byte
@@ -160,7 +181,7 @@ class Upload:
             if upload["Key"] == self._object["Key"]:
                 await leftovers.abort(self._s3, self._object["Bucket"], upload["Key"], upload["UploadId"])
 
-    async def _send_part(self, part: bytes) -> None:
+    async def _send_part(self, number: int, part: IO[bytes]) -> None:
         if not self._upload_id:
             # Checksums are asked for and given back, or neither: what every server takes.
             created = await self._attempt.persist(
@@ -169,19 +190,23 @@ class Upload:
                 )
             )
             self._upload_id = created["UploadId"]
-        number = len(self._parts) + 1
-        if number > MAX_PARTS:
-            raise JobFailed(f"the file is larger than {MAX_PARTS * PART_BYTES // 2**30} GiB")
-        try:
-            sent = await self._attempt.persist(
-                lambda: self._s3.upload_part(
-                    **self._object, UploadId=self._upload_id, PartNumber=number, Body=part, ChecksumAlgorithm="CRC32"
-                )
+        size = part.tell()
+
+        async def send() -> Reply:
+            part.seek(0)
+            return await self._s3.upload_part(
+                **self._object, UploadId=self._upload_id, PartNumber=number, Body=part, ChecksumAlgorithm="CRC32"
             )
-        except ClientError as error:
-            raise UploadLost("the upload is gone") if _code(error) == "NoSuchUpload" else error from None
-        BYTES.labels("out").inc(len(part))
-        self._parts.append({"PartNumber": number, "ETag": sent["ETag"], "ChecksumCRC32": sent["ChecksumCRC32"]})
+
+        with part:
+            try:
+                sent = await self._attempt.persist(send)
+            except ClientError as error:
+                raise UploadLost("the upload is gone") if _code(error) == "NoSuchUpload" else error from None
+        BYTES.labels("out").inc(size)
+        # Not every store gives the checksum back.
+        checksum = {"ChecksumCRC32": sent["ChecksumCRC32"]} if "ChecksumCRC32" in sent else {}
+        self._parts.append({"PartNumber": number, "ETag": sent["ETag"], **checksum})
 
     async def _complete_multipart(self) -> None:
         try:
@@ -203,6 +228,11 @@ class Upload:
                 return False
             raise
         return bool(head["ContentLength"] == self.size)
+
+
+def _part(number: int) -> IO[bytes]:
+    """Where a part is put together."""
+    return io.BytesIO() if part_bytes(number) <= MEMORY_BYTES else tempfile.TemporaryFile()
 
 
 def _code(error: ClientError) -> str:
