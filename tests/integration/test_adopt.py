@@ -76,6 +76,8 @@ async def test_every_row_is_there_afterwards_and_as_it_was(old: asyncpg.Connecti
                 assert now == ("failed" if was else "")
                 response = changed.pop("job_response", ("", {}))[1]
                 assert ("at the take-over" in str(response)) == bool(was)
+                if was or (row["status"] == "failed" and row["retry_count"] <= 0):  # it is not retried by itself
+                    assert changed.pop("run_after")[1] is None
                 changed = {name: values for name, values in changed.items() if values not in ((None, {}), (-1, 0))}
             assert changed == {}, (table, id_)
 

@@ -76,6 +76,14 @@ def cells(data: bytes) -> dict[str, dict[str, str]]:
     return {row["first_name"]: row for row in csv.DictReader(io.StringIO(data.decode(), newline=""))}
 
 
+@pytest.mark.parametrize(
+    "ignored", [{"limit": 9999999999}, {"limit": 2, "page": 3}, {"order_by": [{"order_by": "email"}]}]
+)
+async def test_order_and_paging_are_ignored(run_export: Exporter, tag: str, ignored: dict[str, Any]) -> None:
+    job, data = await run_export("contact", {**of(tag, "first_name"), **ignored})
+    assert job["job_response"]["rows"] == len(cells(data)) == 3
+
+
 async def test_columns_of_the_company_stand_beside_those_of_the_contact(run_export: Exporter, tag: str) -> None:
     columns = ("first_name", "company.name", "company.employees_count", "company.industries", "company.created_at")
     job, data = await run_export("contact", of(tag, *columns), keep_formulas=True)

@@ -54,6 +54,10 @@ class Model:
     # None, later, or now: when it may be retried.
     due: str | None = None
     attempts: int = 0
+    done: int = 0
+    # Workers lost in a row, and how far the job was by the last of them.
+    lost: int = 0
+    lost_at: int = 0
     outcomes: list[str | None] = field(default_factory=list)
 
     @property
@@ -63,15 +67,17 @@ class Model:
     def claimable(self, pool: Pool) -> bool:
         if self.cancel_requested or self.status != pool.source:
             return False
-        return pool is FIRST_TIME or (self.retry_count >= max(1, self.failures) and self.due != "later")
+        return pool is FIRST_TIME or self.due == "now"
 
     def let_go(self, status: str, outcome: str | None = None, due: str | None = None) -> None:
         self.status, self.holder, self.expired, self.due = status, None, False, due
         if outcome:
             self.outcomes[-1] = outcome
 
-    def fail(self) -> None:
-        self.let_go("failed", "failed", "later" if self.failures + 1 <= self.retry_count else None)
+    def fail(self, final: bool = False) -> None:
+        retried = self.failures + 1 <= self.retry_count and not (final or self.cancel_requested)
+        self.let_go("failed", "failed", "later" if retried else None)
+        self.lost = 0
 
 
 class Jobs(RuleBasedStateMachine):
@@ -111,39 +117,44 @@ class Jobs(RuleBasedStateMachine):
     def start(self, data: st.DataObject) -> None:
         held, job = self.some_worker(data)
         attempt = self.call("start", held.claim, 600)
-        may = job.holder is held and held.attempt is None
-        assert (attempt is not None) == may
-        if may:
+        if job.holder is not held:
+            assert attempt is None
+        elif held.attempt:  # asked again, because the answer was lost
+            assert attempt == held.attempt
+        else:
             held.attempt, job.status, job.expired = attempt, held.claim.pool.running, False
             job.attempts += 1
             job.outcomes.append(None)
             assert attempt == len(job.outcomes)
 
     @precondition(lambda self: self.held)
-    @rule(data=st.data())
-    def renew(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), done=st.integers(0, 3))
+    def renew(self, data: st.DataObject, done: int) -> None:
         held, job = self.some_worker(data)
-        answer = self.call("renew", held.claim, {"rows": 1}, 600)
+        answer = self.call("renew", held.claim, {"bytes": done}, 600)
         running = job.holder is held and job.status in RUNNING
         assert answer is (job.cancel_requested if running else None)
         if running:
-            job.expired = False
+            job.expired, job.done = False, done
 
     @precondition(lambda self: any(held.attempt for held in self.held))
-    @rule(data=st.data(), end=st.sampled_from(["complete", "fail", "cancelled"]))
+    @rule(data=st.data(), end=st.sampled_from(["complete", "fail", "fail for good", "cancelled"]))
     def end(self, data: st.DataObject, end: str) -> None:
         held, job = self.some_worker(data, started=True)
         if end == "complete":
             done = self.call("complete", held.claim, held.attempt, {"rows": 1}, {})
         else:
-            done = self.call("fail", held.claim, held.attempt, "no", {}, {}, cancelled=end == "cancelled")
+            options = {"cancelled": end == "cancelled", "final": end == "fail for good"}
+            done = self.call("fail", held.claim, held.attempt, "no", {}, {}, **options)
         assert done == (job.holder is held)
         if done and end == "complete":
             job.let_go("completed", "completed")
         elif done and end == "cancelled":
             job.let_go("failed", "cancelled")
         elif done:
-            job.fail()
+            job.fail(final=end == "fail for good")
+        if done:
+            job.done = 0
 
     @precondition(lambda self: self.held)
     @rule(data=st.data())
@@ -151,7 +162,9 @@ class Jobs(RuleBasedStateMachine):
         held, job = self.some_worker(data)
         done = self.call("hand_back", held.claim, held.attempt, None)
         assert done == (job.holder is held)
-        if done:
+        if done and job.cancel_requested:
+            job.let_go("failed", "cancelled")
+        elif done:
             job.attempts -= held.attempt is not None
             source = held.claim.pool.source
             job.let_go(source, "handed_back" if held.attempt else None, "now" if source == "failed" else None)
@@ -169,9 +182,11 @@ class Jobs(RuleBasedStateMachine):
         assert [item.job.uuid for item in self.call("sweep")] == [job.uuid for job in expired]
         for job in expired:
             source, ran = source_of(job.status), job.status in RUNNING
+            job.lost = (0 if job.done > job.lost_at else job.lost) + ran
+            job.lost_at = max(job.lost_at, job.done)
             if ran and job.cancel_requested:
                 job.let_go("failed", "cancelled")
-            elif ran and lost_in_a_row(job) + 1 > MAX_LOST_RUNS:
+            elif ran and job.lost > MAX_LOST_RUNS:
                 job.fail()
             else:
                 job.let_go(source, "lost" if ran else None, "now" if source == "failed" else None)
@@ -223,6 +238,9 @@ class Jobs(RuleBasedStateMachine):
                 job.attempts,
                 job.cancel_requested,
             )
+            assert (row["lost_runs"], row["lost_at"]) == (job.lost, job.lost_at)
+            if job.cancel_requested and not job.holder:
+                assert (job.status, job.due) in (("failed", None), ("completed", None))
             assert row["lease_owner"] == (job.holder.claim.worker if job.holder else None)
             assert {None: None, True: "later", False: "now"}[row["later"]] == job.due
             assert runs.get(job.uuid, []) == job.outcomes
@@ -248,12 +266,6 @@ class Jobs(RuleBasedStateMachine):
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self.loop.run(work)
-
-
-def lost_in_a_row(job: Model) -> int:
-    """How many runs were lost since the last one that failed."""
-    last = max((n for n, outcome in enumerate(job.outcomes) if outcome == "failed"), default=-1)
-    return job.outcomes[last + 1 :].count("lost")
 
 
 @pytest.fixture

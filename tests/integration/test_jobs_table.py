@@ -12,7 +12,7 @@ import yaml
 from connectra_common.db.database import Database
 from connectra_common.settings import PostgresSettings
 from connectra_jobs.models import Cursor, Job, JobFilter, NewJob
-from connectra_jobs.repository import Claim, JobRepository, add_error
+from connectra_jobs.repository import CHANNEL, Claim, JobRepository, add_error
 from connectra_jobs.states import FIRST_TIME, MAX_LOST_RUNS, RETRY, Pool
 from pydantic import SecretStr
 
@@ -168,6 +168,57 @@ async def test_a_job_that_kills_its_workers_fails_in_the_end(table: Table) -> No
     assert await table.take(RETRY) == []
 
 
+async def test_a_job_that_gets_further_before_each_loss_is_not_given_up(table: Table) -> None:
+    uuid = (await table.add()).uuid
+    for lost in range(1, 2 * MAX_LOST_RUNS):
+        claim, _ = await table.running()
+        await table.renew(claim, {"bytes": lost}, 60)
+        await table.let_expire()
+        await table.sweep()
+    assert (await table.job(uuid))["status"] == "open"
+
+
+async def test_a_start_whose_answer_was_lost_begins_nothing_twice(table: Table) -> None:
+    uuid = (await table.add()).uuid
+    claim, attempt = await table.running()
+    assert await table.start(claim, 60) == attempt
+    assert (await table.job(uuid))["attempts"] == 1
+    assert await table.attempts(uuid) == [(attempt, None, None)]
+
+
+@pytest.mark.parametrize("pool", [FIRST_TIME, RETRY], ids=lambda pool: pool.name)
+async def test_a_cancelled_job_that_is_handed_back_ends(table: Table, pool: Pool) -> None:
+    uuid = (await table.add(retry_count=1)).uuid
+    claim, attempt = await table.running()
+    if pool is RETRY:
+        await table.fail(claim, attempt, "first", {}, {})
+        await table.execute("UPDATE jobs SET run_after = now()")
+        claim, attempt = await table.running(RETRY)
+    await table.cancel(uuid)
+    assert await table.hand_back(claim, attempt, {"rows": 7})
+    job = await table.get(uuid)
+    assert (job.status, job.ended, job.job_response["messages"]) == ("failed", True, "Cancelled by request")
+    assert (await table.attempts(uuid))[-1] == (attempt, "cancelled", "Cancelled by request")
+    assert await table.take(pool) == []
+
+
+async def test_a_failure_that_will_be_retried_wakes_the_runners(table: Table) -> None:
+    await table.add(retry_count=1)
+    claim, attempt = await table.running()
+    woken = asyncio.Event()
+    async with table.database.listener(CHANNEL, woken.set):
+        await table.fail(claim, attempt, "no", {}, {})
+        await asyncio.wait_for(woken.wait(), 10)
+
+
+async def test_a_permanent_fault_is_not_retried_whatever_is_allowed(table: Table) -> None:
+    uuid = (await table.add(retry_count=3)).uuid
+    claim, attempt = await table.running()
+    await table.fail(claim, attempt, "empty", {}, {}, final=True)
+    assert (await table.get(uuid)).ended
+    assert await table.next_retry() is None
+
+
 async def test_handing_back_burns_no_attempt(table: Table) -> None:
     uuid = (await table.add()).uuid
     claim, attempt = await table.running()
@@ -254,7 +305,6 @@ async def test_autoscaling_counts_the_jobs_that_a_pool_runs_or_could_take(table:
     claim, attempt = await table.running(RETRY)
     assert await counts() == (0, 1)
     await table.fail(claim, attempt, "again", {}, {})
-    await table.execute("UPDATE jobs SET run_after = NULL")
     assert await counts() == (0, 0)  # no retry is left
 
 

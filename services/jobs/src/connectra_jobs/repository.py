@@ -59,7 +59,7 @@ class Expired:
     job: Job
     worker: str
     cancel_requested: bool
-    # Attempts lost in a row, before this one.
+    # Workers lost in a row, before this one.
     lost: int
     failures: int
 
@@ -101,24 +101,16 @@ LIST = f"""
 # One job.
 GET = f"SELECT {_COLUMNS} FROM jobs WHERE uuid = $1"
 
-# A job that nobody runs, cancelled: it ends here. A worker that has just claimed it will find its token gone.
-CANCEL_WAITING = f"""
-    UPDATE jobs SET status = '{states.FAILED}', cancel_requested = true, run_after = NULL, lease_owner = NULL,
-        lease_until = NULL, lease_token = lease_token + 1, job_response = job_response || $2::jsonb, updated_at = now()
-    WHERE uuid = $1 AND status {_IS_WAITING}
-    RETURNING {_COLUMNS}"""
-
-# A failed job that would be retried, cancelled.
-CANCEL_RETRIES = f"""
-    UPDATE jobs SET cancel_requested = true, run_after = NULL, job_response = job_response || $2::jsonb,
-        updated_at = now()
-    WHERE uuid = $1 AND status {_IS_FAILED} AND run_after IS NOT NULL AND NOT cancel_requested
-    RETURNING {_COLUMNS}"""
-
-# A running job, asked to stop.
-CANCEL_RUNNING = f"""
-    UPDATE jobs SET cancel_requested = true, updated_at = now()
-    WHERE uuid = $1 AND status {_IS_RUNNING}
+# A job cancelled: one that nobody runs ends here, and a worker that has just claimed it will find its token gone; one that runs is
+# asked to stop; a failed one is not retried.
+CANCEL = f"""
+    UPDATE jobs SET cancel_requested = true, run_after = NULL, updated_at = now(),
+        status = CASE WHEN status {_IS_WAITING} THEN '{states.FAILED}' ELSE status END,
+        lease_owner = CASE WHEN status {_IS_RUNNING} THEN lease_owner END,
+        lease_until = CASE WHEN status {_IS_RUNNING} THEN lease_until END,
+        lease_token = CASE WHEN status {_IS_RUNNING} THEN lease_token ELSE lease_token + 1 END,
+        job_response = CASE WHEN status {_IS_RUNNING} THEN job_response ELSE job_response || $2::jsonb END
+    WHERE uuid = $1 AND (status {_IS_UNDER_WAY} OR (status {_IS_FAILED} AND run_after IS NOT NULL))
     RETURNING {_COLUMNS}"""
 
 # A failed job made open again.
@@ -134,12 +126,10 @@ NOTIFY = "SELECT pg_notify($1, '')"
 # Held to the end of the transaction.
 LOCK_CLAIMS = "SELECT pg_advisory_xact_lock($1)"
 
-# What a pool may claim: open jobs; failed ones with retries left whose time has come.
+# What a pool may claim: open jobs; failed ones whose time has come. A failed job without a time is not retried.
 _CLAIMABLE = {
-    states.FIRST_TIME.name: f"status {_IS_OPEN}",
-    states.RETRY.name: f"""status {_IS_FAILED} AND retry_count > 0 AND (run_after IS NULL OR run_after <= now())
-        AND retry_count >= (
-            SELECT count(*) FROM job_attempts a WHERE a.job_uuid = jobs.uuid AND a.outcome = 'failed')""",
+    states.FIRST_TIME.name: f"status {_IS_OPEN} AND NOT cancel_requested",
+    states.RETRY.name: f"status {_IS_FAILED} AND run_after <= now()",
 }
 
 # Claims the oldest jobs of a pool, as many as workers are free and as the queue over all runners has room for.
@@ -147,7 +137,7 @@ CLAIM = {
     pool.name: f"""
     WITH picked AS (
         SELECT uuid FROM jobs
-        WHERE {_CLAIMABLE[pool.name]} AND NOT cancel_requested AND ($3::text[] IS NULL OR job_type = ANY($3))
+        WHERE {_CLAIMABLE[pool.name]} AND ($3::text[] IS NULL OR job_type = ANY($3))
         ORDER BY id
         LIMIT greatest(0, least($1, $2 - (
             SELECT count(*) FROM jobs WHERE status {_IS_LEASED})))
@@ -162,18 +152,23 @@ CLAIM = {
 # Seconds until the next retry is due; NULL when none waits.
 NEXT_RETRY = f"""
     SELECT extract(epoch FROM min(run_after) - now())::float8 FROM jobs
-    WHERE status {_IS_FAILED} AND retry_count > 0 AND NOT cancel_requested AND run_after > now()"""
+    WHERE status {_IS_FAILED} AND run_after > now()"""
 
 # A claimed job begins to run: one more attempt, with its own row. Rows are numbered apart from `attempts`, which does not
-# count an attempt that was handed back.
+# count an attempt that was handed back. Asked again, because the answer was lost, it gives the attempt that was begun.
 START = f"""
     WITH started AS (
         UPDATE jobs SET status = $5, attempts = attempts + 1, updated_at = now(),
             lease_until = now() + make_interval(secs => $6)
-        WHERE {_FENCE} AND status = $4 RETURNING uuid)
-    INSERT INTO job_attempts (job_uuid, attempt, worker)
-    SELECT uuid, (SELECT coalesce(max(attempt), 0) + 1 FROM job_attempts WHERE job_uuid = $1), $3 FROM started
-    RETURNING attempt"""
+        WHERE {_FENCE} AND status = $4 RETURNING uuid),
+    begun AS (
+        INSERT INTO job_attempts (job_uuid, attempt, worker)
+        SELECT uuid, (SELECT coalesce(max(attempt), 0) + 1 FROM job_attempts WHERE job_uuid = $1), $3 FROM started
+        RETURNING attempt)
+    SELECT attempt FROM begun
+    UNION ALL
+    SELECT attempt FROM job_attempts
+    WHERE job_uuid = $1 AND ended_at IS NULL AND EXISTS (SELECT FROM jobs WHERE {_FENCE} AND status = $5)"""
 
 # The heartbeat; also carries the progress.
 RENEW = f"""
@@ -182,12 +177,16 @@ RENEW = f"""
     WHERE {_FENCE} AND status {_IS_RUNNING}
     RETURNING cancel_requested"""
 
+# Whether a job that a worker holds is to be cancelled; locks it.
+HELD = f"SELECT cancel_requested FROM jobs WHERE {_FENCE} AND status {_IS_LEASED} FOR UPDATE"
+
 # Ends an attempt: the job moves to another state and nobody holds it any more. Without a delay there is no run_after.
 RELEASE = f"""
     UPDATE jobs SET status = $4, job_response = coalesce($5, job_response),
         progress = coalesce($6, progress),
         run_after = now() + make_interval(secs => $7),
-        attempts = attempts - $8, lease_owner = NULL, lease_until = NULL, updated_at = now()
+        attempts = attempts - $8, lost_runs = CASE WHEN $9 THEN 0 ELSE lost_runs END,
+        lease_owner = NULL, lease_until = NULL, updated_at = now()
     WHERE {_FENCE} AND status {_IS_LEASED}
     RETURNING uuid"""
 
@@ -199,13 +198,11 @@ END_ATTEMPT = """
 # How many attempts of a job failed.
 COUNT_FAILURES = "SELECT count(*) FROM job_attempts WHERE job_uuid = $1 AND outcome = 'failed'"
 
-# Jobs whose lease ran out, with what is known of their attempts.
+# Jobs whose lease ran out. A worker that is lost after its job got further than when the last one was begins a new row of losses.
 EXPIRED = f"""
     SELECT {_COLUMNS}, lease_owner, lease_token, cancel_requested,
         (SELECT count(*) FROM job_attempts a WHERE a.job_uuid = jobs.uuid AND a.outcome = 'failed') AS failures,
-        (SELECT count(*) FROM job_attempts a WHERE a.job_uuid = jobs.uuid AND a.outcome = 'lost'
-            AND a.attempt > coalesce((SELECT max(f.attempt) FROM job_attempts f
-                WHERE f.job_uuid = jobs.uuid AND f.outcome = 'failed'), 0)) AS lost
+        CASE WHEN coalesce((progress ->> 'bytes')::bigint, 0) > lost_at THEN 0 ELSE lost_runs END AS lost
     FROM jobs WHERE status {_IS_LEASED} AND lease_until < now()
     ORDER BY id LIMIT 100 FOR UPDATE OF jobs SKIP LOCKED"""
 
@@ -213,7 +210,8 @@ EXPIRED = f"""
 TAKE_BACK = """
     UPDATE jobs SET status = $2, lease_owner = NULL, lease_until = NULL, lease_token = lease_token + 1,
         job_response = coalesce($3, job_response), updated_at = now(),
-        run_after = now() + make_interval(secs => $4)
+        run_after = now() + make_interval(secs => $4), lost_runs = $5,
+        lost_at = greatest(lost_at, coalesce((progress ->> 'bytes')::bigint, 0))
     WHERE uuid = $1"""
 
 # Closes the row of the attempt that a lost worker left open.
@@ -286,13 +284,7 @@ class JobRepository:
 
     async def cancel(self, uuid: str) -> Job | None:
         """Ends a waiting job, asks a running one to stop. None: it has ended, or there is none."""
-        response = _dumped({"messages": CANCELLED})
-        row = (
-            await self._connection.fetchrow(CANCEL_WAITING, uuid, response)
-            or await self._connection.fetchrow(CANCEL_RETRIES, uuid, response)
-            or await self._connection.fetchrow(CANCEL_RUNNING, uuid)
-        )
-        return _optional(row)
+        return _optional(await self._connection.fetchrow(CANCEL, uuid, _dumped({"messages": CANCELLED})))
 
     async def reopen(self, uuid: str) -> Job | None:
         """Makes a failed job open and wakes the runners at commit. None: it has not failed, or there is none."""
@@ -347,21 +339,40 @@ class JobRepository:
         progress: Progress,
         *,
         cancelled: bool = False,
+        final: bool = False,
     ) -> bool:
-        """The attempt failed, or was cancelled. Schedules the retry when one is left. False when the lease is lost."""
+        """The attempt failed, or was cancelled. Schedules the retry when one is left, and wakes the runners. False when the lease is lost.
+
+        Args:
+            final: a retry would not help.
+        """
+        if (requested := await self._connection.fetchval(HELD, *claim.fence)) is None:
+            return False
         delay = None
-        if not cancelled:
+        if not (cancelled or requested or final):
             failures = 1 + await self._connection.fetchval(COUNT_FAILURES, claim.job.uuid)
             delay, response = after_failure(claim.job, failures, response)
         outcome = "cancelled" if cancelled else "failed"
-        return await self._release(
+        await self._release(
             claim, attempt, states.FAILED, outcome, error, response=response, progress=progress, delay=delay
         )
+        if delay is not None:
+            await self.notify()
+        return True
 
     async def hand_back(self, claim: Claim, attempt: int | None, progress: Progress | None) -> bool:
-        """The worker stops: another may go on at once, and no attempt is burnt. False when the lease is lost."""
+        """The worker stops: another may go on at once, and no attempt is burnt; a job that is to be cancelled ends. False when the lease
+        is lost.
+        """
+        if (requested := await self._connection.fetchval(HELD, *claim.fence)) is None:
+            return False
+        if requested:
+            response = {**claim.job.job_response, "messages": CANCELLED}
+            return await self._release(
+                claim, attempt, states.FAILED, "cancelled", CANCELLED, response=response, progress=progress
+            )
         source = claim.pool.source
-        released = await self._release(
+        await self._release(
             claim,
             attempt,
             source,
@@ -371,7 +382,7 @@ class JobRepository:
             unburnt=0 if attempt is None else 1,
         )
         await self.notify()
-        return released
+        return True
 
     async def sweep(self) -> list[Expired]:
         """Takes back every job whose lease ran out. A lost attempt is not a failure, unless too many were lost in a row."""
@@ -418,7 +429,8 @@ class JobRepository:
         unburnt: int = 0,
     ) -> bool:
         released = await self._connection.fetchval(
-            RELEASE, *claim.fence, status, _dumped(response), _dumped(progress), delay, unburnt
+            *(RELEASE, *claim.fence, status, _dumped(response), _dumped(progress), delay, unburnt),
+            outcome == "failed",
         )
         if released and attempt is not None:
             await self._connection.execute(END_ATTEMPT, claim.job.uuid, attempt, outcome, error)
@@ -437,7 +449,8 @@ class JobRepository:
             delay, response = after_failure(job, item.failures + 1, add_error(job.job_response, error))
         elif status == states.FAILED:
             delay = 0
-        await self._connection.execute(TAKE_BACK, job.uuid, status, _dumped(response), delay)
+        lost = 0 if outcome == "failed" else item.lost + ran
+        await self._connection.execute(TAKE_BACK, job.uuid, status, _dumped(response), delay, lost)
         if ran:
             await self._connection.execute(END_LOST_ATTEMPT, job.uuid, outcome, error)
 

@@ -216,13 +216,28 @@ jobs = Table(
     Column("lease_until", DateTime(timezone=True)),
     Column("progress", JSONB, nullable=False, server_default=text("'{}'")),
     Column("cancel_requested", Boolean, nullable=False, server_default=text("false")),
+    # What an import reads: the object as it was at its first run, and the generation of the ledger that belongs to it.
+    Column("input", JSONB),
+    # Workers lost in a row, and how far the job had come by the last of them, in bytes.
+    Column("lost_runs", Integer, nullable=False, server_default=text("0")),
+    Column("lost_at", BigInteger, nullable=False, server_default=text("0")),
+    # An import whose response does not yet have what its runs stored and rejected.
+    Column("report_due", Boolean, nullable=False, server_default=text("false")),
+    # Token of what an import stored; NULL once it is searchable.
+    Column("searchable_after", BigInteger),
     CheckConstraint("retry_count >= 0", name="retry_count"),
+    CheckConstraint(
+        "NOT cancel_requested OR lease_until IS NOT NULL OR status = 'completed' OR (status = 'failed' AND run_after IS NULL)",
+        name="cancelled",
+    ),
     CheckConstraint(
         "(lease_until IS NOT NULL) = (status IN ('in_queue', 'processing', 'retry_in_queued', 'retrying'))",
         name="lease",
     ),
     Index("jobs_status_run_after_idx", "status", "run_after"),
     Index("jobs_created_at_idx", "created_at"),
+    Index("jobs_report_due_idx", "id", postgresql_where=text("report_due")),
+    Index("jobs_searchable_after_idx", "searchable_after", postgresql_where=text("searchable_after IS NOT NULL")),
 )
 
 # Which state may follow which; a trigger on `jobs` refuses everything else.
@@ -250,13 +265,18 @@ import_batches = Table(
     "import_batches",
     metadata,
     Column("job_uuid", Text(collation="C"), primary_key=True),
+    # Counts the files that a job began to read: batches of a file that was replaced are no part of the next one's.
+    Column("generation", Integer, primary_key=True, server_default=text("0")),
     Column("batch_number", BigInteger, primary_key=True),
+    # Which file; the same for all batches of a generation.
+    Column("input", Text, nullable=False, server_default=text("''")),
     Column("byte_start", BigInteger, nullable=False),
     Column("byte_end", BigInteger, nullable=False),
     Column("next_line", BigInteger, nullable=False),
-    # ImportCounts and rejected rows, as answered.
     Column("counts", JSONB, nullable=False),
+    # Rejected rows and cells left out, of the last batch only: the worker has stored those of the ones before.
     Column("rejected", JSONB, nullable=False, server_default=text("'[]'")),
+    Column("left_out", JSONB, nullable=False, server_default=text("'[]'")),
     Column("consistency_token", BigInteger, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=_NOW),
 )

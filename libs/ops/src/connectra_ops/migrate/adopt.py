@@ -210,7 +210,9 @@ _JOBS = f"""
            CASE WHEN stuck
                 THEN response || jsonb_build_object('runtime_errors', errors || to_jsonb('was ' || o.status || ' at the take-over'))
                 ELSE response END,
-           greatest(o.retry_count, 0), o.retry_interval, o.run_after,
+           greatest(o.retry_count, 0), o.retry_interval,
+           CASE WHEN stuck OR (o.status = 'failed' AND o.retry_count <= 0) THEN NULL
+                WHEN o.status = 'failed' THEN coalesce(o.run_after, now()) ELSE o.run_after END,
            coalesce(o.created_at, o.updated_at, now()), coalesce(o.updated_at, o.created_at, now()), stuck
     FROM {SCHEMA}.jobs o,
          LATERAL (SELECT o.status IN ('in_queue', 'processing', 'retry_in_queued', 'retrying') AS stuck,

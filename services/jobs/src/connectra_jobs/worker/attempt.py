@@ -242,11 +242,11 @@ class Attempt:
             ended = await JobRepository(connection).complete(self.claim, self._begun_number, response, self.progress)
         return self._count_attempt("completed", ended)
 
-    async def fail(self, error: str, response: JsonObject, *, cancelled: bool = False) -> bool:
-        """Ends the attempt without success. False when the lease is lost."""
+    async def fail(self, error: str, response: JsonObject, *, cancelled: bool = False, final: bool = False) -> bool:
+        """Ends the attempt without success; `final`: a retry would not help. False when the lease is lost."""
         async with self._lock, self._database.transaction() as connection:
             ended = await JobRepository(connection).fail(
-                self.claim, self._begun_number, error, response, self.progress, cancelled=cancelled
+                *(self.claim, self._begun_number, error, response, self.progress), cancelled=cancelled, final=final
             )
         return self._count_attempt("cancelled" if cancelled else "failed", ended)
 

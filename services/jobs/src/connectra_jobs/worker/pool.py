@@ -170,9 +170,10 @@ class WorkerPool:
         except Exception as error:  # noqa: BLE001 - whatever it is, the job failed by it
             text = describe(error)
             log.warning("run failed", **({"error": text} if isinstance(error, _EXPECTED) else explain(error)))
+            final = isinstance(error, JobFailed)
             known = error.response if isinstance(error, JobFailed) else {}
             response = add_error({**attempt.job.job_response, **known}, text)
-            end = lambda: attempt.fail(text, response)  # noqa: E731
+            end = lambda: attempt.fail(text, response, final=final)  # noqa: E731
         if not await attempt.persist(end):
             log.warning("lease lost; the result is dropped")
 
