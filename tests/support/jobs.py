@@ -59,9 +59,12 @@ async def run_job(api: httpx.AsyncClient, job_type: str, data: dict[str, Any], *
     return await ended(api, (await create_job(api, job_type, data, **more))["uuid"])
 
 
-async def import_file(api: httpx.AsyncClient, data: bytes, name: str = "people.csv", **job_data: Any) -> Job:
+async def import_file(
+    api: httpx.AsyncClient, data: bytes, name: str = "people.csv", *, retry_count: int = 0, **job_data: Any
+) -> Job:
     """An import of this file, once it has ended."""
-    return await run_job(api, "insert_csv_file", {"s3_key": await upload(api, data, name), **job_data})
+    key = await upload(api, data, name)
+    return await run_job(api, "insert_csv_file", {"s3_key": key, **job_data}, retry_count=retry_count)
 
 
 async def export(api: httpx.AsyncClient, service: str, vql: dict[str, Any], **job_data: Any) -> Job:
