@@ -1,0 +1,110 @@
+"""Phone numbers: E.164 where the number or the record says the country, else digits alone."""
+
+import re
+import unicodedata
+from functools import lru_cache
+
+import phonenumbers
+from phonenumbers import NumberParseException, PhoneNumberFormat
+
+from connectra_common.records.values.countries import region_of
+from connectra_common.records.values.refused import Refused, shown
+from connectra_common.records.values.text import is_nothing, tidy
+
+# E.164
+MAX_DIGITS = 15
+
+_SCIENTIFIC = re.compile(r"\+?\d+(?:[.,]\d+)?\s*e\s*[+-]?\d+", re.IGNORECASE)
+# A spreadsheet's number.
+_WITH_FRACTION = re.compile(r"(\+?\d{5,})[.,]0+")
+_LABEL = re.compile(r"^(?:[^\d+(＋]|\((?=[^\d+]))*")
+_VANITY = re.compile(r"\+?[\d\s().-]{1,9}[A-Za-z][A-Za-z-]{2,}")
+# Digits and what people put between them. A comma, a semicolon, a bar or a word ends the number: an extension or another one follows.
+_NUMBER = re.compile(r"\(?\s*\+?[\d\s().\-‐-―−/*•·_'’]*")
+# A slash may also separate the area code.
+_SECOND = re.compile(r"\s/|/\s*(?=\+|00|\(|-)|(?<=\d{7})/(?=\s*\d{4})|\s{2,}|:::|\bor\b")
+_TRUNK = re.compile(r"\(\s*0\s*\)")
+# What may be a trunk prefix behind a country code, where people write one by mistake.
+_MAYBE_TRUNK = re.compile(r"(?:1|7|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|\d{3})[0128]")
+
+
+def read_phone(text: str, country: str | None = None) -> str | None:
+    """`+` and digits of a number that says its country, or is a valid one of the record's country; else its digits; None for an empty one.
+
+    Raises:
+        Refused: scientific notation, no digits, or more than a phone number has.
+    """
+    return _read(text, region_of(country) if country and needs_country(text) else None)
+
+
+def needs_country(text: str) -> bool:
+    """Whether the record's country could tell more about a number; for what is not one, the answer means nothing."""
+    return not text.lstrip(" '\u200b\u202a").startswith(("+", "00"))
+
+
+@lru_cache(maxsize=8_192)
+def _read(given: str, region: str | None) -> str | None:
+    text = _plain(_SECOND_LINE.sub(";", given.strip()) if "\n" in given or "\r" in given else given)
+    if is_nothing(text):
+        return None
+    if _SCIENTIFIC.fullmatch(text.lstrip("'")):
+        raise Refused(f"{shown(given)} has lost digits to a spreadsheet; format the column as text and export it again")
+    if whole := _WITH_FRACTION.fullmatch(text):
+        text = whole[1]
+    if _VANITY.fullmatch(text):
+        text = phonenumbers.convert_alpha_characters_in_number(text)
+    number = _first(text[_LABEL.match(text).end() :])  # type: ignore[union-attr]
+    plus = number.lstrip(" (").startswith("+")
+    if plus:
+        number = _TRUNK.sub("", number)
+    digits = "".join([c for c in number if c.isdigit()])
+    if not digits:
+        raise Refused(f"{shown(given)} has no digits; write a number such as +49 30 5550100")
+    abroad = plus
+    if not plus and digits.startswith("00") and digits[2:3] not in ("", "0"):
+        abroad, digits = True, "".join([c for c in _TRUNK.sub("", number) if c.isdigit()])[2:]
+    if len(digits) > MAX_DIGITS:
+        raise Refused(f"{shown(given)} has {len(digits)} digits; a phone number has at most {MAX_DIGITS}")
+    if abroad:
+        return (_MAYBE_TRUNK.match(digits) and _valid(f"+{digits}", None)) or f"+{digits}"
+    return (_valid(number, region) if region else None) or digits
+
+
+_SECOND_LINE = re.compile(r"[\r\n]+")
+
+
+def _plain(text: str) -> str:
+    text = tidy(text)
+    if text.isascii():
+        return text
+    # Full-width and other digits, signs and letters.
+    text = unicodedata.normalize("NFKC", text)
+    return "".join([str(unicodedata.decimal(c)) if c.isdecimal() else c for c in text])
+
+
+def _first(text: str) -> str:
+    number = _NUMBER.match(text)[0]  # type: ignore[index]
+    head, plus, tail = number.lstrip(" (").partition("+")
+    if head:  # a second number follows its plus
+        number = head
+    elif plus:
+        number = f"+{tail.partition('+')[0]}"
+    first = _SECOND.split(number, maxsplit=1)[0]
+    if _digits(number) > MAX_DIGITS and _digits(word := number.split()[0]) >= 7:
+        first = word
+    return first if _digits(first) >= 5 else number
+
+
+def _digits(text: str) -> int:
+    return sum([c.isdigit() for c in text])
+
+
+def _valid(text: str, region: str | None) -> str | None:
+    try:
+        number = phonenumbers.parse(text, region)
+    except NumberParseException:
+        return None
+    if not phonenumbers.is_valid_number(number):
+        return None
+    number.extension = None
+    return phonenumbers.format_number(number, PhoneNumberFormat.E164)
