@@ -1,18 +1,25 @@
 """Migrations, and what the database itself enforces: versions, the outbox, the states of a job."""
 
 import asyncio
+from itertools import product
+from pathlib import Path
 
 import asyncpg
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from connectra_common.db import migrate
 from connectra_common.db.tables import metadata
-from connectra_common.records.fields import ENTITIES
+from connectra_common.records import keys
+from connectra_common.records.fields import COMPANY as COMPANY_
+from connectra_common.records.fields import CONTACT as CONTACT_
+from connectra_common.records.fields import ENTITIES, Entity
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from tests.support.postgres import plain_engine
+from tests.support.postgres import migrated, plain_engine
 
 COMPANY, CONTACT = "0" * 8 + "-0000-0000-0000-" + "0" * 12, "1" * 8 + "-0000-0000-0000-" + "0" * 12
 
@@ -114,3 +121,65 @@ async def test_a_job_goes_only_from_state_to_state_as_declared(database: asyncpg
     with pytest.raises(asyncpg.CheckViolationError, match="lease"):
         await database.execute("UPDATE jobs SET status = 'in_queue'")
     await database.execute("UPDATE jobs SET status = 'in_queue', lease_until = now()")
+
+
+def upgrade_to(connection: Connection, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrate.__file__).parent / "migrations"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
+
+
+async def keys_of(database: asyncpg.Connection) -> set[tuple[int, int]]:
+    return {(row[0], row[1]) for row in await database.fetch("SELECT key, record_id FROM match_keys")}
+
+
+def key(entity: Entity, kind: str, value: str) -> int:
+    found = keys.read(kind, value)
+    assert found
+    return keys.number(entity, found)
+
+
+async def test_the_keys_of_records_follow_whoever_writes_them(database: asyncpg.Connection) -> None:
+    await database.execute(
+        "INSERT INTO contacts (id, uuid, email, linkedin_url) VALUES (1, $1, ' Jane@Acme.com', $2)",
+        *(CONTACT, "https://de.linkedin.com/in/Jane/?x=1"),
+    )
+    await database.execute(
+        "INSERT INTO companies (id, uuid, normalized_domain) VALUES (1, $1, 'www.Acme.com')", COMPANY
+    )
+    domain = (key(COMPANY_, "domain", "acme.com"), 1)
+    url = (key(CONTACT_, "url", "http://www.linkedin.com/in/jane"), 1)
+    assert await keys_of(database) == {(key(CONTACT_, "email", "jane@acme.com"), 1), url, domain}
+    await database.execute("UPDATE contacts SET email = 'x@y.de', title = 'x'")
+    assert await keys_of(database) == {(key(CONTACT_, "email", "x@y.de"), 1), url, domain}
+    await database.execute("UPDATE contacts SET email = NULL")
+    assert await keys_of(database) == {url, domain}
+    await database.execute("DELETE FROM contacts")
+    await database.execute("DELETE FROM companies")
+    assert await keys_of(database) == set()
+
+
+async def test_records_get_their_keys_by_the_migration(empty_database: str) -> None:
+    engine = plain_engine(empty_database)
+    async with migrate.locked(engine) as connection:
+        await connection.run_sync(upgrade_to, "0005")
+    database = await asyncpg.connect(empty_database)
+    await database.execute("INSERT INTO companies (uuid, normalized_domain) VALUES ($1, 'xn--mller-kva.de')", COMPANY)
+    await database.execute("INSERT INTO contacts (uuid, linkedin_url) VALUES ($1, $2)", CONTACT, "x.com/in/J%C3%A9an/")
+    await migrated(engine)
+    wanted = {(key(COMPANY_, "domain", "müller.de"), 1), (key(CONTACT_, "url", "x.com/in/JÉAN"), 1)}
+    assert await keys_of(database) >= wanted
+    await database.close()
+    await engine.dispose()
+
+
+async def test_the_database_makes_the_numbers_of_plain_keys_as_the_services_do(database: asyncpg.Connection) -> None:
+    hosts = ("acme.com", "WWW.Acme.com", "de.linkedin.com", "www.linkedin.com", "linkedin.com", "Jane@acme.com", "")
+    paths = ("", "/", "/in", "/in/", "/in/Jane", "/in/jane/", "/company/a-b?x=/y", "/in/x#top")
+    for start, host, path in product(("", "https://", "HTTP://", "//", " "), hosts, paths):
+        for kind in (keys.EMAIL, keys.DOMAIN, keys.URL):
+            value = f"{start}{host}{path}"
+            if found := keys.read(kind, value):
+                number = await database.fetchval("SELECT match_key('contact', $1, $2)", kind, value)
+                assert number == keys.number(CONTACT_, found), (kind, value)

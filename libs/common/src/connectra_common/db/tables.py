@@ -77,12 +77,10 @@ def _values(table: str, name: str, number: bool = False) -> Index:
 
 companies = _records(
     COMPANY,
-    Index("companies_normalized_domain_idx", "normalized_domain"),
     *(_values("companies", f.name, f.type is Type.INTEGER) for f in COMPANY.direct_filters),
 )
 contacts = _records(
     CONTACT,
-    Index("contacts_email_idx", "email"),
     Index("contacts_company_id_idx", "company_id"),
     # Only where the extension pg_trgm is available.
     *(
@@ -90,6 +88,23 @@ contacts = _records(
         for n in ("company_id", "email", "linkedin_url", "mobile_phone")
     ),
     *(_values("contacts", f.name) for f in CONTACT.direct_filters),
+)
+
+# Which records have a key by which they are matched (records/keys.py).
+match_keys = Table(
+    "match_keys",
+    metadata,
+    Column("key", BigInteger, nullable=False),
+    Column("record_id", BigInteger, nullable=False),
+    Index("match_keys_key_idx", "key", "record_id"),
+)
+
+# A row that a transaction inserts and deletes is a lock on a key until it ends.
+key_locks = Table(
+    "key_locks",
+    metadata,
+    Column("key", BigInteger, primary_key=True, autoincrement=False),
+    prefixes=["UNLOGGED"],
 )
 
 filters = Table(

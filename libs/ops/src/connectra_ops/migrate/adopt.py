@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 import asyncpg
-from connectra_common.db import migrate
+from connectra_common.db import match_keys, migrate
 from connectra_common.db.migrate import driver
 from connectra_common.db.tables import metadata
 from connectra_common.errors import Conflict
@@ -153,10 +153,11 @@ def _differences(found: Mapping[str, Mapping[str, str]]) -> list[str]:
 
 
 async def _copy(raw: asyncpg.Connection, rows: Mapping[str, int]) -> None:
-    # The trail begins with what happens from now on. The triggers mark every record for the index.
+    # The trail begins with what happens from now on. The triggers mark every record for the index, and keep its keys.
     await raw.execute("SET LOCAL connectra.audit = 'off'")
     for entity in (COMPANY, CONTACT):
         await raw.execute(_records(entity))
+    await match_keys.add_unusual(raw)
     await raw.execute(_FILTER_VALUES)
     await raw.execute(_JOBS)
     await raw.execute(_FILTERS)

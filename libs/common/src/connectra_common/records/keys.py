@@ -1,0 +1,114 @@
+"""Match keys: what identifies a record besides its uuid, in the form in which two spellings of one thing are equal.
+
+A contact's are its e-mail address and profile URL, a company's its domain and profile URL. Only what a caller gave is a key, not a value
+that was computed out of others; a domain that mail providers or platforms share identifies nobody.
+
+The table `match_keys` has a key as a number (`number`), so that an entry has 16 bytes whatever the key's length. Whoever reads the table
+compares the records it names by their keys: a number may be shared, once in 10^19 pairs, and an entry may be out of date.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
+from hashlib import md5
+from typing import NamedTuple
+from urllib.parse import unquote
+
+import idna
+
+from connectra_common.records.cleaning import Value, lower
+from connectra_common.records.fields import COMPANY, CONTACT, Entity
+from connectra_common.records.freemail import FREE_MAIL_DOMAINS
+from connectra_common.records.identity import Candidate
+
+EMAIL, URL, DOMAIN = "email", "url", "domain"
+
+
+class Key(NamedTuple):
+    """A key in compared form; `kind` is EMAIL, URL or DOMAIN."""
+
+    kind: str
+    value: str
+
+
+# By entity, in the order in which they are matched: kind and field.
+FIELDS: Mapping[Entity, tuple[tuple[str, str], tuple[str, str]]] = {
+    CONTACT: ((EMAIL, "email"), (URL, "linkedin_url")),
+    COMPANY: ((DOMAIN, "normalized_domain"), (URL, "linkedin_url")),
+}
+
+
+def of(entity: Entity, candidate: Candidate) -> tuple[Key, ...]:
+    """The keys that a caller gave for a record."""
+    return tuple(
+        key
+        for kind, name in FIELDS[entity]
+        if (value := candidate.values.get(name)) and name not in candidate.derived and (key := read(kind, value))
+    )
+
+
+def read(kind: str, value: Value) -> Key | None:
+    """The key of a field's value; None when it identifies nobody."""
+    if not isinstance(value, str) or not (form := _FORMS[kind](value)):
+        return None
+    return Key(kind, form)
+
+
+def number(entity: Entity, key: Key) -> int:
+    """The key in the table `match_keys`: 64 bits of a digest, as the database's function match_key makes them."""
+    digest = md5(f"{entity.name} {key.kind} {key.value}".encode(), usedforsecurity=False).digest()
+    return int.from_bytes(digest[:8], signed=True)
+
+
+def email(address: str) -> str:
+    """Compared form of an e-mail address: lower case, its domain in Unicode."""
+    local, at, domain = _folded(address).rpartition("@")
+    return f"{local}{at}{_unicode(domain)}"
+
+
+def domain(given: str) -> str:
+    """Compared form of a domain: lower case, Unicode, without scheme, `www.`, port, path and final dot. "" for one that many share."""
+    host = _HOST.split(_SCHEME.sub("", _folded(given)), maxsplit=1)[0]
+    host = _unicode(host.rstrip(".").removeprefix("www."))
+    return "" if host in FREE_MAIL_DOMAINS else host
+
+
+@lru_cache(maxsize=8_192)
+def profile_url(given: str) -> str:
+    """Compared form of a profile URL: without scheme, `www.` or country host, query, final slash, percent-encoding and case.
+
+    "" for one without a profile's name (https://www.linkedin.com/in/).
+    """
+    address, *_ = _QUERY.split(_SCHEME.sub("", given.strip(), count=1), maxsplit=1)
+    host, _, path = address.partition("/")
+    host = _folded(host).partition(":")[0].removeprefix("www.")
+    path = _folded(unquote(path)).strip("/")
+    if host == "linkedin.com" or host.endswith(".linkedin.com"):
+        host = "linkedin.com"
+        if "/" not in path:
+            return ""
+    return f"{host}/{path}" if path else ""
+
+
+_SCHEME = re.compile(r"^(?:[a-z][a-z0-9+.-]*:)?//", re.IGNORECASE)
+_HOST = re.compile(r"[:/?#]")
+_QUERY = re.compile(r"[?#]")
+_FORMS: dict[str, Callable[[str], str]] = {EMAIL: email, DOMAIN: domain, URL: profile_url}
+
+
+def _folded(text: str) -> str:
+    text = text.strip()
+    return lower(text) if text.isascii() else unicodedata.normalize("NFC", lower(unicodedata.normalize("NFC", text)))
+
+
+def _unicode(host: str) -> str:
+    return host if "xn--" not in host else ".".join(_labels(host))
+
+
+def _labels(host: str) -> Iterator[str]:
+    for label in host.split("."):
+        try:
+            yield idna.decode(label) if label.startswith("xn--") else label
+        except idna.IDNAError:
+            yield label

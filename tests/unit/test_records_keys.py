@@ -1,0 +1,80 @@
+"""Keys: which spellings are one, and what identifies nobody."""
+
+import pytest
+from connectra_common.records import keys
+from connectra_common.records.fields import COMPANY, CONTACT, Entity
+from connectra_common.records.identity import Candidate
+from connectra_common.records.keys import DOMAIN, EMAIL, URL, Key
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+@pytest.mark.parametrize(
+    ("kind", "spellings", "form"),
+    [
+        (EMAIL, ["Jane.Doe@ACME.com", " jane.doe@acme.com"], "jane.doe@acme.com"),
+        (EMAIL, ["info@xn--mller-fc-65a.example", "Info@MÜLLER-fc.example"], "info@müller-fc.example"),
+        (EMAIL, ["mail@example.xn--p1ai", "mail@example.рф"], "mail@example.рф"),
+        (DOMAIN, ["Acme.com", "www.acme.com", "https://www.acme.com/about", "acme.com.", "acme.com:8080"], "acme.com"),
+        (DOMAIN, ["xn--mller-kva.de", "http://MÜLLER.de", "mu\u0308ller.de"], "müller.de"),
+        (DOMAIN, ["blog.acme.co.uk"], "blog.acme.co.uk"),
+        (
+            URL,
+            [
+                "https://www.linkedin.com/in/Jane-Doe",
+                "http://linkedin.com/in/jane-doe/",
+                "de.linkedin.com/in/jane-doe?trk=x#about",
+                "//WWW.LINKEDIN.COM/in/jane%2Ddoe",
+            ],
+            "linkedin.com/in/jane-doe",
+        ),
+        (
+            URL,
+            ["https://linkedin.com/in/J%C3%A9an", "https://fr.linkedin.com/in/JÉAN", "linkedin.com/in/je\u0301an"],
+            "linkedin.com/in/jéan",
+        ),
+        (URL, ["https://www.xing.com/profile/Jane_Doe/"], "xing.com/profile/jane_doe"),
+    ],
+)
+def test_spellings_of_one_thing_are_one_key(kind: str, spellings: list[str], form: str) -> None:
+    assert {keys.read(kind, spelled) for spelled in spellings} == {Key(kind, form)}
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        (DOMAIN, "gmail.com"),
+        (DOMAIN, "https://www.GMAIL.com/"),
+        (URL, "https://www.linkedin.com/in/"),
+        (URL, "https://linkedin.com"),
+        (URL, "https://www.linkedin.com/in/?x=1"),
+        (EMAIL, None),
+        (URL, ""),
+    ],
+)
+def test_what_identifies_nobody_is_no_key(kind: str, value: str | None) -> None:
+    assert keys.read(kind, value) is None
+
+
+def test_only_what_was_given_is_a_key() -> None:
+    values = {"name": "Acme", "normalized_domain": "acme.com", "website": "https://acme.com", "linkedin_url": None}
+    given_, derived = Candidate(dict(values)), Candidate(dict(values), derived=frozenset({"normalized_domain"}))
+    assert keys.of(COMPANY, given_) == (Key(DOMAIN, "acme.com"),)
+    assert keys.of(COMPANY, derived) == ()
+    contact = Candidate({"email": "A@b.de", "linkedin_url": "https://linkedin.com/in/a"})
+    assert keys.of(CONTACT, contact) == (Key(EMAIL, "a@b.de"), Key(URL, "linkedin.com/in/a"))
+
+
+@given(st.sampled_from([EMAIL, DOMAIN, URL]), st.text(max_size=40))
+def test_a_compared_form_is_its_own_compared_form(kind: str, text: str) -> None:
+    if kind == URL:
+        text = f"https://linkedin.com/in/{text.replace('%', '')}"
+    if key := keys.read(kind, text):
+        assert keys.read(kind, key.value) in (key, None)
+
+
+@pytest.mark.parametrize("entity", [COMPANY, CONTACT])
+def test_a_number_is_that_of_the_database(entity: Entity) -> None:
+    numbers = {keys.number(entity, Key(kind, "jane@acme.com")) for kind in (EMAIL, DOMAIN, URL)}
+    assert len(numbers) == 3
+    assert all(-(2**63) <= number < 2**63 for number in numbers)
