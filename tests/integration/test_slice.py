@@ -54,6 +54,56 @@ async def test_a_batch_is_applied_once_and_search_sees_it_with_its_token(
     assert (progress.counts, progress.consistency_token) == (first.counts, first.consistency_token)
 
 
+async def test_a_batch_that_does_not_follow_the_last_one_of_its_job_is_refused(write: WriteServiceStub) -> None:
+    mark, job = word(), str(uuid4())
+    a: dict[str, Any] = {"generation": 1, "input": "a"}
+    b: dict[str, Any] = {"generation": 2, "input": "b"}
+    first = batch(job, 0, row(mark, 0), begin=50, **a)
+    end = first.byte_end
+    await write.ImportBatch(first)
+    wrong = {
+        "the next one is 1": batch(job, 2, row(mark, 1), begin=end, **a),
+        f"begins at byte {end + 1}, and the one before it ended at {end}": batch(
+            job, 1, row(mark, 1), begin=end + 1, **a
+        ),
+        "of another file": batch(job, 1, row(mark, 1), begin=end, generation=1, input="b"),
+        "the next one is 0": batch(job, 1, row(mark, 1), begin=end, **b),
+    }
+
+    async def refused(request: write_pb.ImportBatchRequest, reason: str) -> None:
+        with pytest.raises(grpc.aio.AioRpcError, match=reason) as error:
+            await write.ImportBatch(request)
+        assert error.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+
+    for reason, request in wrong.items():
+        await refused(request, reason)
+    await write.ImportBatch(batch(job, 1, row(mark, 1), begin=end, **a))
+    await write.ImportBatch(batch(job, 0, row(mark, 2), begin=7, **b))
+    await refused(batch(job, 2, row(mark, 3), begin=2 * end, **a), "has begun to read another file")
+    for generation, batches, rows in ((1, 2, 2), (2, 1, 1), (3, 0, 0)):
+        asked = write_pb.GetImportProgressRequest(job_uuid=job, generation=generation)
+        progress = await write.GetImportProgress(asked)
+        assert (progress.batches, progress.counts.rows) == (batches, rows)
+
+
+async def test_the_ledger_keeps_reported_rows_until_the_next_batch_says_that_they_are_stored(
+    write: WriteServiceStub,
+) -> None:
+    mark, job = word(), str(uuid4())
+    file: dict[str, Any] = {"generation": 1, "input": "a"}
+    asked = write_pb.GetImportProgressRequest(job_uuid=job, generation=1)
+    first = batch(job, 0, row(mark, 0), "short", **file)
+    assert (
+        list((await write.ImportBatch(first)).rejected) == list((await write.GetImportProgress(asked)).rejected) != []
+    )
+    second = batch(job, 1, row(mark, 1), begin=first.byte_end, **file)
+    assert not (await write.ImportBatch(second)).rejected
+    again = await write.ImportBatch(first)
+    assert (again.replayed, again.counts.rejected, list(again.rejected)) == (True, 1, [])
+    progress = await write.GetImportProgress(asked)
+    assert (progress.counts.rejected, list(progress.rejected)) == (1, [])
+
+
 async def test_what_has_not_changed_is_left_alone_and_empty_cells_change_nothing(
     write: WriteServiceStub, postgres: asyncpg.Connection
 ) -> None:

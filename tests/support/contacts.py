@@ -15,11 +15,18 @@ def row(mark: str, n: int, title: str = "Engineer", city: str = "Bonn", employee
     return f"{mark} co,{city},{employees},ann{n},{mark},ann{n}@{mark}.com,{title}"
 
 
-def batch(job: str, number: int, *rows: str) -> ImportBatchRequest:
-    """Such rows as a batch of an import."""
+def batch(job: str, number: int, *rows: str, begin: int = 0, **more: Any) -> ImportBatchRequest:
+    """Such rows as a batch of an import, from a byte of its file on."""
     records = "".join(f"{row}\n" for row in rows).encode()
     return ImportBatchRequest(
-        job_uuid=job, batch_number=number, records=records, columns=COLUMNS, first_line=2, byte_end=len(records)
+        job_uuid=job,
+        batch_number=number,
+        records=records,
+        columns=COLUMNS,
+        first_line=2,
+        byte_start=begin,
+        byte_end=begin + len(records),
+        **more,
     )
 
 

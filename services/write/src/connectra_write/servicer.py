@@ -14,6 +14,7 @@ from connectra_common.records.messages import from_message, to_message
 from connectra_common.requests import hint
 from connectra_common.server import Context
 
+from connectra_write.imports.outcomes import LeftOutCell, RejectedRow
 from connectra_write.imports.parse import ImportBatch
 from connectra_write.imports.service import ImportService
 from connectra_write.records.outcomes import BatchWritten, Written
@@ -100,11 +101,14 @@ class WriteServicer(pb_grpc.WriteServiceServicer):
                 first_line=request.first_line,
                 byte_start=request.byte_start,
                 byte_end=request.byte_end,
+                generation=request.generation,
+                input=request.input,
             )
         )
         return pb.ImportBatchResponse(
             counts=pb.ImportCounts(**asdict(applied.counts)),
-            rejected=[pb.RejectedRow(line=r.line, reason=r.reason, record=r.record) for r in applied.rejected],
+            rejected=_rejected(applied.rejected),
+            left_out=_left_out(applied.left_out),
             consistency_token=await _send_token(applied.token, context),
             replayed=applied.replayed,
         )
@@ -112,18 +116,28 @@ class WriteServicer(pb_grpc.WriteServiceServicer):
     async def GetImportProgress(
         self, request: pb.GetImportProgressRequest, context: Context
     ) -> pb.GetImportProgressResponse:
-        progress = await self._imports.progress(request.job_uuid)
+        progress = await self._imports.progress(request.job_uuid, request.generation)
         return pb.GetImportProgressResponse(
             batches=progress.batches,
             byte_offset=progress.byte_offset,
             next_line=progress.next_line,
             counts=pb.ImportCounts(**asdict(progress.counts)),
             consistency_token="" if progress.token is None else str(progress.token),
+            rejected=_rejected(progress.rejected),
+            left_out=_left_out(progress.left_out),
         )
 
     async def _update(self, entity: Entity, message: Any, request: Any) -> Written:
         record = _masked(entity, from_message(entity, message), request.update_mask.paths)
         return await self._records.update(entity, message.uuid, record, _versions(request))
+
+
+def _rejected(rows: list[RejectedRow]) -> list[pb.RejectedRow]:
+    return [pb.RejectedRow(**asdict(row)) for row in rows]
+
+
+def _left_out(cells: list[LeftOutCell]) -> list[pb.LeftOutCell]:
+    return [pb.LeftOutCell(**asdict(cell)) for cell in cells]
 
 
 def _masked(entity: Entity, record: dict[str, Any], paths: Any) -> dict[str, Any]:

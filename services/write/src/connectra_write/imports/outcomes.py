@@ -5,13 +5,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Of rows (the first two) and of records of both tables."""
+    """Of rows (the first two), of records of both tables, and of cells."""
 
     rows: int
     rejected: int
     created: int
     updated: int
     unchanged: int
+    left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,21 +25,38 @@ class RejectedRow:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOutCell:
+    """A cell that is not valid for its field, and why; `column` is the header's cell."""
+
+    line: int
+    column: str
+    value: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Applied:
     """The answer to a batch of an import."""
 
     counts: Counts
     rejected: list[RejectedRow]
+    left_out: list[LeftOutCell]
     token: int
     replayed: bool
 
 
 @dataclass(frozen=True, slots=True)
 class ImportProgress:
-    """How far an import has come; `token` covers all that it has stored, and is None before its first batch."""
+    """How far an import has come; `token` covers all that it has stored, and is None before its first batch.
+
+    Args:
+        rejected, left_out: of the last batch.
+    """
 
     batches: int
     byte_offset: int
     next_line: int
     counts: Counts
     token: int | None
+    rejected: list[RejectedRow]
+    left_out: list[LeftOutCell]

@@ -9,7 +9,7 @@ from connectra_common.records.csv_file import Rows
 from connectra_common.records.csv_rows import RowReader
 from connectra_common.records.identity import Record, lay
 
-from connectra_write.imports.outcomes import RejectedRow
+from connectra_write.imports.outcomes import LeftOutCell, RejectedRow
 
 # A cell may be longer than what can be stored: it is refused by name, not by the parser.
 csv.field_size_limit(4 * 1024 * 1024)
@@ -27,6 +27,8 @@ class ImportBatch:
     first_line: int
     byte_start: int
     byte_end: int
+    generation: int = 0
+    input: str = ""
 
 
 @dataclass(slots=True)
@@ -38,6 +40,7 @@ class Parsed:
     companies: dict[str, Record] = field(default_factory=dict)
     contacts: dict[str, Record] = field(default_factory=dict)
     rejected: list[RejectedRow] = field(default_factory=list)
+    left_out: list[LeftOutCell] = field(default_factory=list)
 
 
 def parse(batch: ImportBatch) -> Parsed:
@@ -68,6 +71,8 @@ def _read(text: str, reader: RowReader, batch: ImportBatch) -> Parsed:
         parsed.rows += 1
         if row.problem:
             parsed.rejected.append(RejectedRow(row.line, row.problem, rows.text))
+        for column, value, reason in row.left_out:
+            parsed.left_out.append(LeftOutCell(row.line, column, value.replace("\0", "\ufffd"), reason))
         lay(row.company, row.contact, parsed.companies, parsed.contacts)
     parsed.next_line = rows.next_line
     return parsed

@@ -1,11 +1,15 @@
 """All SQL on the ledger of imports: which batches were applied, with what outcome."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 
 import orjson
 from connectra_common.db.database import Connection
 
-from connectra_write.imports.outcomes import Applied, Counts, ImportProgress, RejectedRow
+from connectra_write.imports.outcomes import Applied, Counts, ImportProgress, LeftOutCell, RejectedRow
+
+_COUNTS = tuple(field.name for field in fields(Counts))
+_SUMS = ", ".join(f"coalesce(sum((counts ->> '{name}')::bigint), 0)::bigint AS {name}" for name in _COUNTS)
+_LAST = "job_uuid = $1 AND generation = $2 ORDER BY batch_number DESC LIMIT 1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,13 +17,26 @@ class LedgerRow:
     """A batch that was applied."""
 
     job_uuid: str
+    generation: int
     number: int
+    input: str
     byte_start: int
     byte_end: int
     next_line: int
     counts: Counts
     rejected: list[RejectedRow]
+    left_out: list[LeftOutCell]
     token: int
+
+
+@dataclass(frozen=True, slots=True)
+class Last:
+    """The last batch of a job."""
+
+    generation: int
+    number: int
+    input: str
+    byte_end: int
 
 
 class ImportRepository:
@@ -32,43 +49,76 @@ class ImportRepository:
         """Makes the batches of one job wait for each other. Before any other lock."""
         await self._connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", job_uuid)
 
-    async def find(self, job_uuid: str, number: int) -> Applied | None:
+    async def last(self, job_uuid: str) -> Last | None:
+        """The last batch of the newest generation."""
+        row = await self._connection.fetchrow(
+            """SELECT generation, batch_number, input, byte_end FROM import_batches
+               WHERE job_uuid = $1 ORDER BY generation DESC, batch_number DESC LIMIT 1""",
+            job_uuid,
+        )
+        return Last(*row) if row else None
+
+    async def find(self, job_uuid: str, generation: int, number: int) -> Applied | None:
         """The outcome of a batch, if it was applied before."""
         row = await self._connection.fetchrow(
-            """SELECT counts::text, rejected::text, consistency_token FROM import_batches
-               WHERE job_uuid = $1 AND batch_number = $2""",
-            *(job_uuid, number),
+            """SELECT counts::text, rejected::text, left_out::text, consistency_token FROM import_batches
+               WHERE job_uuid = $1 AND generation = $2 AND batch_number = $3""",
+            *(job_uuid, generation, number),
         )
         if row is None:
             return None
-        rejected = [RejectedRow(**rejected) for rejected in orjson.loads(row["rejected"])]
-        return Applied(Counts(**orjson.loads(row["counts"])), rejected, row["consistency_token"], replayed=True)
+        counts = Counts(**orjson.loads(row["counts"]))
+        return Applied(counts, _rejected(row["rejected"]), _left_out(row["left_out"]), row["consistency_token"], True)
 
     async def add(self, row: LedgerRow) -> None:
         """Notes a batch as applied."""
         await self._connection.execute(
             """INSERT INTO import_batches
-                   (job_uuid, batch_number, byte_start, byte_end, next_line, counts, rejected, consistency_token)
-               VALUES ($1, $2, $3, $4, $5, $6::text::jsonb, $7::text::jsonb, $8)""",
-            *(row.job_uuid, row.number, row.byte_start, row.byte_end, row.next_line),
+                   (job_uuid, generation, batch_number, input, byte_start, byte_end, next_line, consistency_token,
+                    counts, rejected, left_out)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::text::jsonb, $10::text::jsonb, $11::text::jsonb)""",
+            *(
+                row.job_uuid,
+                row.generation,
+                row.number,
+                row.input,
+                row.byte_start,
+                row.byte_end,
+                row.next_line,
+                row.token,
+            ),
             orjson.dumps(asdict(row.counts)).decode(),
             orjson.dumps([asdict(rejected) for rejected in row.rejected]).decode(),
-            row.token,
+            orjson.dumps([asdict(cell) for cell in row.left_out]).decode(),
         )
 
-    async def progress(self, job_uuid: str) -> ImportProgress:
-        """Sums over the batches of a job."""
+    async def forget_reported(self, job_uuid: str, batch: Last) -> None:
+        """Drops the rows and cells that a batch reported: whoever sends the next one has stored them."""
+        await self._connection.execute(
+            """UPDATE import_batches SET rejected = '[]', left_out = '[]'
+               WHERE job_uuid = $1 AND generation = $2 AND batch_number = $3 AND (rejected <> '[]' OR left_out <> '[]')""",
+            *(job_uuid, batch.generation, batch.number),
+        )
+
+    async def progress(self, job_uuid: str, generation: int) -> ImportProgress:
+        """Sums over the batches of a generation."""
         row = await self._connection.fetchrow(
-            """SELECT count(*) AS batches, coalesce(max(byte_end), 0) AS byte_offset, coalesce(max(next_line), 0) AS next_line,
-                      max(consistency_token) AS token,
-                      coalesce(sum((counts ->> 'rows')::bigint), 0)::bigint AS rows,
-                      coalesce(sum((counts ->> 'rejected')::bigint), 0)::bigint AS rejected,
-                      coalesce(sum((counts ->> 'created')::bigint), 0)::bigint AS created,
-                      coalesce(sum((counts ->> 'updated')::bigint), 0)::bigint AS updated,
-                      coalesce(sum((counts ->> 'unchanged')::bigint), 0)::bigint AS unchanged
-               FROM import_batches WHERE job_uuid = $1""",
-            job_uuid,
+            f"""SELECT count(*) AS batches, coalesce(max(byte_end), 0) AS byte_offset,
+                       coalesce(max(next_line), 0) AS next_line, max(consistency_token) AS token, {_SUMS},
+                       coalesce((SELECT rejected::text FROM import_batches WHERE {_LAST}), '[]') AS last_rejected,
+                       coalesce((SELECT left_out::text FROM import_batches WHERE {_LAST}), '[]') AS last_left_out
+                FROM import_batches WHERE job_uuid = $1 AND generation = $2""",
+            *(job_uuid, generation),
         )
         assert row is not None  # sums of nothing are a row as well
-        counts = Counts(*(row[name] for name in ("rows", "rejected", "created", "updated", "unchanged")))
-        return ImportProgress(row["batches"], row["byte_offset"], row["next_line"], counts, row["token"])
+        counts = Counts(**{name: row[name] for name in _COUNTS})
+        reported = _rejected(row["last_rejected"]), _left_out(row["last_left_out"])
+        return ImportProgress(row["batches"], row["byte_offset"], row["next_line"], counts, row["token"], *reported)
+
+
+def _rejected(text: str) -> list[RejectedRow]:
+    return [RejectedRow(**row) for row in orjson.loads(text)]
+
+
+def _left_out(text: str) -> list[LeftOutCell]:
+    return [LeftOutCell(**cell) for cell in orjson.loads(text)]

@@ -6,6 +6,7 @@ from dataclasses import replace
 from connectra_common.call import current
 from connectra_common.db.audit import Origin
 from connectra_common.db.database import Database
+from connectra_common.errors import WrongState
 from connectra_common.records.fields import COMPANY, CONTACT
 from connectra_common.records.ids import checked_uuid
 from prometheus_client import Counter
@@ -15,7 +16,7 @@ from connectra_write.filter_values.known import KnownValues
 from connectra_write.filter_values.rows import Wanted, wanted
 from connectra_write.imports.outcomes import Applied, Counts, ImportProgress
 from connectra_write.imports.parse import ImportBatch, Parsed, parse
-from connectra_write.imports.repository import ImportRepository, LedgerRow
+from connectra_write.imports.repository import ImportRepository, Last, LedgerRow
 from connectra_write.notifier import Notifier
 from connectra_write.records.repository import RecordRepository, company_names
 
@@ -33,6 +34,7 @@ class ImportService:
 
         Raises:
             ValidationFailed: see `parse`; also for a job that is not a uuid.
+            WrongState: it does not follow the last batch of the job.
         """
         batch = replace(batch, job_uuid=checked_uuid(batch.job_uuid, "job_uuid"))
         # In a thread: it takes a tenth of a second, in which other calls go on.
@@ -40,7 +42,10 @@ class ImportService:
         async with self._database.transaction() as connection:
             ledger = ImportRepository(connection)
             await ledger.lock(batch.job_uuid)
-            if applied := await ledger.find(batch.job_uuid, batch.number):
+            last = await ledger.last(batch.job_uuid)
+            if _is_earlier(batch, last) and (
+                applied := await ledger.find(batch.job_uuid, batch.generation, batch.number)
+            ):
                 return applied
             records = RecordRepository(connection, Origin.of_job(batch.job_uuid, current()))
             changed = await records.merge(COMPANY, list(parsed.companies.values()))
@@ -52,22 +57,28 @@ class ImportService:
             await ledger.add(
                 LedgerRow(
                     job_uuid=batch.job_uuid,
+                    generation=batch.generation,
                     number=batch.number,
+                    input=batch.input,
                     byte_start=batch.byte_start,
                     byte_end=batch.byte_end,
                     next_line=parsed.next_line,
                     counts=counts,
                     rejected=parsed.rejected,
+                    left_out=parsed.left_out,
                     token=token,
                 )
             )
+            # A worker of the previous release, which knows no generations, reads the rejected rows at the end of its file.
+            if last and batch.generation:
+                await ledger.forget_reported(batch.job_uuid, last)
         self._known.add(new)
         self._notifier.wake()
         for outcome in ("created", "updated", "unchanged", "rejected"):
             IMPORTED.labels(outcome).inc(getattr(counts, outcome))
-        return Applied(counts, parsed.rejected, token, replayed=False)
+        return Applied(counts, parsed.rejected, parsed.left_out, token, replayed=False)
 
-    async def progress(self, job_uuid: str) -> ImportProgress:
+    async def progress(self, job_uuid: str, generation: int) -> ImportProgress:
         """Where an import goes on.
 
         Raises:
@@ -75,7 +86,29 @@ class ImportService:
         """
         job_uuid = checked_uuid(job_uuid, "job_uuid")
         async with self._database.connection() as connection:
-            return await ImportRepository(connection).progress(job_uuid)
+            return await ImportRepository(connection).progress(job_uuid, generation)
+
+
+def _is_earlier(batch: ImportBatch, last: Last | None) -> bool:
+    """Whether a batch comes before the end of its job's ledger; False: it goes on there.
+
+    Raises:
+        WrongState: neither.
+    """
+    problem, number, begin = None, 0, None
+    if last and batch.generation < last.generation:
+        problem = "the job has begun to read another file"
+    elif last and batch.generation == last.generation:
+        number, begin = last.number + 1, last.byte_end
+        if batch.input != last.input:
+            problem = "the batches before it are of another file"
+    if not problem and batch.number > number:
+        problem = f"the next one is {number}"
+    elif not problem and batch.number == number and begin not in (None, batch.byte_start):
+        problem = f"it begins at byte {batch.byte_start}, and the one before it ended at {begin}"
+    if problem:
+        raise WrongState(f"batch {batch.number} of the import cannot be applied: {problem}")
+    return batch.number < number
 
 
 def _parse(batch: ImportBatch) -> tuple[Parsed, set[Wanted]]:
@@ -90,4 +123,5 @@ def _counts(parsed: Parsed, created: int, changed: int) -> Counts:
         created=created,
         updated=changed - created,
         unchanged=len(parsed.companies) + len(parsed.contacts) - changed,
+        left_out=len(parsed.left_out),
     )

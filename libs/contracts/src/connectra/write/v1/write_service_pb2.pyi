@@ -642,6 +642,8 @@ class ImportBatchRequest(_message.Message):
     FIRST_LINE_FIELD_NUMBER: _builtins.int
     BYTE_START_FIELD_NUMBER: _builtins.int
     BYTE_END_FIELD_NUMBER: _builtins.int
+    GENERATION_FIELD_NUMBER: _builtins.int
+    INPUT_FIELD_NUMBER: _builtins.int
     job_uuid: _builtins.str
     batch_number: _builtins.int
     """From 0, without gaps."""
@@ -654,6 +656,10 @@ class ImportBatchRequest(_message.Message):
     byte_start: _builtins.int
     """Position of `records` in the (uncompressed) file, in bytes; the end is exclusive."""
     byte_end: _builtins.int
+    generation: _builtins.int
+    """Counts the files that the job has begun to read: the first batch of a new one has number 0 again."""
+    input: _builtins.str
+    """Which file that is; all batches of a generation have the same."""
     @_builtins.property
     def columns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The cells of the header line."""
@@ -669,10 +675,12 @@ class ImportBatchRequest(_message.Message):
         first_line: _builtins.int = ...,
         byte_start: _builtins.int = ...,
         byte_end: _builtins.int = ...,
+        generation: _builtins.int = ...,
+        input: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_number", b"batch_number", "byte_end", b"byte_end", "byte_start", b"byte_start", "columns", b"columns", "delimiter", b"delimiter", "first_line", b"first_line", "job_uuid", b"job_uuid", "records", b"records"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_number", b"batch_number", "byte_end", b"byte_end", "byte_start", b"byte_start", "columns", b"columns", "delimiter", b"delimiter", "first_line", b"first_line", "generation", b"generation", "input", b"input", "job_uuid", b"job_uuid", "records", b"records"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -686,6 +694,7 @@ class ImportBatchResponse(_message.Message):
     REJECTED_FIELD_NUMBER: _builtins.int
     CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
+    LEFT_OUT_FIELD_NUMBER: _builtins.int
     consistency_token: _builtins.str
     replayed: _builtins.bool
     """The batch had been applied before; this is the answer given then."""
@@ -693,6 +702,10 @@ class ImportBatchResponse(_message.Message):
     def counts(self) -> Global___ImportCounts: ...
     @_builtins.property
     def rejected(self) -> _containers.RepeatedCompositeFieldContainer[Global___RejectedRow]: ...
+    @_builtins.property
+    def left_out(self) -> _containers.RepeatedCompositeFieldContainer[Global___LeftOutCell]:
+        """Cells that are not valid for their fields; their rows are stored without them."""
+
     def __init__(
         self,
         *,
@@ -700,10 +713,11 @@ class ImportBatchResponse(_message.Message):
         rejected: _abc.Iterable[Global___RejectedRow] | None = ...,
         consistency_token: _builtins.str = ...,
         replayed: _builtins.bool = ...,
+        left_out: _abc.Iterable[Global___LeftOutCell] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency_token", b"consistency_token", "counts", b"counts", "rejected", b"rejected", "replayed", b"replayed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency_token", b"consistency_token", "counts", b"counts", "left_out", b"left_out", "rejected", b"rejected", "replayed", b"replayed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -720,12 +734,15 @@ class ImportCounts(_message.Message):
     CREATED_FIELD_NUMBER: _builtins.int
     UPDATED_FIELD_NUMBER: _builtins.int
     UNCHANGED_FIELD_NUMBER: _builtins.int
+    LEFT_OUT_FIELD_NUMBER: _builtins.int
     rows: _builtins.int
     rejected: _builtins.int
     """Rows that were skipped; each is listed in `rejected`."""
     created: _builtins.int
     updated: _builtins.int
     unchanged: _builtins.int
+    left_out: _builtins.int
+    """Cells that were left out; each is listed in `left_out`."""
     def __init__(
         self,
         *,
@@ -734,10 +751,11 @@ class ImportCounts(_message.Message):
         created: _builtins.int = ...,
         updated: _builtins.int = ...,
         unchanged: _builtins.int = ...,
+        left_out: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "rejected", b"rejected", "rows", b"rows", "unchanged", b"unchanged", "updated", b"updated"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "left_out", b"left_out", "rejected", b"rejected", "rows", b"rows", "unchanged", b"unchanged", "updated", b"updated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -770,19 +788,53 @@ class RejectedRow(_message.Message):
 Global___RejectedRow: _TypeAlias = RejectedRow  # noqa: Y015
 
 @_typing.final
+class LeftOutCell(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LINE_FIELD_NUMBER: _builtins.int
+    COLUMN_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    line: _builtins.int
+    column: _builtins.str
+    """The cell of the header."""
+    value: _builtins.str
+    """The cell as it is in the file."""
+    reason: _builtins.str
+    def __init__(
+        self,
+        *,
+        line: _builtins.int = ...,
+        column: _builtins.str = ...,
+        value: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["column", b"column", "line", b"line", "reason", b"reason", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LeftOutCell: _TypeAlias = LeftOutCell  # noqa: Y015
+
+@_typing.final
 class GetImportProgressRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     JOB_UUID_FIELD_NUMBER: _builtins.int
+    GENERATION_FIELD_NUMBER: _builtins.int
     job_uuid: _builtins.str
+    generation: _builtins.int
+    """Of the batches to sum up."""
     def __init__(
         self,
         *,
         job_uuid: _builtins.str = ...,
+        generation: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_uuid", b"job_uuid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["generation", b"generation", "job_uuid", b"job_uuid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -797,6 +849,8 @@ class GetImportProgressResponse(_message.Message):
     NEXT_LINE_FIELD_NUMBER: _builtins.int
     COUNTS_FIELD_NUMBER: _builtins.int
     CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
+    REJECTED_FIELD_NUMBER: _builtins.int
+    LEFT_OUT_FIELD_NUMBER: _builtins.int
     batches: _builtins.int
     """Number of batches applied, which is also the number of the next one."""
     byte_offset: _builtins.int
@@ -807,6 +861,12 @@ class GetImportProgressResponse(_message.Message):
     """Highest token of all batches; empty if there are none."""
     @_builtins.property
     def counts(self) -> Global___ImportCounts: ...
+    @_builtins.property
+    def rejected(self) -> _containers.RepeatedCompositeFieldContainer[Global___RejectedRow]:
+        """Of the last batch: what the caller may not have kept. The next batch says that it has."""
+
+    @_builtins.property
+    def left_out(self) -> _containers.RepeatedCompositeFieldContainer[Global___LeftOutCell]: ...
     def __init__(
         self,
         *,
@@ -815,10 +875,12 @@ class GetImportProgressResponse(_message.Message):
         next_line: _builtins.int = ...,
         counts: Global___ImportCounts | None = ...,
         consistency_token: _builtins.str = ...,
+        rejected: _abc.Iterable[Global___RejectedRow] | None = ...,
+        left_out: _abc.Iterable[Global___LeftOutCell] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batches", b"batches", "byte_offset", b"byte_offset", "consistency_token", b"consistency_token", "counts", b"counts", "next_line", b"next_line"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batches", b"batches", "byte_offset", b"byte_offset", "consistency_token", b"consistency_token", "counts", b"counts", "left_out", b"left_out", "next_line", b"next_line", "rejected", b"rejected"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -202,8 +202,10 @@ class WriteServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ImportBatch(self, request, context):
-        """Applies one batch of an import and its ledger row in one transaction. Repeating the same (job, batch) changes nothing and returns the
-        first answer. Rows that cannot be stored are skipped and reported. INVALID_ARGUMENT if no column is known or the bytes are not UTF-8.
+        """Applies one batch of an import and its ledger row in one transaction. Repeating the same (job, generation, batch) changes nothing and
+        returns the first answer; once the next batch is there, without the rows and cells that it reported. Rows that cannot be stored are
+        skipped and reported. INVALID_ARGUMENT if no column is known or the bytes are not UTF-8. FAILED_PRECONDITION if the batch does not
+        begin where the one before it ends, or is of an older generation or of another file.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -58,8 +58,10 @@ class WriteServiceStub:
     BatchUpsertRows: _aio.UnaryUnaryMultiCallable[_write_service_pb2.BatchUpsertRowsRequest, _write_service_pb2.BatchUpsertRowsResponse]
     """Up to 100 rows of named CSV columns, each yielding a company and a contact by the rules of an import."""
     ImportBatch: _aio.UnaryUnaryMultiCallable[_write_service_pb2.ImportBatchRequest, _write_service_pb2.ImportBatchResponse]
-    """Applies one batch of an import and its ledger row in one transaction. Repeating the same (job, batch) changes nothing and returns the
-    first answer. Rows that cannot be stored are skipped and reported. INVALID_ARGUMENT if no column is known or the bytes are not UTF-8.
+    """Applies one batch of an import and its ledger row in one transaction. Repeating the same (job, generation, batch) changes nothing and
+    returns the first answer; once the next batch is there, without the rows and cells that it reported. Rows that cannot be stored are
+    skipped and reported. INVALID_ARGUMENT if no column is known or the bytes are not UTF-8. FAILED_PRECONDITION if the batch does not
+    begin where the one before it ends, or is of an older generation or of another file.
     """
     GetImportProgress: _aio.UnaryUnaryMultiCallable[_write_service_pb2.GetImportProgressRequest, _write_service_pb2.GetImportProgressResponse]
     """The ledger of an import: where to resume. The answer is empty for a job without batches."""
@@ -180,8 +182,10 @@ class WriteServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _write_service_pb2.ImportBatchRequest,
         context: _aio.ServicerContext[_write_service_pb2.ImportBatchRequest, _abc.Awaitable[_write_service_pb2.ImportBatchResponse]],
     ) -> _abc.Awaitable[_write_service_pb2.ImportBatchResponse]:
-        """Applies one batch of an import and its ledger row in one transaction. Repeating the same (job, batch) changes nothing and returns the
-        first answer. Rows that cannot be stored are skipped and reported. INVALID_ARGUMENT if no column is known or the bytes are not UTF-8.
+        """Applies one batch of an import and its ledger row in one transaction. Repeating the same (job, generation, batch) changes nothing and
+        returns the first answer; once the next batch is there, without the rows and cells that it reported. Rows that cannot be stored are
+        skipped and reported. INVALID_ARGUMENT if no column is known or the bytes are not UTF-8. FAILED_PRECONDITION if the batch does not
+        begin where the one before it ends, or is of an older generation or of another file.
         """
 
     @_abc_1.abstractmethod

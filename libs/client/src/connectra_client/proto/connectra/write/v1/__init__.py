@@ -40,6 +40,7 @@ __all__ = (
     "ImportCounts",
     "IndexServiceStub",
     "IndexState",
+    "LeftOutCell",
     "ListDeadLettersRequest",
     "ListDeadLettersResponse",
     "RecordError",
@@ -365,6 +366,11 @@ default_message_pool.register_message("connectra.write.v1", "DropPreviousIndexRe
 class GetImportProgressRequest(betterproto2.Message):
     job_uuid: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
 
+    generation: "int" = betterproto2.field(2, betterproto2.TYPE_INT32)
+    """
+    Of the batches to sum up.
+    """
+
 
 default_message_pool.register_message("connectra.write.v1", "GetImportProgressRequest", GetImportProgressRequest)
 
@@ -392,6 +398,13 @@ class GetImportProgressResponse(betterproto2.Message):
     """
     Highest token of all batches; empty if there are none.
     """
+
+    rejected: "list[RejectedRow]" = betterproto2.field(6, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    Of the last batch: what the caller may not have kept. The next batch says that it has.
+    """
+
+    left_out: "list[LeftOutCell]" = betterproto2.field(7, betterproto2.TYPE_MESSAGE, repeated=True)
 
 
 default_message_pool.register_message("connectra.write.v1", "GetImportProgressResponse", GetImportProgressResponse)
@@ -469,6 +482,16 @@ class ImportBatchRequest(betterproto2.Message):
 
     byte_end: "int" = betterproto2.field(8, betterproto2.TYPE_INT64)
 
+    generation: "int" = betterproto2.field(10, betterproto2.TYPE_INT32)
+    """
+    Counts the files that the job has begun to read: the first batch of a new one has number 0 again.
+    """
+
+    input: "str" = betterproto2.field(11, betterproto2.TYPE_STRING)
+    """
+    Which file that is; all batches of a generation have the same.
+    """
+
 
 default_message_pool.register_message("connectra.write.v1", "ImportBatchRequest", ImportBatchRequest)
 
@@ -484,6 +507,11 @@ class ImportBatchResponse(betterproto2.Message):
     replayed: "bool" = betterproto2.field(4, betterproto2.TYPE_BOOL)
     """
     The batch had been applied before; this is the answer given then.
+    """
+
+    left_out: "list[LeftOutCell]" = betterproto2.field(5, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    Cells that are not valid for their fields; their rows are stored without them.
     """
 
 
@@ -508,6 +536,11 @@ class ImportCounts(betterproto2.Message):
     updated: "int" = betterproto2.field(4, betterproto2.TYPE_INT64)
 
     unchanged: "int" = betterproto2.field(5, betterproto2.TYPE_INT64)
+
+    left_out: "int" = betterproto2.field(7, betterproto2.TYPE_INT64)
+    """
+    Cells that were left out; each is listed in `left_out`.
+    """
 
 
 default_message_pool.register_message("connectra.write.v1", "ImportCounts", ImportCounts)
@@ -539,6 +572,26 @@ class IndexState(betterproto2.Message):
 
 
 default_message_pool.register_message("connectra.write.v1", "IndexState", IndexState)
+
+
+@dataclass(eq=False, repr=False)
+class LeftOutCell(betterproto2.Message):
+    line: "int" = betterproto2.field(1, betterproto2.TYPE_INT64)
+
+    column: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+    """
+    The cell of the header.
+    """
+
+    value: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+    """
+    The cell as it is in the file.
+    """
+
+    reason: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message("connectra.write.v1", "LeftOutCell", LeftOutCell)
 
 
 @dataclass(eq=False, repr=False)
@@ -1579,8 +1632,10 @@ class WriteServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "ImportBatchResponse":
         """
-        Applies one batch of an import and its ledger row in one transaction. Repeating the same (job, batch) changes nothing and returns the
-        first answer. Rows that cannot be stored are skipped and reported. INVALID_ARGUMENT if no column is known or the bytes are not UTF-8.
+        Applies one batch of an import and its ledger row in one transaction. Repeating the same (job, generation, batch) changes nothing and
+        returns the first answer; once the next batch is there, without the rows and cells that it reported. Rows that cannot be stored are
+        skipped and reported. INVALID_ARGUMENT if no column is known or the bytes are not UTF-8. FAILED_PRECONDITION if the batch does not
+        begin where the one before it ends, or is of an older generation or of another file.
         """
 
         return await self._unary_unary(
