@@ -116,7 +116,6 @@ async def test_one_address_twice_in_a_bulk(api: httpx.AsyncClient) -> None:
     assert (dup["title"], dup["city"]) == ("second", "bonn")
 
 
-@not_yet
 async def test_uuids_in_capitals_and_odd_paths(api: httpx.AsyncClient) -> None:
     steps = await walk(api, "47-uuid-uppercase.steps.json")
     statuses = [answer.status_code for answer in steps.values()]

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from connectra_common.records.fields import Field, Index
+from connectra_common.records.fields import Field, Index, Rule
+from connectra_common.records.ids import canonical_uuid
 from connectra_common.search.mappings import indexed_fields, sort_field
 from connectra_common.vql.ast import And, Bounds, Exists, Node, Not, Or, Query, Sort, Terms, Text
 from connectra_common.vql.order import SCORE, scores
@@ -128,6 +129,8 @@ def _text(node: Text, field: Field) -> Json:
 def _terms(node: Terms, field: Field) -> Json:
     name = sort_field(node.field, field)
     values = [v if isinstance(v, str) or field.index in (Index.LONG, Index.DATE) else str(v) for v in node.values]
+    if field.rule is Rule.UUID:
+        values = [canonical_uuid(str(value)) for value in values]
     return {"term": {name: values[0]}} if len(values) == 1 else {"terms": {name: values}}
 
 
