@@ -15,7 +15,7 @@ from connectra_common.records.cleaning import (
     parse_phone,
     split_list,
 )
-from connectra_common.records.columns import Columns, DuplicateColumn, NoKnownColumn, column_name
+from connectra_common.records.columns import Columns, DuplicateColumn, NoKnownColumn
 from connectra_common.records.csv_rows import RowReader
 from connectra_common.records.identity import Record, lay
 from hypothesis import given
@@ -196,7 +196,6 @@ def test_header_names_are_found_whatever_their_case_and_spaces() -> None:
     columns = Columns.read(["\ufeffFirst Name", " COMPANY ", "shoe size"])
     assert columns.positions == {"first_name": 0, "company": 1}
     assert columns.unknown == ("shoe size",)
-    assert column_name("Person  LinkedIn URL ") == "person_linkedin_url"
 
 
 def test_a_header_that_cannot_be_read_is_refused() -> None:

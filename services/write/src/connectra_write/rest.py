@@ -6,7 +6,7 @@ from connectra.write.v1 import write_rest_pb2 as pb
 from connectra.write.v1 import write_rest_pb2_grpc as pb_grpc
 from connectra_common.call import current
 from connectra_common.errors import FieldViolation, ValidationFailed
-from connectra_common.records.columns import column_name
+from connectra_common.records.columns import unknown_headers
 from connectra_common.records.fields import COMPANY, CONTACT, Entity, csv_columns
 from connectra_common.records.limits import MAX_WARNINGS
 from connectra_common.requests import Warning, unknown_keys
@@ -103,11 +103,11 @@ def _read_records(entity: Entity, request: Any) -> tuple[list[Any], list[Warning
 
 def _read_rows(request: Any) -> tuple[list[Any], list[Warning]]:
     rows, prefix, found = _array(read_json(request.body, required=True), ("data",))
-    known = csv_columns()
+    known = sorted(csv_columns())
     for index, row in enumerate(rows if len(found) < MAX_WARNINGS else ()):
         if isinstance(row, dict):
-            unknown = {name: None for name in row if column_name(name) not in known}
-            found += unknown_keys(unknown, sorted(known), f"{prefix}[{index}]")
+            unknown = dict.fromkeys(unknown_headers(tuple(row)))
+            found += unknown_keys(unknown, known, f"{prefix}[{index}]")
     return rows, found[:MAX_WARNINGS]
 
 

@@ -76,6 +76,8 @@ class Field:
     # Whether text clauses may search the keyword too, through the sub-field `.text`.
     also_text: bool = False
     csv_column: str | None = None
+    # A column for this field of this record alone, which goes before `csv_column`; it holds what is stored, not what it is made of.
+    own_column: str | None = None
     csv_rule: CsvRule = CsvRule.AS_IS
     # Copied into the documents of a company's contacts, as `company_<name>`.
     copied: bool = False
@@ -193,7 +195,13 @@ COMPANY = Entity(
     match_column="normalized_domain",
     fields=(
         _ID,
-        Field("uuid", index=Index.UUID, rule=Rule.UUID, filter=FilterDefinition(1, "Name", True)),
+        Field(
+            "uuid",
+            index=Index.UUID,
+            rule=Rule.UUID,
+            own_column="company_uuid",
+            filter=FilterDefinition(1, "Name", True),
+        ),
         _text("name", csv_column="company", copied=True),
         _number("employees_count", "Employees Count", 2, csv_column="employees", copied=True),
         _list("industries", "Industries", 3, csv_column="industry", copied=True),
@@ -214,10 +222,11 @@ COMPANY = Entity(
             rule=Rule.DOMAIN,
             csv_column="email",
             csv_rule=CsvRule.DOMAIN,
+            own_column="company_domain",
             copied=True,
         ),
-        Field("facebook_url", rule=Rule.URL, csv_column="facebook_url"),
-        Field("twitter_url", rule=Rule.URL, csv_column="twitter_url"),
+        Field("facebook_url", rule=Rule.URL, csv_column="facebook_url", own_column="company_facebook_url"),
+        Field("twitter_url", rule=Rule.URL, csv_column="twitter_url", own_column="company_twitter_url"),
         Field("company_name_for_emails", csv_column="company_name_for_emails"),
         _phone("phone_number", rule=Rule.TEXT, column="company_phone"),
         _keyword("latest_funding", csv_column="latest_funding"),
@@ -234,7 +243,7 @@ CONTACT = Entity(
     match_column="email",
     fields=(
         _ID,
-        Field("uuid", index=Index.UUID, rule=Rule.UUID),
+        Field("uuid", index=Index.UUID, rule=Rule.UUID, own_column="uuid"),
         _text("first_name", "First Name", 15, rule=Rule.LOWER, csv_column="first_name", csv_rule=CsvRule.LOWER),
         _text("last_name", "Last Name", 16, rule=Rule.LOWER, csv_column="last_name", csv_rule=CsvRule.LOWER),
         _keyword("company_id", "Company ID", 17, stored=False, rule=Rule.UUID),
@@ -252,9 +261,9 @@ CONTACT = Entity(
         _place(
             "linkedin_url", "LinkedIn URL", 27, Rule.LINKEDIN_LOWER, "person_linkedin_url", copied=False, stored=False
         ),
-        Field("facebook_url", rule=Rule.URL, csv_column="facebook_url"),
-        Field("twitter_url", rule=Rule.URL, csv_column="twitter_url"),
-        Field("website", rule=Rule.URL),
+        Field("facebook_url", rule=Rule.URL, csv_column="facebook_url", own_column="person_facebook_url"),
+        Field("twitter_url", rule=Rule.URL, csv_column="twitter_url", own_column="person_twitter_url"),
+        Field("website", rule=Rule.URL, own_column="person_website"),
         _phone("work_direct_phone"),
         _phone("home_phone"),
         _phone("other_phone"),
@@ -271,4 +280,6 @@ COPIED = tuple(field for field in COMPANY.fields if field.copied)
 
 def csv_columns() -> frozenset[str]:
     """Every CSV column an import knows."""
-    return frozenset(f.csv_column for e in ENTITIES.values() for f in e.fields if f.csv_column)
+    return frozenset(
+        column for e in ENTITIES.values() for f in e.fields for column in (f.csv_column, f.own_column) if column
+    )
