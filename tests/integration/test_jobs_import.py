@@ -37,7 +37,7 @@ def rejected_rows(api: httpx.AsyncClient) -> Callable[[Job], Awaitable[list[list
 def people(tag: str, rows: int, bad: int = 0) -> bytes:
     """A file of `rows` people with `bad` rows among them that are refused."""
     lines = [f"{tag} {n},{n}@{tag}.example\n" for n in range(rows)]
-    lines[rows // 2 : rows // 2] = [f'short {n}\n"",""\n' for n in range((bad + 1) // 2)]
+    lines[rows // 2 : rows // 2] = [f"short {n}\n,,surplus\n" for n in range((bad + 1) // 2)]
     return ("first_name,email\n" + "".join(lines[: rows + bad])).encode()
 
 
@@ -67,7 +67,6 @@ async def test_files_that_are_no_text_fail_with_what_is_wrong(run_import: Import
         "ZIP archive or a spreadsheet": b"PK\x03\x04" + bytes(100),
         "not UTF-8: byte 0xff at offset 0": text.encode("utf-16"),
         "byte 0x00 at offset 1 (line 1); it looks like UTF-16": text.encode("utf-16-le"),
-        "not UTF-8: byte 0xfc at offset 21 (line 2)": "first_name,email\nJ. Müller,\n".encode("latin-1"),
     }
     for message, data in wrong.items():
         job = await run_import(data)
@@ -117,7 +116,13 @@ async def test_a_validation_says_what_an_import_would_reject_and_stores_nothing(
     text = io.StringIO(newline="")
     rows = [["Company", "employees", "first_name", "Note", "email"]]
     rows += [[f"{tag} {n % 7}", "12", f"{tag} {n}", "x", f"{n}@{tag}.example"] for n in range(5_000)]
-    rows[100:100] = [["a", "-5", "b", "", ""], ["only", "three", "cells"], [""] * 5, ["", "-7", "two\nlines", "", "x"]]
+    rows[100:100] = [
+        ["a", "-5", "b", "", ""],
+        ["only", "two"],
+        [""] * 5,
+        ["", "7"] + [""] * 3,
+        ["", "-7", "two\nlines", "", "x"],
+    ]
     csv.writer(text, delimiter=";", lineterminator="\r\n").writerows(rows)
     data = b"\xef\xbb\xbf" + text.getvalue().encode()
 

@@ -1,35 +1,26 @@
-"""Cutting CSV bytes into batches: the records are those of csv.reader, wherever the bytes are cut."""
-
-import csv
-import io
+"""Cutting CSV bytes into batches: whole rows, wherever the bytes are cut."""
 
 import pytest
+from connectra_common.records.csv_records import MAX_ROW_BYTES, TOO_LONG, Splitter, count_lines
 from connectra_jobs.worker import csv_stream
-from connectra_jobs.worker.csv_stream import Batch, Cutter, UnreadableFile, check_utf8, count_lines, read_header
+from connectra_jobs.worker.csv_stream import Batch, Cutter, UnreadableFile, read_header
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-# Pieces that reach every state of the reader: quotes opening, doubled, stray, closed late; all line ends; other scripts.
+# Pieces that reach every state of the splitter: quotes opening, doubled, stray, closed late; all line ends; other scripts.
 pieces = st.sampled_from(
-    ['"', '""', ",", ";", "\n", "\r", "\r\n", "a", "b c", "ü", "x" * 50, " ", "\x0b", "\u2028", "'", "\\"]
+    ['"', '""', '"a"', ",", ";", "\n", "\r", "\r\n", "a", "b c", "ü", "x" * 50, " ", "\x0b", "\u2028", "a,b,c,d\n"]
 )
 texts = st.lists(pieces, max_size=60).map("".join)
 cuts = st.lists(st.integers(1, 40), max_size=30)
 delimiters = st.sampled_from(csv_stream.DELIMITERS)
+widths = st.integers(0, 5)
+# How long a row may be: shorter than most texts, or longer than all.
+limits = st.sampled_from([1, 7, 30, 100, 1 << 20])
 
 
-def reference(text: str, delimiter: str) -> list[list[str]]:
-    return list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
-
-
-def closed(text: str, delimiter: str) -> bool:
-    """Whether the last record ends outside of quotes: one more line is then one more record."""
-    whole = text if text.endswith(("\n", "\r")) else text + "\n"
-    return len(reference(whole + "z\n", delimiter)) == len(reference(text, delimiter)) + 1
-
-
-def cut(data: bytes, sizes: list[int], delimiter: str = ",", rows: int = 3, max_bytes: int = 1 << 20) -> list[Batch]:
-    cutter = Cutter(delimiter, 100, 2, rows, max_bytes)
+def cut(splitter: Splitter, data: bytes, sizes: list[int], rows: int = 3, max_bytes: int = 1 << 20) -> list[Batch]:
+    cutter = Cutter(splitter, 100, 2, rows, max_bytes)
     batches: list[Batch] = []
     position = 0
     for size in sizes:
@@ -39,59 +30,73 @@ def cut(data: bytes, sizes: list[int], delimiter: str = ",", rows: int = 3, max_
     return batches + list(cutter.finish())
 
 
-@given(texts, cuts, delimiters, st.integers(1, 5))
-@example('a,"b\r\nc",d\r\n"e""f",g\n', [5, 1, 1], ",", 1)
-@example("a\r\nb\r\n", [2], ",", 5)
-def test_records_are_those_of_csv_reader_whatever_the_cuts(
-    text: str, sizes: list[int], delimiter: str, rows: int
+def split(splitter: Splitter, data: bytes) -> list[tuple[bytes, str | None]]:
+    rows, start = [], 0
+    while start < len(data):
+        end, fault = splitter.row(data, start)
+        rows.append((data[start:end], fault))
+        start = end
+    return rows
+
+
+@given(texts, cuts, delimiters, widths, limits, st.integers(1, 5))
+@example('a,"b\r\nc",d\r\n"e""f",g\n', [5, 1, 1], ",", 3, 1 << 20, 1)
+@example("a\r\nb\r\n", [2], ",", 1, 1 << 20, 5)
+@example('"aaaaaaaa\r\nb,c,d,e\n"f\n', [11], ",", 4, 10, 1)
+def test_the_rows_of_the_batches_are_those_of_the_file(
+    text: str, sizes: list[int], delimiter: str, width: int, limit: int, max_rows: int
 ) -> None:
-    data = text.encode()
-    batches = cut(data, sizes, delimiter, rows)
+    data, splitter = text.encode(), Splitter(delimiter, width, limit)
+    batches = cut(splitter, data, sizes, max_rows)
 
-    assert b"".join(batch.records for batch in batches) == data
-    offset, line = 100, 2
+    rows, offset, line = split(splitter, data), 100, 2
     for batch in batches:
-        assert (batch.byte_start, batch.byte_end) == (offset, offset + len(batch.records))
-        assert batch.first_line == line
-        assert batch.rows <= rows
-        offset, line = batch.byte_end, line + count_lines(batch.records)
-    if closed(text, delimiter):
-        parsed = [reference(batch.records.decode(), delimiter) for batch in batches]
-        assert [row for records in parsed for row in records] == reference(text, delimiter)
-        assert [len(records) for records in parsed] == [batch.rows for batch in batches]
+        assert (batch.byte_start, batch.first_line) == (offset, line)
+        assert 0 < batch.rows <= max_rows
+        expected, rows = rows[: batch.rows], rows[batch.rows :]
+        whole = b"".join(row for row, _ in expected)
+        found = split(splitter, batch.records)
+        if expected[0][1] == TOO_LONG:  # its beginning and as many line ends
+            assert found[0][1] == TOO_LONG
+            assert not b"".join(row for row, _ in found[1:]).strip(b"\n")
+            assert len(batch.records) <= max(limit + 1, count_lines(whole) + limit + 2)
+        else:
+            assert (batch.records, found) == (whole, expected)
+        offset, line = offset + len(whole), line + count_lines(whole)
+        assert batch.byte_end == offset
+        assert count_lines(batch.records) == count_lines(whole)
+    assert not rows
 
 
-@given(texts, cuts)
-def test_where_the_bytes_are_cut_changes_nothing(text: str, sizes: list[int]) -> None:
-    assert cut(text.encode(), sizes) == cut(text.encode(), [])
-
-
-@given(texts)
-def test_lines_are_counted_as_csv_reader_counts_them(text: str) -> None:
-    reader = csv.reader(io.StringIO(text, newline=""))
-    for _ in reader:
-        pass
-    unfinished = 0 if not text or text.endswith(("\n", "\r")) else 1
-    assert count_lines(text.encode()) + unfinished == reader.line_num
+@given(texts, cuts, widths, limits)
+def test_where_the_bytes_are_cut_changes_nothing(text: str, sizes: list[int], width: int, limit: int) -> None:
+    splitter = Splitter(",", width, limit)
+    assert cut(splitter, text.encode(), sizes) == cut(splitter, text.encode(), [])
 
 
 def test_a_batch_is_full_by_rows_or_bytes() -> None:
     data = b"aaaa,bbbb\n" * 10
-    assert [b.rows for b in cut(data, [], rows=4)] == [4, 4, 2]
-    assert [b.rows for b in cut(data, [], rows=100, max_bytes=25)] == [3, 3, 3, 1]
+    assert [b.rows for b in cut(Splitter(",", 2), data, [], rows=4)] == [4, 4, 2]
+    assert [b.rows for b in cut(Splitter(",", 2), data, [], rows=100, max_bytes=25)] == [3, 3, 3, 1]
 
 
-def test_a_quote_that_is_never_closed_costs_its_own_line_only() -> None:
-    data = b'a,b\n"stray,b\nc,d\ne,f\n'
-    assert [b.records for b in cut(data, [3, 3, 3], rows=10)] == [b"a,b\n", b'"stray,b\n', b"c,d\ne,f\n"]
+def test_a_long_row_is_one_row_whatever_is_in_it_and_is_not_kept() -> None:
+    long = b'a,"' + b"some text\r\n" * 200_000 + b'",b,c\n'
+    assert len(long) > 2 * MAX_ROW_BYTES
+    data = b"a,b,c,d\n" + long + b"e,f,g,h\n"
+    batches = cut(Splitter(",", 4), data, [1 << 16] * 40, rows=10)
+    assert [(b.rows, b.first_line, b.byte_end - b.byte_start) for b in batches] == [
+        (1, 2, 8),
+        (1, 3, len(long)),
+        (1, 200_004, 8),
+    ]
+    assert len(batches[1].records) < MAX_ROW_BYTES + 200_100
 
 
-def test_a_record_beyond_the_limit_costs_its_own_line_only() -> None:
-    good = b"some,row\n" * (csv_stream.MAX_RECORD_BYTES // 9 + 10)
-    data = b'a,b\n"stray,b\n' + good + b'c,"d"\n'
-    batches = cut(data, [1 << 16] * 30, rows=10_000_000, max_bytes=1 << 30)
-    assert [b.records for b in batches] == [b"a,b\n", b'"stray,b\n', good + b'c,"d"\n']
-    assert batches[2].first_line == 4
+def test_a_long_line_of_two_byte_characters_is_one_row() -> None:
+    data = b"ax," + "é".encode() * 1_300_000 + b",b\nc,d,e\n"
+    batches = cut(Splitter(",", 3), data, [1 << 16] * 50, rows=10)
+    assert [(b.rows, b.byte_end - b.byte_start) for b in batches] == [(1, 2_600_006), (1, 6)]
 
 
 @pytest.mark.parametrize(
@@ -137,8 +142,3 @@ def test_a_header_that_is_not_all_there_waits(data: bytes) -> None:
 def test_an_unreadable_header_is_refused_clearly(data: bytes, message: str) -> None:
     with pytest.raises(UnreadableFile, match=message):
         read_header(data, whole=True)
-
-
-def test_a_wrong_byte_is_named_by_its_offset_and_line() -> None:
-    with pytest.raises(UnreadableFile, match=r"0xfc at offset 14 \(line 8\)"):
-        check_utf8(Batch(b"a\nb\xfc\n", 2, 7, 11, 16))

@@ -46,12 +46,12 @@ def test_the_result_does_not_depend_on_where_batches_are_cut(rows: list[str]) ->
 
 
 def test_bad_rows_are_reported_with_line_reason_and_text_and_the_others_stored() -> None:
-    parsed = parse(batch(b'Acme,-5,Berlin\r\n\r\n"Bo\nlt",3,Oslo\r\nshort\r\n,,\r\n"Zed",1,"a\nb",x\r\n'))
+    parsed = parse(batch(b'Acme,-5,Berlin\r\n\r\n"Bo\nlt",3,Oslo\r\nshort\r\n,7,\r\n"Zed",1,"a\nb",x\r\n,,\r\n'))
     assert [company["name"] for company in parsed.companies.values()] == ["Bo lt"]
     assert [(r.line, r.record) for r in parsed.rejected] == [
         (2, "Acme,-5,Berlin"),
         (6, "short"),
-        (7, ",,"),
+        (7, ",7,"),
         (8, '"Zed",1,"a\nb",x'),
     ]
     assert [r.reason.split(";")[0] for r in parsed.rejected] == [
@@ -60,7 +60,7 @@ def test_bad_rows_are_reported_with_line_reason_and_text_and_the_others_stored()
         "nothing identifies a company or a person",
         "the row has 4 fields",
     ]
-    assert (parsed.rows, parsed.next_line) == (5, 10)
+    assert (parsed.rows, parsed.next_line) == (5, 11)
 
 
 def test_a_record_with_a_nul_is_reported_in_a_text_that_can_be_stored() -> None:
@@ -71,9 +71,11 @@ def test_a_record_with_a_nul_is_reported_in_a_text_that_can_be_stored() -> None:
     )
 
 
-def test_bytes_that_are_not_utf8_are_named_with_their_place_in_the_file() -> None:
-    with pytest.raises(ValidationFailed, match="byte 0xfc at offset 101"):
-        parse(batch("Müller,5,x\n".encode("latin-1")))
+def test_bytes_that_are_not_utf8_cost_their_row() -> None:
+    parsed = parse(batch("Müller,5,x\n".encode("latin-1") + b"Acme,5,x\n"))
+    assert [company["name"] for company in parsed.companies.values()] == ["Acme"]
+    assert [(r.line, r.record) for r in parsed.rejected] == [(2, "M\ufffdller,5,x")]
+    assert "byte 0xfc at position 2" in parsed.rejected[0].reason
 
 
 def test_a_file_without_a_known_column_is_refused() -> None:

@@ -1,15 +1,21 @@
-"""Rows of a CSV text, each with the records it yields or the reason it yields none: the loop of an import and of its dry run."""
+"""Rows of a CSV text, each with the records it yields or the reason it yields none: the loop of an import, its dry run and its preview."""
 
 import csv
-import io
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from connectra_common.records.cleaning import CellRefused
+from connectra_common.records.csv_records import Splitter, cells_of, count_lines
 from connectra_common.records.csv_rows import LeftOut, RowReader
 from connectra_common.records.identity import Candidate
 
 NOTHING_IDENTIFIED = "nothing identifies a company or a person"
+
+BOM = b"\xef\xbb\xbf"
+# Of a row that cannot be read, so much is shown.
+MAX_SHOWN_CHARS = 10_000
+# What a row that lacks many cells must have in order to be more than a note below the table.
+_KEYS = {"email", "linkedin_url", "website", "normalized_domain"}
 
 
 class Row(NamedTuple):
@@ -17,7 +23,7 @@ class Row(NamedTuple):
 
     Args:
         line: where it begins.
-        cells: empty when the row cannot even be split into cells.
+        cells: as far as they can be told.
         company, contact: what it says; None when nothing identifies one.
         problem: why it says neither.
         left_out: cells that are not valid for their fields.
@@ -32,57 +38,120 @@ class Row(NamedTuple):
 
 
 class Rows:
-    """The rows of a text; can be iterated once.
+    """The rows of a text; can be iterated once. Rows without any text and repetitions of the header are none.
 
     Args:
         reader: of the file's header.
-        text: whole records.
+        records: whole rows in UTF-8; bytes that are not are kept, and cost the row they are in.
         first_line: of the text, in its file.
     """
 
-    def __init__(self, reader: RowReader, text: str, delimiter: str, first_line: int) -> None:
-        self._reader, self._first_line = reader, first_line
-        self._lines = _Lines(text)
-        self._rows = csv.reader(self._lines, delimiter=delimiter)
+    def __init__(self, reader: RowReader, records: bytes, delimiter: str, first_line: int) -> None:
+        self._reader, self._records, self._delimiter = reader, records, delimiter
+        self._headers = list(reader.headers)
+        self._line, self._span = first_line, (0, 0)
 
     def __iter__(self) -> Iterator[Row]:
-        rows, first_line, taken, read = self._rows, self._first_line, self._lines.taken, self._reader.read
-        while True:
-            line, cells = first_line + rows.line_num, []
-            taken.clear()
-            try:
-                if (found := next(rows, None)) is None:
-                    return
-                if not (cells := found):
-                    continue
-                company, contact, left_out = read(cells)
-            except (CellRefused, csv.Error) as error:
-                yield Row(line, cells, problem=str(error))
+        headers, read = self._headers, self._reader.read
+        width = len(headers)
+        for line, cells, fault in self._split():
+            if fault:
+                yield self._refused(line, fault)
                 continue
-            yield Row(line, cells, company, contact, None if company or contact else NOTHING_IDENTIFIED, left_out)
+            if cells == headers or not (cells[0].strip() or any(map(str.strip, cells))):
+                continue
+            try:
+                found = len(cells)
+                whole = found == width or _fit(cells, width)
+                company, contact, left_out = read(cells)
+            except CellRefused as error:
+                yield self._refused(line, str(error))
+                continue
+            if not (company or contact):
+                yield Row(line, cells, problem=NOTHING_IDENTIFIED, left_out=left_out)
+            elif not whole and not (_has_key(company) or _has_key(contact)):
+                yield self._refused(line, _wrong_width(found, width))
+            else:
+                yield Row(line, cells, company, contact, None, left_out)
+
+    def _split(self) -> Iterator[tuple[int, list[str], str | None]]:
+        """Line, cells and fault of each row that is not blank."""
+        records, line, position, index = self._records, self._line, 0, 0
+        # Most rows are one line that csv.reader takes as it stands: then the splitter agrees.
+        lines = records.splitlines(keepends=True)
+        texts: list[str] = []
+        parse = csv.reader(iter(texts.pop, None), delimiter=self._delimiter, skipinitialspace=True, strict=True)
+        splitter = Splitter(self._delimiter, len(self._headers))
+        joined = BOM in records
+        while position < len(records):
+            row, taken, fault = lines[index], 1, None
+            try:
+                texts.append(row.decode().removeprefix("\ufeff") if joined else row.decode())
+                cells = next(parse)
+            except (csv.Error, IndexError, UnicodeDecodeError):  # IndexError: a quoted cell goes on in the next line
+                texts.clear()
+                end, fault = splitter.row(records, position)
+                row = records[position:end]
+                taken = max(count_lines(row), 1)
+                cells = []
+                if not fault:
+                    cells, fault = self._lenient(row)
+            self._span = (position, position + len(row))
+            self._line = line + taken
+            if cells or fault:
+                yield line, cells, fault
+            line, position, index = line + taken, position + len(row), index + taken
+
+    def _lenient(self, row: bytes) -> tuple[list[str], str | None]:
+        """Cells and fault of a row that is not one line of csv."""
+        try:
+            text = row.decode().removeprefix("\ufeff")
+            return next(csv.reader([text], delimiter=self._delimiter, skipinitialspace=True), []), None
+        except UnicodeDecodeError as error:
+            at = f"byte 0x{row[error.start]:02x} at position {error.start + 1} of the row"
+            return [], f"{at} is not text in the encoding of the file"
+        except csv.Error as error:
+            return [], str(error)
+
+    def _refused(self, line: int, problem: str) -> Row:
+        return Row(line, cells_of(self.text, self._delimiter), problem=problem)
 
     @property
     def next_line(self) -> int:
         """The line after the rows read so far."""
-        return self._first_line + self._rows.line_num
+        return self._line
 
     @property
     def text(self) -> str:
-        """The text of the row that was read last, without its line end; a NUL character, which cannot be stored, is shown as �."""
-        return "".join(self._lines.taken).rstrip("\r\n").replace("\0", "\ufffd")
+        """The text of the row that was read last, without its line end and shortened when it is very long; a NUL character, which cannot
+        be stored, and bytes that are no text are shown as �."""
+        start, end = self._span
+        row = self._records[start : min(end, start + 4 * MAX_SHOWN_CHARS)].decode(errors="replace")
+        row = row.removeprefix("\ufeff").rstrip("\r\n").replace("\0", "\ufffd")
+        return row if len(row) <= MAX_SHOWN_CHARS else row[:MAX_SHOWN_CHARS] + "…"
 
 
-class _Lines:
-    """Lines of a text that remembers those of the record being read."""
+def _fit(cells: list[str], width: int) -> bool:
+    """Makes a row as wide as the header: empty cells at its end may be left out, or be too many.
 
-    def __init__(self, text: str) -> None:
-        self._lines = io.StringIO(text, newline="")
-        self.taken: list[str] = []
+    Gives whether so few are missing that it is a row for sure, not a note below the table.
 
-    def __iter__(self) -> Iterator[str]:
-        return self
+    Raises:
+        CellRefused: a cell too many that is not empty.
+    """
+    found = len(cells)
+    if found < width:
+        cells += [""] * (width - found)
+        return found > 1 and 2 * found >= width
+    if any(map(str.strip, cells[width:])):
+        raise CellRefused(_wrong_width(found, width))
+    del cells[width:]
+    return True
 
-    def __next__(self) -> str:
-        line = next(self._lines)
-        self.taken.append(line)
-        return line
+
+def _wrong_width(found: int, width: int) -> str:
+    return f"the row has {found} fields; the header has {width}"
+
+
+def _has_key(candidate: Candidate | None) -> bool:
+    return candidate is not None and (candidate.uuid is not None or not _KEYS.isdisjoint(candidate.values))

@@ -32,6 +32,7 @@ class RowReader:
     """Reads the rows below a header."""
 
     def __init__(self, columns: Columns) -> None:
+        self.headers = columns.headers
         self._width = len(columns.headers)
         spread = Spread(columns)
         self._widen = spread.widen if spread.needed else None

@@ -1,28 +1,16 @@
-"""CSV bytes cut into batches of whole records, with the exact place of each.
-
-Records end where Python's `csv.reader(delimiter=…, strict=False)` over a text opened with newline="" ends them: at
-\\n, \\r or \\r\\n outside of quotes, a quote opening only at the beginning of a field. The write service parses the
-same bytes with it; a property test holds that the two agree. Here nothing is parsed into cells but the header: one
-regular expression finds the end of a record.
-"""
+"""CSV bytes cut into batches of whole rows, with the exact place of each. Nothing is parsed into cells but the header."""
 
 import csv
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
 
 from connectra_common.records.columns import Columns, DuplicateColumn, NoKnownColumn
+from connectra_common.records.csv_file import BOM
+from connectra_common.records.csv_records import MAX_ROW_BYTES, Passing, Splitter, count_lines
 
 DELIMITERS = (",", ";", "\t", "|")
-BOM = b"\xef\xbb\xbf"
 MAX_BATCH_BYTES = 4 * 1024 * 1024
-# A record that is longer was opened by a stray quote: its first line is cut off and stands in a batch alone, where it
-# swallows nothing.
-MAX_RECORD_BYTES = 1024 * 1024
-MAX_FAST_LINE_BYTES = 64 * 1024
-# csv refuses longer fields, and its own default is below what a record may have.
-csv.field_size_limit(MAX_RECORD_BYTES)
 
 
 class UnreadableFile(ValueError):
@@ -31,7 +19,7 @@ class UnreadableFile(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Whole records. Offsets in bytes of the file, end exclusive; lines from 1."""
+    """Whole rows. Offsets in bytes of the file, end exclusive; lines from 1. What is left of a row that is too long stands alone."""
 
     records: bytes
     rows: int
@@ -58,20 +46,20 @@ class Cutter:
 
     Args:
         byte_start, first_line: where in the file the first byte stands.
-        max_rows, max_bytes: a batch is full with the record that reaches one of them.
+        max_rows, max_bytes: a batch is full with the row that reaches one of them.
     """
 
     def __init__(
-        self, delimiter: str, byte_start: int, first_line: int, max_rows: int, max_bytes: int = MAX_BATCH_BYTES
+        self, splitter: Splitter, byte_start: int, first_line: int, max_rows: int, max_bytes: int = MAX_BATCH_BYTES
     ) -> None:
-        self._match_record = _record_pattern(delimiter).match
-        self._match_last_record = _record_pattern(delimiter, last=True).match
+        self._splitter = splitter
         self._max_rows, self._max_bytes = max_rows, max_bytes
         self._data = b""
         self._start = 0  # in _data: where the batch begins
-        self._position = 0  # in _data: after its last whole record
+        self._position = 0  # in _data: after its last whole row
         self._rows = 0
         self._offset, self._line = byte_start, first_line
+        self._long: _LongRow | None = None
 
     def feed(self, data: bytes) -> Iterator[Batch]:
         """The batches that `data` completes."""
@@ -81,42 +69,59 @@ class Cutter:
         yield from self._cut(last=False)
 
     def finish(self) -> Iterator[Batch]:
-        """What is left; a last record needs no line end."""
+        """What is left; a last row needs no line end."""
         yield from self._cut(last=True)
         if self._rows:
             yield self._take()
 
     def _cut(self, last: bool) -> Iterator[Batch]:
+        line_end = self._splitter.line_end
         while self._position < len(self._data):
-            end = self._find_end(last)
-            if end is None and not last and len(self._data) - self._position <= MAX_RECORD_BYTES:
-                break
-            if end is None or end - self._position > MAX_RECORD_BYTES:
-                if self._rows:
-                    yield self._take()
-                line_end = _LINE_END.search(self._data, self._position)
-                self._position, self._rows = (line_end.end() if line_end else len(self._data)), 1
-                yield self._take()
+            if self._long:
+                if not self._pass(self._long, last):
+                    return
+                yield self._take_long(self._long)
                 continue
-            self._position = end
+            at = line_end(self._data, self._position)
+            if not at:
+                end = self._splitter.find_end(self._data, self._position, last)
+                if end is None:
+                    break
+                if end.passing:
+                    if self._rows:
+                        yield self._take()
+                    self._long = _LongRow(
+                        end.passing, self._data[self._position : self._position + self._splitter.max_bytes + 1]
+                    )
+                    self._pass_to(self._long, end.at)
+                    continue
+                at = end.at
+            self._position = at
             self._rows += 1
             if self._rows >= self._max_rows or self._position - self._start >= self._max_bytes:
                 yield self._take()
+        if last and self._long:
+            yield self._take_long(self._long)
 
-    def _find_end(self, last: bool) -> int | None:
-        """End of the record at the position; None: it is not all there, or it never ends."""
-        data, position = self._data, self._position
-        # Most lines have no quote and end in \n: found without the pattern. The bound keeps a file without \n from
-        # being searched to its end for each record.
-        end = data.find(b"\n", position, position + MAX_FAST_LINE_BYTES) + 1
-        if end and data.find(b'"', position, end) < 0 and data.find(b"\r", position, max(end - 2, 0)) < 0:
-            return end
-        match = self._match_last_record(data, position) if last else self._match_record(data, position)
-        if match is None:
-            return None
-        # A \r at the very end may be half a line end.
-        whole = match.end() < len(data) or last or data.endswith(b"\n")
-        return match.end() if whole else None
+    def _pass(self, row: "_LongRow", last: bool) -> bool:
+        at, ended = row.passing.skip(self._data, self._position, last)
+        self._pass_to(row, at)
+        return ended
+
+    def _pass_to(self, row: "_LongRow", at: int) -> None:
+        row.lines += count_lines(self._data[self._start : at])
+        row.size += at - self._start
+        self._start = self._position = at
+
+    def _take_long(self, row: "_LongRow") -> Batch:
+        """A batch with what is left of a row that is too long: enough for it to be refused, and to count its lines."""
+        records = row.head
+        while (missing := row.lines - count_lines(records)) > 0:
+            records += b"\n" * missing
+        batch = Batch(records, 1, self._line, self._offset, self._offset + row.size)
+        self._offset, self._line = batch.byte_end, self._line + row.lines
+        self._long = None
+        return batch
 
     def _take(self) -> Batch:
         records = self._data[self._start : self._position]
@@ -125,6 +130,16 @@ class Cutter:
         self._offset, self._line = batch.byte_end, self._line + count_lines(records)
         self._rows = 0
         return batch
+
+
+@dataclass(slots=True)
+class _LongRow:
+    """A row that is too long, as far as it has been passed over."""
+
+    passing: Passing
+    head: bytes
+    size: int = 0
+    lines: int = 0
 
 
 def read_header(data: bytes, whole: bool) -> FileHeader | None:
@@ -144,18 +159,15 @@ def read_header(data: bytes, whole: bool) -> FileHeader | None:
     if whole and start == len(data):
         raise UnreadableFile("the file is empty: a header line and rows are expected")
     ends = {delimiter: _header_end(data, start, delimiter, whole) for delimiter in DELIMITERS}
-    if None in ends.values() and not whole and len(data) <= MAX_RECORD_BYTES:
+    if None in ends.values() and not whole and len(data) <= MAX_ROW_BYTES:
         return None
     return _best_header(data, start, {delimiter: end for delimiter, end in ends.items() if end is not None})
 
 
 def _header_end(data: bytes, start: int, delimiter: str, whole: bool) -> int | None:
     """Where the header ends if this is the delimiter; None: not in these bytes."""
-    match = _record_pattern(delimiter, last=whole).match(data, start)
-    # A \r at the very end may be half a line end.
-    if match is None or (match.end() == len(data) and not whole and not data.endswith(b"\n")):
-        return None
-    return match.end()
+    end = Splitter(delimiter, 0).find_end(data, start, last=whole)
+    return end.at if end and not end.fault else None
 
 
 def _best_header(data: bytes, start: int, ends: Mapping[str, int]) -> FileHeader:
@@ -190,41 +202,7 @@ def _header_text(data: bytes, start: int, end: int, line: int) -> str:
     return text
 
 
-def check_utf8(batch: Batch) -> None:
-    """Whether the batch is text.
-
-    Raises:
-        UnreadableFile: with the offset of the wrong byte in the file.
-    """
-    _decode(batch.records, batch.byte_start, batch.first_line)
-
-
-def count_lines(data: bytes) -> int:
-    """Line ends, \\r\\n being one."""
-    return data.count(b"\n") + data.count(b"\r") - data.count(b"\r\n")
-
-
-def cells_of(record: str, delimiter: str) -> list[str]:
-    """Cells of one record as text; a record csv refuses is one cell."""
-    try:
-        return next(csv.reader([record], delimiter=delimiter), [])
-    except csv.Error:
-        return [record]
-
-
-_LINE_END = re.compile(rb"\r\n|\n|\r")
 _BLANK_LINES = re.compile(rb"[\r\n]+")
-
-
-@cache
-def _record_pattern(delimiter: str, last: bool = False) -> re.Pattern[bytes]:
-    """One record with its line end; the last one may end with the file. Possessive: no input makes it slow."""
-    d = re.escape(delimiter.encode())
-    quoted = rb'"(?:[^"]++|"")*+"[^' + d + rb"\r\n]*+"
-    bare = rb'[^"' + d + rb"\r\n][^" + d + rb"\r\n]*+"
-    field = rb"(?:" + quoted + rb"|" + bare + rb")?+"
-    end = rb"(?:\r\n|\n|\r|\Z)" if last else rb"(?:\r\n|\n|\r)"
-    return re.compile(field + rb"(?:" + d + field + rb")*+" + end)
 
 
 def _decode(data: bytes, offset: int, line: int) -> str:

@@ -8,7 +8,7 @@ from connectra_common.records.columns import Columns
 from connectra_common.records.csv_file import Rows
 from connectra_common.records.csv_rows import RowReader
 
-from connectra_jobs.worker.csv_stream import Batch, check_utf8
+from connectra_jobs.worker.csv_stream import Batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +37,9 @@ class Checker:
         self._reader, self._delimiter = RowReader(Columns.read(cells)), delimiter
 
     def check(self, batch: Batch) -> Findings:
-        """Reads the rows of a batch.
-
-        Raises:
-            UnreadableFile: it is not UTF-8.
-        """
-        check_utf8(batch)
+        """Reads the rows of a batch."""
         found = Findings()
-        for row in Rows(self._reader, batch.records.decode(), self._delimiter, batch.first_line):
+        for row in Rows(self._reader, batch.records, self._delimiter, batch.first_line):
             found.rows += 1
             found.companies += row.company is not None
             found.contacts += row.contact is not None

@@ -17,6 +17,7 @@ from connectra.query.v1 import query_service_pb2 as pb
 from connectra.write.v1 import write_service_pb2
 from connectra_common import telemetry
 from connectra_common.call import CONSISTENCY_TOKEN
+from connectra_common.records.csv_records import Splitter, cells_of
 from connectra_common.server.streams import ahead
 
 from connectra_jobs.repository import JobRepository, RejectedRow
@@ -29,8 +30,6 @@ from connectra_jobs.worker.csv_stream import (
     Cutter,
     FileHeader,
     UnreadableFile,
-    cells_of,
-    check_utf8,
     read_header,
 )
 from connectra_jobs.worker.deps import Deps
@@ -136,7 +135,7 @@ def _too_many(rejected: int, rows: int, allowed: float | None) -> str | None:
 
 async def _cut(attempt: Attempt, content: Content, header: FileHeader, offset: int, line: int) -> AsyncGenerator[Batch]:
     """Batches of the file from an offset on, which is the beginning of a record."""
-    cutter = Cutter(header.delimiter, offset, line, attempt.settings.batch_size)
+    cutter = Cutter(Splitter(header.delimiter, len(header.cells)), offset, line, attempt.settings.batch_size)
     async with aclosing(content.read(offset)) as stream:
         async for data in stream:
             for batch in cutter.feed(data):
@@ -193,7 +192,6 @@ class _Import:
         return self._max_rejected is not None and ledger.counts.rejected > self._max_rejected
 
     async def _send(self, number: int, batch: Batch) -> write_service_pb2.ImportBatchResponse:
-        check_utf8(batch)
         request = write_service_pb2.ImportBatchRequest(
             job_uuid=self._attempt.job.uuid,
             batch_number=number,

@@ -1,6 +1,5 @@
 """Makes records of the two tables out of batches of CSV records."""
 
-import csv
 from dataclasses import dataclass, field
 
 from connectra_common.errors import FieldViolation, ValidationFailed
@@ -10,9 +9,6 @@ from connectra_common.records.csv_rows import RowReader
 from connectra_common.records.identity import Record, lay
 
 from connectra_write.imports.outcomes import LeftOutCell, RejectedRow
-
-# A cell may be longer than what can be stored: it is refused by name, not by the parser.
-csv.field_size_limit(4 * 1024 * 1024)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,26 +43,20 @@ def parse(batch: ImportBatch) -> Parsed:
     """Reads a batch; blank lines are skipped.
 
     Raises:
-        ValidationFailed: no known column, a delimiter of more than one character, or bytes that are not UTF-8.
+        ValidationFailed: no known column, or a delimiter of more than one character.
     """
     try:
         columns = Columns.read(batch.columns)
     except (NoKnownColumn, DuplicateColumn) as error:
         raise ValidationFailed.of([FieldViolation("columns", str(error))]) from None
-    if len(batch.delimiter) != 1:
-        raise ValidationFailed.of([FieldViolation("delimiter", "delimiter must be one character")])
-    try:
-        text = batch.records.decode()
-    except UnicodeDecodeError as error:
-        at = batch.byte_start + error.start
-        message = f"the file is not UTF-8: byte 0x{batch.records[error.start]:02x} at offset {at}"
-        raise ValidationFailed.of([FieldViolation("records", message)]) from None
-    return _read(text, RowReader(columns), batch)
+    if len(batch.delimiter) != 1 or not batch.delimiter.isascii():
+        raise ValidationFailed.of([FieldViolation("delimiter", "delimiter must be one ASCII character")])
+    return _read(RowReader(columns), batch)
 
 
-def _read(text: str, reader: RowReader, batch: ImportBatch) -> Parsed:
+def _read(reader: RowReader, batch: ImportBatch) -> Parsed:
     parsed = Parsed()
-    rows = Rows(reader, text, batch.delimiter, batch.first_line)
+    rows = Rows(reader, batch.records, batch.delimiter, batch.first_line)
     for row in rows:
         parsed.rows += 1
         if row.problem:
