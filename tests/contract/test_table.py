@@ -58,6 +58,8 @@ class Calls:
                             CASE WHEN $4::int > 0 THEN now() + interval '1 hour' END)""",
                     *(known["uuid"], self.object_key, *JOBS[status]),
                 )
+        elif kind == "upload":
+            known["uuid"] = await self.upload(status)
         elif kind == "key":
             headers = {**self.headers(), "idempotency-key": f"used-{known['n']}"}
             await self.clients["open"].post("/companies/create", json={"name": f"Acme {known['n']}"}, headers=headers)
@@ -67,6 +69,21 @@ class Calls:
             known["uuid"] = reply.json()["data"]["uuid"]
             known |= {"token": reply.headers["x-consistency-token"], "etag": reply.headers["etag"]}
         return known
+
+    async def upload(self, how_far: str) -> str:
+        """The id of an upload in parts: begun; with all of its parts sent; or complete."""
+        api, headers = self.clients["open"], self.headers()
+        wanted = {"filename": "people.csv", "size_bytes": 20_000_000 if how_far == "begun" else 4}
+        path = (
+            f"/common/uploads/{(await api.post('/common/uploads', json=wanted, headers=headers)).json()['upload_id']}"
+        )
+        if how_far != "begun":
+            urls = (await api.post(f"{path}/parts", json={"part_numbers": [1]}, headers=headers)).json()["parts"]
+            async with client() as store:
+                (await store.put(urls[0]["upload_url"], content=b"rows")).raise_for_status()
+        if how_far == "complete":
+            (await api.post(f"{path}/complete", headers=headers)).raise_for_status()
+        return path.rpartition("/")[2]
 
     async def check(self, row: Row, spelling: str) -> None:
         """Sends the call of a row; the answer must be the row's."""

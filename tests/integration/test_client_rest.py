@@ -2,22 +2,26 @@
 
 import json
 import os
+import random
 import signal
 import subprocess
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from hashlib import md5
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from connectra_client import rest
 from connectra_client.connection import Connection
 from connectra_client.errors import ApiError, ClientError, Unreachable
 from connectra_client.rest import RestClient
 
 from tests.support.stack import Completed, program
 
+UUID = "6f1c0b52-7c5e-4f0e-9d2b-0c8a0e3b7a11"
 STORE_REFUSAL = b"<?xml version='1.0'?><Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>"
 
 
@@ -32,6 +36,18 @@ class Scene:
     store_status: int = 200
     store_body: bytes = b"x" * 700_000
     polled: threading.Event = field(default_factory=threading.Event)
+    refusals: list[int] = field(default_factory=list)
+    """Statuses with which calls of the API are answered before any succeeds."""
+    # Of the upload in parts: what it was begun with, what has arrived by part, and how many times a part fails first.
+    upload: dict[str, Any] = field(default_factory=dict)
+    parts: dict[int, bytes] = field(default_factory=dict)
+    failing: dict[int, int] = field(default_factory=dict)
+    breaks_at: list[int] = field(default_factory=list)
+    """Bytes after which the connection of each download breaks, in turn."""
+
+    def sent(self, path: str) -> list[bytes]:
+        """The bodies that a path was sent."""
+        return [body for _, requested, _, body in self.requests if requested.partition("?")[0] == path]
 
 
 @pytest.fixture
@@ -43,10 +59,36 @@ def scene() -> Iterator[Scene]:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             path = self.path.partition("?")[0]
             state.requests.append((self.command, self.path, {k.lower(): v for k, v in self.headers.items()}, body))
+            if path.startswith("/part/"):
+                return self.part(int(path.rpartition("/")[2]), body)
+            if path == "/store" and self.command == "GET" and state.store_status == 200:
+                return self.object(self.headers.get("Range"))
             if path == "/store":
                 return self.answer(state.store_status, state.store_body if state.store_status == 200 else STORE_REFUSAL)
             if self.headers.get("X-API-Key") != "key":
                 return self.answer(401, {"message": "invalid API key", "error_code": "UNAUTHORIZED"})
+            if state.refusals:
+                return self.answer(state.refusals.pop(0), {"message": "not now"}, retry_after="0")
+            if path == "/common/uploads":
+                state.upload |= {"size_bytes": json.loads(body)["size_bytes"], "completed": False}
+                return self.answer(201, state.upload)
+            if path == "/common/uploads/1/parts" and self.command == "POST":
+                numbers = json.loads(body)["part_numbers"]
+                urls = [{"part_number": n, "upload_url": f"{state.url}/part/{n}"} for n in numbers]
+                return self.answer(200, {"parts": urls})
+            if path == "/common/uploads/1/parts":
+                sent = [
+                    {"part_number": n, "size_bytes": len(p), "etag": f'"{md5(p).hexdigest()}"'}
+                    for n, p in state.parts.items()
+                ]
+                return (
+                    self.answer(200, {**state.upload, "parts": sent})
+                    if state.upload
+                    else self.answer(404, {"message": "not sent"})
+                )
+            if path == "/common/uploads/1/complete":
+                state.upload["completed"] = True
+                return self.answer(200, {"s3_key": state.upload["s3_key"]})
             if path == "/common/upload-url":
                 return self.answer(200, {"upload_url": f"{state.url}/store", "s3_key": "uploads/1_a.csv"})
             if path == "/common/jobs/create":
@@ -59,15 +101,43 @@ def scene() -> Iterator[Scene]:
                 return self.answer(200, found if isinstance(found, bytes) else {"data": found})
             if path == "/common/jobs/job-1/files":
                 file = {"size_bytes": len(state.store_body), "download_url": f"{state.url}/store"}
-                return self.answer(200, {"data": [{"kind": kind, **file} for kind in ("source", "result", "rejected")]})
+                keys = {
+                    "source": f"uploads/{UUID}_in.csv",
+                    "result": f"uploads/{UUID}.csv",
+                    "rejected": f"uploads/{UUID}.rejected.csv",
+                }
+                return self.answer(200, {"data": [{"kind": kind, "s3_key": key, **file} for kind, key in keys.items()]})
             return self.answer(404, {"message": "not found", "error_code": "NOT_FOUND"})
 
         do_GET = do_POST = do_PUT = do
 
-        def answer(self, status: int, body: Any) -> None:
+        def part(self, number: int, body: bytes) -> None:
+            if state.failing.get(number, 0) > 0:
+                state.failing[number] -= 1
+                if number % 2:
+                    self.close_connection = True  # without an answer
+                    return None
+                return self.answer(503, STORE_REFUSAL)
+            state.parts[number] = body
+            return self.answer(200, b"")
+
+        def object(self, wanted: str | None) -> None:
+            begin = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted else 0
+            data = state.store_body[begin:]
+            cut = data[: state.breaks_at.pop(0)] if state.breaks_at else data
+            self.send_response(206 if wanted else 200)
+            self.send_header("Content-Length", str(len(data)))
+            self.send_header("ETag", f'"{md5(state.store_body).hexdigest()}"')
+            self.end_headers()
+            self.wfile.write(cut)
+            self.close_connection = True
+
+        def answer(self, status: int, body: Any, **headers: str) -> None:
             data = body if isinstance(body, bytes) else json.dumps(body).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(data)))
+            for name, value in headers.items():
+                self.send_header(name.replace("_", "-"), value)
             self.end_headers()
             self.wfile.write(data)
 
@@ -142,6 +212,124 @@ def test_a_download_replaces_the_file_only_when_it_is_whole(scene: Scene, client
     client.download(f"{scene.url}/store", out)
     assert out.read_bytes() == scene.store_body
     assert list(tmp_path.iterdir()) == [out]
+
+
+def test_a_download_goes_on_where_its_connection_broke(scene: Scene, client: RestClient, tmp_path: Path) -> None:
+    scene.store_body = random.Random(5).randbytes(900_000)
+    scene.breaks_at = [300_000, 200_000]
+    moved: list[int] = []
+    out = tmp_path / "out.csv"
+    client.download(f"{scene.url}/store", out, moved.append)
+    assert out.read_bytes() == scene.store_body
+    assert sum(moved) == 900_000
+    ranges = [headers.get("range") for _, path, headers, _ in scene.requests if path == "/store"]
+    assert [wanted for wanted in ranges if wanted] == ["bytes=300000-", "bytes=500000-"]
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_a_download_that_was_given_up_goes_on_next_time(
+    scene: Scene, client: RestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.breaks_at = [300_000]
+    out = tmp_path / "out.csv"
+    with monkeypatch.context() as patched:
+        patched.setattr("connectra_client.files.persist", lambda call: call())
+        with pytest.raises(Unreachable):
+            client.download(f"{scene.url}/store", out)
+    assert [file.stat().st_size for file in tmp_path.iterdir()] == [300_000]
+    client.download(f"{scene.url}/store", out)
+    assert scene.requests[-1][2]["range"] == "bytes=300000-"
+    assert out.read_bytes() == scene.store_body
+    # Of another version of the object nothing is taken.
+    part = out.rename(tmp_path / "out.csv.0000000.part")
+    client.download(f"{scene.url}/store", out)
+    assert "range" not in scene.requests[-1][2]
+    part.unlink()
+
+
+@pytest.fixture
+def in_parts(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files of more than 1,000 bytes go up in parts of 100,000 each."""
+    monkeypatch.setattr(rest, "ONE_PUT_BYTES", 1_000)
+    scene.upload = {"upload_id": "1", "s3_key": "uploads/1_a.csv", "part_size": 100_000}
+
+
+@pytest.mark.usefixtures("in_parts")
+def test_a_large_file_goes_up_in_parts_and_what_fails_goes_again(
+    scene: Scene, client: RestClient, csv_file: Path
+) -> None:
+    scene.failing = {1: 1, 4: 2}  # a connection that breaks, a store that is busy
+    moved: list[int] = []
+    begun: list[str] = []
+    assert client.upload(csv_file, moved.append, begun=begun.append) == "uploads/1_a.csv" == begun[0]
+    assert b"".join(scene.parts[number] for number in sorted(scene.parts)) == csv_file.read_bytes()
+    assert sum(moved) == csv_file.stat().st_size
+    assert scene.upload["completed"] is True
+    puts = [(path, headers) for verb, path, headers, _ in scene.requests if verb == "PUT"]
+    assert len(puts) == len(scene.parts) + 3
+    assert not [path for path, headers in puts if "x-api-key" in headers]
+
+
+@pytest.mark.usefixtures("in_parts")
+def test_an_interrupted_upload_sends_only_what_the_store_does_not_have(
+    scene: Scene, client: RestClient, csv_file: Path
+) -> None:
+    data = csv_file.read_bytes()
+    scene.upload |= {"size_bytes": len(data), "completed": False}
+    scene.parts = {1: data[:100_000], 2: b"?" * 100_000, 3: b"short"}
+    moved: list[int] = []
+    assert client.upload(csv_file, moved.append, resume="uploads/1_a.csv") == "uploads/1_a.csv"
+    assert b"".join(scene.parts[number] for number in sorted(scene.parts)) == data
+    assert sum(moved) == len(data)
+    assert "/part/1" not in [path for _, path, _, _ in scene.requests]
+    # Once it is complete, there is nothing to send.
+    before = len(scene.requests)
+    assert client.upload(csv_file, resume="uploads/1_a.csv") == "uploads/1_a.csv"
+    assert len(scene.requests) == before + 1
+
+
+@pytest.mark.usefixtures("in_parts")
+def test_an_upload_goes_on_only_with_its_own_file(scene: Scene, client: RestClient, csv_file: Path) -> None:
+    scene.upload |= {"size_bytes": 5, "completed": False}
+    with pytest.raises(ClientError, match="the upload was begun with a file of 5: import it without --resume"):
+        client.upload(csv_file, resume="uploads/1_a.csv")
+    scene.upload = {}
+    with pytest.raises(ClientError, match="there is no upload"):
+        client.upload(csv_file, resume="uploads/1_a.csv")
+
+
+def test_a_job_is_made_once_however_often_it_has_to_be_asked_for(scene: Scene, client: RestClient) -> None:
+    scene.refusals = [429, 503]
+    assert client.create_job("insert_csv_file", {"s3_key": "a"}, idempotency_key="one") == "job-1"
+    keys = [headers["idempotency-key"] for _, path, headers, _ in scene.requests if path == "/common/jobs/create"]
+    assert keys == ["one"] * 3
+    scene.refusals = [503]
+    with pytest.raises(ApiError, match="not now"):
+        client.create_job("insert_csv_file", {"s3_key": "a"})
+
+
+def test_an_import_says_its_key_first_and_how_to_go_on_when_it_fails(scene: Scene, csv_file: Path) -> None:
+    scene.store_status = 403
+    done = run(scene, "import", str(csv_file))
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[0] == "key uploads/1_a.csv"
+    assert f"connectra import {csv_file} --resume uploads/1_a.csv" in done.stderr
+
+
+def test_fetch_saves_the_files_of_a_job_under_their_names(scene: Scene, tmp_path: Path) -> None:
+    scene.jobs = [job("completed")]
+    for options, names in (
+        ([], {f"{UUID}.csv", f"{UUID}.rejected.csv"}),
+        (["--source"], {"in.csv"}),
+        (["--result"], {f"{UUID}.csv"}),
+        (["--all"], {"in.csv", f"{UUID}.csv", f"{UUID}.rejected.csv"}),
+    ):
+        folder = tmp_path / "".join(options)
+        folder.mkdir(exist_ok=True)
+        done = run(scene, "job", "fetch", "job-1", *options, "-o", str(folder))
+        assert done.returncode == 0, done.stderr
+        files = {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
+        assert files == dict.fromkeys(names, scene.store_body)
 
 
 def test_nobody_there_and_a_wrong_key_are_told_apart(scene: Scene) -> None:

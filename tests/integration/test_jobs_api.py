@@ -48,6 +48,46 @@ async def test_a_bad_file_name_is_refused(api: httpx.AsyncClient) -> None:
     assert (await api.get("/common/upload-url", params={"filename": "../x.csv"})).status_code == 400
 
 
+# What people call their files; all of it is legal on at least one system.
+NAMES = [
+    "my contacts (1).csv", "Kontakte März 2026.csv", "Kontakte Ma\u0308rz.csv", "a+b.csv", "100%.csv", "100%25.csv", "report#1.csv",
+    "what?.csv", "a&b=c.csv", "it's \"q\".csv", "連絡先.csv", "🚀.csv", "PEOPLE.CSV", "no_extension", " leading.csv", "trailing.csv ",
+    "a;b,c.csv", "~home$.csv", "con.csv", "9\u202fpm.csv", "x" * 196 + ".csv", "連" * 71 + ".csv",
+]  # fmt: skip
+
+
+async def test_a_file_keeps_its_name_whatever_it_is(api: httpx.AsyncClient) -> None:
+    data = b"first_name,email\n"
+    keys = [await upload(api, data, name) for name in NAMES]
+    assert [key.partition("_")[2] for key in keys] == NAMES
+    jobs = [await create_job(api, "insert_csv_file", {"s3_key": key}) for key in keys]
+    read = [(await ended(api, job["uuid"]))["progress"].get("total_bytes") for job in jobs]
+    assert dict(zip(NAMES, read, strict=True)) == dict.fromkeys(NAMES, len(data))
+
+
+async def test_a_name_that_the_store_refuses_is_refused_at_once(api: httpx.AsyncClient) -> None:
+    answer = await api.get("/common/upload-url", params={"filename": "連" * 196 + ".csv"})
+    assert answer.status_code == 400
+    assert answer.json()["message"] == "filename: has 592 bytes in UTF-8; at most 218 are allowed"
+
+
+async def test_an_object_is_imported_by_every_spelling_of_its_key_but_not_by_a_url(
+    api: httpx.AsyncClient, stack: Stack
+) -> None:
+    key = await upload(api, b"first_name,email\n")
+    jobs = [
+        await create_job(api, "insert_csv_file", {"s3_key": k}) for k in (f"/{key}", f"s3://{stack.s3.bucket}/{key}")
+    ]
+    assert [job["data"]["s3_key"] for job in jobs] == [key, key]
+    for job in jobs:
+        assert (await ended(api, job["uuid"]))["progress"]["total_bytes"] > 0
+    url = (await api.get("/common/upload-url", params={"filename": "a.csv"})).json()["upload_url"]
+    body = {"job_type": "insert_csv_file", "job_data": {"s3_key": url}}
+    answer = await api.post("/common/jobs/create", json=body)
+    assert answer.status_code == 400
+    assert url.rpartition("=")[2] not in answer.text
+
+
 async def test_creation_answers_the_job(api: httpx.AsyncClient) -> None:
     data = {"s3_key": "nothing/there.csv"}
     reply = await api.post("/common/jobs/create", json={"job_type": "insert_csv_file", "job_data": data})

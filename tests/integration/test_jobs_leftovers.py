@@ -7,6 +7,7 @@ import asyncpg
 import pytest
 from connectra_common.db.database import Database
 from connectra_common.settings import PostgresSettings
+from connectra_common.storage import s3
 from connectra_jobs.worker import leftovers
 from connectra_jobs.worker.deps import Deps
 from pydantic import SecretStr
@@ -25,7 +26,7 @@ async def deps(bucket: Bucket, database: asyncpg.Connection, empty_database: str
 
 async def uploads(deps: Deps) -> set[str]:
     bucket, prefix = deps.s3_settings.bucket, deps.s3_settings.key("")
-    return {upload["Key"] async for upload in leftovers.list_uploads(deps.s3, bucket, prefix)}
+    return {upload["Key"] async for upload in s3.list_uploads(deps.s3, bucket, prefix)}
 
 
 async def test_only_uploads_of_jobs_that_nobody_holds_are_removed(deps: Deps, database: asyncpg.Connection) -> None:

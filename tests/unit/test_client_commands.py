@@ -1,6 +1,7 @@
 """What the commands make of their arguments and of the server's answers."""
 
 import io
+from itertools import accumulate, islice
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,6 +13,7 @@ from connectra_client.commands.transfer import Format, file_options, read_max_re
 from connectra_client.display import fitted, has_ended, show_job, show_rows
 from connectra_client.errors import ClientError
 from connectra_client.rest import Job
+from connectra_client.retrying import waits
 from rich.console import Console
 
 
@@ -53,6 +55,14 @@ def test_the_name_of_a_file_says_what_it_is_to_be_unless_asked_otherwise(
     name: str, format: Format | None, gzip: bool | None, options: dict[str, Any]
 ) -> None:
     assert file_options(Path(name), format, gzip) == options
+
+
+def test_a_job_is_looked_at_gently() -> None:
+    pauses = waits(display._POLL_SECONDS, display._LONGEST_POLL_SECONDS, display._POLL_GROWTH)
+    looks = list(accumulate(islice(pauses, 100)))
+    assert looks[2] < 2  # a job that ends at once is seen at once
+    assert 15 <= sum(at <= 60 for at in looks) <= 25
+    assert sum(60 < at <= 120 for at in looks) <= 16
 
 
 def test_rejected_rows_are_allowed_by_number_or_share() -> None:

@@ -5,10 +5,11 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from connectra_common.errors import ValidationFailed
 from connectra_jobs import models, states
-from connectra_jobs.models import Cursor, rfc3339
+from connectra_jobs.models import Cursor, JsonObject, rfc3339
 from connectra_jobs.repository import add_error
-from connectra_jobs.requests import check_filename, read_create, read_data, read_list
+from connectra_jobs.requests import read_create, read_data, read_list
 from connectra_jobs.states import retry_delay
+from connectra_jobs.uploads.requests import check_filename
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -124,15 +125,71 @@ def test_a_moment_is_a_text(given: object) -> None:
         read_list({"created_after": given})
 
 
-@pytest.mark.parametrize("name", ["a.csv", "Kontakte März.csv", "x" * 200, "a..b"])
+def key_of(name: str, prefix: str = "uploads") -> str:
+    return f"{prefix}/6f1c0b52-7c5e-4f0e-9d2b-0c8a0e3b7a11_{name}"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a.csv",
+        "Kontakte März.csv",
+        "x" * 200,
+        "a..b",
+        " a ",
+        "a#b?c%20&d=e.csv",
+        "👩\u200d💻.csv",
+        "9\u202fpm.csv",
+        "連" * 72,
+    ],
+)
 def test_ordinary_file_names_are_taken(name: str) -> None:
-    assert check_filename(name) == name
+    assert check_filename(name, key_of(name)) == name
 
 
-@pytest.mark.parametrize("name", ["", " ", "../x", "a/b", "a\\b", ".hidden", "a\nb", "a\x00", "x" * 201])
+@pytest.mark.parametrize("name", ["", " ", "../x", "a/b", "a\\b", ".hidden", "a\nb", "a\x00", "a\u2028", "x" * 201])
 def test_odd_file_names_are_refused(name: str) -> None:
     with pytest.raises(ValidationFailed, match="filename"):
-        check_filename(name)
+        check_filename(name, key_of(name))
+
+
+def test_a_name_that_the_store_would_refuse_is_refused_by_its_bytes() -> None:
+    for name, prefix, problem in (
+        ("連" * 73, "uploads", "has 219 bytes in UTF-8; at most 218 are allowed"),
+        ("a" * 50, "p/" * 480, "has 50 bytes in UTF-8; at most 27 are allowed"),
+    ):
+        with pytest.raises(ValidationFailed, match=problem):
+            check_filename(name, key_of(name, prefix.rstrip("/")))
+
+
+@pytest.mark.parametrize(
+    ("data", "stored"),
+    [
+        ({"s3_key": "s3://b/uploads/a b.csv"}, {"s3_key": "uploads/a b.csv", "s3_bucket": "b"}),
+        ({"s3_key": "s3://b/a.csv", "s3_bucket": "b"}, {"s3_key": "a.csv", "s3_bucket": "b"}),
+        ({"s3_key": "/uploads/a.csv"}, {"s3_key": "uploads/a.csv"}),
+        ({"s3_key": "a%20b.csv"}, {"s3_key": "a%20b.csv"}),
+    ],
+)
+def test_an_object_is_found_in_every_usual_spelling_of_its_key(data: JsonObject, stored: JsonObject) -> None:
+    assert read_create({"job_type": "insert_csv_file", "job_data": data})[0].data == stored
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "https://s3.example/b/a.csv?X-Amz-Signature=5ec2e7",
+        "HTTP://s3.example/a.csv",
+        "b/a.csv?AWSAccessKeyId=x&Signature=5ec2e7",
+        "s3://other/a.csv",
+        "s3://",
+        "/",
+    ],
+)
+def test_what_is_no_key_is_refused_and_not_repeated(key: str) -> None:
+    error = refused({"job_type": "insert_csv_file", "job_data": {"s3_key": key, "s3_bucket": "b"}})
+    assert [violation.field for violation in error.fields] == ["job_data.s3_key"]
+    assert "5ec2e7" not in f"{error.message}{error.fields}{error.details}"
 
 
 def test_times_are_utc_with_microseconds() -> None:

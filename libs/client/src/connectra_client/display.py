@@ -25,8 +25,11 @@ from rich.text import Text
 
 from connectra_client.errors import ClientError
 from connectra_client.rest import Job, RestClient
+from connectra_client.retrying import waits
 
-_POLL_SECONDS = 0.3
+# Between two looks at a job: short at first, for jobs that end at once. 20 looks in the first minute, then 15 a minute: the rate
+# limit of a client is 60 by default, and others may use the same key.
+_POLL_SECONDS, _LONGEST_POLL_SECONDS, _POLL_GROWTH = 0.3, 4.0, 1.3
 # How long watch_job waits for a server that has stopped answering.
 _AWAY_SECONDS = 120
 
@@ -102,24 +105,32 @@ def watch_job(client: RestClient, uuid: str, *, timeout: float | None = None) ->
         with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
             return _follow(client, uuid, timeout, bar)
     except KeyboardInterrupt:
-        _errors.print(
+        hint(
             f"\nthe job keeps running: `connectra job watch {uuid}` shows it again,"
-            f" `connectra job cancel {uuid}` ends it",
-            soft_wrap=True,
+            f" `connectra job cancel {uuid}` ends it"
         )
         raise
+
+
+def hint(text: str) -> None:
+    """Say on stderr how to go on."""
+    _errors.print(escape(text), soft_wrap=True)
 
 
 def _follow(client: RestClient, uuid: str, timeout: float | None, bar: Progress) -> Job:
     task = bar.add_task("waiting", total=None, rows=0, start=False)
     deadline = time.monotonic() + timeout if timeout else None
     answered: float | None = None
-    while True:
+    for pause in waits(_POLL_SECONDS, _LONGEST_POLL_SECONDS, _POLL_GROWTH):
+        wait = pause
         try:
             job = client.job(uuid)
         except ClientError as error:
+            if error.retry_after:  # the limit is used up, by this client or by others with its key
+                answered = time.monotonic()
             if not error.transient or answered is None or time.monotonic() - answered > _AWAY_SECONDS:
                 raise
+            wait = max(pause, error.retry_after)
             bar.update(task, description="no answer")
         else:
             answered = time.monotonic()
@@ -128,7 +139,8 @@ def _follow(client: RestClient, uuid: str, timeout: float | None, bar: Progress)
                 return job
             if deadline and answered > deadline:
                 raise ClientError(f"job {uuid} has not ended after {timeout:.0f} s; it is {job['status']}")
-        time.sleep(_POLL_SECONDS)
+        time.sleep(wait)
+    raise AssertionError
 
 
 def _show_progress(bar: Progress, task: TaskID, job: Job) -> None:

@@ -3,11 +3,14 @@
 ClientError
 ├── Unreachable    nobody answers, or the connection broke
 └── ApiError       the server refused
+    └── StoreRefused   the object store did
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import httpx
 
 
 class ClientError(Exception):
@@ -17,6 +20,11 @@ class ClientError(Exception):
     def transient(self) -> bool:
         """Whether the same call may succeed if it is repeated a little later."""
         return False
+
+    @property
+    def retry_after(self) -> float:
+        """Seconds before which the server does not want the call again."""
+        return 0.0
 
 
 class Unreachable(ClientError):
@@ -54,6 +62,7 @@ class ApiError(ClientError):
         reason: machine-readable reason (`ErrorReason` without its prefix), "" when there is none.
         fields: all violations the server reports.
         details: `details` of the REST envelope, or the metadata of the gRPC ErrorInfo.
+        retry_after: of the header, in seconds.
     """
 
     def __init__(
@@ -65,8 +74,10 @@ class ApiError(ClientError):
         reason: str = "",
         fields: Sequence[FieldViolation] = (),
         details: Mapping[str, Any] | None = None,
+        retry_after: float = 0.0,
     ) -> None:
         self.message = message
+        self._retry_after = retry_after
         self.code = code
         self.status = status
         self.reason = reason
@@ -79,4 +90,29 @@ class ApiError(ClientError):
 
     @property
     def transient(self) -> bool:
-        return self.status in (429, 502, 503, 504)
+        return self.status in (429, 502, 503, 504) or self.code in _TRANSIENT_CODES
+
+    @property
+    def retry_after(self) -> float:
+        return self._retry_after
+
+
+# Of gRPC.
+_TRANSIENT_CODES = ("UNAVAILABLE", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED")
+
+
+class StoreRefused(ApiError):
+    """The object store refused."""
+
+    @property
+    def transient(self) -> bool:
+        return self.status in (408, 429) or self.status >= 500
+
+
+def unreachable(who: str, error: httpx.HTTPError) -> Unreachable:
+    """What went wrong on the way to `who`."""
+    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+        return Unreachable(f"{who} cannot be reached: {error}")
+    if isinstance(error, httpx.TimeoutException):
+        return Unreachable(f"{who} took too long to answer")
+    return Unreachable(f"the connection to {who} broke: {error or type(error).__name__}")

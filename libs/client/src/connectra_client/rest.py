@@ -1,25 +1,21 @@
 """The part of the REST API that the command line needs."""
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypedDict
+from typing import Any, Self, TypedDict, cast
 
 import httpx
 
 from connectra_client.connection import Connection
-from connectra_client.errors import ApiError, ClientError, FieldViolation, Unreachable
+from connectra_client.errors import ApiError, ClientError, FieldViolation, unreachable
+from connectra_client.files import ONE_PUT_BYTES, PartsUpload, Progress, Store, Upload, read
+from connectra_client.retrying import persist
 
-_CHUNK = 256 * 1024
 _TIMEOUT = httpx.Timeout(30, connect=5)
-# An object store may be slow to acknowledge a large object.
-_TRANSFER_TIMEOUT = httpx.Timeout(300, connect=5)
 
 # A JSON object whose members only the server knows.
 Json = dict[str, Any]
-# Called with the number of bytes just moved.
-Progress = Callable[[int], None]
 
 
 class Job(TypedDict):
@@ -82,34 +78,83 @@ class RestClient:
         """Close the connections to the server."""
         self._http.close()
 
-    def upload(self, file: Path, progress: Progress = lambda _: None) -> str:
-        """Send a file to the object store.
+    def upload(
+        self,
+        file: Path,
+        progress: Progress = lambda _: None,
+        *,
+        begun: Callable[[str], None] = lambda _: None,
+        resume: str | None = None,
+    ) -> str:
+        """Send a file to the object store: one of more than 64 MiB in parts.
 
         Args:
             file: the file, sent in pieces: it may be larger than memory.
-            progress: called with the number of bytes just sent.
+            progress: called with the number of bytes just sent; negative if they have to be sent again.
+            begun: called with the key before anything is sent.
+            resume: key of an upload that was interrupted. What the store has of it is not sent again.
 
         Returns:
             Its S3 key, for the `s3_key` of an import.
 
         Raises:
-            ClientError: the file cannot be read.
+            ClientError: the file cannot be read, or is another one than that of the upload.
         """
-        target = self._call("GET", "/common/upload-url", params={"filename": file.name})
+        with Store(trust_env=not self.connection.loopback) as store:
+            try:
+                size = file.stat().st_size
+                found = self._unfinished(resume) if resume else None
+                if found and (found["completed"] or "part_size" in found):
+                    begun(found["s3_key"])
+                    if not found["completed"]:
+                        PartsUpload(self, store, file, found, progress).send()
+                    return found["s3_key"]
+                if size > ONE_PUT_BYTES:
+                    upload = self.create_upload(file.name, size)
+                    begun(upload["s3_key"])
+                    PartsUpload(self, store, file, upload, progress).send()
+                    return upload["s3_key"]
+                target = self._call("GET", "/common/upload-url", params={"filename": file.name})
+                begun(target["s3_key"])
+                store.put(target["upload_url"], read(file, progress), size)
+                return str(target["s3_key"])
+            except OSError as error:
+                raise ClientError(f"{file} cannot be read: {error.strerror}") from error
+
+    def _unfinished(self, key: str) -> Upload:
+        upload_id = key.rpartition("/")[2].partition("_")[0]
         try:
-            size = file.stat().st_size
-            # The length is sent because S3 accepts no chunked bodies.
-            self._transfer(
-                lambda http: http.put(
-                    target["upload_url"], content=_read(file, progress), headers={"Content-Length": str(size)}
-                )
-            )
-        except OSError as error:
-            raise ClientError(f"{file} cannot be read: {error.strerror}") from error
-        return str(target["s3_key"])
+            return self.upload_parts(upload_id)
+        except ApiError as error:
+            if error.status not in (400, 404):
+                raise
+            raise ClientError(
+                f"there is no upload {key} to go on with; it may have been too old: import the file without --resume"
+            ) from error
+
+    def create_upload(self, filename: str, size_bytes: int) -> Upload:
+        """Begin an upload in parts."""
+        body = {"filename": filename, "size_bytes": size_bytes}
+        return cast(Upload, self._call("POST", "/common/uploads", json=body))
+
+    def upload_part_urls(self, upload_id: str, part_numbers: list[int]) -> dict[int, str]:
+        """URLs by part number that each accept one part by PUT."""
+        answer = self._call("POST", f"/common/uploads/{upload_id}/parts", json={"part_numbers": part_numbers})
+        return {part["part_number"]: part["upload_url"] for part in answer["parts"]}
+
+    def upload_parts(self, upload_id: str) -> Upload:
+        """An upload with the parts that the store has."""
+        return cast(Upload, self._call("GET", f"/common/uploads/{upload_id}/parts"))
+
+    def complete_upload(self, upload_id: str) -> None:
+        """Make the parts one object; safe to repeat."""
+        self._call("POST", f"/common/uploads/{upload_id}/complete", json={})
 
     def download(self, url: str, out: Path, progress: Progress = lambda _: None) -> None:
         """Fetch a file from the object store.
+
+        A connection that breaks is opened again where it broke. What has arrived of a download that fails or is interrupted stays
+        in a file beside `out`, and the next one goes on from there.
 
         Args:
             url: a download URL that the server signed.
@@ -119,40 +164,31 @@ class RestClient:
         Raises:
             ClientError: `out` cannot be written.
         """
-        part = out.with_name(f"{out.name}.part")
+        with Store(trust_env=not self.connection.loopback) as store:
+            store.get(url, out, progress)
 
-        def fetch(http: httpx.Client) -> httpx.Response:
-            with http.stream("GET", url) as response:
-                if response.is_error:
-                    response.read()
-                    return response
-                with part.open("wb") as file:
-                    for piece in response.iter_bytes(_CHUNK):
-                        file.write(piece)
-                        progress(len(piece))
-            return response
-
-        try:
-            self._transfer(fetch)
-            part.replace(out)
-        except OSError as error:
-            raise ClientError(f"{out} cannot be written: {error.strerror}") from error
-        finally:
-            part.unlink(missing_ok=True)
-
-    def create_job(self, job_type: str, job_data: Json, retry_count: int = 0) -> str:
+    def create_job(
+        self, job_type: str, job_data: Json, retry_count: int = 0, *, idempotency_key: str | None = None
+    ) -> str:
         """Create a job.
 
         Args:
             job_type: `insert_csv_file` or `export_csv_file`.
             job_data: what it is to do; its members depend on the type.
             retry_count: how many times the job is run again after a failure.
+            idempotency_key: with it the call is repeated while the server is away or busy, and still makes one job.
 
         Returns:
             The job's uuid.
         """
         body = {"job_type": job_type, "job_data": job_data, "retry_count": retry_count}
-        return str(self._call("POST", "/common/jobs/create", json=body)["data"]["uuid"])
+        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else None
+
+        def create() -> Json:
+            return self._call("POST", "/common/jobs/create", json=body, headers=headers)
+
+        answer = persist(create) if idempotency_key else create()
+        return str(answer["data"]["uuid"])
 
     def job(self, uuid: str) -> Job:
         """The current state of a job."""
@@ -180,8 +216,8 @@ class RestClient:
         return self._call("POST", f"/common/jobs/{uuid}/retry", json={})
 
     def job_files(self, uuid: str) -> list[JobFile]:
-        """The files of a job, each with a URL to download it from."""
-        return list(self._call("GET", f"/common/jobs/{uuid}/files")["data"])
+        """The files of a job, each with a new URL to download it from. Waits while the rate limit is used up."""
+        return list(persist(lambda: self._call("GET", f"/common/jobs/{uuid}/files"))["data"])
 
     def search(self, entity: str, vql: Json) -> list[Json]:
         """One page of records.
@@ -205,7 +241,7 @@ class RestClient:
         try:
             response = self._http.request(method, path, **options)
         except httpx.HTTPError as error:
-            raise _unreachable(self.connection.url, error) from error
+            raise unreachable(self.connection.url, error) from error
         if response.is_error:
             raise api_error(response)
         try:
@@ -214,37 +250,6 @@ class RestClient:
             raise ClientError(f"{self.connection.url} does not answer like a Connectra server") from error
         return answer
 
-    def _transfer(self, send: Callable[[httpx.Client], httpx.Response]) -> None:
-        # A separate HTTP client: the object store must not see our API key.
-        with httpx.Client(timeout=_TRANSFER_TIMEOUT, trust_env=not self.connection.loopback) as http:
-            try:
-                response = send(http)
-            except httpx.HTTPError as error:
-                raise _unreachable("the object store", error) from error
-        if response.is_error:
-            said = re.search(r"<Message>(.*?)</Message>", response.text) or re.search(
-                r"<Code>(.*?)</Code>", response.text
-            )
-            detail = said[1] if said else response.reason_phrase
-            raise ApiError(
-                f"the object store refused (HTTP {response.status_code}): {detail}", status=response.status_code
-            )
-
-
-def _read(file: Path, progress: Progress) -> Iterator[bytes]:
-    with file.open("rb") as source:
-        while piece := source.read(_CHUNK):
-            yield piece
-            progress(len(piece))
-
-
-def _unreachable(who: str, error: httpx.HTTPError) -> Unreachable:
-    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
-        return Unreachable(f"{who} cannot be reached: {error}")
-    if isinstance(error, httpx.TimeoutException):
-        return Unreachable(f"{who} took too long to answer")
-    return Unreachable(f"the connection to {who} broke: {error or type(error).__name__}")
-
 
 def api_error(response: httpx.Response) -> ApiError:
     """The error envelope as an exception; a reply that has none (of a proxy, say) is named by its HTTP status."""
@@ -252,7 +257,8 @@ def api_error(response: httpx.Response) -> ApiError:
         envelope = response.json()
         message, details = envelope["message"], envelope.get("details") or {}
     except (ValueError, KeyError, TypeError):
-        return ApiError(f"HTTP {response.status_code} {response.reason_phrase}".strip(), status=response.status_code)
+        text = f"HTTP {response.status_code} {response.reason_phrase}".strip()
+        return ApiError(text, status=response.status_code, retry_after=_seconds(response))
     fields = [FieldViolation(field["field"], field["message"]) for field in details.get("fields", ())]
     return ApiError(
         message,
@@ -261,4 +267,11 @@ def api_error(response: httpx.Response) -> ApiError:
         reason=details.get("reason", ""),
         fields=fields,
         details=details,
+        retry_after=_seconds(response),
     )
+
+
+def _seconds(response: httpx.Response) -> float:
+    """Of the Retry-After header; ours are always seconds."""
+    after = response.headers.get("retry-after", "")
+    return float(after) if after.isdecimal() else 0.0

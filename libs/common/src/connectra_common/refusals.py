@@ -196,6 +196,13 @@ class JobNotFound(NotFound):
         super().__init__(f"Job with identifier '{uuid}' not found")
 
 
+class UploadNotFound(NotFound):
+    """This client has begun no such upload, or it was aborted, or its file is gone."""
+
+    def __init__(self, uuid: str) -> None:
+        super().__init__(f"Upload with identifier '{uuid}' not found")
+
+
 class RecordExists(Conflict):
     """A record with this uuid exists already."""
 

@@ -19,6 +19,7 @@ _PARAMETERS = {
         "Answered in lower case, 8-4-4-4-12; taken in capitals and without dashes too.",
         NEW_UUID.example,
     ),
+    ("path", "upload_id"): ("As returned when the upload was begun; also in its key.", NEW_UUID.example),
     ("path", "service"): ("company, companies, contact or contacts.", "company"),
     ("query", "select_columns"): ("Columns, joined by commas; absent: all.", "uuid,created_at"),
     ("query", "filename"): ("Name of the file, without a path.", "people.csv"),

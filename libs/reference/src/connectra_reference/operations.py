@@ -61,11 +61,44 @@ _IMPORTS = {
 }
 
 
+_UPLOAD = {
+    "upload_id": TEXT,
+    "s3_key": TEXT,
+    "part_size": NUMBER,
+    "part_count": NUMBER,
+    "size_bytes": NUMBER,
+    "expires": TEXT,
+}
+_PART_URL = obj(part_number=NUMBER, upload_url=TEXT)
+_UPLOADS = {
+    "CreateUpload": Operation(
+        {201: obj("upload_id s3_key part_size success", **_UPLOAD, success=OK)}, ref("CreateUploadBody")
+    ),
+    "CreateUploadPartUrls": Operation(
+        {200: _answer(parts=array(_PART_URL), expires_in=TEXT)}, ref("CreateUploadPartUrlsBody")
+    ),
+    "ListUploadParts": Operation(
+        {
+            200: obj(
+                "upload_id s3_key completed parts success",
+                **_UPLOAD,
+                completed=FLAG,
+                parts=array(obj(part_number=NUMBER, size_bytes=NUMBER, etag=TEXT)),
+                success=OK,
+            )
+        }
+    ),
+    "CompleteUpload": Operation({200: _answer(s3_key=TEXT, size_bytes=NUMBER)}),
+    "AbortUpload": Operation({200: _answer(message=TEXT)}),
+}
+
+
 def _jobs() -> dict[str, Operation]:
     job = ref("Job")
     one = Operation({200: _answer(data=job)})
     return {
         "CreateUploadUrl": Operation({200: obj(success=OK, upload_url=TEXT, s3_key=TEXT, expires_in=TEXT)}),
+        **_UPLOADS,
         "CreateJob": Operation({201: _answer(message=TEXT, data=job)}, ref("CreateJobBody"), KEY),
         "ListJobs": Operation({200: _answer(data=array(job))}, ref("ListJobsBody")),
         "GetJob": one,

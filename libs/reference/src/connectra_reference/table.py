@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
+from urllib.parse import quote
 
 from connectra_common.records.fields import COMPANY, CONTACT, SERVICES, Entity, Type
 from connectra_gateway import descriptors, paths
@@ -65,7 +66,7 @@ class Row:
         body: what is sent as JSON; bytes go as they are.
         headers: what else is sent.
         shows: headers of the answer, beside content-type and x-request-id, which every answer has.
-        given: what is there before: `company`, `contact`, or a `job` by its status.
+        given: what is there before: `company`, `contact`, a `job` by its status, or an `upload` by how far it is.
         through: which gateway: `open`, `away` (services down), `slow` (services that never
             answer), `spent` (limit used up).
         lacks: right that the caller's key does not have; `key`: it has no key.
@@ -491,6 +492,69 @@ def jobs() -> Iterator[Row]:
     yield Row(method, "no filename", call, 400, invalid("filename", "filename query parameter is required"))
     slash = invalid("filename", "filename: a name without a path is expected; '/' and '\\' are not allowed")
     yield Row(method, "a path", f"{call}?filename=../people.csv", 400, slash)
+    long = invalid("filename", "filename: has 240 bytes in UTF-8; at most 218 are allowed")
+    yield Row(method, "too many bytes", f"{call}?filename={quote('連' * 80)}", 400, long)
+    yield from uploads()
+
+
+def uploads() -> Iterator[Row]:
+    size, usual = 20_000_000, 16 * 1024**2
+    upload = {"upload_id": NEW_UUID, "s3_key": UPLOADED, "part_size": usual, "part_count": 2, "size_bytes": size}
+    upload |= {"expires": TIME}
+    method, call = "CreateUpload", "POST /common/uploads"
+    yield Row(method, "new", call, 201, {**upload, "success": True}, {"filename": "people.csv", "size_bytes": size})
+    slash = invalid("filename", "filename: a name without a path is expected; '/' and '\\' are not allowed")
+    yield Row(method, "a path", call, 400, slash, {"filename": "../people.csv"})
+    yield Row(method, "no filename", call, 400, invalid("filename", "filename: field required"), {"size_bytes": size})
+    low = invalid("part_size", "part_size: input should be greater than or equal to 5242880")
+    yield Row(method, "parts too small", call, 400, low, {"filename": "people.csv", "part_size": 1024})
+
+    path = "/common/uploads/{uuid}"
+    method, call = "CreateUploadPartUrls", f"POST {path}/parts"
+    part = Like(
+        "http.+partNumber=.+X-Amz-Signature=.+", "https://s3.example/connectra/uploads/…?partNumber=1&X-Amz-Signature=…"
+    )
+    urls = [{"part_number": number, "upload_url": part} for number in (1, 2)]
+    given = "upload begun"
+    answer = {"parts": urls, "expires_in": "24h0m0s", "success": True}
+    yield Row(method, "begun", call, 200, answer, {"part_numbers": [1, 2]}, given=given)
+    beyond = "part_numbers: part 3 is beyond the end of the file, which has 2 parts of 16,777,216 bytes"
+    yield Row(method, "beyond the end", call, 400, invalid("part_numbers", beyond), {"part_numbers": [3]}, given=given)
+    complete = error("CONFLICT", "the upload is complete")
+    yield Row(method, "complete", call, 409, complete, {"part_numbers": [1]}, given="upload complete")
+    yield from lost_upload(method, "POST", "/parts", {"part_numbers": [1]})
+
+    method, call = "ListUploadParts", f"GET {path}/parts"
+    upload |= {"upload_id": GIVEN_UUID}
+    yield Row(method, "begun", call, 200, {**upload, "completed": False, "parts": [], "success": True}, given=given)
+    sent = {"part_number": 1, "size_bytes": 4, "etag": Like('".+"', '"5d41402abc4b2a76b9719d911017c592"')}
+    small = {**upload, "part_count": 1, "size_bytes": 4}
+    one = {**small, "completed": False, "parts": [sent], "success": True}
+    yield Row(method, "a part is there", call, 200, one, given="upload sent")
+    del small["expires"]
+    whole = {**small, "completed": True, "parts": [], "success": True}
+    yield Row(method, "complete", call, 200, whole, given="upload complete")
+    yield from lost_upload(method, "GET", "/parts")
+
+    method, call = "CompleteUpload", f"POST {path}/complete"
+    done = {"s3_key": UPLOADED, "size_bytes": 4, "success": True}
+    yield Row(method, "all parts are there", call, 200, done, given="upload sent")
+    yield Row(method, "again", call, 200, done, given="upload complete")
+    missing = error("CONFLICT", "the upload is not complete: parts 1, 2 are missing", missing=[1, 2])
+    yield Row(method, "parts are missing", call, 409, missing, given=given)
+    yield from lost_upload(method, "POST", "/complete")
+
+    method, call = "AbortUpload", f"DELETE {path}"
+    yield Row(method, "begun", call, 200, {"message": "Upload aborted", "success": True}, given=given)
+    yield Row(method, "complete", call, 409, complete, given="upload complete")
+    yield from lost_upload(method, "DELETE", "")
+
+
+def lost_upload(method: str, verb: str, tail: str, body: Json | None = None) -> Iterator[Row]:
+    missing = error("NOT_FOUND", f"Upload with identifier '{OTHER_UUID}' not found")
+    yield Row(method, "not begun", f"{verb} /common/uploads/{OTHER_UUID}{tail}", 404, missing, body)
+    wrong = invalid("upload_id", "invalid UUID format: acme")
+    yield Row(method, "no uuid", f"{verb} /common/uploads/acme{tail}", 400, wrong, body)
 
 
 def lost(method: str, verb: str, tail: str) -> Iterator[Row]:
@@ -520,6 +584,7 @@ def with_used_keys(found: list[Row]) -> Iterator[Row]:
     for row in found:
         if (
             row.method.startswith(("Create", "Upsert", "BatchUpsert"))
+            and not row.method.startswith("CreateUpload")
             and row.body
             and row.status < 300
             and row.call not in seen
@@ -534,7 +599,7 @@ def with_used_keys(found: list[Row]) -> Iterator[Row]:
 # The body may be absent there, and is `{}` then.
 BODY_OPTIONAL = ("ListCompanies", "ListContacts", "CountCompanies", "CountContacts", "ListJobs")
 # No JSON of a body is read there.
-BODY_UNREAD = ("CancelJob", "RetryJob")
+BODY_UNREAD = ("CancelJob", "RetryJob", "CompleteUpload")
 KEYLESS = ("GetHealth",)
 # Answered by a service that is not ready as well, and whatever the rights.
 ALWAYS = (*KEYLESS, "GetDependencyHealth")
@@ -561,7 +626,11 @@ def of_every_path() -> Iterator[Row]:
 
 def _common(binding: descriptors.Binding, right: str, verbs: list[str]) -> Iterator[Row]:
     method = binding.method.rpartition(".")[2]
-    path = binding.template.replace("{service}", "company").replace("{uuid}", OTHER_UUID)
+    path = (
+        binding.template.replace("{service}", "company")
+        .replace("{uuid}", OTHER_UUID)
+        .replace("{upload_id}", OTHER_UUID)
+    )
     call = f"{binding.verb} {path}"
     body = {"x": 1} if binding.verb in ("POST", "PUT") else None
     if method not in KEYLESS:

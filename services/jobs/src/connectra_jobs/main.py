@@ -14,18 +14,24 @@ from connectra_jobs.rest import JobsRestServicer
 from connectra_jobs.service import JobsService
 from connectra_jobs.servicer import JobsServicer
 from connectra_jobs.settings import Settings
+from connectra_jobs.uploads.service import UploadService
 
 
 async def serve(settings: Settings) -> None:
     """Runs until told to stop."""
     async with Database.open(settings.postgres, "jobs") as database, s3.client(settings.s3) as store:
         service = JobsService(database, store, settings.s3)
+        uploads = UploadService(database, store, settings.s3, settings.retention.unfinished_upload_days)
         await run(
             Process(
                 services=[
-                    (JobsServicer(service), add_JobsServiceServicer_to_server, "connectra.jobs.v1.JobsService"),
                     (
-                        JobsRestServicer(service),
+                        JobsServicer(service, uploads),
+                        add_JobsServiceServicer_to_server,
+                        "connectra.jobs.v1.JobsService",
+                    ),
+                    (
+                        JobsRestServicer(service, uploads),
                         add_JobsRestServiceServicer_to_server,
                         "connectra.jobs.v1.JobsRestService",
                     ),

@@ -136,15 +136,6 @@ class Created:
 
 
 @dataclass(frozen=True, slots=True)
-class UploadUrl:
-    """Where a file can be put."""
-
-    url: str
-    s3_key: str
-    expires_in_hours: int
-
-
-@dataclass(frozen=True, slots=True)
 class JobFile:
     """A file of a job and where it can be fetched."""
 

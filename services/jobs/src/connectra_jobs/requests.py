@@ -34,13 +34,12 @@ from connectra_jobs.models import (
     read_moment,
 )
 from connectra_jobs.states import STATES
+from connectra_jobs.uploads.requests import MAX_KEY_BYTES
 
 M = TypeVar("M", bound=BaseModel)
 
 MAX_LIMIT = 100
 MAX_PAGE = 100_000
-MAX_FILENAME_CHARS = 200
-MAX_KEY_BYTES = 1024  # of S3
 MAX_RETRIES = 1000
 
 
@@ -49,6 +48,9 @@ def _bucket(name: str) -> str:
         raise ValueError("is not a bucket name: letters, digits, '.', '-' and '_' are allowed, at most 255")
     return name
 
+
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_SIGNATURES = ("X-Amz-Signature=", "X-Amz-Credential=", "AWSAccessKeyId=")
 
 Bucket = Annotated[str, Field(description="Absent: the service's own bucket."), AfterValidator(_bucket)]
 
@@ -76,7 +78,11 @@ class ImportData(Request):
 
     @field_validator("s3_key")
     @classmethod
-    def _fits(cls, key: str) -> str:
+    def _is_key(cls, key: str) -> str:
+        if _URL.match(key) or any(name in key for name in _SIGNATURES):
+            # It is not repeated here, nor stored: with its signature it opens the object to anybody.
+            expected = "the s3_key that came with the upload URL, or s3://bucket/key and no other s3_bucket"
+            raise ValueError(f"is a URL; a key is expected: {expected}")
         if len(key.encode()) > MAX_KEY_BYTES:
             raise ValueError(f"has more than {MAX_KEY_BYTES} bytes")
         return key
@@ -163,11 +169,25 @@ def read_create(body: JsonObject) -> tuple[NewJob, list[Warning]]:
     if isinstance(data, dict) and job_type in JOB_TYPES:
         if nul := nul_violations(data, "job_data"):
             wrong.append(ValidationFailed.of(nul))
+        if job_type == IMPORT:
+            data = located(data)
         wrong += _check_data(str(job_type), data)[1]
         warnings += unknown_keys(data, keys(ImportData if job_type == IMPORT else ExportData), "job_data")
     if wrong or not isinstance(data, dict) or not isinstance(retries, int):
         raise ValidationFailed.together(wrong)
     return NewJob(str(job_type), data, retries), warnings
+
+
+def located(data: JsonObject) -> JsonObject:
+    """The data of an import with its object in the words of S3: `s3://bucket/key` names the bucket as well, and no key begins with a
+    slash, although URLs and paths suggest it. What cannot be told apart is left for the model to refuse.
+    """
+    key, bucket = data.get("s3_key"), data.get("s3_bucket")
+    if not isinstance(key, str):
+        return data
+    if (given := re.fullmatch(r"s3://([^/]+)/(.*)", key, re.DOTALL)) and bucket in (None, "", given[1]):
+        data, key = {**data, "s3_bucket": given[1]}, given[2]
+    return {**data, "s3_key": key.lstrip("/")}
 
 
 def read_data(job_type: str, data: JsonObject) -> JobData:
@@ -224,28 +244,6 @@ _NOUNS = {"status": "status", "job_type": "type"}
 
 def _unknown(field: str, name: str, names: tuple[str, ...]) -> Warning:
     return {"field": field, "message": f"no job has the {_NOUNS[field]} {name!r}; there are {', '.join(names)}"}
-
-
-def check_filename(filename: str) -> str:
-    """A file name that can stand in an object key.
-
-    Raises:
-        ValidationFailed: empty, too long, or with what a name does not have.
-    """
-    problem = None
-    if not filename.strip():
-        problem = "filename query parameter is required"
-    elif len(filename) > MAX_FILENAME_CHARS:
-        problem = f"filename: at most {MAX_FILENAME_CHARS} characters are allowed"
-    elif "/" in filename or "\\" in filename:
-        problem = "filename: a name without a path is expected; '/' and '\\' are not allowed"
-    elif filename.startswith("."):
-        problem = "filename: must not begin with a dot"
-    elif not filename.isprintable():
-        problem = "filename: control characters are not allowed"
-    if problem:
-        raise ValidationFailed.of([FieldViolation("filename", problem)])
-    return filename
 
 
 def _check_data(job_type: str, data: JsonObject) -> tuple[JobData | None, list[ValidationFailed]]:

@@ -5,25 +5,55 @@ from dataclasses import asdict
 from connectra.jobs.v1 import jobs_rest_pb2 as pb
 from connectra.jobs.v1 import jobs_rest_pb2_grpc as pb_grpc
 from connectra_common.call import current
+from connectra_common.requests import read
 from connectra_common.server import Context
 from connectra_common.server.rest import envelope, read_object, send_headers
 from google.api.httpbody_pb2 import HttpBody
 
-from connectra_jobs.models import Job
+from connectra_jobs.models import Job, JsonObject, rfc3339
 from connectra_jobs.requests import read_create, read_list
 from connectra_jobs.service import JobsService
+from connectra_jobs.uploads.requests import CreateUploadBody, CreateUploadPartUrlsBody
+from connectra_jobs.uploads.service import UploadService, UploadState
 
 
 class JobsRestServicer(pb_grpc.JobsRestServiceServicer):
     """See proto/connectra/jobs/v1/jobs_rest.proto."""
 
-    def __init__(self, service: JobsService) -> None:
-        self._service = service
+    def __init__(self, service: JobsService, uploads: UploadService) -> None:
+        self._service, self._uploads = service, uploads
 
     async def CreateUploadUrl(self, request: pb.CreateUploadUrlRestRequest, context: Context) -> HttpBody:
-        upload = await self._service.create_upload_url(request.filename)
-        expires = f"{upload.expires_in_hours}h0m0s"
+        upload = await self._uploads.create_url(request.filename)
+        expires = _duration(upload.expires_in_hours * 3600)
         return envelope(success=True, upload_url=upload.url, s3_key=upload.s3_key, expires_in=expires)
+
+    async def CreateUpload(self, request: pb.CreateUploadRestRequest, context: Context) -> HttpBody:
+        wanted, warnings = read(CreateUploadBody, read_object(request.body, required=True))
+        state = await self._uploads.create(wanted)
+        await send_headers(context, status=201)
+        return envelope(**_upload(state), warnings=warnings or None, success=True)
+
+    async def CreateUploadPartUrls(self, request: pb.CreateUploadPartUrlsRestRequest, context: Context) -> HttpBody:
+        wanted, warnings = read(CreateUploadPartUrlsBody, read_object(request.body, required=True))
+        urls = await self._uploads.part_urls(request.upload_id, wanted.part_numbers)
+        expires = _duration(self._uploads.url_seconds)
+        return envelope(
+            parts=[asdict(url) for url in urls], expires_in=expires, warnings=warnings or None, success=True
+        )
+
+    async def ListUploadParts(self, request: pb.ListUploadPartsRestRequest, context: Context) -> HttpBody:
+        state = await self._uploads.state(request.upload_id)
+        parts = [asdict(part) for part in state.parts]
+        return envelope(**_upload(state), completed=state.completed, parts=parts)
+
+    async def CompleteUpload(self, request: pb.CompleteUploadRestRequest, context: Context) -> HttpBody:
+        upload, size = await self._uploads.complete(request.upload_id)
+        return envelope(s3_key=upload.s3_key, size_bytes=size)
+
+    async def AbortUpload(self, request: pb.AbortUploadRestRequest, context: Context) -> HttpBody:
+        await self._uploads.abort(request.upload_id)
+        return envelope(message="Upload aborted")
 
     async def CreateJob(self, request: pb.CreateJobRestRequest, context: Context) -> HttpBody:
         new, warnings = read_create(read_object(request.body, required=True))
@@ -53,3 +83,19 @@ class JobsRestServicer(pb_grpc.JobsRestServiceServicer):
 
 def _one(job: Job) -> HttpBody:
     return envelope(data=job.to_json())
+
+
+def _upload(state: UploadState) -> JsonObject:
+    upload = state.upload
+    return {
+        "upload_id": upload.uuid,
+        "s3_key": upload.s3_key,
+        "part_size": upload.part_size,
+        "part_count": upload.part_count,
+        "size_bytes": upload.size_bytes,
+        "expires": rfc3339(state.expires) if state.expires else None,
+    }
+
+
+def _duration(seconds: int) -> str:
+    return f"{seconds // 3600}h0m0s"

@@ -15,7 +15,7 @@ from connectra_common.errors import WrongState
 from connectra_common.records.ids import checked_uuid
 from connectra_common.refusals import JobNotFound
 from connectra_common.settings import S3Settings
-from connectra_common.storage.s3 import ObjectStore, presigned_put
+from connectra_common.storage.s3 import ObjectStore
 
 from connectra_jobs.models import (
     Created,
@@ -25,10 +25,8 @@ from connectra_jobs.models import (
     JobFilter,
     JobPage,
     NewJob,
-    UploadUrl,
 )
 from connectra_jobs.repository import JobRepository
-from connectra_jobs.requests import check_filename
 
 WATCH_INTERVAL_SECONDS = 0.5
 
@@ -134,16 +132,6 @@ class JobsService:
         ]
         files = [await self._file(bucket, kind, str(key)) for kind, key in candidates if key]
         return [file for file in files if file]
-
-    async def create_upload_url(self, filename: str) -> UploadUrl:
-        """A URL that takes one file by PUT, under a key that the service chooses.
-
-        Raises:
-            ValidationFailed: a name that cannot stand in a key.
-        """
-        key = self._s3_settings.key(f"{uuid4()}_{check_filename(filename)}")
-        url = await presigned_put(self._s3, self._s3_settings, key)
-        return UploadUrl(url, key, self._s3_settings.upload_url_ttl_hours)
 
     async def _file(self, bucket: str, kind: Literal["source", "result", "rejected"], key: str) -> JobFile | None:
         try:

@@ -8,6 +8,7 @@ from connectra.jobs.v1 import jobs_service_pb2 as pb
 from connectra.jobs.v1 import jobs_service_pb2_grpc as pb_grpc
 from connectra_common.call import current
 from connectra_common.export import ExportFormat
+from connectra_common.requests import read
 from connectra_common.server import Context
 from connectra_common.vql import proto as vql
 from google.protobuf.struct_pb2 import Struct
@@ -16,13 +17,15 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from connectra_jobs.models import EXPORT, IMPORT, Job, JsonObject
 from connectra_jobs.requests import read_create, read_list
 from connectra_jobs.service import JobsService
+from connectra_jobs.uploads.requests import CreateUploadBody, CreateUploadPartUrlsBody
+from connectra_jobs.uploads.service import UploadService, UploadState
 
 
 class JobsServicer(pb_grpc.JobsServiceServicer):
     """See proto/connectra/jobs/v1/jobs_service.proto for what each method promises."""
 
-    def __init__(self, service: JobsService) -> None:
-        self._service = service
+    def __init__(self, service: JobsService, uploads: UploadService) -> None:
+        self._service, self._uploads = service, uploads
 
     async def CreateJob(self, request: pb.CreateJobRequest, context: Context) -> pb.CreateJobResponse:
         new, _ = read_create(_create_to_json(request))
@@ -66,10 +69,54 @@ class JobsServicer(pb_grpc.JobsServiceServicer):
         )
 
     async def CreateUploadUrl(self, request: pb.CreateUploadUrlRequest, context: Context) -> pb.CreateUploadUrlResponse:
-        upload = await self._service.create_upload_url(request.filename)
+        upload = await self._uploads.create_url(request.filename)
         return pb.CreateUploadUrlResponse(
             upload_url=upload.url, s3_key=upload.s3_key, expires_in_seconds=upload.expires_in_hours * 3600
         )
+
+    async def CreateUpload(self, request: pb.CreateUploadRequest, context: Context) -> pb.CreateUploadResponse:
+        wanted = {
+            "filename": request.filename,
+            "size_bytes": request.size_bytes if request.HasField("size_bytes") else None,
+            "part_size": request.part_size or None,
+        }
+        state = await self._uploads.create(read(CreateUploadBody, wanted).model)
+        return pb.CreateUploadResponse(upload=_upload(state))
+
+    async def CreateUploadPartUrls(
+        self, request: pb.CreateUploadPartUrlsRequest, context: Context
+    ) -> pb.CreateUploadPartUrlsResponse:
+        wanted = read(CreateUploadPartUrlsBody, {"part_numbers": list(request.part_numbers)}).model
+        urls = await self._uploads.part_urls(request.upload_id, wanted.part_numbers)
+        parts = [pb.PartUrl(part_number=url.part_number, upload_url=url.upload_url) for url in urls]
+        return pb.CreateUploadPartUrlsResponse(parts=parts, expires_in_seconds=self._uploads.url_seconds)
+
+    async def ListUploadParts(self, request: pb.ListUploadPartsRequest, context: Context) -> pb.ListUploadPartsResponse:
+        state = await self._uploads.state(request.upload_id)
+        parts = [pb.UploadPart(part_number=p.part_number, size_bytes=p.size_bytes, etag=p.etag) for p in state.parts]
+        return pb.ListUploadPartsResponse(upload=_upload(state), completed=state.completed, parts=parts)
+
+    async def CompleteUpload(self, request: pb.CompleteUploadRequest, context: Context) -> pb.CompleteUploadResponse:
+        upload, size = await self._uploads.complete(request.upload_id)
+        return pb.CompleteUploadResponse(s3_key=upload.s3_key, size_bytes=size)
+
+    async def AbortUpload(self, request: pb.AbortUploadRequest, context: Context) -> pb.AbortUploadResponse:
+        await self._uploads.abort(request.upload_id)
+        return pb.AbortUploadResponse()
+
+
+def _upload(state: UploadState) -> pb.Upload:
+    upload = state.upload
+    message = pb.Upload(
+        upload_id=upload.uuid,
+        s3_key=upload.s3_key,
+        part_size=upload.part_size or 0,
+        part_count=upload.part_count or 0,
+        size_bytes=upload.size_bytes,
+    )
+    if state.expires:
+        message.expires.FromDatetime(state.expires.astimezone(UTC))
+    return message
 
 
 def _create_to_json(request: pb.CreateJobRequest) -> JsonObject:

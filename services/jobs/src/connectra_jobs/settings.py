@@ -15,6 +15,8 @@ from connectra_common.settings import (
 )
 from pydantic import Field
 
+Days = Annotated[int, Field(ge=0, le=36_500)]
+
 
 class JobsSettings(SettingsGroup, title="Workers"):
     """The worker pools."""
@@ -57,10 +59,30 @@ class JobsSettings(SettingsGroup, title="Workers"):
     )
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What `connectra-jobs` reads."""
+class RetentionSettings(SettingsGroup, title="Retention"):
+    """How long jobs and files are kept. What is removed is only what the service itself made: rows of its tables, files that were
+    uploaded under keys that it gave out, and files that its jobs wrote.
+    """
 
+    job_days: Days = Field(
+        90,
+        validation_alias="JOB_RETENTION_DAYS",
+        description="Days to keep ended jobs with their runs and ledger, though never less than their files; 0 keeps them forever.",
+    )
+    file_days: Days = Field(
+        30,
+        validation_alias="FILE_RETENTION_DAYS",
+        description="Days to keep uploaded files after the last job that read them, and files that jobs wrote; 0 keeps them forever.",
+    )
+    unfinished_upload_days: Days = Field(
+        7,
+        validation_alias="UNFINISHED_UPLOAD_DAYS",
+        description="Days after which an upload in parts that is not complete is aborted; 0 keeps it forever.",
+    )
+
+
+@dataclass(frozen=True)
+class _ProcessSettings:
     app: AppSettings
     tracing: TracingSettings
     server: ServerSettings
@@ -69,7 +91,14 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class RunnerSettings(Settings):
+class Settings(_ProcessSettings):
+    """What `connectra-jobs` reads."""
+
+    retention: RetentionSettings
+
+
+@dataclass(frozen=True)
+class RunnerSettings(_ProcessSettings):
     """What `connectra jobs first_time` and `connectra jobs retry` read."""
 
     peers: PeerSettings

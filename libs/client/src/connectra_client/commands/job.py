@@ -1,14 +1,16 @@
 """`connectra job`: watch and control imports and exports."""
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from connectra_client.commands.options import ApiKey, Url
-from connectra_client.commands.transfer import EXPORT, IMPORT, require_completed
+from connectra_client.commands.transfer import EXPORT, IMPORT, fetch_files, require_completed
 from connectra_client.connection import find_connection
 from connectra_client.display import console, show_job, show_rows, watch_job
+from connectra_client.errors import ClientError
 from connectra_client.rest import Job, RestClient
 
 app = typer.Typer(help="Show, watch, cancel and retry imports and exports.", no_args_is_help=True)
@@ -64,6 +66,32 @@ def watch(uuid: _Uuid, url: Url = None, api_key: ApiKey = None) -> None:
         job = watch_job(client, uuid)
     show_job(job)
     require_completed(job)
+
+
+@app.command()
+def fetch(
+    uuid: _Uuid,
+    source: Annotated[bool, typer.Option("--source", help="The file that an import read.")] = False,
+    result: Annotated[bool, typer.Option("--result", help="The file that an export wrote.")] = False,
+    rejected: Annotated[bool, typer.Option("--rejected", help="The rows that an import rejected.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="All files of the job, the source included.")] = False,
+    folder: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder to save them in.", file_okay=False, metavar="DIR")
+    ] = Path(),
+    url: Url = None,
+    api_key: ApiKey = None,
+) -> None:
+    """Fetch the files of a job again; by default all that it has written.
+
+    A download that was interrupted goes on where it stopped.
+    """
+    if not folder.is_dir():
+        raise ClientError(f"the folder {folder} does not exist")
+    kinds = [kind for kind, wanted in (("source", source), ("result", result), ("rejected", rejected)) if wanted]
+    with RestClient(find_connection(url, api_key)) as client:
+        if everything:
+            kinds = [file["kind"] for file in client.job_files(uuid)]
+        fetch_files(client, uuid, kinds or None, folder)
 
 
 @app.command()

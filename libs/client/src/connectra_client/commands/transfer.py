@@ -1,16 +1,23 @@
 """`connectra import` and `connectra export`: files in and out, through background jobs."""
 
+import json
+import re
+import shlex
+from collections.abc import Collection
 from enum import StrEnum
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated
+from uuid import uuid4
 
 import typer
+from rich.markup import escape
 
 from connectra_client.commands.options import ApiKey, Entity, Url, Where, read_where, split_columns
 from connectra_client.connection import find_connection
-from connectra_client.display import console, show_job, transfer_bar, watch_job
+from connectra_client.display import console, hint, show_job, transfer_bar, watch_job
 from connectra_client.errors import ApiError, ClientError
-from connectra_client.rest import Job, Json, RestClient
+from connectra_client.rest import Job, JobFile, Json, RestClient
 
 IMPORT, EXPORT = "insert_csv_file", "export_csv_file"
 
@@ -40,19 +47,24 @@ def import_file(
         ),
     ] = None,
     retries: Annotated[int, typer.Option(help="How many times a failed job is retried.", min=0)] = 0,
+    resume: Annotated[
+        str | None,
+        typer.Option(help="Key of an interrupted upload of FILE: only what is missing of it is sent.", metavar="KEY"),
+    ] = None,
     url: Url = None,
     api_key: ApiKey = None,
 ) -> None:
     """Import contacts and their companies from a CSV file, plain or gzip.
 
     Rows that cannot be imported are skipped and written to a separate file, with line number and reason. Importing a
-    file twice changes nothing.
+    file twice changes nothing. A file of more than 64 MiB is sent in parts: if that is interrupted, the message says how
+    to go on with --resume.
     """
     data: Json = {"validate_only": True} if dry_run else {}
     if max_rejected is not None:
         data["max_rejected"] = read_max_rejected(max_rejected)
     with RestClient(find_connection(url, api_key)) as client:
-        uuid = start_import(client, file, retries, data)
+        uuid = start_import(client, file, retries, data, resume)
         if not watch:
             console.print(
                 f"job {uuid} has been created: `connectra job watch {uuid}` shows its progress", soft_wrap=True
@@ -97,11 +109,15 @@ def export(
     if keep_formulas:
         data["keep_formulas"] = True
     with RestClient(find_connection(url, api_key)) as client:
-        uuid = client.create_job(EXPORT, data)
+        uuid = client.create_job(EXPORT, data, idempotency_key=f"export-{uuid4()}")
         job = watch_job(client, uuid)
         show_job(job)
         require_completed(job)
-        _fetch(client, job, "result", out)
+        try:
+            _fetch(client, job, "result", out)
+        except (ClientError, KeyboardInterrupt):
+            hint(f"\nto fetch it again: connectra job fetch {uuid}")
+            raise
 
 
 def file_options(out: Path, format: Format | None, gzip: bool | None) -> Json:
@@ -131,7 +147,9 @@ def read_max_rejected(text: str) -> int | float:
     raise ClientError(f"--max-rejected {text}: expected a number of rows such as 10, or a share such as 2.5%")
 
 
-def start_import(client: RestClient, file: Path, retries: int = 0, data: Json | None = None) -> str:
+def start_import(
+    client: RestClient, file: Path, retries: int = 0, data: Json | None = None, resume: str | None = None
+) -> str:
     """Upload a file and create the job that imports it.
 
     Args:
@@ -139,13 +157,66 @@ def start_import(client: RestClient, file: Path, retries: int = 0, data: Json | 
         file: CSV file, plain or gzip.
         retries: how many times the job is run again after a failure.
         data: further members of the job data, such as `validate_only`.
+        resume: key of an interrupted upload of the file.
 
     Returns:
         The job's uuid.
     """
-    with transfer_bar("uploading", file.stat().st_size) as moved:
-        key = client.upload(file, moved)
-    return client.create_job(IMPORT, {"s3_key": key, **(data or {})}, retries)
+    key = resume
+
+    def begun(new: str) -> None:
+        nonlocal key
+        key = new
+        console.print(f"key {escape(new)}", soft_wrap=True)
+
+    try:
+        with transfer_bar("uploading", file.stat().st_size) as moved:
+            stored = client.upload(file, moved, begun=begun, resume=resume)
+        job_data = {"s3_key": stored, **(data or {})}
+        return client.create_job(IMPORT, job_data, retries, idempotency_key=_key_of(job_data, retries))
+    except (ClientError, KeyboardInterrupt):
+        if key:
+            again = shlex.join(["connectra", "import", str(file), "--resume", key])
+            hint(f"\nto go on with what was sent: {again}")
+        raise
+
+
+def _key_of(job_data: Json, retries: int) -> str:
+    """The same for the same import of the same upload: to ask again makes no second job."""
+    return f"import-{sha256(json.dumps([job_data, retries], sort_keys=True).encode()).hexdigest()}"
+
+
+def fetch_files(client: RestClient, uuid: str, kinds: Collection[str] | None, folder: Path) -> None:
+    """Download files of a job under their own names.
+
+    Args:
+        client: connection to the server.
+        uuid: of the job.
+        kinds: such as `result`; None: all that the job has written.
+        folder: where to save them.
+
+    Raises:
+        ClientError: there are none, or `folder` cannot be written.
+    """
+    files = client.job_files(uuid)
+    wanted = [f for f in files if (f["kind"] in kinds if kinds is not None else f["kind"] != "source")]
+    lacking = sorted(set(kinds or ()) - {file["kind"] for file in wanted})
+    if lacking or not wanted:
+        named = f"{' and no '.join(lacking)} file" if lacking else "file that it has written"
+        status = client.job(uuid)["status"]
+        why = "files are removed after some time" if status in ("completed", "failed") else f"the job is {status}"
+        raise ClientError(f"the server has no {named} of job {uuid}: {why}")
+    for file in wanted:
+        name = file["s3_key"].rpartition("/")[2]
+        if file["kind"] == "source":
+            name = re.sub(r"^[0-9a-f-]{36}_", "", name)
+        _download(client, file, folder / name)
+
+
+def _download(client: RestClient, file: JobFile, out: Path) -> None:
+    with transfer_bar("fetching", file["size_bytes"]) as moved:
+        client.download(file["download_url"], out, moved)
+    console.print(f"saved to {out}", soft_wrap=True)
 
 
 def _fetch(client: RestClient, job: Job, kind: str, out: Path) -> None:
@@ -160,9 +231,7 @@ def _fetch(client: RestClient, job: Job, kind: str, out: Path) -> None:
         raise ClientError(f"the {kind} file of job {job['uuid']} cannot be fetched: {error}") from error
     if found is None:
         raise ClientError(f"the server has no {kind} file of job {job['uuid']}")
-    with transfer_bar("fetching", found["size_bytes"]) as moved:
-        client.download(found["download_url"], out, moved)
-    console.print(f"saved to {out}", soft_wrap=True)
+    _download(client, found, out)
 
 
 def require_completed(job: Job) -> None:

@@ -240,6 +240,8 @@ jobs = Table(
     Column("report_due", Boolean, nullable=False, server_default=text("false")),
     # Token of what an import stored; NULL once it is searchable.
     Column("searchable_after", BigInteger),
+    # When the files that it had written were removed.
+    Column("files_removed_at", DateTime(timezone=True)),
     CheckConstraint("retry_count >= 0", name="retry_count"),
     CheckConstraint(
         "NOT cancel_requested OR lease_until IS NOT NULL OR status = 'completed' OR (status = 'failed' AND run_after IS NULL)",
@@ -294,6 +296,23 @@ import_batches = Table(
     Column("left_out", JSONB, nullable=False, server_default=text("'[]'")),
     Column("consistency_token", BigInteger, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=_NOW),
+)
+
+# Files of clients, under keys that the jobs service gave out.
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("uuid", Text(collation="C"), primary_key=True),
+    Column("client", Text, nullable=False),
+    Column("bucket", Text, nullable=False),
+    Column("s3_key", Text, nullable=False),
+    # The object store's name of an upload in parts; NULL: one PUT.
+    Column("store_id", Text),
+    Column("size_bytes", BigInteger),
+    Column("part_size", BigInteger),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=_NOW),
+    Column("completed_at", DateTime(timezone=True)),
+    Index("uploads_created_at_idx", "created_at"),
 )
 
 # Answers of writes that carried an Idempotency-Key.

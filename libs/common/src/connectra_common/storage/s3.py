@@ -6,6 +6,7 @@ from typing import IO, Any, Protocol, TypeAlias
 
 import aioboto3
 from botocore.config import Config
+from botocore.exceptions import ClientError
 from prometheus_client import Counter
 
 from connectra_common.settings import S3Settings
@@ -88,6 +89,54 @@ async def client(settings: S3Settings) -> AsyncIterator[ObjectStore]:
         s3.meta.events.register("after-call.s3", _count)
         s3.meta.events.register("after-call-error.s3", _count_error)
         yield s3
+
+
+def code_of(error: ClientError) -> str:
+    """The store's code of an error, such as `NoSuchUpload`."""
+    return str(error.response.get("Error", {}).get("Code"))
+
+
+async def size_of(s3: ObjectStore, bucket: str, key: str) -> int | None:
+    """Bytes of an object; None: there is none."""
+    try:
+        return int((await s3.head_object(Bucket=bucket, Key=key))["ContentLength"])
+    except ClientError as error:
+        if code_of(error) in ("404", "NoSuchKey"):
+            return None
+        raise
+
+
+async def list_uploads(s3: ObjectStore, bucket: str, prefix: str) -> AsyncIterator[Reply]:
+    """Unfinished uploads in parts below a prefix."""
+    marker: dict[str, str] = {}
+    while True:
+        page = await s3.list_multipart_uploads(Bucket=bucket, Prefix=prefix, **marker)
+        for upload in page.get("Uploads", ()):
+            yield upload
+        if not page.get("IsTruncated"):
+            return
+        marker = {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
+
+
+async def list_parts(s3: ObjectStore, bucket: str, key: str, upload_id: str) -> AsyncIterator[Reply]:
+    """The parts of an unfinished upload, in order."""
+    marker: dict[str, int] = {}
+    while True:
+        page = await s3.list_parts(Bucket=bucket, Key=key, UploadId=upload_id, **marker)
+        for part in page.get("Parts", ()):
+            yield part
+        if not page.get("IsTruncated"):
+            return
+        marker = {"PartNumberMarker": int(page["NextPartNumberMarker"])}
+
+
+async def abort_upload(s3: ObjectStore, bucket: str, key: str, upload_id: str) -> None:
+    """Removes an upload and its parts; one that is gone already is fine."""
+    try:
+        await s3.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload_id)
+    except ClientError as error:
+        if code_of(error) not in ("NoSuchUpload", "404"):
+            raise
 
 
 async def list_objects(s3: ObjectStore, bucket: str, prefix: str) -> AsyncIterator[tuple[str, int]]:

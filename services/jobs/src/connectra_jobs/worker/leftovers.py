@@ -1,12 +1,10 @@
 """Multipart uploads that a killed worker left behind: invisible, but billed by size."""
 
 import re
-from collections.abc import AsyncIterator
-from typing import Any
 
 import structlog
 from botocore.exceptions import ClientError
-from connectra_common.storage.s3 import ObjectStore
+from connectra_common.storage import s3
 
 from connectra_jobs.repository import JobRepository
 from connectra_jobs.worker.deps import Deps
@@ -32,14 +30,14 @@ async def sweep(deps: Deps) -> int:
         try:
             aborted += await _sweep(deps, bucket)
         except ClientError as error:  # a bucket of a customer's own may be gone, or closed to us
-            log.info("cannot look for leftovers", bucket=bucket, code=error.response.get("Error", {}).get("Code"))
+            log.info("cannot look for leftovers", bucket=bucket, code=s3.code_of(error))
     return aborted
 
 
 async def _sweep(deps: Deps, bucket: str) -> int:
     prefix = deps.s3_settings.key("")
     uploads: dict[str, list[tuple[str, str]]] = {}
-    async for upload in list_uploads(deps.s3, bucket, prefix):
+    async for upload in s3.list_uploads(deps.s3, bucket, prefix):
         if found := _OURS.fullmatch(upload["Key"].removeprefix(prefix)):
             uploads.setdefault(found[1], []).append((upload["Key"], upload["UploadId"]))
     if not uploads:
@@ -48,27 +46,6 @@ async def _sweep(deps: Deps, bucket: str) -> int:
         idle = await JobRepository(connection).not_held(list(uploads))
     left = [upload for uuid in idle for upload in uploads[uuid]]
     for key, upload_id in left:
-        await abort(deps.s3, bucket, key, upload_id)
+        await s3.abort_upload(deps.s3, bucket, key, upload_id)
         log.info("upload of a dead run removed", bucket=bucket, key=key)
     return len(left)
-
-
-async def list_uploads(s3: ObjectStore, bucket: str, prefix: str) -> AsyncIterator[dict[str, Any]]:
-    """Unfinished uploads below a prefix."""
-    marker: dict[str, str] = {}
-    while True:
-        page = await s3.list_multipart_uploads(Bucket=bucket, Prefix=prefix, **marker)
-        for upload in page.get("Uploads", ()):
-            yield upload
-        if not page.get("IsTruncated"):
-            return
-        marker = {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
-
-
-async def abort(s3: ObjectStore, bucket: str, key: str, upload_id: str) -> None:
-    """Removes an upload and its parts; one that is gone already is fine."""
-    try:
-        await s3.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload_id)
-    except ClientError as error:
-        if error.response.get("Error", {}).get("Code") not in ("NoSuchUpload", "404"):
-            raise

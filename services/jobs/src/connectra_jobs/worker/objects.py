@@ -10,9 +10,9 @@ from typing import IO, Any
 
 import structlog
 from botocore.exceptions import ClientError
+from connectra_common.storage import s3
 from connectra_common.storage.s3 import BYTES, ObjectStore, Reply
 
-from connectra_jobs.worker import leftovers
 from connectra_jobs.worker.attempt import Attempt, JobFailed
 
 log = structlog.get_logger()
@@ -177,9 +177,9 @@ class Upload:
             self._sending = None
 
     async def _abort_earlier(self) -> None:
-        async for upload in leftovers.list_uploads(self._s3, self._object["Bucket"], self._object["Key"]):
+        async for upload in s3.list_uploads(self._s3, self._object["Bucket"], self._object["Key"]):
             if upload["Key"] == self._object["Key"]:
-                await leftovers.abort(self._s3, self._object["Bucket"], upload["Key"], upload["UploadId"])
+                await s3.abort_upload(self._s3, self._object["Bucket"], upload["Key"], upload["UploadId"])
 
     async def _send_part(self, number: int, part: IO[bytes]) -> None:
         if not self._upload_id:
@@ -202,7 +202,7 @@ class Upload:
             try:
                 sent = await self._attempt.persist(send)
             except ClientError as error:
-                raise UploadLost("the upload is gone") if _code(error) == "NoSuchUpload" else error from None
+                raise UploadLost("the upload is gone") if s3.code_of(error) == "NoSuchUpload" else error from None
         BYTES.labels("out").inc(size)
         # Not every store gives the checksum back.
         checksum = {"ChecksumCRC32": sent["ChecksumCRC32"]} if "ChecksumCRC32" in sent else {}
@@ -214,29 +214,16 @@ class Upload:
                 **self._object, UploadId=self._upload_id, MultipartUpload={"Parts": self._parts}
             )
         except ClientError as error:
-            if _code(error) != "NoSuchUpload":
+            if s3.code_of(error) != "NoSuchUpload":
                 raise
             # An earlier try succeeded and only its answer was lost, or the upload was removed.
-            if not await self._is_there():
+            if await s3.size_of(self._s3, self._object["Bucket"], self._object["Key"]) != self.size:
                 raise UploadLost("the upload is gone") from None
-
-    async def _is_there(self) -> bool:
-        try:
-            head = await self._s3.head_object(**self._object)
-        except ClientError as error:
-            if _code(error) in ("404", "NoSuchKey"):
-                return False
-            raise
-        return bool(head["ContentLength"] == self.size)
 
 
 def _part(number: int) -> IO[bytes]:
     """Where a part is put together."""
     return io.BytesIO() if part_bytes(number) <= MEMORY_BYTES else tempfile.TemporaryFile()
-
-
-def _code(error: ClientError) -> str:
-    return str(error.response.get("Error", {}).get("Code"))
 
 
 def _close(body: Any) -> None:

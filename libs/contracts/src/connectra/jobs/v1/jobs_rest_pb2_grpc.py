@@ -42,6 +42,31 @@ class JobsRestServiceStub:
                 request_serializer=connectra_dot_jobs_dot_v1_dot_jobs__rest__pb2.CreateUploadUrlRestRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
+        self.CreateUpload = channel.unary_unary(
+                '/connectra.jobs.v1.JobsRestService/CreateUpload',
+                request_serializer=connectra_dot_jobs_dot_v1_dot_jobs__rest__pb2.CreateUploadRestRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
+        self.CreateUploadPartUrls = channel.unary_unary(
+                '/connectra.jobs.v1.JobsRestService/CreateUploadPartUrls',
+                request_serializer=connectra_dot_jobs_dot_v1_dot_jobs__rest__pb2.CreateUploadPartUrlsRestRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
+        self.ListUploadParts = channel.unary_unary(
+                '/connectra.jobs.v1.JobsRestService/ListUploadParts',
+                request_serializer=connectra_dot_jobs_dot_v1_dot_jobs__rest__pb2.ListUploadPartsRestRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
+        self.CompleteUpload = channel.unary_unary(
+                '/connectra.jobs.v1.JobsRestService/CompleteUpload',
+                request_serializer=connectra_dot_jobs_dot_v1_dot_jobs__rest__pb2.CompleteUploadRestRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
+        self.AbortUpload = channel.unary_unary(
+                '/connectra.jobs.v1.JobsRestService/AbortUpload',
+                request_serializer=connectra_dot_jobs_dot_v1_dot_jobs__rest__pb2.AbortUploadRestRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
         self.CreateJob = channel.unary_unary(
                 '/connectra.jobs.v1.JobsRestService/CreateJob',
                 request_serializer=connectra_dot_jobs_dot_v1_dot_jobs__rest__pb2.CreateJobRestRequest.SerializeToString,
@@ -81,6 +106,41 @@ class JobsRestServiceServicer:
 
     def CreateUploadUrl(self, request, context):
         """As JobsService.CreateUploadUrl.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateUpload(self, request, context):
+        """201. As JobsService.CreateUpload.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateUploadPartUrls(self, request, context):
+        """As JobsService.CreateUploadPartUrls.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListUploadParts(self, request, context):
+        """As JobsService.ListUploadParts.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CompleteUpload(self, request, context):
+        """As JobsService.CompleteUpload.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AbortUpload(self, request, context):
+        """As JobsService.AbortUpload.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -134,6 +194,31 @@ def add_JobsRestServiceServicer_to_server(servicer, server):
             'CreateUploadUrl': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateUploadUrl,
                     request_deserializer=connectra_dot_jobs_dot_v1_dot_jobs__rest__pb2.CreateUploadUrlRestRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'CreateUpload': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateUpload,
+                    request_deserializer=connectra_dot_jobs_dot_v1_dot_jobs__rest__pb2.CreateUploadRestRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'CreateUploadPartUrls': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateUploadPartUrls,
+                    request_deserializer=connectra_dot_jobs_dot_v1_dot_jobs__rest__pb2.CreateUploadPartUrlsRestRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'ListUploadParts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListUploadParts,
+                    request_deserializer=connectra_dot_jobs_dot_v1_dot_jobs__rest__pb2.ListUploadPartsRestRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'CompleteUpload': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompleteUpload,
+                    request_deserializer=connectra_dot_jobs_dot_v1_dot_jobs__rest__pb2.CompleteUploadRestRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'AbortUpload': grpc.unary_unary_rpc_method_handler(
+                    servicer.AbortUpload,
+                    request_deserializer=connectra_dot_jobs_dot_v1_dot_jobs__rest__pb2.AbortUploadRestRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
             'CreateJob': grpc.unary_unary_rpc_method_handler(
@@ -195,6 +280,141 @@ class JobsRestService:
             target,
             '/connectra.jobs.v1.JobsRestService/CreateUploadUrl',
             connectra_dot_jobs_dot_v1_dot_jobs__rest__pb2.CreateUploadUrlRestRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateUpload(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/connectra.jobs.v1.JobsRestService/CreateUpload',
+            connectra_dot_jobs_dot_v1_dot_jobs__rest__pb2.CreateUploadRestRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateUploadPartUrls(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/connectra.jobs.v1.JobsRestService/CreateUploadPartUrls',
+            connectra_dot_jobs_dot_v1_dot_jobs__rest__pb2.CreateUploadPartUrlsRestRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListUploadParts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/connectra.jobs.v1.JobsRestService/ListUploadParts',
+            connectra_dot_jobs_dot_v1_dot_jobs__rest__pb2.ListUploadPartsRestRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompleteUpload(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/connectra.jobs.v1.JobsRestService/CompleteUpload',
+            connectra_dot_jobs_dot_v1_dot_jobs__rest__pb2.CompleteUploadRestRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AbortUpload(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/connectra.jobs.v1.JobsRestService/AbortUpload',
+            connectra_dot_jobs_dot_v1_dot_jobs__rest__pb2.AbortUploadRestRequest.SerializeToString,
             google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,

@@ -21,6 +21,16 @@ class JobsRestServiceStub:
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateUploadUrl: _aio.UnaryUnaryMultiCallable[_jobs_rest_pb2.CreateUploadUrlRestRequest, _httpbody_pb2.HttpBody]
     """As JobsService.CreateUploadUrl."""
+    CreateUpload: _aio.UnaryUnaryMultiCallable[_jobs_rest_pb2.CreateUploadRestRequest, _httpbody_pb2.HttpBody]
+    """201. As JobsService.CreateUpload."""
+    CreateUploadPartUrls: _aio.UnaryUnaryMultiCallable[_jobs_rest_pb2.CreateUploadPartUrlsRestRequest, _httpbody_pb2.HttpBody]
+    """As JobsService.CreateUploadPartUrls."""
+    ListUploadParts: _aio.UnaryUnaryMultiCallable[_jobs_rest_pb2.ListUploadPartsRestRequest, _httpbody_pb2.HttpBody]
+    """As JobsService.ListUploadParts."""
+    CompleteUpload: _aio.UnaryUnaryMultiCallable[_jobs_rest_pb2.CompleteUploadRestRequest, _httpbody_pb2.HttpBody]
+    """As JobsService.CompleteUpload."""
+    AbortUpload: _aio.UnaryUnaryMultiCallable[_jobs_rest_pb2.AbortUploadRestRequest, _httpbody_pb2.HttpBody]
+    """As JobsService.AbortUpload."""
     CreateJob: _aio.UnaryUnaryMultiCallable[_jobs_rest_pb2.CreateJobRestRequest, _httpbody_pb2.HttpBody]
     """201 with the uuid. As JobsService.CreateJob."""
     ListJobs: _aio.UnaryUnaryMultiCallable[_jobs_rest_pb2.ListJobsRestRequest, _httpbody_pb2.HttpBody]
@@ -46,6 +56,46 @@ class JobsRestServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_jobs_rest_pb2.CreateUploadUrlRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
     ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
         """As JobsService.CreateUploadUrl."""
+
+    @_abc_1.abstractmethod
+    def CreateUpload(
+        self,
+        request: _jobs_rest_pb2.CreateUploadRestRequest,
+        context: _aio.ServicerContext[_jobs_rest_pb2.CreateUploadRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
+    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        """201. As JobsService.CreateUpload."""
+
+    @_abc_1.abstractmethod
+    def CreateUploadPartUrls(
+        self,
+        request: _jobs_rest_pb2.CreateUploadPartUrlsRestRequest,
+        context: _aio.ServicerContext[_jobs_rest_pb2.CreateUploadPartUrlsRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
+    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        """As JobsService.CreateUploadPartUrls."""
+
+    @_abc_1.abstractmethod
+    def ListUploadParts(
+        self,
+        request: _jobs_rest_pb2.ListUploadPartsRestRequest,
+        context: _aio.ServicerContext[_jobs_rest_pb2.ListUploadPartsRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
+    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        """As JobsService.ListUploadParts."""
+
+    @_abc_1.abstractmethod
+    def CompleteUpload(
+        self,
+        request: _jobs_rest_pb2.CompleteUploadRestRequest,
+        context: _aio.ServicerContext[_jobs_rest_pb2.CompleteUploadRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
+    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        """As JobsService.CompleteUpload."""
+
+    @_abc_1.abstractmethod
+    def AbortUpload(
+        self,
+        request: _jobs_rest_pb2.AbortUploadRestRequest,
+        context: _aio.ServicerContext[_jobs_rest_pb2.AbortUploadRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
+    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        """As JobsService.AbortUpload."""
 
     @_abc_1.abstractmethod
     def CreateJob(

@@ -78,6 +78,31 @@ class JobsServiceStub:
                 request_serializer=connectra_dot_jobs_dot_v1_dot_jobs__service__pb2.CreateUploadUrlRequest.SerializeToString,
                 response_deserializer=connectra_dot_jobs_dot_v1_dot_jobs__service__pb2.CreateUploadUrlResponse.FromString,
                 _registered_method=True)
+        self.CreateUpload = channel.unary_unary(
+                '/connectra.jobs.v1.JobsService/CreateUpload',
+                request_serializer=connectra_dot_jobs_dot_v1_dot_jobs__service__pb2.CreateUploadRequest.SerializeToString,
+                response_deserializer=connectra_dot_jobs_dot_v1_dot_jobs__service__pb2.CreateUploadResponse.FromString,
+                _registered_method=True)
+        self.CreateUploadPartUrls = channel.unary_unary(
+                '/connectra.jobs.v1.JobsService/CreateUploadPartUrls',
+                request_serializer=connectra_dot_jobs_dot_v1_dot_jobs__service__pb2.CreateUploadPartUrlsRequest.SerializeToString,
+                response_deserializer=connectra_dot_jobs_dot_v1_dot_jobs__service__pb2.CreateUploadPartUrlsResponse.FromString,
+                _registered_method=True)
+        self.ListUploadParts = channel.unary_unary(
+                '/connectra.jobs.v1.JobsService/ListUploadParts',
+                request_serializer=connectra_dot_jobs_dot_v1_dot_jobs__service__pb2.ListUploadPartsRequest.SerializeToString,
+                response_deserializer=connectra_dot_jobs_dot_v1_dot_jobs__service__pb2.ListUploadPartsResponse.FromString,
+                _registered_method=True)
+        self.CompleteUpload = channel.unary_unary(
+                '/connectra.jobs.v1.JobsService/CompleteUpload',
+                request_serializer=connectra_dot_jobs_dot_v1_dot_jobs__service__pb2.CompleteUploadRequest.SerializeToString,
+                response_deserializer=connectra_dot_jobs_dot_v1_dot_jobs__service__pb2.CompleteUploadResponse.FromString,
+                _registered_method=True)
+        self.AbortUpload = channel.unary_unary(
+                '/connectra.jobs.v1.JobsService/AbortUpload',
+                request_serializer=connectra_dot_jobs_dot_v1_dot_jobs__service__pb2.AbortUploadRequest.SerializeToString,
+                response_deserializer=connectra_dot_jobs_dot_v1_dot_jobs__service__pb2.AbortUploadResponse.FromString,
+                _registered_method=True)
 
 
 class JobsServiceServicer:
@@ -145,6 +170,45 @@ class JobsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateUpload(self, request, context):
+        """Begins the upload of a file in parts, for files of any size up to 5 TiB: parts can be sent in parallel, in any order, again after a
+        broken connection, and later by another process. It belongs to the client that began it: for others it is NOT_FOUND. Unless it is
+        completed before it expires, it is aborted. INVALID_ARGUMENT for an invalid file name or sizes that do not fit.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateUploadPartUrls(self, request, context):
+        """URLs that each accept one part by HTTP PUT. The last part sent under a number counts. NOT_FOUND; FAILED_PRECONDITION if the upload is
+        complete.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListUploadParts(self, request, context):
+        """The parts that the store has, in order, so that only the others need to be sent. NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CompleteUpload(self, request, context):
+        """Turns the parts into the object that an import can read. Repeating the call is safe and returns the same. FAILED_PRECONDITION, with
+        `missing` in the metadata, if a part before the last is missing or smaller than 5 MiB, or the parts do not have `size_bytes`. NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AbortUpload(self, request, context):
+        """Gives an unfinished upload up and removes its parts. NOT_FOUND; FAILED_PRECONDITION if it is complete.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_JobsServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -187,6 +251,31 @@ def add_JobsServiceServicer_to_server(servicer, server):
                     servicer.CreateUploadUrl,
                     request_deserializer=connectra_dot_jobs_dot_v1_dot_jobs__service__pb2.CreateUploadUrlRequest.FromString,
                     response_serializer=connectra_dot_jobs_dot_v1_dot_jobs__service__pb2.CreateUploadUrlResponse.SerializeToString,
+            ),
+            'CreateUpload': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateUpload,
+                    request_deserializer=connectra_dot_jobs_dot_v1_dot_jobs__service__pb2.CreateUploadRequest.FromString,
+                    response_serializer=connectra_dot_jobs_dot_v1_dot_jobs__service__pb2.CreateUploadResponse.SerializeToString,
+            ),
+            'CreateUploadPartUrls': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateUploadPartUrls,
+                    request_deserializer=connectra_dot_jobs_dot_v1_dot_jobs__service__pb2.CreateUploadPartUrlsRequest.FromString,
+                    response_serializer=connectra_dot_jobs_dot_v1_dot_jobs__service__pb2.CreateUploadPartUrlsResponse.SerializeToString,
+            ),
+            'ListUploadParts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListUploadParts,
+                    request_deserializer=connectra_dot_jobs_dot_v1_dot_jobs__service__pb2.ListUploadPartsRequest.FromString,
+                    response_serializer=connectra_dot_jobs_dot_v1_dot_jobs__service__pb2.ListUploadPartsResponse.SerializeToString,
+            ),
+            'CompleteUpload': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompleteUpload,
+                    request_deserializer=connectra_dot_jobs_dot_v1_dot_jobs__service__pb2.CompleteUploadRequest.FromString,
+                    response_serializer=connectra_dot_jobs_dot_v1_dot_jobs__service__pb2.CompleteUploadResponse.SerializeToString,
+            ),
+            'AbortUpload': grpc.unary_unary_rpc_method_handler(
+                    servicer.AbortUpload,
+                    request_deserializer=connectra_dot_jobs_dot_v1_dot_jobs__service__pb2.AbortUploadRequest.FromString,
+                    response_serializer=connectra_dot_jobs_dot_v1_dot_jobs__service__pb2.AbortUploadResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -409,6 +498,141 @@ class JobsService:
             '/connectra.jobs.v1.JobsService/CreateUploadUrl',
             connectra_dot_jobs_dot_v1_dot_jobs__service__pb2.CreateUploadUrlRequest.SerializeToString,
             connectra_dot_jobs_dot_v1_dot_jobs__service__pb2.CreateUploadUrlResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateUpload(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/connectra.jobs.v1.JobsService/CreateUpload',
+            connectra_dot_jobs_dot_v1_dot_jobs__service__pb2.CreateUploadRequest.SerializeToString,
+            connectra_dot_jobs_dot_v1_dot_jobs__service__pb2.CreateUploadResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateUploadPartUrls(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/connectra.jobs.v1.JobsService/CreateUploadPartUrls',
+            connectra_dot_jobs_dot_v1_dot_jobs__service__pb2.CreateUploadPartUrlsRequest.SerializeToString,
+            connectra_dot_jobs_dot_v1_dot_jobs__service__pb2.CreateUploadPartUrlsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListUploadParts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/connectra.jobs.v1.JobsService/ListUploadParts',
+            connectra_dot_jobs_dot_v1_dot_jobs__service__pb2.ListUploadPartsRequest.SerializeToString,
+            connectra_dot_jobs_dot_v1_dot_jobs__service__pb2.ListUploadPartsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompleteUpload(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/connectra.jobs.v1.JobsService/CompleteUpload',
+            connectra_dot_jobs_dot_v1_dot_jobs__service__pb2.CompleteUploadRequest.SerializeToString,
+            connectra_dot_jobs_dot_v1_dot_jobs__service__pb2.CompleteUploadResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AbortUpload(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/connectra.jobs.v1.JobsService/AbortUpload',
+            connectra_dot_jobs_dot_v1_dot_jobs__service__pb2.AbortUploadRequest.SerializeToString,
+            connectra_dot_jobs_dot_v1_dot_jobs__service__pb2.AbortUploadResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,6 +39,23 @@ class JobsServiceStub:
     """The files of a job, with download URLs that expire."""
     CreateUploadUrl: _aio.UnaryUnaryMultiCallable[_jobs_service_pb2.CreateUploadUrlRequest, _jobs_service_pb2.CreateUploadUrlResponse]
     """A URL that accepts one file by HTTP PUT, under a key chosen by the service. INVALID_ARGUMENT for an invalid file name."""
+    CreateUpload: _aio.UnaryUnaryMultiCallable[_jobs_service_pb2.CreateUploadRequest, _jobs_service_pb2.CreateUploadResponse]
+    """Begins the upload of a file in parts, for files of any size up to 5 TiB: parts can be sent in parallel, in any order, again after a
+    broken connection, and later by another process. It belongs to the client that began it: for others it is NOT_FOUND. Unless it is
+    completed before it expires, it is aborted. INVALID_ARGUMENT for an invalid file name or sizes that do not fit.
+    """
+    CreateUploadPartUrls: _aio.UnaryUnaryMultiCallable[_jobs_service_pb2.CreateUploadPartUrlsRequest, _jobs_service_pb2.CreateUploadPartUrlsResponse]
+    """URLs that each accept one part by HTTP PUT. The last part sent under a number counts. NOT_FOUND; FAILED_PRECONDITION if the upload is
+    complete.
+    """
+    ListUploadParts: _aio.UnaryUnaryMultiCallable[_jobs_service_pb2.ListUploadPartsRequest, _jobs_service_pb2.ListUploadPartsResponse]
+    """The parts that the store has, in order, so that only the others need to be sent. NOT_FOUND."""
+    CompleteUpload: _aio.UnaryUnaryMultiCallable[_jobs_service_pb2.CompleteUploadRequest, _jobs_service_pb2.CompleteUploadResponse]
+    """Turns the parts into the object that an import can read. Repeating the call is safe and returns the same. FAILED_PRECONDITION, with
+    `missing` in the metadata, if a part before the last is missing or smaller than 5 MiB, or the parts do not have `size_bytes`. NOT_FOUND.
+    """
+    AbortUpload: _aio.UnaryUnaryMultiCallable[_jobs_service_pb2.AbortUploadRequest, _jobs_service_pb2.AbortUploadResponse]
+    """Gives an unfinished upload up and removes its parts. NOT_FOUND; FAILED_PRECONDITION if it is complete."""
 
 class JobsServiceServicer(metaclass=_abc_1.ABCMeta):
     """Background imports and exports of CSV files in the object store.
@@ -113,5 +130,52 @@ class JobsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_jobs_service_pb2.CreateUploadUrlRequest, _abc.Awaitable[_jobs_service_pb2.CreateUploadUrlResponse]],
     ) -> _abc.Awaitable[_jobs_service_pb2.CreateUploadUrlResponse]:
         """A URL that accepts one file by HTTP PUT, under a key chosen by the service. INVALID_ARGUMENT for an invalid file name."""
+
+    @_abc_1.abstractmethod
+    def CreateUpload(
+        self,
+        request: _jobs_service_pb2.CreateUploadRequest,
+        context: _aio.ServicerContext[_jobs_service_pb2.CreateUploadRequest, _abc.Awaitable[_jobs_service_pb2.CreateUploadResponse]],
+    ) -> _abc.Awaitable[_jobs_service_pb2.CreateUploadResponse]:
+        """Begins the upload of a file in parts, for files of any size up to 5 TiB: parts can be sent in parallel, in any order, again after a
+        broken connection, and later by another process. It belongs to the client that began it: for others it is NOT_FOUND. Unless it is
+        completed before it expires, it is aborted. INVALID_ARGUMENT for an invalid file name or sizes that do not fit.
+        """
+
+    @_abc_1.abstractmethod
+    def CreateUploadPartUrls(
+        self,
+        request: _jobs_service_pb2.CreateUploadPartUrlsRequest,
+        context: _aio.ServicerContext[_jobs_service_pb2.CreateUploadPartUrlsRequest, _abc.Awaitable[_jobs_service_pb2.CreateUploadPartUrlsResponse]],
+    ) -> _abc.Awaitable[_jobs_service_pb2.CreateUploadPartUrlsResponse]:
+        """URLs that each accept one part by HTTP PUT. The last part sent under a number counts. NOT_FOUND; FAILED_PRECONDITION if the upload is
+        complete.
+        """
+
+    @_abc_1.abstractmethod
+    def ListUploadParts(
+        self,
+        request: _jobs_service_pb2.ListUploadPartsRequest,
+        context: _aio.ServicerContext[_jobs_service_pb2.ListUploadPartsRequest, _abc.Awaitable[_jobs_service_pb2.ListUploadPartsResponse]],
+    ) -> _abc.Awaitable[_jobs_service_pb2.ListUploadPartsResponse]:
+        """The parts that the store has, in order, so that only the others need to be sent. NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def CompleteUpload(
+        self,
+        request: _jobs_service_pb2.CompleteUploadRequest,
+        context: _aio.ServicerContext[_jobs_service_pb2.CompleteUploadRequest, _abc.Awaitable[_jobs_service_pb2.CompleteUploadResponse]],
+    ) -> _abc.Awaitable[_jobs_service_pb2.CompleteUploadResponse]:
+        """Turns the parts into the object that an import can read. Repeating the call is safe and returns the same. FAILED_PRECONDITION, with
+        `missing` in the metadata, if a part before the last is missing or smaller than 5 MiB, or the parts do not have `size_bytes`. NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def AbortUpload(
+        self,
+        request: _jobs_service_pb2.AbortUploadRequest,
+        context: _aio.ServicerContext[_jobs_service_pb2.AbortUploadRequest, _abc.Awaitable[_jobs_service_pb2.AbortUploadResponse]],
+    ) -> _abc.Awaitable[_jobs_service_pb2.AbortUploadResponse]:
+        """Gives an unfinished upload up and removes its parts. NOT_FOUND; FAILED_PRECONDITION if it is complete."""
 
 def add_JobsServiceServicer_to_server(servicer: JobsServiceServicer, server: _aio.Server) -> None: ...

@@ -4,12 +4,24 @@
 # This file has been @generated
 
 __all__ = (
+    "AbortUploadRequest",
+    "AbortUploadResponse",
+    "AbortUploadRestRequest",
     "CancelJobRequest",
     "CancelJobResponse",
     "CancelJobRestRequest",
+    "CompleteUploadRequest",
+    "CompleteUploadResponse",
+    "CompleteUploadRestRequest",
     "CreateJobRequest",
     "CreateJobResponse",
     "CreateJobRestRequest",
+    "CreateUploadPartUrlsRequest",
+    "CreateUploadPartUrlsResponse",
+    "CreateUploadPartUrlsRestRequest",
+    "CreateUploadRequest",
+    "CreateUploadResponse",
+    "CreateUploadRestRequest",
     "CreateUploadUrlRequest",
     "CreateUploadUrlResponse",
     "CreateUploadUrlRestRequest",
@@ -28,9 +40,15 @@ __all__ = (
     "ListJobsRequest",
     "ListJobsResponse",
     "ListJobsRestRequest",
+    "ListUploadPartsRequest",
+    "ListUploadPartsResponse",
+    "ListUploadPartsRestRequest",
+    "PartUrl",
     "RetryJobRequest",
     "RetryJobResponse",
     "RetryJobRestRequest",
+    "Upload",
+    "UploadPart",
     "WatchJobRequest",
     "WatchJobResponse",
 )
@@ -51,6 +69,30 @@ if TYPE_CHECKING:
 
 _COMPILER_VERSION = "0.10.1"
 betterproto2.check_compiler_version(_COMPILER_VERSION)
+
+
+@dataclass(eq=False, repr=False)
+class AbortUploadRequest(betterproto2.Message):
+    upload_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message("connectra.jobs.v1", "AbortUploadRequest", AbortUploadRequest)
+
+
+@dataclass(eq=False, repr=False)
+class AbortUploadResponse(betterproto2.Message):
+    pass
+
+
+default_message_pool.register_message("connectra.jobs.v1", "AbortUploadResponse", AbortUploadResponse)
+
+
+@dataclass(eq=False, repr=False)
+class AbortUploadRestRequest(betterproto2.Message):
+    upload_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message("connectra.jobs.v1", "AbortUploadRestRequest", AbortUploadRestRequest)
 
 
 @dataclass(eq=False, repr=False)
@@ -77,6 +119,34 @@ class CancelJobRestRequest(betterproto2.Message):
 
 
 default_message_pool.register_message("connectra.jobs.v1", "CancelJobRestRequest", CancelJobRestRequest)
+
+
+@dataclass(eq=False, repr=False)
+class CompleteUploadRequest(betterproto2.Message):
+    upload_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message("connectra.jobs.v1", "CompleteUploadRequest", CompleteUploadRequest)
+
+
+@dataclass(eq=False, repr=False)
+class CompleteUploadResponse(betterproto2.Message):
+    s3_key: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    size_bytes: "int" = betterproto2.field(2, betterproto2.TYPE_INT64)
+
+
+default_message_pool.register_message("connectra.jobs.v1", "CompleteUploadResponse", CompleteUploadResponse)
+
+
+@dataclass(eq=False, repr=False)
+class CompleteUploadRestRequest(betterproto2.Message):
+    upload_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    body: "___google__api__.HttpBody | None" = betterproto2.field(2, betterproto2.TYPE_MESSAGE, optional=True)
+
+
+default_message_pool.register_message("connectra.jobs.v1", "CompleteUploadRestRequest", CompleteUploadRestRequest)
 
 
 @dataclass(eq=False, repr=False)
@@ -115,6 +185,78 @@ class CreateJobRestRequest(betterproto2.Message):
 
 
 default_message_pool.register_message("connectra.jobs.v1", "CreateJobRestRequest", CreateJobRestRequest)
+
+
+@dataclass(eq=False, repr=False)
+class CreateUploadPartUrlsRequest(betterproto2.Message):
+    upload_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    part_numbers: "list[int]" = betterproto2.field(2, betterproto2.TYPE_INT32, repeated=True)
+    """
+    From 1; at most 1,000 at once.
+    """
+
+
+default_message_pool.register_message("connectra.jobs.v1", "CreateUploadPartUrlsRequest", CreateUploadPartUrlsRequest)
+
+
+@dataclass(eq=False, repr=False)
+class CreateUploadPartUrlsResponse(betterproto2.Message):
+    parts: "list[PartUrl]" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, repeated=True)
+
+    expires_in_seconds: "int" = betterproto2.field(2, betterproto2.TYPE_INT64)
+
+
+default_message_pool.register_message("connectra.jobs.v1", "CreateUploadPartUrlsResponse", CreateUploadPartUrlsResponse)
+
+
+@dataclass(eq=False, repr=False)
+class CreateUploadPartUrlsRestRequest(betterproto2.Message):
+    upload_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    body: "___google__api__.HttpBody | None" = betterproto2.field(2, betterproto2.TYPE_MESSAGE, optional=True)
+
+
+default_message_pool.register_message(
+    "connectra.jobs.v1", "CreateUploadPartUrlsRestRequest", CreateUploadPartUrlsRestRequest
+)
+
+
+@dataclass(eq=False, repr=False)
+class CreateUploadRequest(betterproto2.Message):
+    filename: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+    """
+    Name without a path; the end of the key.
+    """
+
+    size_bytes: "int | None" = betterproto2.field(2, betterproto2.TYPE_INT64, optional=True)
+    """
+    Size of the whole file, at most 5 TiB; checked when the upload is completed. Unset: not known.
+    """
+
+    part_size: "int" = betterproto2.field(3, betterproto2.TYPE_INT64)
+    """
+    Bytes of every part but the last, from 5 MiB to 5 GiB; 0: the service chooses. A file has at most 10,000 parts.
+    """
+
+
+default_message_pool.register_message("connectra.jobs.v1", "CreateUploadRequest", CreateUploadRequest)
+
+
+@dataclass(eq=False, repr=False)
+class CreateUploadResponse(betterproto2.Message):
+    upload: "Upload | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
+
+
+default_message_pool.register_message("connectra.jobs.v1", "CreateUploadResponse", CreateUploadResponse)
+
+
+@dataclass(eq=False, repr=False)
+class CreateUploadRestRequest(betterproto2.Message):
+    body: "___google__api__.HttpBody | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
+
+
+default_message_pool.register_message("connectra.jobs.v1", "CreateUploadRestRequest", CreateUploadRestRequest)
 
 
 @dataclass(eq=False, repr=False)
@@ -421,6 +563,47 @@ default_message_pool.register_message("connectra.jobs.v1", "ListJobsRestRequest"
 
 
 @dataclass(eq=False, repr=False)
+class ListUploadPartsRequest(betterproto2.Message):
+    upload_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message("connectra.jobs.v1", "ListUploadPartsRequest", ListUploadPartsRequest)
+
+
+@dataclass(eq=False, repr=False)
+class ListUploadPartsResponse(betterproto2.Message):
+    upload: "Upload | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
+
+    completed: "bool" = betterproto2.field(2, betterproto2.TYPE_BOOL)
+    """
+    Whether the object is there; then its parts are not listed any more.
+    """
+
+    parts: "list[UploadPart]" = betterproto2.field(3, betterproto2.TYPE_MESSAGE, repeated=True)
+
+
+default_message_pool.register_message("connectra.jobs.v1", "ListUploadPartsResponse", ListUploadPartsResponse)
+
+
+@dataclass(eq=False, repr=False)
+class ListUploadPartsRestRequest(betterproto2.Message):
+    upload_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message("connectra.jobs.v1", "ListUploadPartsRestRequest", ListUploadPartsRestRequest)
+
+
+@dataclass(eq=False, repr=False)
+class PartUrl(betterproto2.Message):
+    part_number: "int" = betterproto2.field(1, betterproto2.TYPE_INT32)
+
+    upload_url: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message("connectra.jobs.v1", "PartUrl", PartUrl)
+
+
+@dataclass(eq=False, repr=False)
 class RetryJobRequest(betterproto2.Message):
     uuid: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
 
@@ -444,6 +627,50 @@ class RetryJobRestRequest(betterproto2.Message):
 
 
 default_message_pool.register_message("connectra.jobs.v1", "RetryJobRestRequest", RetryJobRestRequest)
+
+
+@dataclass(eq=False, repr=False)
+class Upload(betterproto2.Message):
+    upload_id: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    s3_key: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+    """
+    For `s3_key` of an import, once the upload is complete.
+    """
+
+    part_size: "int" = betterproto2.field(3, betterproto2.TYPE_INT64)
+
+    part_count: "int" = betterproto2.field(4, betterproto2.TYPE_INT32)
+    """
+    How many parts of this size the file has; 0 if its size is not known.
+    """
+
+    size_bytes: "int | None" = betterproto2.field(5, betterproto2.TYPE_INT64, optional=True)
+
+    expires: "datetime.datetime | None" = betterproto2.field(
+        6, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
+    )
+    """
+    When an unfinished upload is aborted; unset: never, or it is complete.
+    """
+
+
+default_message_pool.register_message("connectra.jobs.v1", "Upload", Upload)
+
+
+@dataclass(eq=False, repr=False)
+class UploadPart(betterproto2.Message):
+    part_number: "int" = betterproto2.field(1, betterproto2.TYPE_INT32)
+
+    size_bytes: "int" = betterproto2.field(2, betterproto2.TYPE_INT64)
+
+    etag: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+    """
+    Of the store, in quotes; for most stores the MD5 of the part.
+    """
+
+
+default_message_pool.register_message("connectra.jobs.v1", "UploadPart", UploadPart)
 
 
 @dataclass(eq=False, repr=False)
@@ -482,6 +709,111 @@ class JobsRestServiceStub(betterproto2_grpclib.ServiceStub):
 
         return await self._unary_unary(
             "/connectra.jobs.v1.JobsRestService/CreateUploadUrl",
+            message,
+            ___google__api__.HttpBody,
+            timeout=timeout,
+            deadline=deadline,
+            metadata=metadata,
+        )
+
+    async def create_upload(
+        self,
+        message: "CreateUploadRestRequest",
+        *,
+        timeout: "float | None" = None,
+        deadline: "Deadline | None" = None,
+        metadata: "MetadataLike | None" = None,
+    ) -> "___google__api__.HttpBody":
+        """
+        201. As JobsService.CreateUpload.
+        """
+
+        return await self._unary_unary(
+            "/connectra.jobs.v1.JobsRestService/CreateUpload",
+            message,
+            ___google__api__.HttpBody,
+            timeout=timeout,
+            deadline=deadline,
+            metadata=metadata,
+        )
+
+    async def create_upload_part_urls(
+        self,
+        message: "CreateUploadPartUrlsRestRequest",
+        *,
+        timeout: "float | None" = None,
+        deadline: "Deadline | None" = None,
+        metadata: "MetadataLike | None" = None,
+    ) -> "___google__api__.HttpBody":
+        """
+        As JobsService.CreateUploadPartUrls.
+        """
+
+        return await self._unary_unary(
+            "/connectra.jobs.v1.JobsRestService/CreateUploadPartUrls",
+            message,
+            ___google__api__.HttpBody,
+            timeout=timeout,
+            deadline=deadline,
+            metadata=metadata,
+        )
+
+    async def list_upload_parts(
+        self,
+        message: "ListUploadPartsRestRequest",
+        *,
+        timeout: "float | None" = None,
+        deadline: "Deadline | None" = None,
+        metadata: "MetadataLike | None" = None,
+    ) -> "___google__api__.HttpBody":
+        """
+        As JobsService.ListUploadParts.
+        """
+
+        return await self._unary_unary(
+            "/connectra.jobs.v1.JobsRestService/ListUploadParts",
+            message,
+            ___google__api__.HttpBody,
+            timeout=timeout,
+            deadline=deadline,
+            metadata=metadata,
+        )
+
+    async def complete_upload(
+        self,
+        message: "CompleteUploadRestRequest",
+        *,
+        timeout: "float | None" = None,
+        deadline: "Deadline | None" = None,
+        metadata: "MetadataLike | None" = None,
+    ) -> "___google__api__.HttpBody":
+        """
+        As JobsService.CompleteUpload.
+        """
+
+        return await self._unary_unary(
+            "/connectra.jobs.v1.JobsRestService/CompleteUpload",
+            message,
+            ___google__api__.HttpBody,
+            timeout=timeout,
+            deadline=deadline,
+            metadata=metadata,
+        )
+
+    async def abort_upload(
+        self,
+        message: "AbortUploadRestRequest",
+        *,
+        timeout: "float | None" = None,
+        deadline: "Deadline | None" = None,
+        metadata: "MetadataLike | None" = None,
+    ) -> "___google__api__.HttpBody":
+        """
+        As JobsService.AbortUpload.
+        """
+
+        return await self._unary_unary(
+            "/connectra.jobs.v1.JobsRestService/AbortUpload",
             message,
             ___google__api__.HttpBody,
             timeout=timeout,
@@ -790,6 +1122,115 @@ class JobsServiceStub(betterproto2_grpclib.ServiceStub):
             "/connectra.jobs.v1.JobsService/CreateUploadUrl",
             message,
             CreateUploadUrlResponse,
+            timeout=timeout,
+            deadline=deadline,
+            metadata=metadata,
+        )
+
+    async def create_upload(
+        self,
+        message: "CreateUploadRequest",
+        *,
+        timeout: "float | None" = None,
+        deadline: "Deadline | None" = None,
+        metadata: "MetadataLike | None" = None,
+    ) -> "CreateUploadResponse":
+        """
+        Begins the upload of a file in parts, for files of any size up to 5 TiB: parts can be sent in parallel, in any order, again after a
+        broken connection, and later by another process. It belongs to the client that began it: for others it is NOT_FOUND. Unless it is
+        completed before it expires, it is aborted. INVALID_ARGUMENT for an invalid file name or sizes that do not fit.
+        """
+
+        return await self._unary_unary(
+            "/connectra.jobs.v1.JobsService/CreateUpload",
+            message,
+            CreateUploadResponse,
+            timeout=timeout,
+            deadline=deadline,
+            metadata=metadata,
+        )
+
+    async def create_upload_part_urls(
+        self,
+        message: "CreateUploadPartUrlsRequest",
+        *,
+        timeout: "float | None" = None,
+        deadline: "Deadline | None" = None,
+        metadata: "MetadataLike | None" = None,
+    ) -> "CreateUploadPartUrlsResponse":
+        """
+        URLs that each accept one part by HTTP PUT. The last part sent under a number counts. NOT_FOUND; FAILED_PRECONDITION if the upload is
+        complete.
+        """
+
+        return await self._unary_unary(
+            "/connectra.jobs.v1.JobsService/CreateUploadPartUrls",
+            message,
+            CreateUploadPartUrlsResponse,
+            timeout=timeout,
+            deadline=deadline,
+            metadata=metadata,
+        )
+
+    async def list_upload_parts(
+        self,
+        message: "ListUploadPartsRequest",
+        *,
+        timeout: "float | None" = None,
+        deadline: "Deadline | None" = None,
+        metadata: "MetadataLike | None" = None,
+    ) -> "ListUploadPartsResponse":
+        """
+        The parts that the store has, in order, so that only the others need to be sent. NOT_FOUND.
+        """
+
+        return await self._unary_unary(
+            "/connectra.jobs.v1.JobsService/ListUploadParts",
+            message,
+            ListUploadPartsResponse,
+            timeout=timeout,
+            deadline=deadline,
+            metadata=metadata,
+        )
+
+    async def complete_upload(
+        self,
+        message: "CompleteUploadRequest",
+        *,
+        timeout: "float | None" = None,
+        deadline: "Deadline | None" = None,
+        metadata: "MetadataLike | None" = None,
+    ) -> "CompleteUploadResponse":
+        """
+        Turns the parts into the object that an import can read. Repeating the call is safe and returns the same. FAILED_PRECONDITION, with
+        `missing` in the metadata, if a part before the last is missing or smaller than 5 MiB, or the parts do not have `size_bytes`. NOT_FOUND.
+        """
+
+        return await self._unary_unary(
+            "/connectra.jobs.v1.JobsService/CompleteUpload",
+            message,
+            CompleteUploadResponse,
+            timeout=timeout,
+            deadline=deadline,
+            metadata=metadata,
+        )
+
+    async def abort_upload(
+        self,
+        message: "AbortUploadRequest",
+        *,
+        timeout: "float | None" = None,
+        deadline: "Deadline | None" = None,
+        metadata: "MetadataLike | None" = None,
+    ) -> "AbortUploadResponse":
+        """
+        Gives an unfinished upload up and removes its parts. NOT_FOUND; FAILED_PRECONDITION if it is complete.
+        """
+
+        return await self._unary_unary(
+            "/connectra.jobs.v1.JobsService/AbortUpload",
+            message,
+            AbortUploadResponse,
             timeout=timeout,
             deadline=deadline,
             metadata=metadata,
