@@ -119,7 +119,7 @@ def test_the_header_gives_delimiter_and_cells(data: bytes, delimiter: str, cells
 def test_the_header_says_where_the_rows_begin() -> None:
     header = read_header(b'\xef\xbb\xbf\n"first_name","x\ny"\r\n1,2\n', whole=True)
     assert header is not None
-    assert (header.byte_end, header.next_line, header.unknown) == (24, 4, ("x\ny",))
+    assert (header.byte_end, header.next_line, header.columns.unknown) == (24, 4, ("x\ny",))
 
 
 @pytest.mark.parametrize("data", [b"", b"\xef", b"first_name,ema", b'first_name,"x\n', b"email\r"])

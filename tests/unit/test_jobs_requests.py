@@ -227,3 +227,25 @@ def test_the_pools_name_documented_states_only() -> None:
         "retry_in_queued": "failed",
         "retrying": "failed",
     }
+
+
+def test_a_mapping_of_columns_is_taken_as_it_is() -> None:
+    data = {"s3_key": "a.csv", "columns": {"Job Title": "title", "Notes": None}}
+    job, warnings = read_create({"job_type": "insert_csv_file", "job_data": data})
+    assert (job.data, warnings) == (data, [])
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"Job": "titel"}, "unknown target 'titel'; did you mean 'title'?"),
+        ({"Job": "title", "Role": "title"}, "'title' is given to 2 columns"),
+        ({"Job Title": "title", "job_title": None}, "'Job Title' is given twice"),
+        ({"Job": 5}, "string"),
+        (["Job"], "dictionary"),
+    ],
+)
+def test_a_mapping_that_cannot_be_meant_is_refused(columns: object, message: str) -> None:
+    error = refused({"job_type": "insert_csv_file", "job_data": {"s3_key": "a.csv", "columns": columns}})
+    assert [found.field.split(".")[:2] for found in error.fields] == [["job_data", "columns"]]
+    assert message in error.message

@@ -91,3 +91,15 @@ def test_other_delimiters() -> None:
 def test_a_row_that_the_parser_refuses_is_one_of_the_rows() -> None:
     parsed = parse(batch(b"Acme,5,Berlin\n" + b"x" * (4 * 1024 * 1024 + 1) + b",1,Oslo\n"))
     assert (parsed.rows, len(parsed.rejected), len(parsed.companies)) == (2, 1, 1)
+
+
+def test_columns_mean_what_the_caller_found_out() -> None:
+    parsed = parse(batch(b"x,Acme,7\n", ("first_name", "Who", "Crew"), targets=("", "company", "employees")))
+    (company,) = parsed.companies.values()
+    assert (company["name"], company["employees_count"], parsed.contacts) == ("Acme", 7, {})
+
+
+@pytest.mark.parametrize("targets", [("company",), ("company", "employes", "")])
+def test_targets_that_do_not_fit_are_refused(targets: tuple[str, ...]) -> None:
+    with pytest.raises(ValidationFailed, match=r"targets must be|did you mean 'employees'"):
+        parse(batch(b"a,b,c\n", targets=targets))

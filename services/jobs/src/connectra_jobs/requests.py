@@ -1,11 +1,13 @@
 """The REST JSON of the jobs service: bodies, their rules, and what they are read as."""
 
 import re
+from collections import Counter
 from datetime import datetime
 from typing import Annotated, Literal, TypeAlias, TypeVar
 
 from connectra_common.errors import FieldViolation, ValidationFailed
 from connectra_common.export import ExportFormat
+from connectra_common.records.columns import hint, normal, targets
 from connectra_common.records.fields import SERVICES
 from connectra_common.refusals import (
     InvalidJobType,
@@ -41,6 +43,7 @@ M = TypeVar("M", bound=BaseModel)
 MAX_LIMIT = 100
 MAX_PAGE = 100_000
 MAX_RETRIES = 1000
+MAX_COLUMNS, MAX_HEADER_CHARS = 2000, 1000
 
 
 def _bucket(name: str) -> str:
@@ -55,6 +58,27 @@ _SIGNATURES = ("X-Amz-Signature=", "X-Amz-Credential=", "AWSAccessKeyId=")
 Bucket = Annotated[str, Field(description="Absent: the service's own bucket."), AfterValidator(_bucket)]
 
 
+def _mapping(columns: dict[str, str | None]) -> dict[str, str | None]:
+    by_target = Counter(target for target in columns.values() if target is not None)
+    problems = [hint(target) for target in by_target if target not in targets()]
+    problems += [f"{target!r} is given to {count} columns" for target, count in by_target.items() if count > 1]
+    same = Counter(normal(header) for header in columns)
+    problems += [f"{header!r} is given twice" for header in columns if same[normal(header)] > 1][:1]
+    if problems:
+        raise ValueError("; ".join(problems))
+    return columns
+
+
+ColumnMapping = Annotated[
+    dict[Annotated[str, Field(max_length=MAX_HEADER_CHARS)], str | None],
+    Field(
+        max_length=MAX_COLUMNS,
+        description="What columns mean, by header: a CSV column of the field catalogue, or null to leave the column out.",
+    ),
+    AfterValidator(_mapping),
+]
+
+
 class ImportData(Request):
     """`job_data` of an import."""
 
@@ -66,6 +90,7 @@ class ImportData(Request):
         | None
     ) = None
     validate_only: Annotated[bool, Field(description="Counts and reports; stores no record.")] = False
+    columns: ColumnMapping | None = None
 
     @field_validator("max_rejected", mode="before")
     @classmethod

@@ -131,6 +131,7 @@ def _create_to_json(request: pb.CreateJobRequest) -> JsonObject:
                 "s3_bucket": file.s3_bucket or None,
                 "max_rejected": getattr(file, allowed) if allowed else None,
                 "validate_only": file.validate_only or None,
+                "columns": {header: target or None for header, target in file.columns.items()} or None,
             }
             body |= {"job_type": IMPORT, "job_data": _present(source)}
         case "export_query":

@@ -97,6 +97,7 @@ class WriteServicer(pb_grpc.WriteServiceServicer):
                 number=request.batch_number,
                 records=request.records,
                 columns=tuple(request.columns),
+                targets=tuple(request.targets),
                 delimiter=request.delimiter or ",",
                 first_line=request.first_line,
                 byte_start=request.byte_start,

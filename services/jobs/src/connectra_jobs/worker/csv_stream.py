@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from connectra_common.records.columns import Columns, DuplicateColumn, NoKnownColumn
+from connectra_common.records.columns import Columns, DuplicateColumn, NoKnownColumn, UnknownHeader
 from connectra_common.records.csv_file import BOM
 from connectra_common.records.csv_records import MAX_ROW_BYTES, Passing, Splitter, count_lines
 
@@ -34,8 +34,7 @@ class FileHeader:
 
     cells: tuple[str, ...]
     delimiter: str
-    # Column names the import does not know.
-    unknown: tuple[str, ...]
+    columns: Columns
     # Where the first record begins.
     byte_end: int
     next_line: int
@@ -142,14 +141,15 @@ class _LongRow:
     lines: int = 0
 
 
-def read_header(data: bytes, whole: bool) -> FileHeader | None:
+def read_header(data: bytes, whole: bool, given: Mapping[str, str | None] | None = None) -> FileHeader | None:
     """The header at the beginning of a file; None when more bytes are needed. Its delimiter makes most known columns.
 
     Args:
         whole: `data` is the whole file.
+        given: what the caller says of columns, see `Columns.read`.
 
     Raises:
-        UnreadableFile: empty, not UTF-8, no known column, a column twice, no end.
+        UnreadableFile: empty, not UTF-8, no known column, a column twice, one that the caller names and is not there, no end.
     """
     if not whole and len(data) < len(BOM):
         return None
@@ -161,7 +161,7 @@ def read_header(data: bytes, whole: bool) -> FileHeader | None:
     ends = {delimiter: _header_end(data, start, delimiter, whole) for delimiter in DELIMITERS}
     if None in ends.values() and not whole and len(data) <= MAX_ROW_BYTES:
         return None
-    return _best_header(data, start, {delimiter: end for delimiter, end in ends.items() if end is not None})
+    return _best_header(data, start, {delimiter: end for delimiter, end in ends.items() if end is not None}, given)
 
 
 def _header_end(data: bytes, start: int, delimiter: str, whole: bool) -> int | None:
@@ -170,25 +170,27 @@ def _header_end(data: bytes, start: int, delimiter: str, whole: bool) -> int | N
     return end.at if end and not end.fault else None
 
 
-def _best_header(data: bytes, start: int, ends: Mapping[str, int]) -> FileHeader:
+def _best_header(
+    data: bytes, start: int, ends: Mapping[str, int], given: Mapping[str, str | None] | None = None
+) -> FileHeader:
     """The header by the delimiter that makes most known columns."""
     line = 1 + count_lines(data[:start])
     found: list[tuple[int, int, FileHeader]] = []
-    problems: list[NoKnownColumn | DuplicateColumn] = []
+    problems: list[tuple[bool, int, str]] = []
     for delimiter, end in ends.items():
         cells = tuple(next(csv.reader([_header_text(data, start, end, line)], delimiter=delimiter), []))
         try:
-            columns = Columns.read(cells)
-        except (NoKnownColumn, DuplicateColumn) as error:
-            problems.append(error)
+            columns = Columns.read(cells, given)
+        except (NoKnownColumn, DuplicateColumn, UnknownHeader) as error:
+            problems.append((isinstance(error, DuplicateColumn), len(cells), str(error)))
             continue
-        after = FileHeader(cells, delimiter, columns.unknown, end, line + count_lines(data[start:end]))
+        after = FileHeader(cells, delimiter, columns, end, line + count_lines(data[start:end]))
         found.append((len(columns.positions), len(cells), after))
     if found:
         return max(found, key=lambda item: item[:2])[2]
     if problems:
-        duplicate = next((p for p in problems if isinstance(p, DuplicateColumn)), problems[0])
-        raise UnreadableFile(str(duplicate))
+        # The right delimiter is the one that makes most columns.
+        raise UnreadableFile(max(problems, key=lambda problem: problem[:2])[2])
     raise UnreadableFile("the header line has no end: a quote in it is not closed, or the file is not CSV")
 
 

@@ -33,8 +33,8 @@ class Findings:
 class Checker:
     """Reads batches of a file with one header."""
 
-    def __init__(self, cells: tuple[str, ...], delimiter: str) -> None:
-        self._reader, self._delimiter = RowReader(Columns.read(cells)), delimiter
+    def __init__(self, columns: Columns, delimiter: str) -> None:
+        self._reader, self._delimiter = RowReader(columns), delimiter
 
     def check(self, batch: Batch) -> Findings:
         """Reads the rows of a batch."""

@@ -57,9 +57,9 @@ async def run_import(attempt: Attempt, data: ImportData, deps: Deps) -> dict[str
     response: dict[str, Any] = {}
     try:
         content = await open_content(attempt, deps.s3, source)
-        header = await _read_header(content)
-        if header.unknown:
-            response["unknown_columns"] = list(header.unknown)
+        header = await _read_header(content, data)
+        if header.columns.unknown:
+            response["unknown_columns"] = list(header.columns.unknown)
         work = (_validate if data.validate_only else _store)(attempt, content, header, data, deps)
         response |= await work
     except UnreadableFile as error:
@@ -102,7 +102,7 @@ async def _validate_once(
     attempt: Attempt, content: Content, header: FileHeader, data: ImportData, deps: Deps
 ) -> dict[str, Any]:
     found = {"rows": 0, "companies": 0, "contacts": 0, "rejected": 0}
-    checker, offset = Checker(header.cells, header.delimiter), header.byte_end
+    checker, offset = Checker(header.columns, header.delimiter), header.byte_end
     key = _rejected_key(attempt, deps)
     async with (
         Upload(attempt, deps.s3, content.source.bucket, key, _CSV_TYPE) as upload,
@@ -197,6 +197,7 @@ class _Import:
             batch_number=number,
             records=batch.records,
             columns=self._header.cells,
+            targets=[target or "" for target in self._header.columns.targets],
             delimiter=self._header.delimiter,
             first_line=batch.first_line,
             byte_start=batch.byte_start,
@@ -227,14 +228,14 @@ def _add(
         setattr(ledger.counts, name, getattr(ledger.counts, name) + getattr(answer.counts, name))
 
 
-async def _read_header(content: Content) -> FileHeader:
+async def _read_header(content: Content, job: ImportData) -> FileHeader:
     data = b""
     async with aclosing(content.read(0)) as stream:
         async for more in stream:
             data += more
-            if header := read_header(data, whole=False):
+            if header := read_header(data, whole=False, given=job.columns):
                 return header
-    header = read_header(data, whole=True)
+    header = read_header(data, whole=True, given=job.columns)
     assert header is not None
     return header
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from connectra_common.errors import FieldViolation, ValidationFailed
-from connectra_common.records.columns import Columns, DuplicateColumn, NoKnownColumn
+from connectra_common.records.columns import Columns, DuplicateColumn, NoKnownColumn, hint, targets
 from connectra_common.records.csv_file import Rows
 from connectra_common.records.csv_rows import RowReader
 from connectra_common.records.identity import Record, lay
@@ -23,6 +23,7 @@ class ImportBatch:
     first_line: int
     byte_start: int
     byte_end: int
+    targets: tuple[str, ...] = ()
     generation: int = 0
     input: str = ""
 
@@ -43,15 +44,26 @@ def parse(batch: ImportBatch) -> Parsed:
     """Reads a batch; blank lines are skipped.
 
     Raises:
-        ValidationFailed: no known column, or a delimiter of more than one character.
+        ValidationFailed: no known column, unknown targets, or a delimiter of more than one character.
     """
     try:
-        columns = Columns.read(batch.columns)
+        columns = _columns(batch)
     except (NoKnownColumn, DuplicateColumn) as error:
         raise ValidationFailed.of([FieldViolation("columns", str(error))]) from None
     if len(batch.delimiter) != 1 or not batch.delimiter.isascii():
         raise ValidationFailed.of([FieldViolation("delimiter", "delimiter must be one ASCII character")])
     return _read(RowReader(columns), batch)
+
+
+def _columns(batch: ImportBatch) -> Columns:
+    """What the columns mean: as the jobs service found it, else by their names."""
+    if not batch.targets:
+        return Columns.read(batch.columns)
+    unknown = next((target for target in batch.targets if target and target not in targets()), None)
+    if unknown or len(batch.targets) != len(batch.columns):
+        problem = hint(unknown) if unknown else "targets must be as many as columns"
+        raise ValidationFailed.of([FieldViolation("targets", problem)])
+    return Columns(batch.columns, tuple(target or None for target in batch.targets))
 
 
 def _read(reader: RowReader, batch: ImportBatch) -> Parsed:

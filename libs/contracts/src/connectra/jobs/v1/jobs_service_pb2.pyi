@@ -130,11 +130,32 @@ Global___CreateJobRequest: _TypeAlias = CreateJobRequest  # noqa: Y015
 class ImportFile(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class ColumnsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     S3_KEY_FIELD_NUMBER: _builtins.int
     S3_BUCKET_FIELD_NUMBER: _builtins.int
     MAX_REJECTED_ROWS_FIELD_NUMBER: _builtins.int
     MAX_REJECTED_SHARE_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    COLUMNS_FIELD_NUMBER: _builtins.int
     s3_key: _builtins.str
     s3_bucket: _builtins.str
     """Empty: the service's own bucket."""
@@ -144,6 +165,12 @@ class ImportFile(_message.Message):
     """Share of all rows in the file, between 0 and 1 (exclusive); checked once all rows are read."""
     validate_only: _builtins.bool
     """Count and report, but store no records."""
+    @_builtins.property
+    def columns(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """What columns mean, by header (whatever its case and blanks): a column of the field catalogue, or empty to leave the column out. The
+        others mean what their names say.
+        """
+
     def __init__(
         self,
         *,
@@ -152,10 +179,11 @@ class ImportFile(_message.Message):
         max_rejected_rows: _builtins.int = ...,
         max_rejected_share: _builtins.float = ...,
         validate_only: _builtins.bool = ...,
+        columns: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["max_rejected", b"max_rejected", "max_rejected_rows", b"max_rejected_rows", "max_rejected_share", b"max_rejected_share"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_rejected", b"max_rejected", "max_rejected_rows", b"max_rejected_rows", "max_rejected_share", b"max_rejected_share", "s3_bucket", b"s3_bucket", "s3_key", b"s3_key", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "max_rejected", b"max_rejected", "max_rejected_rows", b"max_rejected_rows", "max_rejected_share", b"max_rejected_share", "s3_bucket", b"s3_bucket", "s3_key", b"s3_key", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_max_rejected: _TypeAlias = _typing.Literal["max_rejected_rows", "max_rejected_share"]  # noqa: Y015
     _WhichOneofArgType_max_rejected: _TypeAlias = _typing.Literal["max_rejected", b"max_rejected"]  # noqa: Y015

@@ -642,6 +642,7 @@ class ImportBatchRequest(_message.Message):
     FIRST_LINE_FIELD_NUMBER: _builtins.int
     BYTE_START_FIELD_NUMBER: _builtins.int
     BYTE_END_FIELD_NUMBER: _builtins.int
+    TARGETS_FIELD_NUMBER: _builtins.int
     GENERATION_FIELD_NUMBER: _builtins.int
     INPUT_FIELD_NUMBER: _builtins.int
     job_uuid: _builtins.str
@@ -664,6 +665,10 @@ class ImportBatchRequest(_message.Message):
     def columns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The cells of the header line."""
 
+    @_builtins.property
+    def targets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What each of `columns` fills: a column of the field catalogue, or empty for none. Without any, the names decide."""
+
     def __init__(
         self,
         *,
@@ -675,12 +680,13 @@ class ImportBatchRequest(_message.Message):
         first_line: _builtins.int = ...,
         byte_start: _builtins.int = ...,
         byte_end: _builtins.int = ...,
+        targets: _abc.Iterable[_builtins.str] | None = ...,
         generation: _builtins.int = ...,
         input: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_number", b"batch_number", "byte_end", b"byte_end", "byte_start", b"byte_start", "columns", b"columns", "delimiter", b"delimiter", "first_line", b"first_line", "generation", b"generation", "input", b"input", "job_uuid", b"job_uuid", "records", b"records"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_number", b"batch_number", "byte_end", b"byte_end", "byte_start", b"byte_start", "columns", b"columns", "delimiter", b"delimiter", "first_line", b"first_line", "generation", b"generation", "input", b"input", "job_uuid", b"job_uuid", "records", b"records", "targets", b"targets"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -384,6 +384,14 @@ class ImportFile(betterproto2.Message):
     Count and report, but store no records.
     """
 
+    columns: "dict[str, str]" = betterproto2.field(
+        6, betterproto2.TYPE_MAP, map_meta=betterproto2.map_meta(betterproto2.TYPE_STRING, betterproto2.TYPE_STRING)
+    )
+    """
+    What columns mean, by header (whatever its case and blanks): a column of the field catalogue, or empty to leave the column out. The
+    others mean what their names say.
+    """
+
 
 default_message_pool.register_message("connectra.jobs.v1", "ImportFile", ImportFile)
 

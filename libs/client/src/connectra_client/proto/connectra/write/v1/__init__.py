@@ -482,6 +482,11 @@ class ImportBatchRequest(betterproto2.Message):
 
     byte_end: "int" = betterproto2.field(8, betterproto2.TYPE_INT64)
 
+    targets: "list[str]" = betterproto2.field(9, betterproto2.TYPE_STRING, repeated=True)
+    """
+    What each of `columns` fills: a column of the field catalogue, or empty for none. Without any, the names decide.
+    """
+
     generation: "int" = betterproto2.field(10, betterproto2.TYPE_INT32)
     """
     Counts the files that the job has begun to read: the first batch of a new one has number 0 again.
