@@ -11,6 +11,7 @@ from connectra_common.storage import s3
 
 from connectra_jobs.monitor import job_monitor
 from connectra_jobs.rest import JobsRestServicer
+from connectra_jobs.retention.sweep import Retention
 from connectra_jobs.service import JobsService
 from connectra_jobs.servicer import JobsServicer
 from connectra_jobs.settings import Settings
@@ -22,6 +23,7 @@ async def serve(settings: Settings) -> None:
     async with Database.open(settings.postgres, "jobs") as database, s3.client(settings.s3) as store:
         service = JobsService(database, store, settings.s3)
         uploads = UploadService(database, store, settings.s3, settings.retention.unfinished_upload_days)
+        retention = Retention(database, store, settings.s3, settings.retention)
         await run(
             Process(
                 services=[
@@ -37,7 +39,7 @@ async def serve(settings: Settings) -> None:
                     ),
                 ],
                 checks={"postgres": database.ping, "s3": lambda: s3.ping(store, settings.s3)},
-                background=[job_monitor(database)],
+                background=[job_monitor(database), retention.loop()],
             ),
             settings.app,
             settings.server,

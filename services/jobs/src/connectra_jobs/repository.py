@@ -116,7 +116,7 @@ CANCEL = f"""
 # A failed job made open again.
 REOPEN = f"""
     UPDATE jobs SET status = '{states.OPEN}', cancel_requested = false, run_after = NULL, updated_at = now(),
-        job_response = job_response - 'messages'
+        job_response = job_response - 'messages', files_removed_at = NULL
     WHERE uuid = $1 AND status {_IS_FAILED}
     RETURNING {_COLUMNS}"""
 
