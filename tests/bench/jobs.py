@@ -16,7 +16,7 @@ import aioboto3
 import asyncpg
 import httpx
 import psutil
-from connectra_common.records.fields import COMPANY, CONTACT, COPIED, CsvRule, Entity, Field, Index
+from connectra_common.records.fields import COMPANY, CONTACT, COPIED, Entity, Field, Index, Rule
 from connectra_common.records.sql import expression
 from connectra_local.sample import COLUMNS, sample_csv
 
@@ -192,14 +192,14 @@ async def watched_memory(pids: dict[str, int]) -> AsyncIterator[dict[str, float]
 def cell(field: Field) -> str:
     """SQL of a field's value from the stage."""
     column = f"s.{field.csv_column}"
-    match field.csv_rule:
-        case CsvRule.LIST:
+    match field.rule:
+        case Rule.LIST:
             return f"string_to_array(lower({column}), ',')"
-        case CsvRule.INTEGER:
+        case Rule.INTEGER:
             return f"nullif(regexp_replace({column}, '\\D', '', 'g'), '')::bigint"
-        case CsvRule.DOMAIN:
+        case Rule.DOMAIN:
             return f"split_part(lower({column}), '@', 2)"
-        case CsvRule.LOWER:
+        case Rule.LOWER | Rule.EMAIL | Rule.LINKEDIN | Rule.LINKEDIN_LOWER:
             return f"nullif(lower({column}), '')"
     return f"nullif({column}, '')"
 

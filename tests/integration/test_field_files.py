@@ -90,7 +90,6 @@ async def test_a_german_outlook_in_windows_1252(importing: Any) -> None:
     assert "windows-1252" in str(done.response["messages"]).lower()
 
 
-@not_yet
 async def test_a_report_with_a_footer(importing: Any) -> None:
     done = await importing("07-salesforce-report.csv")
     assert (done.response["rows"], sorted(done.rejected)) == (6, [7, 9, 10, 11])
@@ -100,7 +99,6 @@ async def test_a_report_with_a_footer(importing: Any) -> None:
     assert (dana["city"], dana["mobile_phone"]) == ("boston", "6175550101")
 
 
-@not_yet
 async def test_contacts_of_apollo(importing: Any) -> None:
     done = await importing("09-apollo-contacts.csv")
     hana, ivo = done.contacts["hana"], done.contacts["ivo"]
@@ -115,7 +113,6 @@ async def test_contacts_of_apollo(importing: Any) -> None:
     assert (again.response["created"], again.response["updated"], again.response["unchanged"]) == (0, 0, 3)
 
 
-@not_yet
 async def test_accounts_of_apollo(importing: Any) -> None:
     done = await importing("10-apollo-accounts.csv")
     assert (done.count, set(done.companies)) == (0, {"Juniper Fieldworks", "Kelp & Sons"})
@@ -126,7 +123,6 @@ async def test_accounts_of_apollo(importing: Any) -> None:
     assert (juniper["city"], juniper["technologies"]) == ("leeds", ["wordpress.org"])
 
 
-@not_yet
 async def test_invisible_signs_and_notes_in_the_header(importing: Any) -> None:
     [noor] = (await importing("12-header-dirt.csv")).contacts.values()
     assert (noor["first_name"], noor["last_name"], noor["email"]) == ("noor", "fieldcase", "noor@palm.example")
@@ -162,7 +158,6 @@ async def test_cells_too_many_and_too_few(importing: Any) -> None:
     assert done.column("city") == {"zoe": None, "abe": "bonn", "bea": "bonn"}
 
 
-@not_yet
 async def test_headers_that_are_empty_or_doubled(importing: Any) -> None:
     done = await importing("18-empty-header.csv")
     assert done.count == 2
@@ -213,7 +208,6 @@ async def test_a_nul_costs_its_row(importing: Any, api: httpx.AsyncClient) -> No
     assert "\ufffd" in (await download(api, done.job, "rejected")).decode()
 
 
-@not_yet
 async def test_formulas_go_in_and_out_and_in(importing: Any, api: httpx.AsyncClient) -> None:
     done = await importing("25-formulas.csv")
     assert done.column("company") == {
@@ -249,7 +243,6 @@ async def exported_and_imported_again(importing: Any, api: httpx.AsyncClient, uu
     assert (counts["created"], counts["updated"], counts["rejected"]) == (0, 0, 0), counts
 
 
-@not_yet
 async def test_the_own_export_edited(importing: Any, api: httpx.AsyncClient) -> None:
     made = {
         "first_name": "Bob",
@@ -283,7 +276,6 @@ async def test_phones_as_people_write_them(importing: Any) -> None:
     }
 
 
-@not_yet
 async def test_the_first_of_several_addresses(importing: Any) -> None:
     done = await importing("28-two-emails.csv")
     assert done.column("email") == {f"two{n}": f"two{n}@first.example" for n in range(1, 7)}
@@ -306,7 +298,6 @@ async def test_addresses_that_are_none(importing: Any) -> None:
     assert done.response["left_out"] >= 3
 
 
-@not_yet
 async def test_numbers_of_other_countries(importing: Any) -> None:
     done = await importing("32-numbers-eu.csv")
     found = {name.split()[1]: (row["employees_count"], row["annual_revenue"]) for name, row in done.companies.items()}
@@ -328,7 +319,6 @@ async def test_a_company_in_five_spellings(importing: Any) -> None:
     assert done.response["merged"] > 0
 
 
-@not_yet
 async def test_composed_and_decomposed_accents(importing: Any) -> None:
     done = await importing("35-nfd-names.csv")
     assert set(done.contacts) == {"josé", "hiếu", "ｊａｎｅ"}
@@ -374,7 +364,6 @@ async def test_scripts_and_emoji_of_the_world(importing: Any) -> None:
     assert done.response["left_out"] == 1
 
 
-@not_yet
 async def test_no_company_has_the_domain_of_a_mail_provider(importing: Any) -> None:
     done = await importing("39-freemail.csv")
     assert len(done.companies) == 18

@@ -347,7 +347,7 @@ async def test_csv_like_rows_are_read_as_an_import_reads_them(api: httpx.AsyncCl
     rows: list[Any] = [
         {"company": f"{mark}, Inc.", "Employees": "1,200", "first_name": "Ann", "email": f"ann@{mark}.com"},
         {"company": f"{mark}, Inc.", "company_city": "Bonn", "employees": ""},
-        {"company": "x", "employees": "-5"},
+        {"company": f"{mark} x", "employees": "-5", "email": "a@x.de; b@x.de"},
         {"title": "VP"},
         {"nothing": "known"},
         [],
@@ -355,8 +355,12 @@ async def test_csv_like_rows_are_read_as_an_import_reads_them(api: httpx.AsyncCl
     reply = await api.post("/common/batch-upsert", json={"data": rows})
     body = reply.json()
     assert (reply.status_code, body["success"], body["message"]) == (207, False, "Batch upsert completed with errors")
-    assert [error["index"] for error in body["data"]["errors"]] == [2, 3, 4, 5]
-    assert (body["data"]["created"], body["data"]["updated"]) == (2, 0)
+    assert [error["index"] for error in body["data"]["errors"]] == [3, 4, 5]
+    assert (body["data"]["created"], body["data"]["updated"]) == (4, 0)
+    assert [w for w in body["warnings"] if w["field"].startswith("data[2]")] == [
+        {"field": "data[2].email", "message": "has 2 addresses; the first one, a@x.de, is stored"},
+        {"field": "data[2].employees", "message": "'-5' is negative; allowed are numbers from 0"},
+    ]
     company = (await api.get(f"/companies/{ids.company_uuid(f'{mark}, inc', None)}")).json()["data"]
     assert (company["employees_count"], company["city"], company["normalized_domain"]) == (1200, "bonn", f"{mark}.com")
     good = await api.post("/common/batch-upsert", json={"data": rows[:2]})

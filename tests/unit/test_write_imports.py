@@ -46,16 +46,16 @@ def test_the_result_does_not_depend_on_where_batches_are_cut(rows: list[str]) ->
 
 
 def test_bad_rows_are_reported_with_line_reason_and_text_and_the_others_stored() -> None:
-    parsed = parse(batch(b'Acme,-5,Berlin\r\n\r\n"Bo\nlt",3,Oslo\r\nshort\r\n,7,\r\n"Zed",1,"a\nb",x\r\n,,\r\n'))
+    parsed = parse(batch(b'!!,-5,Berlin\r\n\r\n"Bo\nlt",3,Oslo\r\nshort\r\n,7,\r\n"Zed",1,"a\nb",x\r\n,,\r\n'))
     assert [company["name"] for company in parsed.companies.values()] == ["Bo lt"]
     assert [(r.line, r.record) for r in parsed.rejected] == [
-        (2, "Acme,-5,Berlin"),
+        (2, "!!,-5,Berlin"),
         (6, "short"),
         (7, ",7,"),
         (8, '"Zed",1,"a\nb",x'),
     ]
     assert [r.reason.split(";")[0] for r in parsed.rejected] == [
-        "employees: '-5' is negative",
+        "nothing identifies a company or a person (employees: '-5' is negative",
         "the row has 1 fields",
         "nothing identifies a company or a person",
         "the row has 4 fields",

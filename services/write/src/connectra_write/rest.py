@@ -14,6 +14,7 @@ from connectra_common.server import Context
 from connectra_common.server.rest import envelope, read_json, read_object, send_headers
 from google.api.httpbody_pb2 import HttpBody
 
+from connectra_write.records import batches
 from connectra_write.records.outcomes import BatchWritten, Written
 from connectra_write.records.service import RecordService
 from connectra_write.records.validation import warnings
@@ -108,6 +109,7 @@ def _read_rows(request: Any) -> tuple[list[Any], list[Warning]]:
         if isinstance(row, dict):
             unknown = dict.fromkeys(unknown_headers(tuple(row)))
             found += unknown_keys(unknown, known, f"{prefix}[{index}]")
+            found += batches.left_out(row, f"{prefix}[{index}]")
     return rows, found[:MAX_WARNINGS]
 
 

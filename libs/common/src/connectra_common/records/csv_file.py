@@ -6,10 +6,8 @@ from typing import NamedTuple
 
 from connectra_common.records.cleaning import CellRefused
 from connectra_common.records.csv_records import Splitter, cells_of, count_lines
-from connectra_common.records.csv_rows import LeftOut, RowReader
+from connectra_common.records.csv_rows import NOTHING_IDENTIFIED, LeftOut, RowReader
 from connectra_common.records.identity import Candidate
-
-NOTHING_IDENTIFIED = "nothing identifies a company or a person"
 
 BOM = b"\xef\xbb\xbf"
 # Of a row that cannot be read, so much is shown.

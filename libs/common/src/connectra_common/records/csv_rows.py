@@ -1,19 +1,28 @@
 """CSV rows to records."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from connectra_common.records import ids
-from connectra_common.records.cleaning import READERS, CellRefused, Value
+from connectra_common.records.cleaning import CellRefused, clean
 from connectra_common.records.columns import Columns
-from connectra_common.records.fields import COMPANY, CONTACT, CsvRule, Entity
+from connectra_common.records.fields import COMPANY, CONTACT, Entity, Field, Rule
+from connectra_common.records.formulas import as_text
 from connectra_common.records.identity import Candidate, Record
-from connectra_common.records.limits import MAX_EMAIL_CHARS
+from connectra_common.records.providers import is_shared_domain
 from connectra_common.records.spread import Spread
+from connectra_common.records.values import READERS, REMEMBERED_CHARS, REMEMBERING, Refused
+from connectra_common.records.values.emails import domain_of, read_address
+from connectra_common.records.values.hosts import compared_host
+from connectra_common.records.values.phones import read_phone
+from connectra_common.records.values.urls import domain_of as domain_of_url
+
+NOTHING_IDENTIFIED = "nothing identifies a company or a person"
 
 
 class LeftOut(NamedTuple):
-    """A cell that is not valid for its field: the row is stored without it."""
+    """A cell that is not valid for its field: the row is stored without it. Or what else was in a cell of which a part is stored."""
 
     column: str
     value: str
@@ -36,15 +45,10 @@ class RowReader:
         self._width = len(columns.headers)
         spread = Spread(columns)
         self._widen = spread.widen if spread.needed else None
+        self._headers = spread.columns.headers
         positions = spread.columns.positions
-        self._company = _plan(COMPANY, spread.columns)
-        self._contact = _plan(CONTACT, spread.columns)
+        self._company, self._contact = _Plan(COMPANY, positions), _Plan(CONTACT, positions)
         self._uuid, self._company_uuid = positions.get("uuid"), positions.get("company_uuid")
-        self._derived = frozenset(
-            field.name
-            for field in COMPANY.fields
-            if field.csv_rule is CsvRule.DOMAIN and field.csv_column and field.own_column not in positions
-        )
 
     def read(self, cells: Sequence[str]) -> RowRecords:
         """Company and contact of a row.
@@ -56,36 +60,132 @@ class RowReader:
             raise CellRefused(f"the row has {len(cells)} fields; the header has {self._width}")
         if self._widen:
             cells = self._widen(cells)
-        company = _apply(self._company, cells)
-        contact = _apply(self._contact, cells)
+        left_out: list[LeftOut] = []
+        contact, contact_id = self._read_contact(cells, left_out)
+        company, company_id, derived = self._read_company(cells, contact.get("email"), left_out)
         uuid, company_uuid = _uuid(cells, self._uuid), _uuid(cells, self._company_uuid)
-        name, url = company.get("name"), company.get("linkedin_url")
-        company_id = ids.company_uuid(name, url) if name or url else None  # type: ignore[arg-type]
-        if (email := contact.get("email")) and len(str(email)) > MAX_EMAIL_CHARS:
-            raise CellRefused(f"email: has {len(str(email))} characters; at most {MAX_EMAIL_CHARS} are allowed")
-        first, last, url, email = (contact.get(n) for n in ("first_name", "last_name", "linkedin_url", "email"))
-        contact_id = ids.contact_uuid(first, last, url, email) if first or last or url or email else None  # type: ignore[arg-type]
+        if not (company_id or company_uuid or contact_id or uuid) and left_out:
+            raise CellRefused(f"{NOTHING_IDENTIFIED} ({left_out[0].column}: {left_out[0].reason})")
         return RowRecords(
-            Candidate(company, company_uuid, company_id, self._derived) if company_id or company_uuid else None,
+            Candidate(company, company_uuid, company_id, derived) if company_id or company_uuid else None,
             Candidate(contact, uuid, contact_id) if contact_id or uuid else None,
+            tuple(dict.fromkeys(left_out)) if left_out else (),
         )
 
+    def _read_contact(self, cells: Sequence[str], left_out: list[LeftOut]) -> tuple[Record, str | None]:
+        plan = self._contact
+        record = plan.read(cells, self._headers, left_out)
+        first, last, url = (plan.written(cells, record, name) for name in ("first_name", "last_name", "linkedin_url"))
+        email = record.get("email")
+        if email is not None and email != (cell := cells[plan.positions["email"]]).lower():
+            note = read_address(as_text(cell)).note
+            if note:
+                left_out.append(LeftOut(self._headers[plan.positions["email"]], cell, note))
+        if not (first or last or url or email):
+            return record, None
+        return record, ids.contact_uuid(first, last, url, email)  # type: ignore[arg-type]
 
-_Plan = list[tuple[str, str, int, Callable[[str], Value]]]
+    def _read_company(
+        self, cells: Sequence[str], email: object, left_out: list[LeftOut]
+    ) -> tuple[Record, str | None, frozenset[str]]:
+        plan = self._company
+        record = plan.read(cells, self._headers, left_out)
+        if (name := plan.written(cells, record, "name")) is not None and not clean(name):
+            del record["name"]
+            if name.strip(_DASHES):
+                left_out.append(LeftOut(self._headers[plan.positions["name"]], name, "has no letter and no digit"))
+            name = None
+        company_id = ids.company_uuid(name, plan.written(cells, record, "linkedin_url")) if name else None
+        if "normalized_domain" in record:
+            return record, company_id, _NONE
+        website = record.get("website")
+        domain = (_own_domain(domain_of(str(email))) if email else None) or (_site(str(website)) if website else None)
+        if domain is None:
+            return record, company_id, _NONE
+        record["normalized_domain"] = domain
+        return record, company_id, _DOMAIN
 
 
-def _plan(entity: Entity, columns: Columns) -> _Plan:
-    positions = columns.positions
-    plan: _Plan = []
-    for field in entity.fields:
-        own, at = (
-            field.own_column in positions,
-            positions.get(field.own_column or "", positions.get(field.csv_column or "")),
-        )
-        if at is not None and field.name != "uuid":
-            rule = CsvRule.LOWER if own and field.csv_rule is CsvRule.DOMAIN else field.csv_rule
-            plan.append((field.name, columns.headers[at], at, READERS[rule]))
-    return plan
+# What stands for an empty cell.
+_DASHES = " \t.-–—_/"
+_NONE = frozenset[str]()
+_DOMAIN = frozenset({"normalized_domain"})
+
+
+@lru_cache(maxsize=8_192)
+def _own_domain(host: str) -> str | None:
+    """The domain of a host in its compared form, unless many share it."""
+    domain = compared_host(host)
+    return None if domain is None or is_shared_domain(domain) else domain
+
+
+@lru_cache(maxsize=8_192)
+def _site(website: str) -> str | None:
+    domain = domain_of_url(website)
+    return None if domain is None or is_shared_domain(domain) else domain
+
+
+class _Plan:
+    """Where the fields of a record stand in a row, and how each is read."""
+
+    def __init__(self, entity: Entity, columns: dict[str, int]) -> None:
+        found = [(field, at) for field in entity.data_fields if (at := _position(field, columns)) is not None]
+        self.positions = {field.name: at for field, at in found}
+        rules = [(field.name, at, _rule(field)) for field, at in found if field.rule is not Rule.PHONE]
+        self._fields = [(name, at, REMEMBERING[rule], READERS[rule]) for name, at, rule in rules]
+        # A number may need the country of its record, which is read first.
+        self._phones = [(field.name, at) for field, at in found if field.rule is Rule.PHONE]
+
+    def read(self, cells: Sequence[str], headers: Sequence[str], left_out: list[LeftOut]) -> Record:
+        """The values of the cells that are not empty."""
+        record: Record = {}
+        for name, at, short, long in self._fields:
+            if not (cell := cells[at]):
+                continue
+            read = short if len(cell) <= REMEMBERED_CHARS else long
+            try:
+                value = read(cell if cell[0] != "'" else as_text(cell))
+            except Refused as error:
+                left_out.append(_refused(headers[at], cell, error))
+                continue
+            if value is not None:
+                record[name] = value
+        country = record.get("country") if self._phones else None
+        for name, at in self._phones:
+            if not (cell := cells[at]):
+                continue
+            try:
+                number = read_phone(cell if cell[0] != "'" else as_text(cell), country)  # type: ignore[arg-type]
+            except Refused as error:
+                left_out.append(_refused(headers[at], cell, error))
+                continue
+            if number is not None:
+                record[name] = number
+        return record
+
+    def written(self, cells: Sequence[str], record: Record, name: str) -> str | None:
+        """The cell of a field that has a value: ids are made of what is written."""
+        return as_text(cells[self.positions[name]]) if name in record else None
+
+
+def _refused(header: str, cell: str, error: Refused) -> LeftOut:
+    if "\x00" in cell:
+        raise CellRefused(f"{header}: {error}") from None
+    return LeftOut(header, cell, str(error))
+
+
+def _position(field: Field, columns: dict[str, int]) -> int | None:
+    if field.own_column in columns:
+        return columns[field.own_column]
+    # A column of e-mail addresses has no domain of its own.
+    return None if field.rule is Rule.DOMAIN else columns.get(field.csv_column or "")
+
+
+def _rule(field: Field) -> Rule:
+    return _LOWER.get(field.rule, field.rule) if field.csv_lower else field.rule
+
+
+_LOWER = {Rule.TEXT: Rule.LOWER, Rule.LINKEDIN: Rule.LINKEDIN_LOWER}
 
 
 def _uuid(cells: Sequence[str], position: int | None) -> str | None:
@@ -95,18 +195,3 @@ def _uuid(cells: Sequence[str], position: int | None) -> str | None:
     if not ids.is_uuid(uuid):
         raise CellRefused(f"invalid UUID format: {given[:100]}")
     return uuid
-
-
-def _apply(plan: _Plan, cells: Sequence[str]) -> Record:
-    record: Record = {}
-    for name, header, position, read in plan:
-        cell = cells[position]
-        if not cell:
-            continue
-        try:
-            value = read(cell)
-        except CellRefused as error:
-            raise CellRefused(f"{header}: {error}") from None
-        if value is not None and value != []:
-            record[name] = value
-    return record

@@ -29,7 +29,7 @@ class Index(StrEnum):
 
 
 class Rule(StrEnum):
-    """The rule for a value from JSON or a typed call (`records/validation.py` of the write service)."""
+    """The rule for a value, whichever way it comes (`records/values`)."""
 
     TEXT = "text"
     LOWER = "lower"  # a text, kept in lower case
@@ -42,17 +42,6 @@ class Rule(StrEnum):
     URL = "url"
     LINKEDIN = "linkedin"
     LINKEDIN_LOWER = "linkedin_lower"  # kept in lower case
-
-
-class CsvRule(StrEnum):
-    """How an import reads a cell, after the cleaning common to all cells (`records/cleaning.py`)."""
-
-    AS_IS = "as_is"
-    LOWER = "lower"
-    LIST = "list"
-    INTEGER = "integer"
-    PHONE = "phone"
-    DOMAIN = "domain"  # the part of an e-mail address after the @
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +67,8 @@ class Field:
     csv_column: str | None = None
     # A column for this field of this record alone, which goes before `csv_column`; it holds what is stored, not what it is made of.
     own_column: str | None = None
-    csv_rule: CsvRule = CsvRule.AS_IS
+    # Whether an import stores it in lower case, as documented, where JSON clients may give it in any case.
+    csv_lower: bool = False
     # Copied into the documents of a company's contacts, as `company_<name>`.
     copied: bool = False
     # Set by the server; ignored in requests.
@@ -148,20 +138,20 @@ def _list(name: str, label: str, id: int, csv_column: str | None = None, copied:
         id,
         type=Type.LIST,
         rule=Rule.LIST,
-        csv_rule=CsvRule.LIST,
+        csv_lower=True,
         csv_column=csv_column or name,
         copied=copied,
     )
 
 
 def _number(name: str, label: str | None = None, id: int = 0, **more: object) -> Field:
-    more = {"rule": Rule.INTEGER, "csv_column": name, "csv_rule": CsvRule.INTEGER, **more}
+    more = {"rule": Rule.INTEGER, "csv_column": name, **more}
     return Field(name, Type.INTEGER, Index.LONG, filter=_filter(id, label, False), **more)  # type: ignore[arg-type]
 
 
 def _place(name: str, label: str, id: int, rule: Rule, column: str, copied: bool, stored: bool = True) -> Field:
     return _keyword(
-        name, label, id, stored, rule=rule, also_text=True, csv_column=column, csv_rule=CsvRule.LOWER, copied=copied
+        name, label, id, stored, rule=rule, also_text=True, csv_column=column, csv_lower=True, copied=copied
     )
 
 
@@ -170,11 +160,9 @@ def _phone(
     label: str | None = None,
     id: int = 0,
     index: Index = Index.NONE,
-    rule: Rule = Rule.PHONE,
     column: str | None = None,
 ) -> Field:
-    csv = {"csv_column": column or name, "csv_rule": CsvRule.PHONE}
-    return Field(name, index=index, rule=rule, filter=_filter(id, label, False), **csv)  # type: ignore[arg-type]
+    return Field(name, index=index, rule=Rule.PHONE, filter=_filter(id, label, False), csv_column=column or name)
 
 
 def _filter(id: int, label: str | None, stored: bool) -> FilterDefinition | None:
@@ -221,14 +209,13 @@ COMPANY = Entity(
             14,
             rule=Rule.DOMAIN,
             csv_column="email",
-            csv_rule=CsvRule.DOMAIN,
             own_column="company_domain",
             copied=True,
         ),
         Field("facebook_url", rule=Rule.URL, csv_column="facebook_url", own_column="company_facebook_url"),
         Field("twitter_url", rule=Rule.URL, csv_column="twitter_url", own_column="company_twitter_url"),
         Field("company_name_for_emails", csv_column="company_name_for_emails"),
-        _phone("phone_number", rule=Rule.TEXT, column="company_phone"),
+        _phone("phone_number", column="company_phone"),
         _keyword("latest_funding", csv_column="latest_funding"),
         _number("latest_funding_amount"),
         Field("last_raised_at", csv_column="last_raised_at"),
@@ -244,17 +231,15 @@ CONTACT = Entity(
     fields=(
         _ID,
         Field("uuid", index=Index.UUID, rule=Rule.UUID, own_column="uuid"),
-        _text("first_name", "First Name", 15, rule=Rule.LOWER, csv_column="first_name", csv_rule=CsvRule.LOWER),
-        _text("last_name", "Last Name", 16, rule=Rule.LOWER, csv_column="last_name", csv_rule=CsvRule.LOWER),
+        _text("first_name", "First Name", 15, rule=Rule.LOWER, csv_column="first_name"),
+        _text("last_name", "Last Name", 16, rule=Rule.LOWER, csv_column="last_name"),
         _keyword("company_id", "Company ID", 17, stored=False, rule=Rule.UUID),
-        _keyword("email", "Email", 18, stored=False, rule=Rule.EMAIL, csv_column="email", csv_rule=CsvRule.LOWER),
+        _keyword("email", "Email", 18, stored=False, rule=Rule.EMAIL, csv_column="email"),
         _text("title", "Title", 19, stored=True, csv_column="title"),
         _list("departments", "Departments", 20, csv_column="departments"),
         _phone("mobile_phone", "Mobile Phone", 21, Index.KEYWORD),
-        _keyword(
-            "email_status", "Email Status", 22, rule=Rule.LOWER, csv_column="email_status", csv_rule=CsvRule.LOWER
-        ),
-        _keyword("seniority", "Seniority", 23, rule=Rule.LOWER, csv_column="seniority", csv_rule=CsvRule.LOWER),
+        _keyword("email_status", "Email Status", 22, rule=Rule.LOWER, csv_column="email_status"),
+        _keyword("seniority", "Seniority", 23, rule=Rule.LOWER, csv_column="seniority"),
         _place("city", "City", 24, Rule.LOWER, "city", copied=False),
         _place("state", "State", 25, Rule.LOWER, "state", copied=False),
         _place("country", "Country", 26, Rule.LOWER, "country", copied=False),
@@ -267,7 +252,7 @@ CONTACT = Entity(
         _phone("work_direct_phone"),
         _phone("home_phone"),
         _phone("other_phone"),
-        _keyword("stage", rule=Rule.LOWER, csv_column="stage", csv_rule=CsvRule.LOWER),
+        _keyword("stage", rule=Rule.LOWER, csv_column="stage"),
         *_TIMES,
     ),
 )

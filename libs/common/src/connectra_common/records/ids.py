@@ -5,6 +5,7 @@ The parts are joined without a separator, as they always were, so that existing 
 
 import re
 from hashlib import sha1
+from unicodedata import normalize
 from uuid import NAMESPACE_URL
 
 from connectra_common.errors import FieldViolation, ValidationFailed
@@ -66,4 +67,4 @@ _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 
 def _uuid5(*parts: str | None) -> str:
-    return uuid5("".join([lower(clean(part)) for part in parts if part]))
+    return uuid5("".join([lower(clean(part if part.isascii() else normalize("NFC", part))) for part in parts if part]))

@@ -19,8 +19,8 @@ import idna
 
 from connectra_common.records.cleaning import Value, lower
 from connectra_common.records.fields import COMPANY, CONTACT, Entity
-from connectra_common.records.freemail import FREE_MAIL_DOMAINS
 from connectra_common.records.identity import Candidate
+from connectra_common.records.providers import is_shared_domain
 
 EMAIL, URL, DOMAIN = "email", "url", "domain"
 
@@ -71,7 +71,7 @@ def domain(given: str) -> str:
     """Compared form of a domain: lower case, Unicode, without scheme, `www.`, port, path and final dot. "" for one that many share."""
     host = _HOST.split(_SCHEME.sub("", _folded(given)), maxsplit=1)[0]
     host = _unicode(host.rstrip(".").removeprefix("www."))
-    return "" if host in FREE_MAIL_DOMAINS else host
+    return "" if is_shared_domain(host) else host
 
 
 @lru_cache(maxsize=8_192)

@@ -8,11 +8,11 @@ from typing import Any
 from connectra_common.errors import FieldViolation, ValidationFailed
 from connectra_common.records.cleaning import CellRefused, Value
 from connectra_common.records.columns import Columns, DuplicateColumn, NoKnownColumn
-from connectra_common.records.csv_file import NOTHING_IDENTIFIED
-from connectra_common.records.csv_rows import RowReader, RowRecords
+from connectra_common.records.csv_rows import NOTHING_IDENTIFIED, RowReader, RowRecords
 from connectra_common.records.fields import COMPANY, CONTACT, Entity
 from connectra_common.records.identity import Record, lay
 from connectra_common.refusals import BatchTooLarge, EmptyPayload
+from connectra_common.requests import Warning, path
 
 from connectra_write.records.outcomes import RecordFailure
 from connectra_write.records.repository import Known
@@ -151,6 +151,15 @@ def read_rows(rows: Sequence[object]) -> Rows:
             continue
         lay(read.company, read.contact, found.companies, found.contacts)
     return found
+
+
+def left_out(row: object, prefix: str) -> list[Warning]:
+    """A warning for each cell of a row that is not stored, or not whole."""
+    try:
+        cells = _read_row(row).left_out
+    except (CellRefused, NoKnownColumn, DuplicateColumn):  # an error of its own
+        return []
+    return [{"field": path((cell.column,), prefix), "message": cell.reason} for cell in cells]
 
 
 def _read_row(row: object) -> RowRecords:

@@ -1,27 +1,25 @@
-"""The rules for records, the same for JSON, typed messages and batches.
+"""Records from JSON and typed messages: what they must have, and the documented texts for what is wrong with them.
 
-Source: the documented record rules; where the documentation promises more than its earlier implementation checked, the documentation.
-A CSV file has rules of its own (`cleaning.py`): it is cleaned rather than refused.
+What a value may be and how it is stored is the same for every door: `connectra_common/records/values`.
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from urllib.parse import urlsplit
 
 from connectra_common.errors import FieldViolation
 from connectra_common.records import ids
-from connectra_common.records.cleaning import MAX_INT64, Value, clean, lower, parse_phone
+from connectra_common.records.cleaning import clean
 from connectra_common.records.fields import COMPANY, CONTACT, Entity, Field, Rule, Type
-from connectra_common.records.limits import (
-    MAX_EMAIL_CHARS,
-    MAX_ITEM_CHARS,
-    MAX_LIST_ITEMS,
-    MAX_TEXT_CHARS,
-    MAX_WARNINGS,
-)
+from connectra_common.records.limits import MAX_WARNINGS
+from connectra_common.records.providers import is_shared_domain
+from connectra_common.records.values import READERS, Malformed, Refused, Value
+from connectra_common.records.values.emails import read_address
+from connectra_common.records.values.lists import read_items
+from connectra_common.records.values.numbers import MAX_INT64
+from connectra_common.records.values.phones import read_phone
+from connectra_common.records.values.urls import domain_of
 from connectra_common.requests import hint, path
 
 
@@ -42,10 +40,12 @@ class Checked:
     Args:
         values: the fields that were given, normalised; None where one was given empty (null, "", [] or nothing but blanks).
         violations: everything that is wrong, in the documented order; `values` is not to be used then.
+        derived: names of values that were computed out of others.
     """
 
     values: dict[str, Value]
     violations: tuple[FieldViolation, ...] = ()
+    derived: frozenset[str] = frozenset()
 
 
 def check(entity: Entity, record: object, mode: Mode) -> Checked:
@@ -55,26 +55,33 @@ def check(entity: Entity, record: object, mode: Mode) -> Checked:
     values: dict[str, Value] = {}
     wrong: dict[str, str] = {}
     rules = _rules(entity)
+    phones: list[str] = []
     for name, given in record.items():
         if rule := rules.get(name):
+            if entity.by_name[name].rule is Rule.PHONE:
+                phones.append(name)
+                continue
             try:
                 values[name] = rule(given, mode)
-            except _Refused as refused:
-                wrong[name] = str(refused)
+            except _Wrong as error:
+                wrong[name] = str(error)
+    for name in phones:
+        # A national number may need the record's country.
+        try:
+            values[name] = _phone(name, record[name], values.get("country"))
+        except _Wrong as error:
+            wrong[name] = str(error)
     # An empty uuid counts as absent.
     if "uuid" in values and values["uuid"] is None:
         del values["uuid"]
     _require(entity, mode, values, wrong)
-    if not wrong:
-        if (
-            entity is COMPANY
-            and mode is not Mode.UPDATE
-            and values.get("website")
-            and not values.get("normalized_domain")
-        ):
-            _derive_domain(values)
-        return Checked(values)
-    return Checked(values, tuple(FieldViolation(n, wrong[n]) for n in sorted(wrong, key=_ORDER[entity.name].index)))
+    if wrong:
+        violations = (FieldViolation(n, wrong[n]) for n in sorted(wrong, key=_ORDER[entity.name].index))
+        return Checked(values, tuple(violations))
+    derives = entity is COMPANY and mode is not Mode.UPDATE and not values.get("normalized_domain")
+    if derives and values.get("website") and _derive_domain(values):
+        return Checked(values, derived=frozenset({"normalized_domain"}))
+    return Checked(values)
 
 
 def derived_uuid(entity: Entity, values: Mapping[str, Value]) -> str:
@@ -85,87 +92,91 @@ def derived_uuid(entity: Entity, values: Mapping[str, Value]) -> str:
 
 
 def warnings(entity: Entity, record: object, prefix: str = "") -> list[dict[str, str]]:
-    """A warning for each unknown field of a record, which is ignored; at most MAX_WARNINGS."""
+    """A warning for each unknown field of a record, which is ignored (at most MAX_WARNINGS), and for an address that is one of several."""
     if not isinstance(record, Mapping):
         return []
     known = _known(entity)
     unknown = [name for name in record if name not in known][:MAX_WARNINGS]
-    return [{"field": path((name,), prefix), "message": _hint(entity.name, name)} for name in unknown]
+    found = [{"field": path((name,), prefix), "message": _hint(entity.name, name)} for name in unknown]
+    email = record.get("email") if entity is CONTACT else None
+    if isinstance(email, str) and (note := _several(email)):
+        found.append({"field": path(("email",), prefix), "message": f"email {note}"})
+    return found
 
 
-class _Refused(ValueError):
+def _several(email: str) -> str | None:
+    try:
+        return read_address(email).note
+    except Refused:
+        return None
+
+
+class _Wrong(ValueError):
     pass
 
 
 _Rule = Callable[[object, Mode], Value]
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-_URL = re.compile(r"https?://[^\s/$.?#].[^\s]*")
-_LINKEDIN = re.compile(r"https?://(www\.)?linkedin\.com/.*")
-_EMAIL = re.compile(r"[a-zA-Z0-9._%+\-]+@[a-zA-Z0-9.\-]+\.[a-zA-Z]{2,}")
-# Labels of letters (of any script), digits and hyphens inside; the last one is not a number.
-_FQDN = re.compile(r"(?=.{4,253}\Z)((?!-)[^\W_](?:[^\W_]|-){0,62}(?<!-)\.)+(?!\d+\Z)[^\W_](?:[^\W_]|-){0,61}[^\W_]")
+# How the documented texts name the site of a URL.
+_SITES = {"website": "website", "facebook_url": "Facebook", "twitter_url": "Twitter"}
 
 
-def _text(field: str) -> _Rule:
-    def rule(given: object, mode: Mode) -> str | None:
-        return _read_text(field, given)
+@lru_cache(maxsize=2)
+def _rules(entity: Entity) -> dict[str, _Rule]:
+    return {field.name: _rule(field) for field in entity.writable}
+
+
+def _rule(field: Field) -> _Rule:
+    if field.type is Type.INTEGER:
+        return _integer(field.name)
+    if field.type is Type.LIST:
+        return _list(field.name)
+    return _uuid(field.name) if field.rule is Rule.UUID else _text(field)
+
+
+def _text(field: Field) -> _Rule:
+    read, malformed = READERS[field.rule], _malformed(field)
+
+    def rule(given: object, mode: Mode) -> Value:
+        if (text := _given_text(field.name, given)) is None:
+            return None
+        try:
+            return read(text)
+        except Malformed:
+            raise _Wrong(malformed.format(_shown(text))) from None
+        except Refused as error:
+            raise _Wrong(f"{field.name} {error}") from None
 
     return rule
 
 
-def _read_text(field: str, given: object) -> str | None:
+def _given_text(name: str, given: object) -> str | None:
     if given is None:
         return None
     if not isinstance(given, str):
-        raise _Refused(f"{field} must be a text")
-    if not given or given.isspace():
-        return None
-    if len(given) > MAX_TEXT_CHARS:
-        raise _Refused(f"{field} has {len(given)} characters; at most {MAX_TEXT_CHARS} are allowed")
-    if not given.isprintable() and _CONTROL.search(given):
-        raise _Refused(f"{field} contains a control character")
+        raise _Wrong(f"{name} must be a text")
     return given
 
 
-def _matching(field: str, pattern: re.Pattern[str], message: str, normal: Callable[[str], str] = str) -> _Rule:
-    def rule(given: object, mode: Mode) -> str | None:
-        text = _read_text(field, given)
-        if text is None:
-            return None
-        value = normal(text)
-        if pattern.fullmatch(value) is None:
-            raise _Refused(message.format(_shown(text)))
-        return value
-
-    return rule
-
-
-def _email(field: str) -> _Rule:
-    form = _matching(field, _EMAIL, "invalid email format: {}", _lowered)
-
-    def rule(given: object, mode: Mode) -> Value:
-        if isinstance(given, str) and len(given.strip()) > MAX_EMAIL_CHARS:
-            raise _Refused(f"{field} has {len(given.strip())} characters; at most {MAX_EMAIL_CHARS} are allowed")
-        return form(given, mode)
-
-    return rule
+def _malformed(field: Field) -> str:
+    """The documented text for a value that has not the form of its field."""
+    match field.rule:
+        case Rule.EMAIL:
+            return "invalid email format: {}"
+        case Rule.DOMAIN:
+            return f"invalid {field.name} format: {{}} (must be a domain such as example.com)"
+        case Rule.LINKEDIN | Rule.LINKEDIN_LOWER:
+            return "invalid LinkedIn URL format: {} (must start with https://linkedin.com/)"
+    return f"invalid {_SITES.get(field.name, field.name)} URL format: {{}}"
 
 
-def _lower(field: str) -> _Rule:
-    def rule(given: object, mode: Mode) -> str | None:
-        text = _read_text(field, given)
-        return None if text is None else _lowered(text)
-
-    return rule
-
-
-def _phone(field: str) -> _Rule:
-    def rule(given: object, mode: Mode) -> str | None:
-        text = _read_text(field, given)
-        return None if text is None else parse_phone(clean(text))
-
-    return rule
+def _phone(name: str, given: object, country: Value) -> str | None:
+    if (text := _given_text(name, given)) is None:
+        return None
+    try:
+        return read_phone(text, country if isinstance(country, str) else None)
+    except Refused as error:
+        raise _Wrong(f"{name} {error}") from None
 
 
 def _integer(field: str) -> _Rule:
@@ -175,11 +186,11 @@ def _integer(field: str) -> _Rule:
         if isinstance(given, float) and given.is_integer():
             given = int(given)
         if not isinstance(given, int) or isinstance(given, bool):
-            raise _Refused(f"{field} must be a whole number")
+            raise _Wrong(f"{field} must be a whole number")
         if given < 0:
-            raise _Refused(f"{field} must be non-negative" + (f", got: {given}" if mode is Mode.CREATE else ""))
+            raise _Wrong(f"{field} must be non-negative" + (f", got: {given}" if mode is Mode.CREATE else ""))
         if given > MAX_INT64:
-            raise _Refused(f"{field} must be at most {MAX_INT64}")
+            raise _Wrong(f"{field} must be at most {MAX_INT64}")
         return given
 
     return rule
@@ -190,58 +201,27 @@ def _list(field: str) -> _Rule:
         if given is None or given == "":
             return None
         if not isinstance(given, list) or not all(isinstance(item, str) for item in given):
-            raise _Refused(f"{field} must be a list of texts")
-        if len(given) > MAX_LIST_ITEMS:
-            raise _Refused(f"{field} has {len(given)} items; at most {MAX_LIST_ITEMS} are allowed")
-        if any(len(item) > MAX_ITEM_CHARS for item in given):
-            raise _Refused(f"{field} has an item of more than {MAX_ITEM_CHARS} characters")
-        if any(not item.isprintable() and _CONTROL.search(item) for item in given):
-            raise _Refused(f"{field} contains a control character")
-        return given or None
+            raise _Wrong(f"{field} must be a list of texts")
+        try:
+            return read_items(given)
+        except Refused as error:
+            raise _Wrong(f"{field} {error}") from None
 
     return rule
 
 
-_UUID = "invalid UUID format: {}"
+def _uuid(field: str) -> _Rule:
+    def rule(given: object, mode: Mode) -> str | None:
+        text = (_given_text(field, given) or "").strip()
+        if not text:
+            return None
+        uuid = ids.canonical_uuid(text)
+        if not ids.is_uuid(uuid):
+            problem = f"invalid UUID format: {_shown(text)}"
+            raise _Wrong(problem if field == "uuid" else f"invalid {field}: {problem}")
+        return uuid
 
-
-@lru_cache(maxsize=2)
-def _rules(entity: Entity) -> dict[str, _Rule]:
-    return {field.name: _rule(field) for field in entity.writable}
-
-
-def _rule(field: Field) -> _Rule:
-    name = field.name
-    match field.rule:
-        case Rule.TEXT:
-            return _text(name)
-        case Rule.LOWER:
-            return _lower(name)
-        case Rule.INTEGER:
-            return _integer(name)
-        case Rule.LIST:
-            return _list(name)
-        case Rule.PHONE:
-            return _phone(name)
-        case Rule.EMAIL:
-            return _email(name)
-        case Rule.UUID:
-            return _matching(
-                name, ids.UUID, _UUID if name == "uuid" else f"invalid {name}: {_UUID}", ids.canonical_uuid
-            )
-        case Rule.URL:
-            return _matching(name, _URL, f"invalid {_SITES[name]} URL format: {{}}")
-        case Rule.DOMAIN:
-            return _matching(
-                name, _FQDN, f"invalid {name} format: {{}} (must be a domain such as example.com)", _lowered
-            )
-        case Rule.LINKEDIN | Rule.LINKEDIN_LOWER:
-            message = "invalid LinkedIn URL format: {} (must start with https://linkedin.com/)"
-            return _matching(name, _LINKEDIN, message, _lowered if field.rule is Rule.LINKEDIN_LOWER else str)
-
-
-# How the documented texts name the site of a URL.
-_SITES = {"website": "website", "facebook_url": "Facebook", "twitter_url": "Twitter"}
+    return rule
 
 
 def _require(entity: Entity, mode: Mode, values: Mapping[str, Value], wrong: dict[str, str]) -> None:
@@ -280,18 +260,12 @@ _ORDER: dict[str, Sequence[str]] = {
 }
 
 
-def _derive_domain(values: dict[str, Value]) -> None:
-    try:
-        host = urlsplit(lower(str(values["website"]))).hostname or ""
-    except ValueError:  # it looks like a URL, but not to the library
-        return
-    host = host.removeprefix("www.")
-    if _FQDN.fullmatch(host):
-        values["normalized_domain"] = host
-
-
-def _lowered(text: str) -> str:
-    return lower(text.strip())
+def _derive_domain(values: dict[str, Value]) -> bool:
+    domain = domain_of(str(values["website"]))
+    if domain is None or is_shared_domain(domain):
+        return False
+    values["normalized_domain"] = domain
+    return True
 
 
 def _shown(text: str) -> str:

@@ -16,39 +16,35 @@ from connectra_common.records.values.refused import Malformed, Refused
 from connectra_common.records.values.text import lower, read_lower, read_text, tidy
 from connectra_common.records.values.urls import read_domain, read_linkedin, read_linkedin_lower, read_url
 
-__all__ = ["READERS", "Malformed", "Refused", "Value", "lower", "tidy"]
+__all__ = ["READERS", "REMEMBERED_CHARS", "REMEMBERING", "Malformed", "Reader", "Refused", "Value", "lower", "tidy"]
 
 Value = str | int | list[str] | None
 Reader = Callable[[str], Value]
-# A longer cell is hardly ever repeated, and would fill the memory of a cache.
-_REMEMBERED_CHARS = 200
+# A longer text is hardly ever repeated, and would fill the memory of a cache.
+REMEMBERED_CHARS = 200
 
 
-def remembered(read: Reader, size: int = 8_192) -> Reader:
-    """A reader that remembers what it has read: a file repeats the same companies, places and titles. Nobody changes the values in place.
-
-    It raises Refused for a NUL, which no field can store.
-    """
-
+def _whole(read: Reader) -> Reader:
     def checked(text: str) -> Value:
         if "\x00" in text:
             raise Refused("contains a NUL character, which cannot be stored")
         return read(text)
 
-    short = lru_cache(maxsize=size)(checked)
-    return lambda text: short(text) if len(text) <= _REMEMBERED_CHARS else checked(text)
+    return checked
 
 
-# Cells of lists are read by `read_list`; phones may also be given the record's country.
+# By rule; each raises Refused for a NUL, which no field can store. Phones may also be given the record's country.
 READERS: dict[Rule, Reader] = {
-    Rule.TEXT: remembered(read_text),
-    Rule.LOWER: remembered(read_lower),
-    Rule.INTEGER: remembered(read_integer),
-    Rule.LIST: remembered(read_list),
-    Rule.PHONE: remembered(read_phone),
-    Rule.EMAIL: remembered(read_email),
-    Rule.DOMAIN: remembered(read_domain),
-    Rule.URL: remembered(read_url),
-    Rule.LINKEDIN: remembered(read_linkedin),
-    Rule.LINKEDIN_LOWER: remembered(read_linkedin_lower),
+    Rule.TEXT: _whole(read_text),
+    Rule.LOWER: _whole(read_lower),
+    Rule.INTEGER: _whole(read_integer),
+    Rule.LIST: _whole(read_list),
+    Rule.PHONE: _whole(read_phone),
+    Rule.EMAIL: _whole(read_email),
+    Rule.DOMAIN: _whole(read_domain),
+    Rule.URL: _whole(read_url),
+    Rule.LINKEDIN: _whole(read_linkedin),
+    Rule.LINKEDIN_LOWER: _whole(read_linkedin_lower),
 }
+# For texts of at most REMEMBERED_CHARS: a file repeats the same companies, places and titles. Nobody changes the values in place.
+REMEMBERING: dict[Rule, Reader] = {rule: lru_cache(maxsize=8_192)(read) for rule, read in READERS.items()}

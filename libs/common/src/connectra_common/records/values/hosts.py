@@ -11,6 +11,7 @@ from connectra_common.records.values.text import lower
 _WORD = r"(?:[^\W_]|[\u0300-\u036f\u0900-\u0dff\u0e31-\u0e4e])"
 _LABEL = rf"(?!-){_WORD}(?:{_WORD}|[\u200c\u200d-]){{0,62}}(?<!-)"
 _HOST = re.compile(rf"(?=.{{4,253}}\Z)(?:{_LABEL}\.)+(?!\d+\Z)(?=.{{2}}){_LABEL}")
+_PORT = re.compile(r":\d*\Z")
 _USUAL = re.compile(r"(?=.{4,253}\Z)(?:(?!-)[a-z0-9-]{1,63}(?<!-)\.)+[a-z]{2,63}")
 
 
@@ -18,7 +19,7 @@ _USUAL = re.compile(r"(?=.{4,253}\Z)(?:(?!-)[a-z0-9-]{1,63}(?<!-)\.)+[a-z]{2,63}
 def compared_host(host: str) -> str | None:
     """A host in its compared form: lower case, in Unicode, without `www.`, port and final dot; None when it is none."""
     name = lower(host.strip()).removesuffix(".")
-    name = re.sub(r":\d*\Z", "", name).removesuffix(".").removeprefix("www.")
+    name = _PORT.sub("", name).removesuffix(".").removeprefix("www.")
     if not name.isascii() or "xn--" in name:
         name = _in_unicode(name)
     elif _USUAL.fullmatch(name):

@@ -15,10 +15,12 @@ def read_items(items: Sequence[str]) -> list[str] | None:
     """Items as they are stored: each a tidy text, empty ones left out; order and duplicates stay.
 
     Raises:
-        Refused: too many, or one too long.
+        Refused: too many, one too long, or with a NUL.
     """
     if len(items) > MAX_LIST_ITEMS:
         raise Refused(f"has {len(items)} items; at most {MAX_LIST_ITEMS} are allowed")
+    if any("\x00" in item for item in items):
+        raise Refused("contains a NUL character, which cannot be stored")
     found = [value for item in items if (value := tidy(item))]
     if any(len(item) > MAX_ITEM_CHARS for item in found):
         raise Refused(f"has an item of more than {MAX_ITEM_CHARS} characters")

@@ -5,7 +5,7 @@ import unicodedata
 from functools import lru_cache
 
 import phonenumbers
-from phonenumbers import NumberParseException, PhoneNumberFormat
+from phonenumbers import NumberParseException, PhoneMetadata, PhoneNumberFormat
 
 from connectra_common.records.values.countries import region_of
 from connectra_common.records.values.refused import Refused, shown
@@ -24,8 +24,9 @@ _NUMBER = re.compile(r"\(?\s*\+?[\d\s().\-‐-―−/*•·_'’]*")
 # A slash may also separate the area code.
 _SECOND = re.compile(r"\s/|/\s*(?=\+|00|\(|-)|(?<=\d{7})/(?=\s*\d{4})|\s{2,}|:::|\bor\b")
 _TRUNK = re.compile(r"\(\s*0\s*\)")
-# What may be a trunk prefix behind a country code, where people write one by mistake.
-_MAYBE_TRUNK = re.compile(r"(?:1|7|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|\d{3})[0128]")
+# What needs no second look, unless a trunk prefix stands behind the country code.
+_USUAL = re.compile(r"\+[1-9](?:[ -]?\(?\d+\)?){2,8}")
+_SIGNS = str.maketrans("", "", "+ ()-")
 
 
 def read_phone(text: str, country: str | None = None) -> str | None:
@@ -34,6 +35,10 @@ def read_phone(text: str, country: str | None = None) -> str | None:
     Raises:
         Refused: scientific notation, no digits, or more than a phone number has.
     """
+    if "(0" not in text and _USUAL.fullmatch(text):
+        digits = text.translate(_SIGNS)
+        if len(digits) <= MAX_DIGITS and not _has_trunk_prefix(digits):
+            return f"+{digits}"
     return _read(text, region_of(country) if country and needs_country(text) else None)
 
 
@@ -66,7 +71,7 @@ def _read(given: str, region: str | None) -> str | None:
     if len(digits) > MAX_DIGITS:
         raise Refused(f"{shown(given)} has {len(digits)} digits; a phone number has at most {MAX_DIGITS}")
     if abroad:
-        return (_MAYBE_TRUNK.match(digits) and _valid(f"+{digits}", None)) or f"+{digits}"
+        return (_valid(f"+{digits}", None) if _has_trunk_prefix(digits) else None) or f"+{digits}"
     return (_valid(number, region) if region else None) or digits
 
 
@@ -97,6 +102,24 @@ def _first(text: str) -> str:
 
 def _digits(text: str) -> int:
     return sum([c.isdigit() for c in text])
+
+
+def _has_trunk_prefix(digits: str) -> bool:
+    """Whether digits of a number with its country code may also have the prefix for calls within the country, as many write it."""
+    for size in (1, 2, 3):
+        if (prefix := _trunk_prefix(digits[:size])) is not None:
+            return prefix.match(digits, size) is not None
+    return False
+
+
+@lru_cache(maxsize=1_200)
+def _trunk_prefix(code: str) -> re.Pattern[str] | None:
+    """The prefixes of a country code; None for what is none."""
+    regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(int(code))
+    if regions is None:
+        return None
+    metadata = PhoneMetadata.metadata_for_region_or_calling_code(int(code), regions[0])
+    return re.compile((metadata and metadata.national_prefix_for_parsing) or r"(?!)", re.ASCII)
 
 
 def _valid(text: str, region: str | None) -> str | None:

@@ -12,6 +12,7 @@ _DOCUMENTED = re.compile(r"https?://[^\s/$.?#].[^\s]*")
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):(?!\d)(//)?", re.IGNORECASE)
 _USUAL = re.compile(r"https?://(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}(?:/[!-~]*)?")
 _LINKEDIN = re.compile(r"(?:[a-z0-9-]+\.)?linkedin\.com", re.IGNORECASE)
+_USUAL_LINKEDIN = re.compile(r"https?://(?:[a-z0-9-]+\.)?linkedin\.com/[!-~]*")
 _SEVERAL = re.compile(r"\s*(?:[;,|\s]|:::)+\s*(?=(?:https?://|www\.))", re.IGNORECASE)
 
 
@@ -35,6 +36,8 @@ def read_url(text: str) -> str | None:
 
 def read_linkedin(text: str) -> str | None:
     """The address of a LinkedIn page, of any of its hosts. Raises as `read_url`."""
+    if len(text) < 1_000 and _USUAL_LINKEDIN.fullmatch(text):
+        return text
     problem = f"{shown(text)} is not the address of a LinkedIn page; write one such as https://linkedin.com/in/name"
     try:
         url = read_url(text)
