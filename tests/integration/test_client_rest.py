@@ -42,6 +42,10 @@ class Scene:
     upload: dict[str, Any] = field(default_factory=dict)
     parts: dict[int, bytes] = field(default_factory=dict)
     failing: dict[int, int] = field(default_factory=dict)
+    hangs: bool = False
+    """Whether parts are taken, but never acknowledged."""
+    hanging: threading.Event = field(default_factory=threading.Event)
+    ended: threading.Event = field(default_factory=threading.Event)
     breaks_at: list[int] = field(default_factory=list)
     """Bytes after which the connection of each download breaks, in turn."""
 
@@ -112,6 +116,11 @@ def scene() -> Iterator[Scene]:
         do_GET = do_POST = do_PUT = do
 
         def part(self, number: int, body: bytes) -> None:
+            if state.hangs:
+                state.hanging.set()
+                state.ended.wait()
+                self.close_connection = True
+                return None
             if state.failing.get(number, 0) > 0:
                 state.failing[number] -= 1
                 if number % 2:
@@ -148,6 +157,7 @@ def scene() -> Iterator[Scene]:
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield state
+    state.ended.set()
     server.shutdown()
     server.server_close()
     thread.join()
@@ -395,6 +405,28 @@ def test_ctrl_c_leaves_the_job_alone_and_says_how_to_get_back(scene: Scene, csv_
     assert "connectra job cancel job-1" in said
     assert "Traceback" not in said
     assert not [path for _, path, _, _ in scene.requests if path.endswith("/cancel")]
+
+
+def test_ctrl_c_ends_an_upload_at_once_and_says_how_to_go_on(scene: Scene, tmp_path: Path) -> None:
+    file = tmp_path / "my people.csv"
+    with file.open("wb") as out:
+        out.truncate(65 * 1024 * 1024)
+    scene.hangs = True
+    scene.upload = {"upload_id": "1", "s3_key": "uploads/1_my people.csv", "part_size": 8 * 1024 * 1024}
+    process = subprocess.Popen(
+        command(scene, "import", str(file)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    assert scene.hanging.wait(30)
+    os.kill(process.pid, signal.SIGINT)
+    shown, said = process.communicate(timeout=30)
+    assert process.returncode != 0
+    assert shown.splitlines()[0] == "key uploads/1_my people.csv"
+    assert f"connectra import '{file}' --resume 'uploads/1_my people.csv'" in said
+    assert "Traceback" not in said
 
 
 def test_export_writes_the_file_the_job_made(scene: Scene, tmp_path: Path) -> None:

@@ -56,6 +56,30 @@ def test_import_ends_well_and_shows_what_came_of_it(imported: Any) -> None:
     assert [row["line"] for row in rejected] == [f"{ROWS + 2}", f"{ROWS + 3}"]
 
 
+def test_a_large_file_goes_up_in_parts_and_comes_back(stack: Stack, tmp_path: Path) -> None:
+    file = tmp_path / "large people.csv"
+    with file.open("wb") as out:
+        out.write(b"first_name,email,notes\n")
+        for number in range(700):
+            out.write(b"%d,%d@large.example,%s\n" % (number, number, b"x" * 100_000))
+    done = stack.command("import", str(file), "--dry-run")
+    key = done.stdout.splitlines()[0].removeprefix("key ")
+    assert key.endswith("_large people.csv"), done.stdout + done.stderr
+    again = stack.command("import", str(file), "--dry-run", "--resume", key)
+    uuid = next(line.split()[1] for line in again.stdout.splitlines() if line.startswith("job "))
+    assert uuid in done.stdout  # the same request: no second job
+    fetched = stack.command("job", "fetch", uuid, "--source", "-o", str(tmp_path / ".."))
+    assert fetched.returncode == 0, fetched.stderr
+    back = tmp_path.parent / "large people.csv"
+    assert back.read_bytes() == file.read_bytes()
+    back.unlink()
+    other = tmp_path / "other.csv"
+    other.write_bytes(b"first_name\n")
+    refused = stack.command("import", str(other), "--resume", "uploads/00000000-0000-4000-8000-000000000000_x")
+    assert refused.returncode == 1
+    assert "there is no upload" in refused.stderr
+
+
 async def test_what_was_imported_is_found_through_the_typed_door(imported: Any, connectra: Connectra) -> None:
     answer = await connectra.query.count_contacts(CountContactsRequest(query=vql(mine())))
     assert answer.count == ROWS

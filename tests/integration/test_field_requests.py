@@ -4,14 +4,16 @@ import json
 import re
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import asyncpg
 import httpx
 import pytest
 
-from tests.support.jobs import upload
+from tests.support.http import client
+from tests.support.jobs import ended, upload
 from tests.support.queries import keyword_query
+from tests.support.stack import Stack
 
 not_yet = pytest.mark.xfail(strict=True, reason="not met yet")
 CASES = Path(__file__).with_name("field_cases")
@@ -297,10 +299,10 @@ async def test_walking_far(api: httpx.AsyncClient) -> None:
     assert {name for name in refused if steps[name].status_code != 400} == set()
 
 
-NAMES = document("65-uploads.json")["filenames"]
+UPLOADS = document("65-uploads.json")
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if not name.startswith("連連")])
+@pytest.mark.parametrize("name", UPLOADS["filenames"])
 async def test_file_names(api: httpx.AsyncClient, name: str) -> None:
     """A name is refused at the first call, or all of it works and the key keeps the name."""
     answer = await api.get("/common/upload-url", params={"filename": name})
@@ -315,3 +317,34 @@ async def test_file_names(api: httpx.AsyncClient, name: str) -> None:
         "/common/jobs/create", json={"job_type": "insert_csv_file", "job_data": {"s3_key": key, "validate_only": True}}
     )
     assert made.status_code == 201
+
+
+async def test_content_types(api: httpx.AsyncClient) -> None:
+    for content_type in UPLOADS["content_types"]:
+        url = (await api.get("/common/upload-url", params={"filename": "a.csv"})).json()["upload_url"]
+        headers = {} if content_type is None else {"content-type": content_type}
+        async with client() as store:
+            assert (await store.put(url, content=b"name\n", headers=headers)).status_code == 200, content_type
+
+
+async def test_keys(api: httpx.AsyncClient, stack: Stack) -> None:
+    answer = (await api.get("/common/upload-url", params={"filename": "my contacts.csv"})).json()
+    key = await upload(api, (CASES / "23-header-only.csv").read_bytes(), "my contacts.csv")
+
+    async def made(key: object) -> httpx.Response:
+        data = {"s3_key": key, "validate_only": True}
+        body = {"job_type": "insert_csv_file", "job_data": data, "retry_count": 3}
+        return await api.post("/common/jobs/create", json=body)
+
+    for other in (quote(key), f"{stack.s3.bucket}/{key}"):
+        job = await ended(api, (await made(other)).json()["data"]["uuid"])
+        assert (job["status"], job["attempts"]) == ("failed", 1)
+        assert job["job_response"]["runtime_errors"] == [
+            f"there is no object '{other}' in the bucket '{stack.s3.bucket}'"
+        ]
+    for spelled in (f"/{key}", f"s3://{stack.s3.bucket}/{key}"):
+        job = await ended(api, (await made(spelled)).json()["data"]["uuid"])
+        assert "there is no object" not in str(job["job_response"])
+    for refused in (answer["upload_url"], "", 5):
+        reply = await made(refused)
+        assert (reply.status_code, "Signature" in reply.text) == (400, False)

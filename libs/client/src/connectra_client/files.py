@@ -4,8 +4,9 @@ import hashlib
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Protocol, Self, TypedDict
 
@@ -215,15 +216,30 @@ class PartsUpload:
         return self._uploads.upload_part_urls(self._upload["upload_id"], numbers)
 
     def _send_all(self, urls: dict[int, str]) -> None:
-        with ThreadPoolExecutor(PARALLEL) as pool:
-            sent: list[Future[None]] = [pool.submit(self._send, number, url) for number, url in urls.items()]
-            try:
-                for future in as_completed(sent):
-                    future.result()
-            except BaseException:
-                self._stop.set()
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+        waiting, ended = SimpleQueue[tuple[int, str]](), SimpleQueue[BaseException | None]()
+        for item in urls.items():
+            waiting.put(item)
+
+        def work() -> None:
+            while not waiting.empty() and not self._stop.is_set():
+                with suppress(Empty):
+                    number, url = waiting.get_nowait()
+                    try:
+                        self._send(number, url)
+                        ended.put(None)
+                    except BaseException as error:  # noqa: BLE001 - raised again below
+                        ended.put(error)
+
+        for _ in range(min(PARALLEL, len(urls))):
+            # Daemons: Ctrl-C does not wait for a store that does not answer.
+            threading.Thread(target=work, daemon=True).start()
+        try:
+            for _ in urls:
+                if error := ended.get():
+                    raise error
+        except BaseException:
+            self._stop.set()
+            raise
 
     def _send(self, number: int, url: str) -> None:
         links = iter([url])
