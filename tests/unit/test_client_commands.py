@@ -10,8 +10,9 @@ from connectra_client import display
 from connectra_client.commands.options import Entity, read_where
 from connectra_client.commands.search import text_query
 from connectra_client.commands.transfer import Format, file_options, read_max_rejected
-from connectra_client.display import fitted, has_ended, show_job, show_rows
+from connectra_client.display import fitted, has_ended, show_job, show_preview, show_rows
 from connectra_client.errors import ClientError
+from connectra_client.mapping import read_mapping, save_mapping
 from connectra_client.rest import Job
 from connectra_client.retrying import waits
 from rich.console import Console
@@ -139,3 +140,58 @@ def test_a_narrow_terminal_takes_from_the_widest_columns_and_never_from_the_uuid
     assert fitted([36, 40, 10], 70, fixed={0}) == [36, 24, 10]
     assert fitted([5, 9], 100) == [5, 9]
     assert fitted([36, 20, 20], 30, fixed={0}) == [36, 6, 6]
+
+
+def test_the_command_line_is_laid_over_a_saved_mapping(tmp_path: Path) -> None:
+    file = tmp_path / "people.map.json"
+    columns = [
+        {"header": header, "target": target} for header, target in (("Rank", "title"), ("Notes", None), ("", None))
+    ]
+    twice = [{"header": header, "target": "title"} for header in ("Titre", "titre")]
+    save_mapping(file, [*columns, *twice])
+    assert read_mapping(file, ()) == {"Rank": "title", "Notes": None}
+    assert read_mapping(file, ["Rank=", "A=B=email"]) == {"Rank": None, "Notes": None, "A=B": "email"}
+    assert read_mapping(None, ()) == {}
+
+
+@pytest.mark.parametrize("option", ["Rank", "=title", " =title"])
+def test_a_map_that_is_none_is_refused(option: str) -> None:
+    with pytest.raises(ClientError, match="HEADER=FIELD"):
+        read_mapping(None, [option])
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", '{"Rank": 1}'])
+def test_a_mapping_file_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "map.json"
+    file.write_text(text)
+    with pytest.raises(ClientError, match=r"map\.json"):
+        read_mapping(file, ())
+
+
+def test_a_preview_is_readable(shown: io.StringIO) -> None:
+    column = {"header": "Rank", "target": "title", "confidence": "given", "samples": ["[Pilot]"], "instead": None}
+    beaten = {"header": "Titel", "target": None, "confidence": None, "samples": ["Herr"], "instead": "Rank"}
+    show_preview(
+        {
+            "shape": {"format": "csv", "gzip": True, "encoding": "utf-8", "delimiter": ";", "header_line": 4},
+            "columns": [column, beaten],
+            "rows": [{"line": 5, "company": None, "contact": {"title": "[Pilot]"}}],
+            "problems": {
+                "rejected_rows": [{"line": 6, "reason": "nothing", "cells": ["x"]}],
+                "left_out_cells": [{"line": 5, "column": "E-Mail", "value": "a@", "reason": "is none"}],
+                "unknown_columns": ["Shoe size"],
+            },
+            "sample": {"rows": 2, "rejected": 1, "left_out": 1, "whole_file": True},
+        }
+    )
+    text = shown.getvalue()
+    for part in (
+        "csv, gzip, utf-8, delimiter semicolon; header in line 4",
+        "line 5  contact: title=[Pilot]",
+        "used instead: Rank",
+        "line 6 is rejected: nothing",
+        "line 5 without E-Mail 'a@': is none",
+        "not understood: Shoe size",
+        "2 rows: 1 rejected, 1 cells left out",
+    ):
+        assert part in text

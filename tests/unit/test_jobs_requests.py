@@ -240,7 +240,7 @@ def test_a_mapping_of_columns_is_taken_as_it_is() -> None:
     [
         ({"Job": "titel"}, "unknown target 'titel'; did you mean 'title'?"),
         ({"Job": "title", "Role": "title"}, "'title' is given to 2 columns"),
-        ({"Job Title": "title", "job_title": None}, "'Job Title' is given twice"),
+        ({"Job Title": "title", "job_title": None}, "'job_title' is given twice"),
         ({"Job": 5}, "string"),
         (["Job"], "dictionary"),
     ],

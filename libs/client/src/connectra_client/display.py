@@ -38,6 +38,9 @@ if not console.is_terminal:
     console.width = 200  # a file or a pipe has no width to fit into
 _errors = Console(stderr=True, highlight=False)
 
+_DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+# Of rows and problems in a preview.
+_PREVIEWED_ROWS = 5
 # Members of job_response that have a line in the table, in this order.
 _COUNTS = ("rows", "companies", "contacts", "created", "updated", "unchanged", "rejected", "bytes", "seconds")
 
@@ -185,6 +188,43 @@ def show_job(job: Job) -> None:
     if response.get("rejected_s3_key"):
         table.add_row("rejected at", f"[yellow]{escape(response['rejected_s3_key'])}[/]")
     console.print(table)
+
+
+def show_preview(found: Mapping[str, Any]) -> None:
+    """Print what an import would make of a file: what its columns mean, its first rows, and what is wrong."""
+    shape = found["shape"]
+    delimiter = _DELIMITERS.get(shape["delimiter"], shape["delimiter"])
+    parts = [shape["format"], *(["gzip"] if shape["gzip"] else []), shape["encoding"], f"delimiter {delimiter}"]
+    console.print(f"{', '.join(parts)}; header in line {shape['header_line']}", soft_wrap=True, markup=False)
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    for name in ("column", "fills", "how sure", "values"):
+        table.add_column(name, no_wrap=True, overflow="ellipsis", max_width=40)
+    for column in found["columns"]:
+        target = f"[green]{escape(column['target'])}[/]" if column["target"] else "[yellow]-[/]"
+        sure = column["confidence"] or (f"used instead: {column['instead']}" if column["instead"] else "")
+        table.add_row(escape(column["header"]), target, escape(sure), escape(" | ".join(column["samples"])))
+    console.print(table)
+    for row in found["rows"][:_PREVIEWED_ROWS]:
+        for kind in ("contact", "company"):
+            if record := row[kind]:
+                values = ", ".join(f"{name}={_text_of(value)}" for name, value in record.items())
+                console.print(f"line {row['line']}  {kind}: {values}", soft_wrap=True, markup=False)
+    sample, problems = found["sample"], found["problems"]
+    for rejected in problems["rejected_rows"][:_PREVIEWED_ROWS]:
+        console.print(f"[red]line {rejected['line']} is rejected:[/] {escape(rejected['reason'])}", soft_wrap=True)
+    for cell in problems["left_out_cells"][:_PREVIEWED_ROWS]:
+        text = f"{cell['column']} {cell['value']!r}: {cell['reason']}"
+        console.print(f"[yellow]line {cell['line']} without[/] {escape(text)}", soft_wrap=True)
+    if problems["unknown_columns"]:
+        names = escape(_text_of(problems["unknown_columns"]))
+        console.print(
+            f'[yellow]not understood:[/] {names} (--map "COLUMN=FIELD" says what a column means)', soft_wrap=True
+        )
+    seen = "" if sample["whole_file"] else " at the beginning of the file"
+    console.print(
+        f"{sample['rows']:,} rows{seen}: {sample['rejected']:,} rejected, {sample['left_out']:,} cells left out",
+        soft_wrap=True,
+    )
 
 
 def show_rows(records: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:

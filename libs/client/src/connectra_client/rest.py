@@ -167,6 +167,14 @@ class RestClient:
         with Store(trust_env=not self.connection.loopback) as store:
             store.get(url, out, progress)
 
+    def preview_import(self, job_data: Json) -> Json:
+        """What an import would make of the beginning of a file.
+
+        Args:
+            job_data: of the import: `s3_key`, and what tells how the file is read.
+        """
+        return dict(self._call("POST", "/common/imports/preview", json=job_data)["data"])
+
     def create_job(
         self, job_type: str, job_data: Json, retry_count: int = 0, *, idempotency_key: str | None = None
     ) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from connectra_common.records.fields import COMPANY, CONTACT, Entity
 
-from connectra_reference.shapes import FLAG, NUMBER, OBJECT, TEXT, Json, array, obj, ref
+from connectra_reference.shapes import FLAG, NULLABLE, NUMBER, OBJECT, TEXT, Json, array, obj, ref
 
 KEY, MATCH, CONSISTENT = ("Idempotency-Key",), ("If-Match",), ("X-Consistency-Token",)
 OK: Json = {"type": "boolean", "const": True}
@@ -93,12 +93,27 @@ _UPLOADS = {
 }
 
 
+_RECORD: Json = {"type": ["object", "null"]}
+_PREVIEW = obj(
+    shape=obj(format=TEXT, gzip=FLAG, encoding=TEXT, delimiter=TEXT, header_line=NUMBER),
+    columns=array(obj(header=TEXT, target=NULLABLE, confidence=NULLABLE, samples=array(TEXT), instead=NULLABLE)),
+    rows=array(obj(line=NUMBER, company=_RECORD, contact=_RECORD)),
+    problems=obj(
+        rejected_rows=array(obj(line=NUMBER, reason=TEXT, cells=array(TEXT))),
+        left_out_cells=array(obj(line=NUMBER, column=TEXT, value=TEXT, reason=TEXT)),
+        unknown_columns=array(TEXT),
+    ),
+    sample=obj(rows=NUMBER, rejected=NUMBER, left_out=NUMBER, whole_file=FLAG),
+)
+
+
 def _jobs() -> dict[str, Operation]:
     job = ref("Job")
     one = Operation({200: _answer(data=job)})
     return {
         "CreateUploadUrl": Operation({200: obj(success=OK, upload_url=TEXT, s3_key=TEXT, expires_in=TEXT)}),
         **_UPLOADS,
+        "PreviewImport": Operation({200: _answer(data=_PREVIEW)}, ref("PreviewImportBody")),
         "CreateJob": Operation({201: _answer(message=TEXT, data=job)}, ref("CreateJobBody"), KEY),
         "ListJobs": Operation({200: _answer(data=array(job))}, ref("ListJobsBody")),
         "GetJob": one,

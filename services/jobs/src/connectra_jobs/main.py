@@ -10,6 +10,7 @@ from connectra_common.settings import load
 from connectra_common.storage import s3
 
 from connectra_jobs.monitor import job_monitor
+from connectra_jobs.preview.service import PreviewService
 from connectra_jobs.rest import JobsRestServicer
 from connectra_jobs.retention.sweep import Retention
 from connectra_jobs.service import JobsService
@@ -24,16 +25,17 @@ async def serve(settings: Settings) -> None:
         service = JobsService(database, store, settings.s3)
         uploads = UploadService(database, store, settings.s3, settings.retention.unfinished_upload_days)
         retention = Retention(database, store, settings.s3, settings.retention)
+        previews = PreviewService(store, settings.s3)
         await run(
             Process(
                 services=[
                     (
-                        JobsServicer(service, uploads),
+                        JobsServicer(service, uploads, previews),
                         add_JobsServiceServicer_to_server,
                         "connectra.jobs.v1.JobsService",
                     ),
                     (
-                        JobsRestServicer(service, uploads),
+                        JobsRestServicer(service, uploads, previews),
                         add_JobsRestServiceServicer_to_server,
                         "connectra.jobs.v1.JobsRestService",
                     ),

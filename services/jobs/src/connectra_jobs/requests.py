@@ -62,8 +62,9 @@ def _mapping(columns: dict[str, str | None]) -> dict[str, str | None]:
     by_target = Counter(target for target in columns.values() if target is not None)
     problems = [hint(target) for target in by_target if target not in targets()]
     problems += [f"{target!r} is given to {count} columns" for target, count in by_target.items() if count > 1]
-    same = Counter(normal(header) for header in columns)
-    problems += [f"{header!r} is given twice" for header in columns if same[normal(header)] > 1][:1]
+    said: dict[str, str | None] = {}
+    twice = [header for header, target in columns.items() if said.setdefault(normal(header), target) != target]
+    problems += [f"{header!r} is given twice" for header in twice]
     if problems:
         raise ValueError("; ".join(problems))
     return columns
@@ -79,27 +80,12 @@ ColumnMapping = Annotated[
 ]
 
 
-class ImportData(Request):
-    """`job_data` of an import."""
+class ImportSource(Request):
+    """The file of an import and how it is to be read."""
 
     s3_key: Annotated[str, Field(min_length=1, description="The object to read.")]
     s3_bucket: Bucket | None = None
-    max_rejected: (
-        Annotated[int, Field(ge=0, description="Maximum number of rejected rows; with more, the job fails.")]
-        | Annotated[float, Field(gt=0, lt=1, description="The same limit, as a share of all rows.")]
-        | None
-    ) = None
-    validate_only: Annotated[bool, Field(description="Counts and reports; stores no record.")] = False
     columns: ColumnMapping | None = None
-
-    @field_validator("max_rejected", mode="before")
-    @classmethod
-    def _count_or_share(cls, allowed: object) -> object:
-        whole = type(allowed) is int and 0 <= allowed < 2**63
-        share = type(allowed) is float and 0 < allowed < 1
-        if not (allowed is None or whole or share):
-            raise ValueError("must be a number of rows from 0, or a share of them between 0 and 1")
-        return allowed
 
     @field_validator("s3_key")
     @classmethod
@@ -111,6 +97,30 @@ class ImportData(Request):
         if len(key.encode()) > MAX_KEY_BYTES:
             raise ValueError(f"has more than {MAX_KEY_BYTES} bytes")
         return key
+
+
+class PreviewImportBody(ImportSource):
+    """Body of `POST /common/imports/preview`."""
+
+
+class ImportData(ImportSource):
+    """`job_data` of an import."""
+
+    max_rejected: (
+        Annotated[int, Field(ge=0, description="Maximum number of rejected rows; with more, the job fails.")]
+        | Annotated[float, Field(gt=0, lt=1, description="The same limit, as a share of all rows.")]
+        | None
+    ) = None
+    validate_only: Annotated[bool, Field(description="Counts and reports; stores no record.")] = False
+
+    @field_validator("max_rejected", mode="before")
+    @classmethod
+    def _count_or_share(cls, allowed: object) -> object:
+        whole = type(allowed) is int and 0 <= allowed < 2**63
+        share = type(allowed) is float and 0 < allowed < 1
+        if not (allowed is None or whole or share):
+            raise ValueError("must be a number of rows from 0, or a share of them between 0 and 1")
+        return allowed
 
 
 class ExportData(Request):
@@ -213,6 +223,15 @@ def located(data: JsonObject) -> JsonObject:
     if (given := re.fullmatch(r"s3://([^/]+)/(.*)", key, re.DOTALL)) and bucket in (None, "", given[1]):
         data, key = {**data, "s3_bucket": given[1]}, given[2]
     return {**data, "s3_key": key.lstrip("/")}
+
+
+def read_preview(body: JsonObject) -> tuple[PreviewImportBody, list[Warning]]:
+    """The body of a preview, and a warning for each of its keys that is ignored.
+
+    Raises:
+        ValidationFailed: with every violation.
+    """
+    return read(PreviewImportBody, located(body))
 
 
 def read_data(job_type: str, data: JsonObject) -> JobData:

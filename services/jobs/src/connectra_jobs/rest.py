@@ -11,7 +11,8 @@ from connectra_common.server.rest import envelope, read_object, send_headers
 from google.api.httpbody_pb2 import HttpBody
 
 from connectra_jobs.models import Job, JsonObject, rfc3339
-from connectra_jobs.requests import read_create, read_list
+from connectra_jobs.preview.service import PreviewService
+from connectra_jobs.requests import read_create, read_list, read_preview
 from connectra_jobs.service import JobsService
 from connectra_jobs.uploads.requests import CreateUploadBody, CreateUploadPartUrlsBody
 from connectra_jobs.uploads.service import UploadService, UploadState
@@ -20,8 +21,8 @@ from connectra_jobs.uploads.service import UploadService, UploadState
 class JobsRestServicer(pb_grpc.JobsRestServiceServicer):
     """See proto/connectra/jobs/v1/jobs_rest.proto."""
 
-    def __init__(self, service: JobsService, uploads: UploadService) -> None:
-        self._service, self._uploads = service, uploads
+    def __init__(self, service: JobsService, uploads: UploadService, previews: PreviewService) -> None:
+        self._service, self._uploads, self._previews = service, uploads, previews
 
     async def CreateUploadUrl(self, request: pb.CreateUploadUrlRestRequest, context: Context) -> HttpBody:
         upload = await self._uploads.create_url(request.filename)
@@ -54,6 +55,11 @@ class JobsRestServicer(pb_grpc.JobsRestServiceServicer):
     async def AbortUpload(self, request: pb.AbortUploadRestRequest, context: Context) -> HttpBody:
         await self._uploads.abort(request.upload_id)
         return envelope(message="Upload aborted")
+
+    async def PreviewImport(self, request: pb.PreviewImportRestRequest, context: Context) -> HttpBody:
+        wanted, warnings = read_preview(read_object(request.body, required=True))
+        found = await self._previews.preview(wanted)
+        return envelope(data=found.to_json(), success=True, warnings=warnings or None)
 
     async def CreateJob(self, request: pb.CreateJobRestRequest, context: Context) -> HttpBody:
         new, warnings = read_create(read_object(request.body, required=True))

@@ -1,6 +1,7 @@
 """The typed door."""
 
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import asdict
 from datetime import UTC
 from typing import Any
 
@@ -8,6 +9,8 @@ from connectra.jobs.v1 import jobs_service_pb2 as pb
 from connectra.jobs.v1 import jobs_service_pb2_grpc as pb_grpc
 from connectra_common.call import current
 from connectra_common.export import ExportFormat
+from connectra_common.records.fields import COMPANY, CONTACT
+from connectra_common.records.messages import to_message
 from connectra_common.requests import read
 from connectra_common.server import Context
 from connectra_common.vql import proto as vql
@@ -15,7 +18,9 @@ from google.protobuf.struct_pb2 import Struct
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from connectra_jobs.models import EXPORT, IMPORT, Job, JsonObject
-from connectra_jobs.requests import read_create, read_list
+from connectra_jobs.preview.models import Preview
+from connectra_jobs.preview.service import PreviewService
+from connectra_jobs.requests import read_create, read_list, read_preview
 from connectra_jobs.service import JobsService
 from connectra_jobs.uploads.requests import CreateUploadBody, CreateUploadPartUrlsBody
 from connectra_jobs.uploads.service import UploadService, UploadState
@@ -24,8 +29,8 @@ from connectra_jobs.uploads.service import UploadService, UploadState
 class JobsServicer(pb_grpc.JobsServiceServicer):
     """See proto/connectra/jobs/v1/jobs_service.proto for what each method promises."""
 
-    def __init__(self, service: JobsService, uploads: UploadService) -> None:
-        self._service, self._uploads = service, uploads
+    def __init__(self, service: JobsService, uploads: UploadService, previews: PreviewService) -> None:
+        self._service, self._uploads, self._previews = service, uploads, previews
 
     async def CreateJob(self, request: pb.CreateJobRequest, context: Context) -> pb.CreateJobResponse:
         new, _ = read_create(_create_to_json(request))
@@ -58,6 +63,12 @@ class JobsServicer(pb_grpc.JobsServiceServicer):
     async def WatchJob(self, request: pb.WatchJobRequest, context: Context) -> AsyncIterator[pb.WatchJobResponse]:
         async for job in self._service.watch(request.uuid):
             yield pb.WatchJobResponse(job=_job(job))
+
+    async def PreviewImport(self, request: pb.PreviewImportRequest, context: Context) -> pb.PreviewImportResponse:
+        columns = {header: target or None for header, target in request.columns.items()}
+        body = {"s3_key": request.s3_key, "s3_bucket": request.s3_bucket or None, "columns": columns or None}
+        wanted, _ = read_preview(_present(body))
+        return _preview(await self._previews.preview(wanted))
 
     async def ListJobFiles(self, request: pb.ListJobFilesRequest, context: Context) -> pb.ListJobFilesResponse:
         files = await self._service.files(request.uuid)
@@ -146,6 +157,43 @@ def _create_to_json(request: pb.CreateJobRequest) -> JsonObject:
             }
             body |= {"job_type": EXPORT, "job_data": _present(data)}
     return body
+
+
+def _preview(found: Preview) -> pb.PreviewImportResponse:
+    return pb.PreviewImportResponse(
+        shape=pb.FileShape(
+            format=found.format,
+            gzip=found.gzip,
+            encoding=found.encoding,
+            delimiter=found.delimiter,
+            header_line=found.header_line,
+        ),
+        columns=[
+            pb.PreviewColumn(
+                header=column.header,
+                target=column.target or "",
+                confidence=column.confidence or "",
+                samples=column.samples,
+                instead=column.instead or "",
+            )
+            for column in found.columns
+        ],
+        rows=[
+            pb.PreviewRow(
+                line=row.line,
+                company=to_message(COMPANY, row.company) if row.company else None,
+                contact=to_message(CONTACT, row.contact) if row.contact else None,
+            )
+            for row in found.rows
+        ],
+        rejected_rows=[pb.PreviewRejectedRow(**asdict(row)) for row in found.rejected_rows],
+        left_out_cells=[pb.PreviewLeftOutCell(**asdict(cell)) for cell in found.left_out_cells],
+        unknown_columns=found.unknown,
+        sampled_rows=found.sampled_rows,
+        rejected=found.rejected,
+        left_out=found.left_out,
+        whole_file=found.whole,
+    )
 
 
 def _format(number: int) -> str | None:

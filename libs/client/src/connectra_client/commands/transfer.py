@@ -15,8 +15,10 @@ from rich.markup import escape
 
 from connectra_client.commands.options import ApiKey, Entity, Url, Where, read_where, split_columns
 from connectra_client.connection import find_connection
-from connectra_client.display import console, hint, show_job, transfer_bar, watch_job
+from connectra_client.display import console, hint, show_job, show_preview, transfer_bar, watch_job
 from connectra_client.errors import ApiError, ClientError
+from connectra_client.mapping import preview as preview_file
+from connectra_client.mapping import read_mapping, save_mapping
 from connectra_client.rest import Job, JobFile, Json, RestClient
 
 IMPORT, EXPORT = "insert_csv_file", "export_csv_file"
@@ -46,6 +48,24 @@ def import_file(
             help="Fail when more rows than this are rejected: a number, or a share such as 2.5%.", metavar="N|P%"
         ),
     ] = None,
+    preview: Annotated[
+        bool, typer.Option("--preview", help="Only show what the columns mean and what the first rows become.")
+    ] = False,
+    map: Annotated[
+        list[str] | None,
+        typer.Option(
+            help='What a column means, e.g. "Job Title=title"; "Notes=" leaves it out. Repeatable.',
+            metavar="COLUMN=FIELD",
+        ),
+    ] = None,
+    mapping: Annotated[
+        Path | None,
+        typer.Option(help="File that --save-mapping wrote.", exists=True, dir_okay=False, metavar="FILE"),
+    ] = None,
+    save: Annotated[
+        Path | None,
+        typer.Option("--save-mapping", help="Save what the columns mean as JSON.", dir_okay=False, metavar="FILE"),
+    ] = None,
     retries: Annotated[int, typer.Option(help="How many times a failed job is retried.", min=0)] = 0,
     resume: Annotated[
         str | None,
@@ -56,6 +76,7 @@ def import_file(
 ) -> None:
     """Import contacts and their companies from a CSV file, plain or gzip.
 
+    Columns are understood by their names, also those of many other tools: --preview shows how, --map decides.
     Rows that cannot be imported are skipped and written to a separate file, with line number and reason. Importing a
     file twice changes nothing. A file of more than 64 MiB is sent in parts: if that is interrupted, the message says how
     to go on with --resume.
@@ -63,7 +84,18 @@ def import_file(
     data: Json = {"validate_only": True} if dry_run else {}
     if max_rejected is not None:
         data["max_rejected"] = read_max_rejected(max_rejected)
+    columns: Json = {"columns": given} if (given := read_mapping(mapping, map or ())) else {}
+    data |= columns
     with RestClient(find_connection(url, api_key)) as client:
+        if preview or save:
+            found = preview_file(client, file, columns)
+            if preview:
+                show_preview(found)
+            if save:
+                save_mapping(save, found["columns"])
+                console.print(f"saved to {save}", soft_wrap=True)
+            if preview:
+                return
         uuid = start_import(client, file, retries, data, resume)
         if not watch:
             console.print(

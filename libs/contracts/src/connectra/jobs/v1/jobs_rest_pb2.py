@@ -26,7 +26,7 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!connectra/jobs/v1/jobs_rest.proto\x12\x11\x63onnectra.jobs.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\"8\n\x1a\x43reateUploadUrlRestRequest\x12\x1a\n\x08\x66ilename\x18\x01 \x01(\tR\x08\x66ilename\"@\n\x14\x43reateJobRestRequest\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"?\n\x13ListJobsRestRequest\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"\'\n\x11GetJobRestRequest\x12\x12\n\x04uuid\x18\x01 \x01(\tR\x04uuid\"T\n\x14\x43\x61ncelJobRestRequest\x12\x12\n\x04uuid\x18\x01 \x01(\tR\x04uuid\x12(\n\x04\x62ody\x18\x02 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"S\n\x13RetryJobRestRequest\x12\x12\n\x04uuid\x18\x01 \x01(\tR\x04uuid\x12(\n\x04\x62ody\x18\x02 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"-\n\x17ListJobFilesRestRequest\x12\x12\n\x04uuid\x18\x01 \x01(\tR\x04uuid\"C\n\x17\x43reateUploadRestRequest\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"h\n\x1f\x43reateUploadPartUrlsRestRequest\x12\x1b\n\tupload_id\x18\x01 \x01(\tR\x08uploadId\x12(\n\x04\x62ody\x18\x02 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"9\n\x1aListUploadPartsRestRequest\x12\x1b\n\tupload_id\x18\x01 \x01(\tR\x08uploadId\"b\n\x19\x43ompleteUploadRestRequest\x12\x1b\n\tupload_id\x18\x01 \x01(\tR\x08uploadId\x12(\n\x04\x62ody\x18\x02 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"5\n\x16\x41\x62ortUploadRestRequest\x12\x1b\n\tupload_id\x18\x01 \x01(\tR\x08uploadId2\xc9\x0e\n\x0fJobsRestService\x12\x8b\x01\n\x0f\x43reateUploadUrl\x12-.connectra.jobs.v1.CreateUploadUrlRestRequest\x1a\x14.google.api.HttpBody\"3\x82\xd3\xe4\x93\x02-\x12\x12/common/upload-urlZ\x17\x12\x15/v1/common/upload-url\x12\x8b\x01\n\x0c\x43reateUpload\x12*.connectra.jobs.v1.CreateUploadRestRequest\x1a\x14.google.api.HttpBody\"9\x82\xd3\xe4\x93\x02\x33\"\x0f/common/uploads:\x04\x62odyZ\x1a\"\x12/v1/common/uploads:\x04\x62ody\x12\xbf\x01\n\x14\x43reateUploadPartUrls\x12\x32.connectra.jobs.v1.CreateUploadPartUrlsRestRequest\x1a\x14.google.api.HttpBody\"]\x82\xd3\xe4\x93\x02W\"!/common/uploads/{upload_id}/parts:\x04\x62odyZ,\"$/v1/common/uploads/{upload_id}/parts:\x04\x62ody\x12\xa9\x01\n\x0fListUploadParts\x12-.connectra.jobs.v1.ListUploadPartsRestRequest\x1a\x14.google.api.HttpBody\"Q\x82\xd3\xe4\x93\x02K\x12!/common/uploads/{upload_id}/partsZ&\x12$/v1/common/uploads/{upload_id}/parts\x12\xb9\x01\n\x0e\x43ompleteUpload\x12,.connectra.jobs.v1.CompleteUploadRestRequest\x1a\x14.google.api.HttpBody\"c\x82\xd3\xe4\x93\x02]\"$/common/uploads/{upload_id}/complete:\x04\x62odyZ/\"\'/v1/common/uploads/{upload_id}/complete:\x04\x62ody\x12\x95\x01\n\x0b\x41\x62ortUpload\x12).connectra.jobs.v1.AbortUploadRestRequest\x1a\x14.google.api.HttpBody\"E\x82\xd3\xe4\x93\x02?*\x1b/common/uploads/{upload_id}Z *\x1e/v1/common/uploads/{upload_id}\x12\x8d\x01\n\tCreateJob\x12\'.connectra.jobs.v1.CreateJobRestRequest\x1a\x14.google.api.HttpBody\"A\x82\xd3\xe4\x93\x02;\"\x13/common/jobs/create:\x04\x62odyZ\x1e\"\x16/v1/common/jobs/create:\x04\x62ody\x12}\n\x08ListJobs\x12&.connectra.jobs.v1.ListJobsRestRequest\x1a\x14.google.api.HttpBody\"3\x82\xd3\xe4\x93\x02-\"\x0c/common/jobs:\x04\x62odyZ\x17\"\x0f/v1/common/jobs:\x04\x62ody\x12{\n\x06GetJob\x12$.connectra.jobs.v1.GetJobRestRequest\x1a\x14.google.api.HttpBody\"5\x82\xd3\xe4\x93\x02/\x12\x13/common/jobs/{uuid}Z\x18\x12\x16/v1/common/jobs/{uuid}\x12\x9b\x01\n\tCancelJob\x12\'.connectra.jobs.v1.CancelJobRestRequest\x1a\x14.google.api.HttpBody\"O\x82\xd3\xe4\x93\x02I\"\x1a/common/jobs/{uuid}/cancel:\x04\x62odyZ%\"\x1d/v1/common/jobs/{uuid}/cancel:\x04\x62ody\x12\x97\x01\n\x08RetryJob\x12&.connectra.jobs.v1.RetryJobRestRequest\x1a\x14.google.api.HttpBody\"M\x82\xd3\xe4\x93\x02G\"\x19/common/jobs/{uuid}/retry:\x04\x62odyZ$\"\x1c/v1/common/jobs/{uuid}/retry:\x04\x62ody\x12\x93\x01\n\x0cListJobFiles\x12*.connectra.jobs.v1.ListJobFilesRestRequest\x1a\x14.google.api.HttpBody\"A\x82\xd3\xe4\x93\x02;\x12\x19/common/jobs/{uuid}/filesZ\x1e\x12\x1c/v1/common/jobs/{uuid}/filesb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!connectra/jobs/v1/jobs_rest.proto\x12\x11\x63onnectra.jobs.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\"8\n\x1a\x43reateUploadUrlRestRequest\x12\x1a\n\x08\x66ilename\x18\x01 \x01(\tR\x08\x66ilename\"D\n\x18PreviewImportRestRequest\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"@\n\x14\x43reateJobRestRequest\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"?\n\x13ListJobsRestRequest\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"\'\n\x11GetJobRestRequest\x12\x12\n\x04uuid\x18\x01 \x01(\tR\x04uuid\"T\n\x14\x43\x61ncelJobRestRequest\x12\x12\n\x04uuid\x18\x01 \x01(\tR\x04uuid\x12(\n\x04\x62ody\x18\x02 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"S\n\x13RetryJobRestRequest\x12\x12\n\x04uuid\x18\x01 \x01(\tR\x04uuid\x12(\n\x04\x62ody\x18\x02 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"-\n\x17ListJobFilesRestRequest\x12\x12\n\x04uuid\x18\x01 \x01(\tR\x04uuid\"C\n\x17\x43reateUploadRestRequest\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"h\n\x1f\x43reateUploadPartUrlsRestRequest\x12\x1b\n\tupload_id\x18\x01 \x01(\tR\x08uploadId\x12(\n\x04\x62ody\x18\x02 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"9\n\x1aListUploadPartsRestRequest\x12\x1b\n\tupload_id\x18\x01 \x01(\tR\x08uploadId\"b\n\x19\x43ompleteUploadRestRequest\x12\x1b\n\tupload_id\x18\x01 \x01(\tR\x08uploadId\x12(\n\x04\x62ody\x18\x02 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"5\n\x16\x41\x62ortUploadRestRequest\x12\x1b\n\tupload_id\x18\x01 \x01(\tR\x08uploadId2\xe9\x0f\n\x0fJobsRestService\x12\x8b\x01\n\x0f\x43reateUploadUrl\x12-.connectra.jobs.v1.CreateUploadUrlRestRequest\x1a\x14.google.api.HttpBody\"3\x82\xd3\xe4\x93\x02-\x12\x12/common/upload-urlZ\x17\x12\x15/v1/common/upload-url\x12\x8b\x01\n\x0c\x43reateUpload\x12*.connectra.jobs.v1.CreateUploadRestRequest\x1a\x14.google.api.HttpBody\"9\x82\xd3\xe4\x93\x02\x33\"\x0f/common/uploads:\x04\x62odyZ\x1a\"\x12/v1/common/uploads:\x04\x62ody\x12\xbf\x01\n\x14\x43reateUploadPartUrls\x12\x32.connectra.jobs.v1.CreateUploadPartUrlsRestRequest\x1a\x14.google.api.HttpBody\"]\x82\xd3\xe4\x93\x02W\"!/common/uploads/{upload_id}/parts:\x04\x62odyZ,\"$/v1/common/uploads/{upload_id}/parts:\x04\x62ody\x12\xa9\x01\n\x0fListUploadParts\x12-.connectra.jobs.v1.ListUploadPartsRestRequest\x1a\x14.google.api.HttpBody\"Q\x82\xd3\xe4\x93\x02K\x12!/common/uploads/{upload_id}/partsZ&\x12$/v1/common/uploads/{upload_id}/parts\x12\xb9\x01\n\x0e\x43ompleteUpload\x12,.connectra.jobs.v1.CompleteUploadRestRequest\x1a\x14.google.api.HttpBody\"c\x82\xd3\xe4\x93\x02]\"$/common/uploads/{upload_id}/complete:\x04\x62odyZ/\"\'/v1/common/uploads/{upload_id}/complete:\x04\x62ody\x12\x95\x01\n\x0b\x41\x62ortUpload\x12).connectra.jobs.v1.AbortUploadRestRequest\x1a\x14.google.api.HttpBody\"E\x82\xd3\xe4\x93\x02?*\x1b/common/uploads/{upload_id}Z *\x1e/v1/common/uploads/{upload_id}\x12\x9d\x01\n\rPreviewImport\x12+.connectra.jobs.v1.PreviewImportRestRequest\x1a\x14.google.api.HttpBody\"I\x82\xd3\xe4\x93\x02\x43\"\x17/common/imports/preview:\x04\x62odyZ\"\"\x1a/v1/common/imports/preview:\x04\x62ody\x12\x8d\x01\n\tCreateJob\x12\'.connectra.jobs.v1.CreateJobRestRequest\x1a\x14.google.api.HttpBody\"A\x82\xd3\xe4\x93\x02;\"\x13/common/jobs/create:\x04\x62odyZ\x1e\"\x16/v1/common/jobs/create:\x04\x62ody\x12}\n\x08ListJobs\x12&.connectra.jobs.v1.ListJobsRestRequest\x1a\x14.google.api.HttpBody\"3\x82\xd3\xe4\x93\x02-\"\x0c/common/jobs:\x04\x62odyZ\x17\"\x0f/v1/common/jobs:\x04\x62ody\x12{\n\x06GetJob\x12$.connectra.jobs.v1.GetJobRestRequest\x1a\x14.google.api.HttpBody\"5\x82\xd3\xe4\x93\x02/\x12\x13/common/jobs/{uuid}Z\x18\x12\x16/v1/common/jobs/{uuid}\x12\x9b\x01\n\tCancelJob\x12\'.connectra.jobs.v1.CancelJobRestRequest\x1a\x14.google.api.HttpBody\"O\x82\xd3\xe4\x93\x02I\"\x1a/common/jobs/{uuid}/cancel:\x04\x62odyZ%\"\x1d/v1/common/jobs/{uuid}/cancel:\x04\x62ody\x12\x97\x01\n\x08RetryJob\x12&.connectra.jobs.v1.RetryJobRestRequest\x1a\x14.google.api.HttpBody\"M\x82\xd3\xe4\x93\x02G\"\x19/common/jobs/{uuid}/retry:\x04\x62odyZ$\"\x1c/v1/common/jobs/{uuid}/retry:\x04\x62ody\x12\x93\x01\n\x0cListJobFiles\x12*.connectra.jobs.v1.ListJobFilesRestRequest\x1a\x14.google.api.HttpBody\"A\x82\xd3\xe4\x93\x02;\x12\x19/common/jobs/{uuid}/filesZ\x1e\x12\x1c/v1/common/jobs/{uuid}/filesb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,6 +45,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_JOBSRESTSERVICE'].methods_by_name['CompleteUpload']._serialized_options = b'\202\323\344\223\002]\"$/common/uploads/{upload_id}/complete:\004bodyZ/\"\'/v1/common/uploads/{upload_id}/complete:\004body'
   _globals['_JOBSRESTSERVICE'].methods_by_name['AbortUpload']._loaded_options = None
   _globals['_JOBSRESTSERVICE'].methods_by_name['AbortUpload']._serialized_options = b'\202\323\344\223\002?*\033/common/uploads/{upload_id}Z *\036/v1/common/uploads/{upload_id}'
+  _globals['_JOBSRESTSERVICE'].methods_by_name['PreviewImport']._loaded_options = None
+  _globals['_JOBSRESTSERVICE'].methods_by_name['PreviewImport']._serialized_options = b'\202\323\344\223\002C\"\027/common/imports/preview:\004bodyZ\"\"\032/v1/common/imports/preview:\004body'
   _globals['_JOBSRESTSERVICE'].methods_by_name['CreateJob']._loaded_options = None
   _globals['_JOBSRESTSERVICE'].methods_by_name['CreateJob']._serialized_options = b'\202\323\344\223\002;\"\023/common/jobs/create:\004bodyZ\036\"\026/v1/common/jobs/create:\004body'
   _globals['_JOBSRESTSERVICE'].methods_by_name['ListJobs']._loaded_options = None
@@ -59,28 +61,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_JOBSRESTSERVICE'].methods_by_name['ListJobFiles']._serialized_options = b'\202\323\344\223\002;\022\031/common/jobs/{uuid}/filesZ\036\022\034/v1/common/jobs/{uuid}/files'
   _globals['_CREATEUPLOADURLRESTREQUEST']._serialized_start=113
   _globals['_CREATEUPLOADURLRESTREQUEST']._serialized_end=169
-  _globals['_CREATEJOBRESTREQUEST']._serialized_start=171
-  _globals['_CREATEJOBRESTREQUEST']._serialized_end=235
-  _globals['_LISTJOBSRESTREQUEST']._serialized_start=237
-  _globals['_LISTJOBSRESTREQUEST']._serialized_end=300
-  _globals['_GETJOBRESTREQUEST']._serialized_start=302
-  _globals['_GETJOBRESTREQUEST']._serialized_end=341
-  _globals['_CANCELJOBRESTREQUEST']._serialized_start=343
-  _globals['_CANCELJOBRESTREQUEST']._serialized_end=427
-  _globals['_RETRYJOBRESTREQUEST']._serialized_start=429
-  _globals['_RETRYJOBRESTREQUEST']._serialized_end=512
-  _globals['_LISTJOBFILESRESTREQUEST']._serialized_start=514
-  _globals['_LISTJOBFILESRESTREQUEST']._serialized_end=559
-  _globals['_CREATEUPLOADRESTREQUEST']._serialized_start=561
-  _globals['_CREATEUPLOADRESTREQUEST']._serialized_end=628
-  _globals['_CREATEUPLOADPARTURLSRESTREQUEST']._serialized_start=630
-  _globals['_CREATEUPLOADPARTURLSRESTREQUEST']._serialized_end=734
-  _globals['_LISTUPLOADPARTSRESTREQUEST']._serialized_start=736
-  _globals['_LISTUPLOADPARTSRESTREQUEST']._serialized_end=793
-  _globals['_COMPLETEUPLOADRESTREQUEST']._serialized_start=795
-  _globals['_COMPLETEUPLOADRESTREQUEST']._serialized_end=893
-  _globals['_ABORTUPLOADRESTREQUEST']._serialized_start=895
-  _globals['_ABORTUPLOADRESTREQUEST']._serialized_end=948
-  _globals['_JOBSRESTSERVICE']._serialized_start=951
-  _globals['_JOBSRESTSERVICE']._serialized_end=2816
+  _globals['_PREVIEWIMPORTRESTREQUEST']._serialized_start=171
+  _globals['_PREVIEWIMPORTRESTREQUEST']._serialized_end=239
+  _globals['_CREATEJOBRESTREQUEST']._serialized_start=241
+  _globals['_CREATEJOBRESTREQUEST']._serialized_end=305
+  _globals['_LISTJOBSRESTREQUEST']._serialized_start=307
+  _globals['_LISTJOBSRESTREQUEST']._serialized_end=370
+  _globals['_GETJOBRESTREQUEST']._serialized_start=372
+  _globals['_GETJOBRESTREQUEST']._serialized_end=411
+  _globals['_CANCELJOBRESTREQUEST']._serialized_start=413
+  _globals['_CANCELJOBRESTREQUEST']._serialized_end=497
+  _globals['_RETRYJOBRESTREQUEST']._serialized_start=499
+  _globals['_RETRYJOBRESTREQUEST']._serialized_end=582
+  _globals['_LISTJOBFILESRESTREQUEST']._serialized_start=584
+  _globals['_LISTJOBFILESRESTREQUEST']._serialized_end=629
+  _globals['_CREATEUPLOADRESTREQUEST']._serialized_start=631
+  _globals['_CREATEUPLOADRESTREQUEST']._serialized_end=698
+  _globals['_CREATEUPLOADPARTURLSRESTREQUEST']._serialized_start=700
+  _globals['_CREATEUPLOADPARTURLSRESTREQUEST']._serialized_end=804
+  _globals['_LISTUPLOADPARTSRESTREQUEST']._serialized_start=806
+  _globals['_LISTUPLOADPARTSRESTREQUEST']._serialized_end=863
+  _globals['_COMPLETEUPLOADRESTREQUEST']._serialized_start=865
+  _globals['_COMPLETEUPLOADRESTREQUEST']._serialized_end=963
+  _globals['_ABORTUPLOADRESTREQUEST']._serialized_start=965
+  _globals['_ABORTUPLOADRESTREQUEST']._serialized_end=1018
+  _globals['_JOBSRESTSERVICE']._serialized_start=1021
+  _globals['_JOBSRESTSERVICE']._serialized_end=3046
 # @@protoc_insertion_point(module_scope)

@@ -37,6 +37,26 @@ class CreateUploadUrlRestRequest(_message.Message):
 Global___CreateUploadUrlRestRequest: _TypeAlias = CreateUploadUrlRestRequest  # noqa: Y015
 
 @_typing.final
+class PreviewImportRestRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BODY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def body(self) -> _httpbody_pb2.HttpBody: ...
+    def __init__(
+        self,
+        *,
+        body: _httpbody_pb2.HttpBody | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewImportRestRequest: _TypeAlias = PreviewImportRestRequest  # noqa: Y015
+
+@_typing.final
 class CreateJobRestRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -67,6 +67,11 @@ class JobsRestServiceStub:
                 request_serializer=connectra_dot_jobs_dot_v1_dot_jobs__rest__pb2.AbortUploadRestRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
+        self.PreviewImport = channel.unary_unary(
+                '/connectra.jobs.v1.JobsRestService/PreviewImport',
+                request_serializer=connectra_dot_jobs_dot_v1_dot_jobs__rest__pb2.PreviewImportRestRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
         self.CreateJob = channel.unary_unary(
                 '/connectra.jobs.v1.JobsRestService/CreateJob',
                 request_serializer=connectra_dot_jobs_dot_v1_dot_jobs__rest__pb2.CreateJobRestRequest.SerializeToString,
@@ -146,6 +151,13 @@ class JobsRestServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PreviewImport(self, request, context):
+        """As JobsService.PreviewImport.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CreateJob(self, request, context):
         """201 with the uuid. As JobsService.CreateJob.
         """
@@ -219,6 +231,11 @@ def add_JobsRestServiceServicer_to_server(servicer, server):
             'AbortUpload': grpc.unary_unary_rpc_method_handler(
                     servicer.AbortUpload,
                     request_deserializer=connectra_dot_jobs_dot_v1_dot_jobs__rest__pb2.AbortUploadRestRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'PreviewImport': grpc.unary_unary_rpc_method_handler(
+                    servicer.PreviewImport,
+                    request_deserializer=connectra_dot_jobs_dot_v1_dot_jobs__rest__pb2.PreviewImportRestRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
             'CreateJob': grpc.unary_unary_rpc_method_handler(
@@ -415,6 +432,33 @@ class JobsRestService:
             target,
             '/connectra.jobs.v1.JobsRestService/AbortUpload',
             connectra_dot_jobs_dot_v1_dot_jobs__rest__pb2.AbortUploadRestRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PreviewImport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/connectra.jobs.v1.JobsRestService/PreviewImport',
+            connectra_dot_jobs_dot_v1_dot_jobs__rest__pb2.PreviewImportRestRequest.SerializeToString,
             google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,

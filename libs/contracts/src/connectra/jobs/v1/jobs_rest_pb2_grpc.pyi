@@ -31,6 +31,8 @@ class JobsRestServiceStub:
     """As JobsService.CompleteUpload."""
     AbortUpload: _aio.UnaryUnaryMultiCallable[_jobs_rest_pb2.AbortUploadRestRequest, _httpbody_pb2.HttpBody]
     """As JobsService.AbortUpload."""
+    PreviewImport: _aio.UnaryUnaryMultiCallable[_jobs_rest_pb2.PreviewImportRestRequest, _httpbody_pb2.HttpBody]
+    """As JobsService.PreviewImport."""
     CreateJob: _aio.UnaryUnaryMultiCallable[_jobs_rest_pb2.CreateJobRestRequest, _httpbody_pb2.HttpBody]
     """201 with the uuid. As JobsService.CreateJob."""
     ListJobs: _aio.UnaryUnaryMultiCallable[_jobs_rest_pb2.ListJobsRestRequest, _httpbody_pb2.HttpBody]
@@ -96,6 +98,14 @@ class JobsRestServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_jobs_rest_pb2.AbortUploadRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
     ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
         """As JobsService.AbortUpload."""
+
+    @_abc_1.abstractmethod
+    def PreviewImport(
+        self,
+        request: _jobs_rest_pb2.PreviewImportRestRequest,
+        context: _aio.ServicerContext[_jobs_rest_pb2.PreviewImportRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
+    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        """As JobsService.PreviewImport."""
 
     @_abc_1.abstractmethod
     def CreateJob(

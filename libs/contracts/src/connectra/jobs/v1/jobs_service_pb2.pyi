@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from connectra.common.v1 import export_pb2 as _export_pb2
+from connectra.common.v1 import records_pb2 as _records_pb2
 from connectra.common.v1 import vql_pb2 as _vql_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -549,6 +550,272 @@ class JobFile(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___JobFile: _TypeAlias = JobFile  # noqa: Y015
+
+@_typing.final
+class PreviewImportRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class ColumnsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    S3_KEY_FIELD_NUMBER: _builtins.int
+    S3_BUCKET_FIELD_NUMBER: _builtins.int
+    COLUMNS_FIELD_NUMBER: _builtins.int
+    s3_key: _builtins.str
+    s3_bucket: _builtins.str
+    """Empty: the service's own bucket."""
+    @_builtins.property
+    def columns(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """As in ImportFile."""
+
+    def __init__(
+        self,
+        *,
+        s3_key: _builtins.str = ...,
+        s3_bucket: _builtins.str = ...,
+        columns: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "s3_bucket", b"s3_bucket", "s3_key", b"s3_key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewImportRequest: _TypeAlias = PreviewImportRequest  # noqa: Y015
+
+@_typing.final
+class PreviewImportResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SHAPE_FIELD_NUMBER: _builtins.int
+    COLUMNS_FIELD_NUMBER: _builtins.int
+    ROWS_FIELD_NUMBER: _builtins.int
+    REJECTED_ROWS_FIELD_NUMBER: _builtins.int
+    LEFT_OUT_CELLS_FIELD_NUMBER: _builtins.int
+    UNKNOWN_COLUMNS_FIELD_NUMBER: _builtins.int
+    SAMPLED_ROWS_FIELD_NUMBER: _builtins.int
+    REJECTED_FIELD_NUMBER: _builtins.int
+    LEFT_OUT_FIELD_NUMBER: _builtins.int
+    WHOLE_FILE_FIELD_NUMBER: _builtins.int
+    sampled_rows: _builtins.int
+    """How many rows were read, and how many of them and of their cells have problems."""
+    rejected: _builtins.int
+    left_out: _builtins.int
+    whole_file: _builtins.bool
+    """Whether the rows that were read are all rows of the file."""
+    @_builtins.property
+    def shape(self) -> Global___FileShape: ...
+    @_builtins.property
+    def columns(self) -> _containers.RepeatedCompositeFieldContainer[Global___PreviewColumn]:
+        """In the order of the file."""
+
+    @_builtins.property
+    def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___PreviewRow]:
+        """The first rows that would be stored."""
+
+    @_builtins.property
+    def rejected_rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___PreviewRejectedRow]:
+        """The first rows that would be rejected."""
+
+    @_builtins.property
+    def left_out_cells(self) -> _containers.RepeatedCompositeFieldContainer[Global___PreviewLeftOutCell]:
+        """The first cells that their rows would be stored without."""
+
+    @_builtins.property
+    def unknown_columns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Columns that nobody understood."""
+
+    def __init__(
+        self,
+        *,
+        shape: Global___FileShape | None = ...,
+        columns: _abc.Iterable[Global___PreviewColumn] | None = ...,
+        rows: _abc.Iterable[Global___PreviewRow] | None = ...,
+        rejected_rows: _abc.Iterable[Global___PreviewRejectedRow] | None = ...,
+        left_out_cells: _abc.Iterable[Global___PreviewLeftOutCell] | None = ...,
+        unknown_columns: _abc.Iterable[_builtins.str] | None = ...,
+        sampled_rows: _builtins.int = ...,
+        rejected: _builtins.int = ...,
+        left_out: _builtins.int = ...,
+        whole_file: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["shape", b"shape"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "left_out", b"left_out", "left_out_cells", b"left_out_cells", "rejected", b"rejected", "rejected_rows", b"rejected_rows", "rows", b"rows", "sampled_rows", b"sampled_rows", "shape", b"shape", "unknown_columns", b"unknown_columns", "whole_file", b"whole_file"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewImportResponse: _TypeAlias = PreviewImportResponse  # noqa: Y015
+
+@_typing.final
+class FileShape(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FORMAT_FIELD_NUMBER: _builtins.int
+    GZIP_FIELD_NUMBER: _builtins.int
+    ENCODING_FIELD_NUMBER: _builtins.int
+    DELIMITER_FIELD_NUMBER: _builtins.int
+    HEADER_LINE_FIELD_NUMBER: _builtins.int
+    format: _builtins.str
+    """csv or xlsx."""
+    gzip: _builtins.bool
+    encoding: _builtins.str
+    delimiter: _builtins.str
+    header_line: _builtins.int
+    """From 1."""
+    def __init__(
+        self,
+        *,
+        format: _builtins.str = ...,
+        gzip: _builtins.bool = ...,
+        encoding: _builtins.str = ...,
+        delimiter: _builtins.str = ...,
+        header_line: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delimiter", b"delimiter", "encoding", b"encoding", "format", b"format", "gzip", b"gzip", "header_line", b"header_line"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FileShape: _TypeAlias = FileShape  # noqa: Y015
+
+@_typing.final
+class PreviewColumn(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HEADER_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    CONFIDENCE_FIELD_NUMBER: _builtins.int
+    SAMPLES_FIELD_NUMBER: _builtins.int
+    INSTEAD_FIELD_NUMBER: _builtins.int
+    header: _builtins.str
+    target: _builtins.str
+    """Column of the field catalogue; empty: none."""
+    confidence: _builtins.str
+    """given, exact, known or guessed; empty without a target."""
+    instead: _builtins.str
+    """Header of the column that fills this one's target better."""
+    @_builtins.property
+    def samples(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The first values."""
+
+    def __init__(
+        self,
+        *,
+        header: _builtins.str = ...,
+        target: _builtins.str = ...,
+        confidence: _builtins.str = ...,
+        samples: _abc.Iterable[_builtins.str] | None = ...,
+        instead: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confidence", b"confidence", "header", b"header", "instead", b"instead", "samples", b"samples", "target", b"target"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewColumn: _TypeAlias = PreviewColumn  # noqa: Y015
+
+@_typing.final
+class PreviewRow(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LINE_FIELD_NUMBER: _builtins.int
+    COMPANY_FIELD_NUMBER: _builtins.int
+    CONTACT_FIELD_NUMBER: _builtins.int
+    line: _builtins.int
+    @_builtins.property
+    def company(self) -> _records_pb2.Company:
+        """Unset: the row makes none."""
+
+    @_builtins.property
+    def contact(self) -> _records_pb2.Contact: ...
+    def __init__(
+        self,
+        *,
+        line: _builtins.int = ...,
+        company: _records_pb2.Company | None = ...,
+        contact: _records_pb2.Contact | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["company", b"company", "contact", b"contact"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["company", b"company", "contact", b"contact", "line", b"line"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewRow: _TypeAlias = PreviewRow  # noqa: Y015
+
+@_typing.final
+class PreviewRejectedRow(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LINE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    CELLS_FIELD_NUMBER: _builtins.int
+    line: _builtins.int
+    reason: _builtins.str
+    @_builtins.property
+    def cells(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        line: _builtins.int = ...,
+        reason: _builtins.str = ...,
+        cells: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cells", b"cells", "line", b"line", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewRejectedRow: _TypeAlias = PreviewRejectedRow  # noqa: Y015
+
+@_typing.final
+class PreviewLeftOutCell(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LINE_FIELD_NUMBER: _builtins.int
+    COLUMN_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    line: _builtins.int
+    column: _builtins.str
+    value: _builtins.str
+    reason: _builtins.str
+    def __init__(
+        self,
+        *,
+        line: _builtins.int = ...,
+        column: _builtins.str = ...,
+        value: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["column", b"column", "line", b"line", "reason", b"reason", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewLeftOutCell: _TypeAlias = PreviewLeftOutCell  # noqa: Y015
 
 @_typing.final
 class CreateUploadUrlRequest(_message.Message):

@@ -73,6 +73,11 @@ class JobsServiceStub:
                 request_serializer=connectra_dot_jobs_dot_v1_dot_jobs__service__pb2.ListJobFilesRequest.SerializeToString,
                 response_deserializer=connectra_dot_jobs_dot_v1_dot_jobs__service__pb2.ListJobFilesResponse.FromString,
                 _registered_method=True)
+        self.PreviewImport = channel.unary_unary(
+                '/connectra.jobs.v1.JobsService/PreviewImport',
+                request_serializer=connectra_dot_jobs_dot_v1_dot_jobs__service__pb2.PreviewImportRequest.SerializeToString,
+                response_deserializer=connectra_dot_jobs_dot_v1_dot_jobs__service__pb2.PreviewImportResponse.FromString,
+                _registered_method=True)
         self.CreateUploadUrl = channel.unary_unary(
                 '/connectra.jobs.v1.JobsService/CreateUploadUrl',
                 request_serializer=connectra_dot_jobs_dot_v1_dot_jobs__service__pb2.CreateUploadUrlRequest.SerializeToString,
@@ -163,6 +168,14 @@ class JobsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PreviewImport(self, request, context):
+        """What an import would make of the beginning of a file; stores nothing. INVALID_ARGUMENT if the file cannot be imported as it is, with the
+        reason; NOT_FOUND if there is no such object.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CreateUploadUrl(self, request, context):
         """A URL that accepts one file by HTTP PUT, under a key chosen by the service. INVALID_ARGUMENT for an invalid file name.
         """
@@ -246,6 +259,11 @@ def add_JobsServiceServicer_to_server(servicer, server):
                     servicer.ListJobFiles,
                     request_deserializer=connectra_dot_jobs_dot_v1_dot_jobs__service__pb2.ListJobFilesRequest.FromString,
                     response_serializer=connectra_dot_jobs_dot_v1_dot_jobs__service__pb2.ListJobFilesResponse.SerializeToString,
+            ),
+            'PreviewImport': grpc.unary_unary_rpc_method_handler(
+                    servicer.PreviewImport,
+                    request_deserializer=connectra_dot_jobs_dot_v1_dot_jobs__service__pb2.PreviewImportRequest.FromString,
+                    response_serializer=connectra_dot_jobs_dot_v1_dot_jobs__service__pb2.PreviewImportResponse.SerializeToString,
             ),
             'CreateUploadUrl': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateUploadUrl,
@@ -471,6 +489,33 @@ class JobsService:
             '/connectra.jobs.v1.JobsService/ListJobFiles',
             connectra_dot_jobs_dot_v1_dot_jobs__service__pb2.ListJobFilesRequest.SerializeToString,
             connectra_dot_jobs_dot_v1_dot_jobs__service__pb2.ListJobFilesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PreviewImport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/connectra.jobs.v1.JobsService/PreviewImport',
+            connectra_dot_jobs_dot_v1_dot_jobs__service__pb2.PreviewImportRequest.SerializeToString,
+            connectra_dot_jobs_dot_v1_dot_jobs__service__pb2.PreviewImportResponse.FromString,
             options,
             channel_credentials,
             insecure,

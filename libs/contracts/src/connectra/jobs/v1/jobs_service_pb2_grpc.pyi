@@ -37,6 +37,10 @@ class JobsServiceStub:
     """The job as it is now, then after every change, until it has ended for good."""
     ListJobFiles: _aio.UnaryUnaryMultiCallable[_jobs_service_pb2.ListJobFilesRequest, _jobs_service_pb2.ListJobFilesResponse]
     """The files of a job, with download URLs that expire."""
+    PreviewImport: _aio.UnaryUnaryMultiCallable[_jobs_service_pb2.PreviewImportRequest, _jobs_service_pb2.PreviewImportResponse]
+    """What an import would make of the beginning of a file; stores nothing. INVALID_ARGUMENT if the file cannot be imported as it is, with the
+    reason; NOT_FOUND if there is no such object.
+    """
     CreateUploadUrl: _aio.UnaryUnaryMultiCallable[_jobs_service_pb2.CreateUploadUrlRequest, _jobs_service_pb2.CreateUploadUrlResponse]
     """A URL that accepts one file by HTTP PUT, under a key chosen by the service. INVALID_ARGUMENT for an invalid file name."""
     CreateUpload: _aio.UnaryUnaryMultiCallable[_jobs_service_pb2.CreateUploadRequest, _jobs_service_pb2.CreateUploadResponse]
@@ -122,6 +126,16 @@ class JobsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_jobs_service_pb2.ListJobFilesRequest, _abc.Awaitable[_jobs_service_pb2.ListJobFilesResponse]],
     ) -> _abc.Awaitable[_jobs_service_pb2.ListJobFilesResponse]:
         """The files of a job, with download URLs that expire."""
+
+    @_abc_1.abstractmethod
+    def PreviewImport(
+        self,
+        request: _jobs_service_pb2.PreviewImportRequest,
+        context: _aio.ServicerContext[_jobs_service_pb2.PreviewImportRequest, _abc.Awaitable[_jobs_service_pb2.PreviewImportResponse]],
+    ) -> _abc.Awaitable[_jobs_service_pb2.PreviewImportResponse]:
+        """What an import would make of the beginning of a file; stores nothing. INVALID_ARGUMENT if the file cannot be imported as it is, with the
+        reason; NOT_FOUND if there is no such object.
+        """
 
     @_abc_1.abstractmethod
     def CreateUploadUrl(

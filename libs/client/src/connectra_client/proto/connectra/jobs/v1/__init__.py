@@ -26,6 +26,7 @@ __all__ = (
     "CreateUploadUrlResponse",
     "CreateUploadUrlRestRequest",
     "ExportQuery",
+    "FileShape",
     "GetJobRequest",
     "GetJobResponse",
     "GetJobRestRequest",
@@ -44,6 +45,13 @@ __all__ = (
     "ListUploadPartsResponse",
     "ListUploadPartsRestRequest",
     "PartUrl",
+    "PreviewColumn",
+    "PreviewImportRequest",
+    "PreviewImportResponse",
+    "PreviewImportRestRequest",
+    "PreviewLeftOutCell",
+    "PreviewRejectedRow",
+    "PreviewRow",
     "RetryJobRequest",
     "RetryJobResponse",
     "RetryJobRestRequest",
@@ -323,6 +331,28 @@ class ExportQuery(betterproto2.Message):
 
 
 default_message_pool.register_message("connectra.jobs.v1", "ExportQuery", ExportQuery)
+
+
+@dataclass(eq=False, repr=False)
+class FileShape(betterproto2.Message):
+    format: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+    """
+    csv or xlsx.
+    """
+
+    gzip: "bool" = betterproto2.field(2, betterproto2.TYPE_BOOL)
+
+    encoding: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+    delimiter: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
+
+    header_line: "int" = betterproto2.field(5, betterproto2.TYPE_INT64)
+    """
+    From 1.
+    """
+
+
+default_message_pool.register_message("connectra.jobs.v1", "FileShape", FileShape)
 
 
 @dataclass(eq=False, repr=False)
@@ -612,6 +642,150 @@ default_message_pool.register_message("connectra.jobs.v1", "PartUrl", PartUrl)
 
 
 @dataclass(eq=False, repr=False)
+class PreviewColumn(betterproto2.Message):
+    header: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    target: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+    """
+    Column of the field catalogue; empty: none.
+    """
+
+    confidence: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+    """
+    given, exact, known or guessed; empty without a target.
+    """
+
+    samples: "list[str]" = betterproto2.field(4, betterproto2.TYPE_STRING, repeated=True)
+    """
+    The first values.
+    """
+
+    instead: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)
+    """
+    Header of the column that fills this one's target better.
+    """
+
+
+default_message_pool.register_message("connectra.jobs.v1", "PreviewColumn", PreviewColumn)
+
+
+@dataclass(eq=False, repr=False)
+class PreviewImportRequest(betterproto2.Message):
+    s3_key: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    s3_bucket: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+    """
+    Empty: the service's own bucket.
+    """
+
+    columns: "dict[str, str]" = betterproto2.field(
+        3, betterproto2.TYPE_MAP, map_meta=betterproto2.map_meta(betterproto2.TYPE_STRING, betterproto2.TYPE_STRING)
+    )
+    """
+    As in ImportFile.
+    """
+
+
+default_message_pool.register_message("connectra.jobs.v1", "PreviewImportRequest", PreviewImportRequest)
+
+
+@dataclass(eq=False, repr=False)
+class PreviewImportResponse(betterproto2.Message):
+    shape: "FileShape | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
+
+    columns: "list[PreviewColumn]" = betterproto2.field(2, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    In the order of the file.
+    """
+
+    rows: "list[PreviewRow]" = betterproto2.field(3, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    The first rows that would be stored.
+    """
+
+    rejected_rows: "list[PreviewRejectedRow]" = betterproto2.field(4, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    The first rows that would be rejected.
+    """
+
+    left_out_cells: "list[PreviewLeftOutCell]" = betterproto2.field(5, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    The first cells that their rows would be stored without.
+    """
+
+    unknown_columns: "list[str]" = betterproto2.field(6, betterproto2.TYPE_STRING, repeated=True)
+    """
+    Columns that nobody understood.
+    """
+
+    sampled_rows: "int" = betterproto2.field(7, betterproto2.TYPE_INT64)
+    """
+    How many rows were read, and how many of them and of their cells have problems.
+    """
+
+    rejected: "int" = betterproto2.field(8, betterproto2.TYPE_INT64)
+
+    left_out: "int" = betterproto2.field(9, betterproto2.TYPE_INT64)
+
+    whole_file: "bool" = betterproto2.field(10, betterproto2.TYPE_BOOL)
+    """
+    Whether the rows that were read are all rows of the file.
+    """
+
+
+default_message_pool.register_message("connectra.jobs.v1", "PreviewImportResponse", PreviewImportResponse)
+
+
+@dataclass(eq=False, repr=False)
+class PreviewImportRestRequest(betterproto2.Message):
+    body: "___google__api__.HttpBody | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
+
+
+default_message_pool.register_message("connectra.jobs.v1", "PreviewImportRestRequest", PreviewImportRestRequest)
+
+
+@dataclass(eq=False, repr=False)
+class PreviewLeftOutCell(betterproto2.Message):
+    line: "int" = betterproto2.field(1, betterproto2.TYPE_INT64)
+
+    column: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    value: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+    reason: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message("connectra.jobs.v1", "PreviewLeftOutCell", PreviewLeftOutCell)
+
+
+@dataclass(eq=False, repr=False)
+class PreviewRejectedRow(betterproto2.Message):
+    line: "int" = betterproto2.field(1, betterproto2.TYPE_INT64)
+
+    reason: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    cells: "list[str]" = betterproto2.field(3, betterproto2.TYPE_STRING, repeated=True)
+
+
+default_message_pool.register_message("connectra.jobs.v1", "PreviewRejectedRow", PreviewRejectedRow)
+
+
+@dataclass(eq=False, repr=False)
+class PreviewRow(betterproto2.Message):
+    line: "int" = betterproto2.field(1, betterproto2.TYPE_INT64)
+
+    company: "__common__v1__.Company | None" = betterproto2.field(2, betterproto2.TYPE_MESSAGE, optional=True)
+    """
+    Unset: the row makes none.
+    """
+
+    contact: "__common__v1__.Contact | None" = betterproto2.field(3, betterproto2.TYPE_MESSAGE, optional=True)
+
+
+default_message_pool.register_message("connectra.jobs.v1", "PreviewRow", PreviewRow)
+
+
+@dataclass(eq=False, repr=False)
 class RetryJobRequest(betterproto2.Message):
     uuid: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
 
@@ -822,6 +996,27 @@ class JobsRestServiceStub(betterproto2_grpclib.ServiceStub):
 
         return await self._unary_unary(
             "/connectra.jobs.v1.JobsRestService/AbortUpload",
+            message,
+            ___google__api__.HttpBody,
+            timeout=timeout,
+            deadline=deadline,
+            metadata=metadata,
+        )
+
+    async def preview_import(
+        self,
+        message: "PreviewImportRestRequest",
+        *,
+        timeout: "float | None" = None,
+        deadline: "Deadline | None" = None,
+        metadata: "MetadataLike | None" = None,
+    ) -> "___google__api__.HttpBody":
+        """
+        As JobsService.PreviewImport.
+        """
+
+        return await self._unary_unary(
+            "/connectra.jobs.v1.JobsRestService/PreviewImport",
             message,
             ___google__api__.HttpBody,
             timeout=timeout,
@@ -1109,6 +1304,28 @@ class JobsServiceStub(betterproto2_grpclib.ServiceStub):
             "/connectra.jobs.v1.JobsService/ListJobFiles",
             message,
             ListJobFilesResponse,
+            timeout=timeout,
+            deadline=deadline,
+            metadata=metadata,
+        )
+
+    async def preview_import(
+        self,
+        message: "PreviewImportRequest",
+        *,
+        timeout: "float | None" = None,
+        deadline: "Deadline | None" = None,
+        metadata: "MetadataLike | None" = None,
+    ) -> "PreviewImportResponse":
+        """
+        What an import would make of the beginning of a file; stores nothing. INVALID_ARGUMENT if the file cannot be imported as it is, with the
+        reason; NOT_FOUND if there is no such object.
+        """
+
+        return await self._unary_unary(
+            "/connectra.jobs.v1.JobsService/PreviewImport",
+            message,
+            PreviewImportResponse,
             timeout=timeout,
             deadline=deadline,
             metadata=metadata,

@@ -1,0 +1,1 @@
+"""What an import would make of a file, before it is one."""

@@ -1,0 +1,132 @@
+"""Reads the beginning of a file as an import would and stores nothing."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from typing import TypeVar, cast
+
+from connectra_common.errors import NotFound, ValidationFailed
+from connectra_common.records.columns import Columns
+from connectra_common.records.csv_file import Row, Rows
+from connectra_common.records.csv_records import Splitter
+from connectra_common.records.csv_rows import RowReader
+from connectra_common.settings import S3Settings
+from connectra_common.storage.s3 import ObjectStore
+
+from connectra_jobs.preview.models import Column, LeftOutCell, Preview, RejectedRow, StoredRow, record_of
+from connectra_jobs.requests import PreviewImportBody
+from connectra_jobs.worker import objects
+from connectra_jobs.worker.attempt import Attempt, JobFailed
+from connectra_jobs.worker.content import Content, open_content
+from connectra_jobs.worker.csv_stream import Batch, Cutter, FileHeader, UnreadableFile, read_header
+
+T = TypeVar("T")
+
+SAMPLE_BYTES = 1024 * 1024
+SHOWN_ROWS = 20
+SHOWN_PROBLEMS = 20
+SAMPLES = 3
+MAX_SAMPLE_CHARS = 100
+# Previews read at once; further ones wait.
+AT_ONCE = 4
+
+
+class PreviewService:
+    """Previews of files in one object store."""
+
+    def __init__(self, store: ObjectStore, settings: S3Settings) -> None:
+        self._store, self._settings = store, settings
+        self._turn = asyncio.Semaphore(AT_ONCE)
+
+    async def preview(self, wanted: PreviewImportBody) -> Preview:
+        """What an import of the file would make of its first MiB.
+
+        Raises:
+            NotFound: there is no such object.
+            ValidationFailed: the file cannot be imported as it is; says why.
+        """
+        async with self._turn:
+            reading = cast(Attempt, _Once())
+            bucket = wanted.s3_bucket or self._settings.bucket
+            try:
+                source = await objects.find(reading, self._store, bucket, wanted.s3_key)
+            except JobFailed as error:
+                raise NotFound(str(error)) from None
+            try:
+                content = await open_content(reading, self._store, source)
+                header, batches, whole = await _sample(content, wanted)
+            except (UnreadableFile, JobFailed) as error:
+                raise ValidationFailed.at("s3_key", str(error)) from None
+            return await asyncio.to_thread(_look, content.packed, header, batches, whole)
+
+
+class _Once:
+    """Reads without patience: who waits for an answer asks again."""
+
+    async def persist(self, call: Callable[[], Awaitable[T]], patience_seconds: float | None = None) -> T:
+        return await call()
+
+
+async def _sample(content: Content, wanted: PreviewImportBody) -> tuple[FileHeader, list[Batch], bool]:
+    """The header, the rows of the sample, and whether they are all."""
+    data, whole = b"", True
+    async with aclosing(content.read(0)) as pieces:
+        async for piece in pieces:
+            data += piece
+            if len(data) > SAMPLE_BYTES:
+                whole = False
+                break
+    header = read_header(data, whole=whole, given=wanted.columns)
+    if header is None:
+        raise UnreadableFile("the header line has no end: a quote in it is not closed, or the file is not CSV")
+    cutter = Cutter(Splitter(header.delimiter, len(header.cells)), header.byte_end, header.next_line, SHOWN_ROWS)
+    batches = [*cutter.feed(data[header.byte_end :]), *(cutter.finish() if whole else ())]
+    return header, batches, whole
+
+
+def _look(gzip: bool, header: FileHeader, batches: list[Batch], whole: bool) -> Preview:
+    found = Preview("csv", gzip, "utf-8", header.delimiter, header.next_line - 1, whole=whole)
+    found.unknown = list(header.columns.unknown)
+    reader, samples = RowReader(header.columns), _Samples(header.columns)
+    for batch in batches:
+        for row in Rows(reader, batch.records, header.delimiter, batch.first_line):
+            _add(found, row)
+            samples.take(row.cells)
+    found.columns = samples.columns()
+    return found
+
+
+def _add(found: Preview, row: Row) -> None:
+    found.sampled_rows += 1
+    found.rejected += row.problem is not None
+    found.left_out += len(row.left_out)
+    if row.problem:
+        if len(found.rejected_rows) < SHOWN_PROBLEMS:
+            found.rejected_rows.append(RejectedRow(row.line, row.problem, row.cells))
+    elif len(found.rows) < SHOWN_ROWS:
+        found.rows.append(StoredRow(row.line, record_of(row.company), record_of(row.contact)))
+    room = SHOWN_PROBLEMS - len(found.left_out_cells)
+    found.left_out_cells += [LeftOutCell(row.line, *cell) for cell in row.left_out[:room]]
+
+
+class _Samples:
+    """The first values of each column."""
+
+    def __init__(self, columns: Columns) -> None:
+        self._columns = columns
+        self._values: list[list[str]] = [[] for _ in columns.headers]
+
+    def take(self, cells: list[str]) -> None:
+        for values, cell in zip(self._values, cells, strict=False):
+            value = " ".join(cell.split())[:MAX_SAMPLE_CHARS]
+            if len(values) < SAMPLES and value and value not in values:
+                values.append(value)
+
+    def columns(self) -> list[Column]:
+        columns, instead = self._columns, dict(self._columns.unused)
+        return [
+            Column(header, target, confidence, values, None if target else instead.get(header))
+            for header, target, confidence, values in zip(
+                columns.headers, columns.targets, columns.confidence, self._values, strict=True
+            )
+        ]
