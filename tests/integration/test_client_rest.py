@@ -38,10 +38,11 @@ class Scene:
     polled: threading.Event = field(default_factory=threading.Event)
     refusals: list[int] = field(default_factory=list)
     """Statuses with which calls of the API are answered before any succeeds."""
-    # Of the upload in parts: what it was begun with, what has arrived by part, and how many times a part fails first.
+    # Of the upload in parts: what it was begun with, what has arrived by part, and how a part fails first: by a status, or 0
+    # for a connection that breaks.
     upload: dict[str, Any] = field(default_factory=dict)
     parts: dict[int, bytes] = field(default_factory=dict)
-    failing: dict[int, int] = field(default_factory=dict)
+    failing: dict[int, list[int]] = field(default_factory=dict)
     hangs: bool = False
     """Whether parts are taken, but never acknowledged."""
     hanging: threading.Event = field(default_factory=threading.Event)
@@ -121,12 +122,11 @@ def scene() -> Iterator[Scene]:
                 state.ended.wait()
                 self.close_connection = True
                 return None
-            if state.failing.get(number, 0) > 0:
-                state.failing[number] -= 1
-                if number % 2:
-                    self.close_connection = True  # without an answer
-                    return None
-                return self.answer(503, STORE_REFUSAL)
+            if failures := state.failing.get(number):
+                if status := failures.pop():
+                    return self.answer(status, STORE_REFUSAL)
+                self.close_connection = True
+                return None
             state.parts[number] = body
             return self.answer(200, b"")
 
@@ -268,7 +268,7 @@ def in_parts(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_large_file_goes_up_in_parts_and_what_fails_goes_again(
     scene: Scene, client: RestClient, csv_file: Path
 ) -> None:
-    scene.failing = {1: 1, 4: 2}  # a connection that breaks, a store that is busy
+    scene.failing = {1: [0], 4: [503, 0], 6: [403]}  # broken, busy, and with a URL that has expired
     moved: list[int] = []
     begun: list[str] = []
     assert client.upload(csv_file, moved.append, begun=begun.append) == "uploads/1_a.csv" == begun[0]
@@ -276,7 +276,7 @@ def test_a_large_file_goes_up_in_parts_and_what_fails_goes_again(
     assert sum(moved) == csv_file.stat().st_size
     assert scene.upload["completed"] is True
     puts = [(path, headers) for verb, path, headers, _ in scene.requests if verb == "PUT"]
-    assert len(puts) == len(scene.parts) + 3
+    assert len(puts) == len(scene.parts) + 4
     assert not [path for path, headers in puts if "x-api-key" in headers]
 
 

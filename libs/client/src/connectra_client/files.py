@@ -242,27 +242,30 @@ class PartsUpload:
             raise
 
     def _send(self, number: int, url: str) -> None:
-        links = iter([url])
-
-        def put() -> None:
-            link = next(links, None) or self._urls([number])[number]  # after a refusal: the last one may have expired
-            begin, size = self._extent(number)
-            moved = 0
-
-            def advance(count: int) -> None:
-                nonlocal moved
-                moved += count
-                self._advance(count)
-                if self._stop.is_set():
-                    raise _Stopped("stopped")
-
-            try:
-                self._store.put(link, read(self._file, advance, begin, size), size)
-            except BaseException:
-                self._advance(-moved)
+        try:
+            persist(lambda: self._put(number, url), PATIENCE_SECONDS, self._stop.wait)
+        except StoreRefused as error:
+            if error.status != 403:
                 raise
+            fresh = persist(lambda: self._urls([number]))[number]  # the first one may have expired meanwhile
+            persist(lambda: self._put(number, fresh), PATIENCE_SECONDS, self._stop.wait)
 
-        persist(put, PATIENCE_SECONDS, self._stop.wait)
+    def _put(self, number: int, url: str) -> None:
+        begin, size = self._extent(number)
+        moved = 0
+
+        def advance(count: int) -> None:
+            nonlocal moved
+            moved += count
+            self._advance(count)
+            if self._stop.is_set():
+                raise _Stopped("stopped")
+
+        try:
+            self._store.put(url, read(self._file, advance, begin, size), size)
+        except BaseException:
+            self._advance(-moved)
+            raise
 
     def _extent(self, number: int) -> tuple[int, int]:
         begin = (number - 1) * self._part_size
