@@ -16,10 +16,12 @@ import grpc
 from connectra.common.v1 import records_pb2
 from connectra.write.v1 import write_service_pb2 as pb
 from connectra.write.v1.write_service_pb2_grpc import WriteServiceStub
-from connectra_common.records import ids
+from connectra_common.records import ids, keys
 from connectra_common.records.fields import COMPANY, CONTACT, Entity
 from connectra_write import marks
 from connectra_write.imports.parse import ImportBatch, parse
+from connectra_write.records.batches import ROWS, fold
+from connectra_write.records.identities import NO_CHANGE, Identities, KeyChange
 from connectra_write.records.repository import RecordRepository
 
 from tests.bench.options import Options
@@ -146,13 +148,17 @@ async def singles(postgres: str, write: WriteServiceStub, seconds: float) -> Ite
 
     async def hand_upsert(hand: RecordRepository, n: int) -> None:
         values = identified(n)
-        if not await hand.match(CONTACT, [values["email"]]):
-            async with hand.transaction():
-                await hand.lock_keys(CONTACT, [values["email"]])
-                await hand.match(CONTACT, [values["email"]])
-                await hand.upsert(CONTACT, values, ())
-        else:
-            await hand.upsert(CONTACT, values, ())
+        key = keys.number(CONTACT, keys.Key(keys.EMAIL, values["email"]))
+        if found := await hand.known(CONTACT, [key], [values["uuid"]]):
+            await hand.lay(CONTACT, found[0], values, (), NO_CHANGE)
+            return
+        async with hand.transaction():
+            await hand.lock_keys([key])
+            await hand.known(CONTACT, [key], [values["uuid"]])
+            await hand.create(CONTACT, values, (), KeyChange([key], []))
+
+    def new_key(n: int) -> KeyChange:
+        return KeyChange([keys.number(CONTACT, keys.Key(keys.EMAIL, identified(n)["email"]))], [])
 
     mine = word()
 
@@ -171,7 +177,7 @@ async def singles(postgres: str, write: WriteServiceStub, seconds: float) -> Ite
     change = {"title": "engineer", "city": "c"}
     hand_uuids = [identified(n)["uuid"] for n in range(1000)]
     pairs: list[tuple[str, list[Work], Work]] = [
-        ("create", by_hand(lambda h, n: h.create(CONTACT, identified(n), ())), create),
+        ("create", by_hand(lambda h, n: h.create(CONTACT, identified(n), (), new_key(n))), create),
         ("update", by_hand(lambda h, n: h.update(CONTACT, hand_uuids[n % 1000], change, None, ())), update),
         (
             "upsert, found",
@@ -227,10 +233,13 @@ async def merges(postgres: str, write: WriteServiceStub, seconds: float, rows: i
     def batch(mark: str, n: int) -> ImportBatch:
         return ImportBatch(str(uuid4()), 0, csv_rows(mark, n, rows), COLUMNS, ",", 2, 0, 0)
 
+    def nothing_stored() -> dict[Entity, Identities]:
+        return {entity: Identities(entity, (), (), ROWS.by) for entity in (COMPANY, CONTACT)}
+
     first = [turn * 10**5 for turn in range(TURNS)]
     for n in [start + i for start in first for i in (*range(30), 10**9)]:
-        parsed = parse(batch(mark, n % 10**9))
-        prepared[n] = [(COMPANY, list(parsed.companies.values())), (CONTACT, list(parsed.contacts.values()))]
+        written = fold(parse(batch(mark, n % 10**9)).batch, ROWS, nothing_stored(), set()).written
+        prepared[n] = [(entity, list(records.values())) for entity, records in written.items()]
 
     async def by_hand(n: int) -> None:
         hand = RecordRepository(connection)

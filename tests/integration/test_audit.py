@@ -106,8 +106,8 @@ async def test_a_process_may_do_without(database: asyncpg.Connection, empty_data
     settings = PostgresSettings(connection=empty_database, _env_file=None)
     for audited in (False, True):
         session = {} if audited else AUDIT_OFF
-        async with Database.open(settings, "write", session=session) as opened, opened.connection() as connection:
-            await RecordRepository(connection).upsert(CONTACT, {"uuid": UUID, "title": str(audited)}, ())
+        async with Database.open(settings, "write", session=session) as opened, opened.transaction() as connection:
+            await RecordRepository(connection).merge(CONTACT, [{"uuid": UUID, "title": str(audited)}])
     assert [e["changes"] for e in await trail(database, UUID)] == [{"title": ["False", "True"]}]
 
 

@@ -256,7 +256,9 @@ async def test_batches_take_every_documented_body(
     records = [record(entity, word()) for _ in range(3)]
     name = entity if wrap == "entity" else wrap
     reply = await api.post(f"/{entity}/{path}", json={name: records} if name else records)
-    assert (reply.status_code, reply.json()) == (
+    body = reply.json()
+    uuids = body["data"].pop("uuids")
+    assert (reply.status_code, body) == (
         200,
         {
             "data": {
@@ -271,6 +273,7 @@ async def test_batches_take_every_documented_body(
         },
     )
     uuid = (await api.post(f"/{entity}/upsert", json=records[2])).json()["data"]["uuid"]
+    assert (uuids[2], len(set(uuids))) == (uuid, 3)
     assert len(await found(api, entity, uuid, reply.headers["x-consistency-token"])) == 1
 
 
@@ -290,6 +293,7 @@ async def test_good_records_of_a_batch_are_stored_and_bad_ones_reported(
     body = reply.json()
     assert (reply.status_code, body["success"]) == (207, False)
     errors = body["data"].pop("errors")
+    assert [uuid is None for uuid in body["data"].pop("uuids")] == [False, True, True, True, True, False]
     assert body["data"] == {"total_count": 6, "success_count": 2, "error_count": 4, "created": 2, "updated": 0}
     assert [error["index"] for error in errors] == [1, 2, 3, 4]
     assert errors[1]["error"] == f"Company with identifier '{missing}' not found"

@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from typing import Any
 
 import pytest
 from connectra_common.records import ids
@@ -10,9 +11,10 @@ from connectra_common.records.cleaning import CellRefused, clean
 from connectra_common.records.columns import Columns, DuplicateColumn, NoKnownColumn
 from connectra_common.records.csv_rows import NOTHING_IDENTIFIED, LeftOut, RowReader
 from connectra_common.records.formulas import as_text, harmless
-from connectra_common.records.identity import Record, lay
 from hypothesis import given
 from hypothesis import strategies as st
+
+from tests.support.people import Records, lay
 
 
 @pytest.mark.parametrize(
@@ -57,10 +59,10 @@ JANE = {
 }
 
 
-def read(row: dict[str, str]) -> tuple[Record | None, Record | None]:
+def read(row: dict[str, str]) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
     company, contact, _ = RowReader(Columns.read(list(row))).read(list(row.values()))
-    companies: dict[str, Record] = {}
-    contacts: dict[str, Record] = {}
+    companies: Records = {}
+    contacts: Records = {}
     lay(company, contact, companies, contacts)
     return next(iter(companies.values()), None), next(iter(contacts.values()), None)
 

@@ -2,7 +2,11 @@
 
 import pytest
 from connectra_common.errors import ValidationFailed
-from connectra_write.imports.parse import ImportBatch, parse
+from connectra_common.records.fields import COMPANY, CONTACT
+from connectra_common.records.identity import Record
+from connectra_write.imports.parse import ImportBatch, Parsed, parse
+from connectra_write.records.batches import ROWS, fold
+from connectra_write.records.identities import Identities
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,9 +27,15 @@ def batch(
     return ImportBatch(**{**values, **more})  # type: ignore[arg-type]
 
 
+def companies(parsed: Parsed) -> dict[str, Record]:
+    """What would be written into an empty database."""
+    nothing_stored = {entity: Identities(entity, (), (), ROWS.by) for entity in (COMPANY, CONTACT)}
+    return fold(parsed.batch, ROWS, nothing_stored, set()).written[COMPANY]
+
+
 def test_later_rows_are_laid_over_earlier_ones_and_empty_cells_leave_what_is_there() -> None:
     parsed = parse(batch(b"Acme,5,Berlin\nAcme,,Paris\nAcme,7,\n"))
-    (company,) = parsed.companies.values()
+    (company,) = companies(parsed).values()
     assert (company["employees_count"], company["city"]) == (7, "paris")
 
 
@@ -38,7 +48,7 @@ def test_the_result_does_not_depend_on_where_batches_are_cut(rows: list[str]) ->
     def merged(parts: list[list[str]]) -> dict[str, object]:
         stored: dict[str, dict[str, object]] = {}
         for part in parts:
-            for uuid, record in parse(batch("".join(f"{row}\n" for row in part).encode())).companies.items():
+            for uuid, record in companies(parse(batch("".join(f"{row}\n" for row in part).encode()))).items():
                 stored.setdefault(uuid, {}).update(record)
         return stored  # type: ignore[return-value]
 
@@ -47,7 +57,7 @@ def test_the_result_does_not_depend_on_where_batches_are_cut(rows: list[str]) ->
 
 def test_bad_rows_are_reported_with_line_reason_and_text_and_the_others_stored() -> None:
     parsed = parse(batch(b'!!,-5,Berlin\r\n\r\n"Bo\nlt",3,Oslo\r\nshort\r\n,7,\r\n"Zed",1,"a\nb",x\r\n,,\r\n'))
-    assert [company["name"] for company in parsed.companies.values()] == ["Bo lt"]
+    assert [company["name"] for company in companies(parsed).values()] == ["Bo lt"]
     assert [(r.line, r.record) for r in parsed.rejected] == [
         (2, "!!,-5,Berlin"),
         (6, "short"),
@@ -73,7 +83,7 @@ def test_a_record_with_a_nul_is_reported_in_a_text_that_can_be_stored() -> None:
 
 def test_bytes_that_are_not_utf8_cost_their_row() -> None:
     parsed = parse(batch("Müller,5,x\n".encode("latin-1") + b"Acme,5,x\n"))
-    assert [company["name"] for company in parsed.companies.values()] == ["Acme"]
+    assert [company["name"] for company in companies(parsed).values()] == ["Acme"]
     assert [(r.line, r.record) for r in parsed.rejected] == [(2, "M\ufffdller,5,x")]
     assert "byte 0xfc at position 2" in parsed.rejected[0].reason
 
@@ -85,18 +95,18 @@ def test_a_file_without_a_known_column_is_refused() -> None:
 
 def test_other_delimiters() -> None:
     parsed = parse(batch(b"Acme;5;Berlin\n", delimiter=";"))
-    assert [c["city"] for c in parsed.companies.values()] == ["berlin"]
+    assert [c["city"] for c in companies(parsed).values()] == ["berlin"]
 
 
 def test_a_row_that_the_parser_refuses_is_one_of_the_rows() -> None:
     parsed = parse(batch(b"Acme,5,Berlin\n" + b"x" * (4 * 1024 * 1024 + 1) + b",1,Oslo\n"))
-    assert (parsed.rows, len(parsed.rejected), len(parsed.companies)) == (2, 1, 1)
+    assert (parsed.rows, len(parsed.rejected), len(companies(parsed))) == (2, 1, 1)
 
 
 def test_columns_mean_what_the_caller_found_out() -> None:
     parsed = parse(batch(b"x,Acme,7\n", ("first_name", "Who", "Crew"), targets=("", "company", "employees")))
-    (company,) = parsed.companies.values()
-    assert (company["name"], company["employees_count"], parsed.contacts) == ("Acme", 7, {})
+    (company,) = companies(parsed).values()
+    assert (company["name"], company["employees_count"], parsed.batch.rows[0].contact) == ("Acme", 7, None)
 
 
 @pytest.mark.parametrize("targets", [("company",), ("company", "employes", "")])

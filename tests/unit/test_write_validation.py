@@ -7,7 +7,7 @@ import pytest
 from connectra_common.errors import FieldViolation, ValidationFailed
 from connectra_common.records import ids
 from connectra_common.records.fields import COMPANY, CONTACT, ENTITIES, Entity, Type
-from connectra_write.records.validation import Mode, check, derived_uuid, warnings
+from connectra_write.records.validation import Checked, Mode, candidate, check, warnings
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -193,14 +193,14 @@ def test_fields_of_the_server_are_ignored_and_unknown_ones_named() -> None:
 
 def test_the_documented_uuids_are_derived() -> None:
     company = {"name": "Acme, Inc", "linkedin_url": "http://www.linkedin.com/company/Acme"}
-    assert derived_uuid(COMPANY, values(COMPANY, company)) == UUID
+    assert candidate(COMPANY, Checked(values(COMPANY, company))).recipe == UUID
     jane = {
         "first_name": "Jane",
         "last_name": "DOE",
         "email": "j@d.com",
         "linkedin_url": "http://www.linkedin.com/in/Jane-Doe/",
     }
-    assert derived_uuid(CONTACT, values(CONTACT, jane)) == "700deee5-ef00-52fa-b669-6d589a9cc1de"
+    assert candidate(CONTACT, Checked(values(CONTACT, jane))).recipe == "700deee5-ef00-52fa-b669-6d589a9cc1de"
 
 
 @pytest.mark.parametrize("spelling", [UUID, UUID.upper(), UUID.replace("-", ""), UUID.replace("-", "").upper()])
@@ -260,4 +260,4 @@ def test_any_json_is_either_refused_by_field_or_fit_for_the_tables(
     again = check(entity, checked.values, mode)
     assert again.values == checked.values
     if mode is not Mode.UPDATE and "uuid" not in checked.values:
-        assert ids.is_uuid(derived_uuid(entity, checked.values))
+        assert ids.is_uuid(str(candidate(entity, checked).recipe))

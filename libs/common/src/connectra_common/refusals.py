@@ -6,6 +6,7 @@ The texts are documented; clients match on the part before the colon. A test com
 from collections.abc import Sequence
 
 from connectra_common.errors import Conflict, DatabaseUnavailable, FieldViolation, NotFound, ValidationFailed
+from connectra_common.records.fields import Entity
 
 
 class PageSizeExceeded(ValidationFailed):
@@ -208,6 +209,16 @@ class RecordExists(Conflict):
 
     def __init__(self, title: str, uuid: str) -> None:
         super().__init__(f"{title} with uuid '{uuid}' already exists", details={"uuid": uuid})
+
+
+class SeveralRecords(Conflict):
+    """Several records have the key by which one was to be found, so nobody can tell which is meant."""
+
+    def __init__(self, entity: Entity, field: str, value: str, uuids: Sequence[str]) -> None:
+        super().__init__(
+            f"several {entity.table} have the {field} '{value[:100]}': {', '.join(uuids)}; say which by its uuid",
+            details={"field": field, "uuids": list(uuids)},
+        )
 
 
 class IdempotencyKeyReused(Conflict):

@@ -9,7 +9,7 @@ from connectra_common.errors import FieldViolation, ValidationFailed
 from connectra_common.records.columns import unknown_headers
 from connectra_common.records.fields import COMPANY, CONTACT, Entity, csv_columns
 from connectra_common.records.limits import MAX_WARNINGS
-from connectra_common.requests import Warning, unknown_keys
+from connectra_common.requests import Warning, path, unknown_keys
 from connectra_common.server import Context
 from connectra_common.server.rest import envelope, read_json, read_object, send_headers
 from google.api.httpbody_pb2 import HttpBody
@@ -83,9 +83,10 @@ class WriteRestServicer(pb_grpc.WriteRestServiceServicer):
         return await _reply(written, found, context, is_new=written.is_new)
 
     async def _batch(self, entity: Entity, request: Any, context: Context) -> HttpBody:
-        records, found = _read_records(entity, request)
+        records, prefix, found = _read_records(entity, request)
         written = await self._records.batch_upsert(entity, records, current().idempotency_key)
-        return await _batch_reply(written, found, context)
+        found += [{"field": path((w.index, w.field), prefix), "message": w.message} for w in written.warnings]
+        return await _batch_reply(written, found[:MAX_WARNINGS], context)
 
 
 def _read_record(entity: Entity, request: Any) -> tuple[dict[str, Any], list[Warning]]:
@@ -93,13 +94,13 @@ def _read_record(entity: Entity, request: Any) -> tuple[dict[str, Any], list[War
     return record, warnings(entity, record)
 
 
-def _read_records(entity: Entity, request: Any) -> tuple[list[Any], list[Warning]]:
+def _read_records(entity: Entity, request: Any) -> tuple[list[Any], str, list[Warning]]:
     records, prefix, found = _array(read_json(request.body, required=True), (entity.table, "data"))
     for index, record in enumerate(records):
         if len(found) >= MAX_WARNINGS:
             break
         found += warnings(entity, record, f"{prefix}[{index}]")
-    return records, found[:MAX_WARNINGS]
+    return records, prefix, found
 
 
 def _read_rows(request: Any) -> tuple[list[Any], list[Warning]]:
@@ -135,6 +136,7 @@ async def _reply(written: Written, found: list[Warning], context: Context, *, is
         x_consistency_token=str(written.token),
         **_replayed(written),
     )
+    found = found + [{"field": w.field, "message": w.message} for w in written.warnings]
     return envelope(data=written.record.encode(), is_new=is_new, warnings=found or None)
 
 

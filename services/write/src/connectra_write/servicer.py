@@ -17,7 +17,7 @@ from connectra_common.server import Context
 from connectra_write.imports.outcomes import LeftOutCell, RejectedRow
 from connectra_write.imports.parse import ImportBatch
 from connectra_write.imports.service import ImportService
-from connectra_write.records.outcomes import BatchWritten, Written
+from connectra_write.records.outcomes import BatchWritten, RecordWarning, Written
 from connectra_write.records.service import RecordService
 
 
@@ -30,22 +30,30 @@ class WriteServicer(pb_grpc.WriteServiceServicer):
     async def CreateCompany(self, request: pb.CreateCompanyRequest, context: Context) -> pb.CreateCompanyResponse:
         written = await self._records.create(COMPANY, from_message(COMPANY, request.company), current().idempotency_key)
         token = await _send_token(written.token, context)
-        return pb.CreateCompanyResponse(company=_message(COMPANY, written), consistency_token=token)
+        return pb.CreateCompanyResponse(
+            company=_message(COMPANY, written), consistency_token=token, warnings=_warnings(written.warnings)
+        )
 
     async def CreateContact(self, request: pb.CreateContactRequest, context: Context) -> pb.CreateContactResponse:
         written = await self._records.create(CONTACT, from_message(CONTACT, request.contact), current().idempotency_key)
         token = await _send_token(written.token, context)
-        return pb.CreateContactResponse(contact=_message(CONTACT, written), consistency_token=token)
+        return pb.CreateContactResponse(
+            contact=_message(CONTACT, written), consistency_token=token, warnings=_warnings(written.warnings)
+        )
 
     async def UpdateCompany(self, request: pb.UpdateCompanyRequest, context: Context) -> pb.UpdateCompanyResponse:
         written = await self._update(COMPANY, request.company, request)
         token = await _send_token(written.token, context)
-        return pb.UpdateCompanyResponse(company=_message(COMPANY, written), consistency_token=token)
+        return pb.UpdateCompanyResponse(
+            company=_message(COMPANY, written), consistency_token=token, warnings=_warnings(written.warnings)
+        )
 
     async def UpdateContact(self, request: pb.UpdateContactRequest, context: Context) -> pb.UpdateContactResponse:
         written = await self._update(CONTACT, request.contact, request)
         token = await _send_token(written.token, context)
-        return pb.UpdateContactResponse(contact=_message(CONTACT, written), consistency_token=token)
+        return pb.UpdateContactResponse(
+            contact=_message(CONTACT, written), consistency_token=token, warnings=_warnings(written.warnings)
+        )
 
     async def DeleteCompany(self, request: pb.DeleteCompanyRequest, context: Context) -> pb.DeleteCompanyResponse:
         token = await self._records.delete(COMPANY, request.uuid, _versions(request))
@@ -58,14 +66,22 @@ class WriteServicer(pb_grpc.WriteServiceServicer):
     async def UpsertCompany(self, request: pb.UpsertCompanyRequest, context: Context) -> pb.UpsertCompanyResponse:
         written = await self._records.upsert(COMPANY, from_message(COMPANY, request.company), current().idempotency_key)
         token = await _send_token(written.token, context)
-        company = _message(COMPANY, written)
-        return pb.UpsertCompanyResponse(company=company, is_new=written.is_new, consistency_token=token)
+        return pb.UpsertCompanyResponse(
+            company=_message(COMPANY, written),
+            is_new=written.is_new,
+            consistency_token=token,
+            warnings=_warnings(written.warnings),
+        )
 
     async def UpsertContact(self, request: pb.UpsertContactRequest, context: Context) -> pb.UpsertContactResponse:
         written = await self._records.upsert(CONTACT, from_message(CONTACT, request.contact), current().idempotency_key)
         token = await _send_token(written.token, context)
-        contact = _message(CONTACT, written)
-        return pb.UpsertContactResponse(contact=contact, is_new=written.is_new, consistency_token=token)
+        return pb.UpsertContactResponse(
+            contact=_message(CONTACT, written),
+            is_new=written.is_new,
+            consistency_token=token,
+            warnings=_warnings(written.warnings),
+        )
 
     async def BatchUpsertCompanies(
         self, request: pb.BatchUpsertCompaniesRequest, context: Context
@@ -176,7 +192,13 @@ def _result(written: BatchWritten) -> pb.BatchResult:
         created=written.created,
         updated=written.updated,
         errors=errors,
+        uuids=[uuid or "" for uuid in written.uuids],
+        warnings=_warnings(written.warnings, "[{}].{}"),
     )
+
+
+def _warnings(found: list[RecordWarning], path: str = "{1}") -> list[records_pb2.Warning]:
+    return [records_pb2.Warning(field=path.format(w.index, w.field), message=w.message) for w in found]
 
 
 async def _send_token(token: int, context: Context) -> str:

@@ -61,14 +61,17 @@ class RowReader:
         if self._widen:
             cells = self._widen(cells)
         left_out: list[LeftOut] = []
-        contact, contact_id = self._read_contact(cells, left_out)
-        company, company_id, derived = self._read_company(cells, contact.get("email"), left_out)
+        contact, contact_recipe = self._read_contact(cells, left_out)
+        company, company_recipe, derived = self._read_company(cells, contact.get("email"), left_out)
         uuid, company_uuid = _uuid(cells, self._uuid), _uuid(cells, self._company_uuid)
-        if not (company_id or company_uuid or contact_id or uuid) and left_out:
+        found = (
+            _candidate(company, company_uuid, company_recipe, derived),
+            _candidate(contact, uuid, contact_recipe, _NONE),
+        )
+        if not any(found) and left_out:
             raise CellRefused(f"{NOTHING_IDENTIFIED} ({left_out[0].column}: {left_out[0].reason})")
         return RowRecords(
-            Candidate(company, company_uuid, company_id, derived) if company_id or company_uuid else None,
-            Candidate(contact, uuid, contact_id) if contact_id or uuid else None,
+            *found,
             tuple(dict.fromkeys(left_out)) if left_out else (),
         )
 
@@ -83,7 +86,7 @@ class RowReader:
                 left_out.append(LeftOut(self._headers[plan.positions["email"]], cell, note))
         if not (first or last or url or email):
             return record, None
-        return record, ids.contact_uuid(first, last, url, email)  # type: ignore[arg-type]
+        return record, ids.contact_recipe(first, last, url, email)  # type: ignore[arg-type]
 
     def _read_company(
         self, cells: Sequence[str], email: object, left_out: list[LeftOut]
@@ -95,15 +98,15 @@ class RowReader:
             if name.strip(_DASHES):
                 left_out.append(LeftOut(self._headers[plan.positions["name"]], name, "has no letter and no digit"))
             name = None
-        company_id = ids.company_uuid(name, plan.written(cells, record, "linkedin_url")) if name else None
+        recipe = ids.company_recipe(name, plan.written(cells, record, "linkedin_url")) if name else None
         if "normalized_domain" in record:
-            return record, company_id, _NONE
+            return record, recipe, _NONE
         website = record.get("website")
         domain = (_own_domain(domain_of(str(email))) if email else None) or (_site(str(website)) if website else None)
         if domain is None:
-            return record, company_id, _NONE
+            return record, recipe, _NONE
         record["normalized_domain"] = domain
-        return record, company_id, _DOMAIN
+        return record, recipe, _DOMAIN
 
 
 # What stands for an empty cell.
@@ -195,3 +198,9 @@ def _uuid(cells: Sequence[str], position: int | None) -> str | None:
     if not ids.is_uuid(uuid):
         raise CellRefused(f"invalid UUID format: {given[:100]}")
     return uuid
+
+
+def _candidate(values: Record, uuid: str | None, recipe: str | None, derived: frozenset[str]) -> Candidate | None:
+    if recipe is None:
+        return Candidate(values, uuid, derived=derived) if uuid else None
+    return Candidate(values, uuid, ids.uuid5(recipe), recipe, derived)

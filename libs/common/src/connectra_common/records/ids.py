@@ -40,14 +40,24 @@ def checked_uuid(uuid: str, field: str = "uuid") -> str:
     return canonical
 
 
+def company_recipe(name: str | None, linkedin_url: str | None) -> str:
+    """The text that a company's uuid is made of; name or profile URL must not be empty."""
+    return _joined(name, linkedin_url)
+
+
+def contact_recipe(first_name: str | None, last_name: str | None, linkedin_url: str | None, email: str | None) -> str:
+    """The text that a contact's uuid is made of; without profile URL the e-mail address takes its place, so that namesakes stay apart."""
+    return _joined(first_name, last_name, linkedin_url or email)
+
+
 def company_uuid(name: str | None, linkedin_url: str | None) -> str:
-    """uuid of a company; name or profile URL must not be empty."""
-    return _uuid5(name, linkedin_url)
+    """uuid of a company, see `company_recipe`."""
+    return uuid5(company_recipe(name, linkedin_url))
 
 
 def contact_uuid(first_name: str | None, last_name: str | None, linkedin_url: str | None, email: str | None) -> str:
-    """uuid of a contact; without profile URL the e-mail address takes its place, so that namesakes stay apart."""
-    return _uuid5(first_name, last_name, linkedin_url or email)
+    """uuid of a contact, see `contact_recipe`."""
+    return uuid5(contact_recipe(first_name, last_name, linkedin_url, email))
 
 
 def filter_value_uuid(key: str, service: str, value: str) -> str:
@@ -66,5 +76,5 @@ _NAMESPACE = NAMESPACE_URL.bytes
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 
-def _uuid5(*parts: str | None) -> str:
-    return uuid5("".join([lower(clean(part if part.isascii() else normalize("NFC", part))) for part in parts if part]))
+def _joined(*parts: str | None) -> str:
+    return "".join([lower(clean(part if part.isascii() else normalize("NFC", part))) for part in parts if part])

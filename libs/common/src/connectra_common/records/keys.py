@@ -55,6 +55,12 @@ def read(kind: str, value: Value) -> Key | None:
     return Key(kind, form)
 
 
+def field(entity: Entity, key: Key) -> str:
+    """The field that a key is of."""
+    return dict(FIELDS[entity])[key.kind]
+
+
+@lru_cache(maxsize=16_384)
 def number(entity: Entity, key: Key) -> int:
     """The key in the table `match_keys`: 64 bits of a digest, as the database's function match_key makes them."""
     digest = md5(f"{entity.name} {key.kind} {key.value}".encode(), usedforsecurity=False).digest()

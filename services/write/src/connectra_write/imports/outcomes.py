@@ -5,7 +5,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Of rows (the first two), of records of both tables, and of cells."""
+    """Of rows (the first two), of records of both tables, and of cells.
+
+    Args:
+        merged: records that became part of one that another row of the batch makes (contacts), or that was found by its profile URL and
+            has another uuid by the recipe (contacts and companies).
+    """
 
     rows: int
     rejected: int
@@ -13,6 +18,7 @@ class Counts:
     updated: int
     unchanged: int
     left_out: int = 0
+    merged: int = 0
 
 
 @dataclass(frozen=True, slots=True)

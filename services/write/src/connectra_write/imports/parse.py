@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from connectra_common.errors import FieldViolation, ValidationFailed
 from connectra_common.records.columns import Columns, DuplicateColumn, NoKnownColumn, hint, targets
 from connectra_common.records.csv_file import Rows
-from connectra_common.records.csv_rows import RowReader
-from connectra_common.records.identity import Record, lay
+from connectra_common.records.csv_rows import RowReader, RowRecords
 
 from connectra_write.imports.outcomes import LeftOutCell, RejectedRow
+from connectra_write.records.batches import Batch, of_row
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +30,11 @@ class ImportBatch:
 
 @dataclass(slots=True)
 class Parsed:
-    """The records of a batch by uuid; later rows are laid over earlier ones, as if applied one by one."""
+    """The rows of a batch that can be stored, and what is reported of it."""
 
     rows: int = 0
     next_line: int = 0
-    companies: dict[str, Record] = field(default_factory=dict)
-    contacts: dict[str, Record] = field(default_factory=dict)
+    batch: Batch = field(default_factory=Batch)
     rejected: list[RejectedRow] = field(default_factory=list)
     left_out: list[LeftOutCell] = field(default_factory=list)
 
@@ -75,6 +74,7 @@ def _read(reader: RowReader, batch: ImportBatch) -> Parsed:
             parsed.rejected.append(RejectedRow(row.line, row.problem, rows.text))
         for column, value, reason in row.left_out:
             parsed.left_out.append(LeftOutCell(row.line, column, value.replace("\0", "\ufffd"), reason))
-        lay(row.company, row.contact, parsed.companies, parsed.contacts)
+        if row.company or row.contact:
+            parsed.batch.rows.append(of_row(row.line, RowRecords(row.company, row.contact), rows.text))
     parsed.next_line = rows.next_line
     return parsed

@@ -7,18 +7,19 @@ from connectra_common.call import current
 from connectra_common.db.audit import Origin
 from connectra_common.db.database import Database
 from connectra_common.errors import WrongState
-from connectra_common.records.fields import COMPANY, CONTACT
 from connectra_common.records.ids import checked_uuid
 from prometheus_client import Counter
 
 from connectra_write import marks
 from connectra_write.filter_values.known import KnownValues
-from connectra_write.filter_values.rows import Wanted, wanted
-from connectra_write.imports.outcomes import Applied, Counts, ImportProgress
+from connectra_write.imports.outcomes import Applied, Counts, ImportProgress, RejectedRow
 from connectra_write.imports.parse import ImportBatch, Parsed, parse
 from connectra_write.imports.repository import ImportRepository, Last, LedgerRow
 from connectra_write.notifier import Notifier
-from connectra_write.records.repository import RecordRepository, company_names
+from connectra_write.records import batches, writing
+from connectra_write.records.batches import Folded
+from connectra_write.records.repository import RecordRepository
+from connectra_write.records.writing import BatchOutcome
 
 IMPORTED = Counter("connectra_import_records_total", "What import batches made of their rows.", ["outcome"])
 
@@ -38,7 +39,7 @@ class ImportService:
         """
         batch = replace(batch, job_uuid=checked_uuid(batch.job_uuid, "job_uuid"))
         # In a thread: it takes a tenth of a second, in which other calls go on.
-        parsed, values = await asyncio.to_thread(_parse, batch)
+        parsed = await asyncio.to_thread(parse, batch)
         async with self._database.transaction() as connection:
             ledger = ImportRepository(connection)
             await ledger.lock(batch.job_uuid)
@@ -48,11 +49,9 @@ class ImportService:
             ):
                 return applied
             records = RecordRepository(connection, Origin.of_job(batch.job_uuid, current()))
-            changed = await records.merge(COMPANY, list(parsed.companies.values()))
-            names = company_names(changed)
-            changed += await records.merge(CONTACT, list(parsed.contacts.values()))
-            new = await self._known.store(records.filter_values, values, names)
-            counts = _counts(parsed, created=sum(row.created for row in changed), changed=len(changed))
+            done = await writing.write(records, self._known, parsed.batch, batches.ROWS)
+            rejected = _rejected(parsed, done.folded)
+            counts = _counts(parsed, done, rejected=len(rejected))
             token = await marks.newest(connection)
             await ledger.add(
                 LedgerRow(
@@ -64,7 +63,7 @@ class ImportService:
                     byte_end=batch.byte_end,
                     next_line=parsed.next_line,
                     counts=counts,
-                    rejected=parsed.rejected,
+                    rejected=rejected,
                     left_out=parsed.left_out,
                     token=token,
                 )
@@ -72,11 +71,11 @@ class ImportService:
             # A worker of the previous release, which knows no generations, reads the rejected rows at the end of its file.
             if last and batch.generation:
                 await ledger.forget_reported(batch.job_uuid, last)
-        self._known.add(new)
+        self._known.add(done.new)
         self._notifier.wake()
-        for outcome in ("created", "updated", "unchanged", "rejected"):
+        for outcome in ("created", "updated", "unchanged", "merged", "rejected"):
             IMPORTED.labels(outcome).inc(getattr(counts, outcome))
-        return Applied(counts, parsed.rejected, parsed.left_out, token, replayed=False)
+        return Applied(counts, rejected, parsed.left_out, token, replayed=False)
 
     async def progress(self, job_uuid: str, generation: int) -> ImportProgress:
         """Where an import goes on.
@@ -111,17 +110,21 @@ def _is_earlier(batch: ImportBatch, last: Last | None) -> bool:
     return batch.number < number
 
 
-def _parse(batch: ImportBatch) -> tuple[Parsed, set[Wanted]]:
-    parsed = parse(batch)
-    return parsed, wanted(COMPANY, parsed.companies.values()) | wanted(CONTACT, parsed.contacts.values())
+def _rejected(parsed: Parsed, folded: Folded) -> list[RejectedRow]:
+    """Rows that could not be read, and those of which nobody can tell whom they mean, in the order of the file."""
+    texts = {row.index: row.text for row in parsed.batch.rows} if folded.failures else {}
+    ambiguous = [RejectedRow(failure.index, failure.error, texts[failure.index]) for failure in folded.failures]
+    return sorted((*parsed.rejected, *ambiguous), key=lambda row: row.line)
 
 
-def _counts(parsed: Parsed, created: int, changed: int) -> Counts:
+def _counts(parsed: Parsed, done: BatchOutcome, rejected: int) -> Counts:
+    created, changed = len(done.created), len(done.changed)
     return Counts(
         rows=parsed.rows,
-        rejected=len(parsed.rejected),
+        rejected=rejected,
         created=created,
         updated=changed - created,
-        unchanged=len(parsed.companies) + len(parsed.contacts) - changed,
+        unchanged=done.records - changed,
+        merged=done.folded.merged,
         left_out=len(parsed.left_out),
     )

@@ -6,62 +6,177 @@ from functools import lru_cache
 from typing import Any
 
 from connectra_common.errors import FieldViolation, ValidationFailed
-from connectra_common.records.cleaning import CellRefused, Value
+from connectra_common.records import keys
+from connectra_common.records.cleaning import CellRefused
 from connectra_common.records.columns import Columns, DuplicateColumn, NoKnownColumn
 from connectra_common.records.csv_rows import NOTHING_IDENTIFIED, RowReader, RowRecords
 from connectra_common.records.fields import COMPANY, CONTACT, Entity
-from connectra_common.records.identity import Record, lay
-from connectra_common.refusals import BatchTooLarge, EmptyPayload
+from connectra_common.records.identity import Record
+from connectra_common.records.keys import Key
+from connectra_common.refusals import BatchTooLarge, EmptyPayload, SeveralRecords
 from connectra_common.requests import Warning, path
 
-from connectra_write.records.outcomes import RecordFailure
-from connectra_write.records.repository import Known
-from connectra_write.records.validation import Mode, check, derived_uuid
+from connectra_write.records.identities import SHOWN_HOLDERS, Claim, Found, Identities
+from connectra_write.records.outcomes import RecordFailure, RecordWarning
+from connectra_write.records.validation import Mode, candidate, check
+
+ENTITIES = (COMPANY, CONTACT)
 
 
-@dataclass(slots=True)
-class Candidate:
-    """A record that can be stored; `derived` is the uuid it gets if it is new and was given none."""
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What one record of a batch, or one row, says of a company and a contact; at least one of them.
+
+    Args:
+        index: of a record of a request its position, of a row of a file its line.
+        text: of a row of a file, as it is there.
+    """
 
     index: int
-    values: Record
-    uuid: str | None
-    key: str | None
-    derived: str | None
+    company: Claim | None = None
+    contact: Claim | None = None
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a batch is written.
+
+    Args:
+        by: kinds of keys by which records are found.
+        clearing: a value of None empties its field.
+        warns: about keys that others have.
+    """
+
+    by: frozenset[str]
+    clearing: bool
+    warns: bool
+
+
+# Records of the API, and rows of a file: two people of one address are not one in a file, where many share a mailbox.
+RECORDS = Manner(frozenset((keys.EMAIL, keys.DOMAIN, keys.URL)), clearing=True, warns=True)
+ROWS = Manner(frozenset((keys.URL,)), clearing=False, warns=False)
 
 
 @dataclass(slots=True)
 class Batch:
-    """The records of a request that can be stored, and those that cannot."""
+    """The records of a request, or the rows of a file, that can be stored, and those that cannot."""
 
-    candidates: list[Candidate] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
     failures: list[RecordFailure] = field(default_factory=list)
 
-    @property
-    def uuids(self) -> set[str]:
-        """Every uuid a record may turn out to have."""
-        return {uuid for c in self.candidates if (uuid := c.uuid or c.derived)}
+    def claims(self, entity: Entity) -> list[Claim]:
+        """What is said of an entity's records."""
+        return [claim for row in self.rows if (claim := row.company if entity is COMPANY else row.contact)]
 
-    @property
-    def keys(self) -> set[str]:
-        """Match keys of records without uuid."""
-        return {c.key for c in self.candidates if c.uuid is None and c.key is not None}
 
-    def fail(self, candidate: Candidate, name: str, message: str) -> None:
-        """Notes that a record cannot be stored after all; the caller drops it."""
-        violation = FieldViolation(name, message)
-        self.failures.append(RecordFailure(candidate.index, message, candidate.uuid, (violation,)))
+@dataclass(slots=True)
+class Folded:
+    """The outcome of a batch over the records as they were read.
 
-    def without_missing_companies(self, existing: set[str]) -> None:
-        """Drops contacts whose company does not exist."""
-        kept = []
-        for candidate in self.candidates:
-            company = candidate.values.get("company_id")
-            if company is None or company in existing:
-                kept.append(candidate)
-            else:
-                self.fail(candidate, "company_id", f"Company with identifier '{company}' not found")
-        self.candidates = kept
+    Args:
+        written: values by uuid that are to be laid over what is stored.
+        uuids: of the records that each row means: the contact, else the company.
+        merged: records that fell together, see `_falls_together`.
+    """
+
+    written: dict[Entity, dict[str, Record]] = field(default_factory=lambda: {entity: {} for entity in ENTITIES})
+    uuids: dict[int, str] = field(default_factory=dict)
+    failures: list[RecordFailure] = field(default_factory=list)
+    warnings: list[RecordWarning] = field(default_factory=list)
+    merged: int = 0
+
+
+def fold(batch: Batch, manner: Manner, identities: Mapping[Entity, Identities], companies: set[str]) -> Folded:
+    """What is to be written: each row sees the effect of those before it. A row that fails has none.
+
+    Args:
+        companies: those of the companies that contacts name by uuid which exist.
+    """
+    folded = Folded()
+    for row in batch.rows:
+        try:
+            found = {
+                entity: (claim, identities[entity].find(claim))
+                for entity, claim in ((COMPANY, row.company), (CONTACT, row.contact))
+                if claim
+            }
+            _check(found, identities, companies, rows=row.company is not None and row.contact is not None)
+        except _Failed as failed:
+            folded.failures.append(failed.of(row))
+            continue
+        except SeveralRecords as error:
+            violation = FieldViolation(str(error.details["field"]), error.message)
+            folded.failures.append(_failure(row, error.message, violation))
+            continue
+        company_id = None
+        for entity, (claim, meant) in found.items():
+            identity, written = identities[entity], folded.written[entity]
+            folded.merged += _falls_together(entity, claim, meant, written)
+            values = identity.put(meant.uuid, claim)
+            record = written.setdefault(meant.uuid, {"uuid": meant.uuid})
+            record.update(values)
+            if entity is COMPANY:
+                company_id = meant.uuid
+            elif company_id:
+                record["company_id"] = company_id
+            folded.uuids[row.index] = meant.uuid
+            if manner.warns:
+                folded.warnings += shared_keys(entity, identity, meant.uuid, claim.keys, row.index)
+    return folded
+
+
+def shared_keys(
+    entity: Entity, identities: Identities, uuid: str, given: Iterable[Key], index: int = 0
+) -> list[RecordWarning]:
+    """A warning for each key of a record that others have as well."""
+    found = []
+    for key in given:
+        if others := identities.live_holders(key, but=uuid):
+            name = keys.field(entity, key)
+            shown = ", ".join(others[:SHOWN_HOLDERS]) + (" …" if len(others) > SHOWN_HOLDERS else "")
+            found.append(RecordWarning(index, name, f"other {entity.table} have this {name} as well: {shown}"))
+    return found
+
+
+def _falls_together(entity: Entity, claim: Claim, found: Found, written: Mapping[str, Record]) -> bool:
+    """Whether a record becomes part of one that its names did not make: of an earlier one of the batch, or one found by its key.
+
+    That many rows name one company is what files are like.
+    """
+    if entity is CONTACT and found.uuid in written:
+        return True
+    return found.key is not None and found.uuid != claim.candidate.recipe
+
+
+class _Failed(Exception):
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(message)
+        self._violation = FieldViolation(name, message)
+
+    def of(self, row: Row) -> RecordFailure:
+        return _failure(row, self._violation.message, self._violation)
+
+
+def _failure(row: Row, message: str, violation: FieldViolation) -> RecordFailure:
+    claim = row.contact or row.company
+    return RecordFailure(row.index, message, claim.candidate.uuid if claim else None, (violation,))
+
+
+def _check(
+    found: dict[Entity, tuple[Claim, Found]], identities: Mapping[Entity, Identities], companies: set[str], rows: bool
+) -> None:
+    if company := found.get(COMPANY):
+        claim, meant = company
+        if not claim.candidate.values.get("name") and not identities[COMPANY].is_known(meant.uuid):
+            if not rows:
+                raise _Failed("name", "name is required")
+            # A company without a name is not stored, but the contact of its row is.
+            del found[COMPANY]
+    if contact := found.get(CONTACT):
+        company_id = contact[0].candidate.values.get("company_id")
+        if company_id is not None and company_id not in companies:
+            raise _Failed("company_id", f"Company with identifier '{company_id}' not found")
 
 
 def check_size(count: int, maximum: int) -> None:
@@ -82,75 +197,35 @@ def sort_out(entity: Entity, records: Sequence[object]) -> Batch:
     batch = Batch()
     for index, record in enumerate(records):
         checked = check(entity, record, Mode.BULK)
-        values: Record = checked.values
         if checked.violations:
             error = ValidationFailed.of(checked.violations).message
             given = record.get("uuid") if isinstance(record, Mapping) else None
             uuid = given if isinstance(given, str) else None
             batch.failures.append(RecordFailure(index, error, uuid, checked.violations))
             continue
-        uuid, key = _text(values.pop("uuid", None)), _text(values.get(entity.match_column))
-        derived = derived_uuid(entity, values) if uuid is None else None
-        batch.candidates.append(Candidate(index, values, uuid, key, derived))
+        claim = Claim.of(entity, candidate(entity, checked))
+        batch.rows.append(Row(index, company=claim) if entity is COMPANY else Row(index, contact=claim))
     return batch
 
 
-def fold(entity: Entity, batch: Batch, known: Iterable[Known], matches: Iterable[Known]) -> dict[str, Record]:
-    """The records to be written, by uuid: each record of the batch sees the effect of those before it.
-
-    Args:
-        known: the stored records of `batch.uuids`.
-        matches: the stored records of `batch.keys`, the best match of each key first.
-    """
-    owner: dict[str, str] = {}
-    key_of: dict[str, str | None] = {}
-    for row in (*matches, *known):
-        key_of[row.uuid] = row.key
-    for row in matches:
-        owner.setdefault(str(row.key), row.uuid)
-    written: dict[str, Record] = {}
-    for candidate in batch.candidates:
-        uuid = candidate.uuid or owner.get(candidate.key or "") or candidate.derived
-        assert uuid is not None
-        if entity is COMPANY and "name" not in candidate.values and uuid not in key_of:
-            batch.fail(candidate, "name", "name is required")
-            continue
-        written.setdefault(uuid, {"uuid": uuid}).update(candidate.values)
-        before = key_of.setdefault(uuid, None)
-        if entity.match_column in candidate.values and candidate.key != before:
-            key_of[uuid] = candidate.key
-            if before is not None and owner.get(before) == uuid:
-                del owner[before]
-            if candidate.key is not None:
-                owner.setdefault(candidate.key, uuid)
-    return written
-
-
-@dataclass(slots=True)
-class Rows:
-    """The records of CSV-like rows, by uuid."""
-
-    companies: dict[str, Record] = field(default_factory=dict)
-    contacts: dict[str, Record] = field(default_factory=dict)
-    failures: list[RecordFailure] = field(default_factory=list)
-
-    @property
-    def by_entity(self) -> tuple[tuple[Entity, dict[str, Record]], ...]:
-        """In the order in which tables are written."""
-        return (COMPANY, self.companies), (CONTACT, self.contacts)
-
-
-def read_rows(rows: Sequence[object]) -> Rows:
+def read_rows(rows: Sequence[object]) -> Batch:
     """Reads rows of named CSV columns by the rules of an import."""
-    found = Rows()
+    batch = Batch()
     for index, row in enumerate(rows):
         try:
             read = _read_row(row)
         except (CellRefused, NoKnownColumn, DuplicateColumn) as error:
-            found.failures.append(RecordFailure(index, str(error)))
+            batch.failures.append(RecordFailure(index, str(error)))
             continue
-        lay(read.company, read.contact, found.companies, found.contacts)
-    return found
+        batch.rows.append(of_row(index, read))
+    return batch
+
+
+def of_row(index: int, read: RowRecords, text: str = "") -> Row:
+    """What a row of a file says."""
+    company = Claim.of(COMPANY, read.company) if read.company else None
+    contact = Claim.of(CONTACT, read.contact) if read.contact else None
+    return Row(index, company, contact, text)
 
 
 def left_out(row: object, prefix: str) -> list[Warning]:
@@ -184,7 +259,3 @@ def _cell(name: str, value: Any) -> str:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return str(value)
     raise CellRefused(f"{name}: must be a text")
-
-
-def _text(value: Value) -> str | None:
-    return value if isinstance(value, str) else None

@@ -8,6 +8,15 @@ from connectra_common.errors import FieldViolation
 
 
 @dataclass(frozen=True, slots=True)
+class RecordWarning:
+    """Something about a record of a request that its caller should know; `index`: its position in a batch."""
+
+    index: int
+    field: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Written:
     """A record as it is now.
 
@@ -24,6 +33,7 @@ class Written:
     is_new: bool
     token: int = 0
     replayed: bool = False
+    warnings: list[RecordWarning] = field(default_factory=list)
 
     @property
     def http_status(self) -> int:
@@ -33,7 +43,8 @@ class Written:
     @classmethod
     def unpack(cls, text: str) -> "Written":
         """An answer as it was kept."""
-        return cls(**{**orjson.loads(text), "replayed": True})
+        kept = orjson.loads(text)
+        return cls(**{**kept, "warnings": _warnings(kept), "replayed": True})
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +69,18 @@ class RecordFailure:
 
 @dataclass(frozen=True, slots=True)
 class BatchWritten:
-    """The outcome of a batch. `created` includes revived records, `updated` those that did not change."""
+    """The outcome of a batch. `created` includes revived records, `updated` those that did not change.
+
+    Args:
+        uuids: of the record that each one of the request became part of (of a row its contact, else its company); None where it failed.
+    """
 
     total: int
     created: int
     updated: int
     failures: list[RecordFailure] = field(default_factory=list)
+    uuids: list[str | None] = field(default_factory=list)
+    warnings: list[RecordWarning] = field(default_factory=list)
     token: int = 0
     replayed: bool = False
 
@@ -82,6 +99,7 @@ class BatchWritten:
             "error_count": len(self.failures),
             "created": self.created,
             "updated": self.updated,
+            "uuids": self.uuids,
             "errors": [failure.document() for failure in self.failures],
         }
 
@@ -93,7 +111,12 @@ class BatchWritten:
             RecordFailure(f["index"], f["error"], f["uuid"], tuple(FieldViolation(**v) for v in f["fields"]))
             for f in kept["failures"]
         ]
-        return cls(**{**kept, "failures": failures, "replayed": True})
+        return cls(**{**kept, "failures": failures, "warnings": _warnings(kept), "replayed": True})
+
+
+def _warnings(kept: dict[str, Any]) -> list[RecordWarning]:
+    # An answer of the previous release has none.
+    return [RecordWarning(**warning) for warning in kept.get("warnings", ())]
 
 
 def packed(answer: Written | BatchWritten) -> str:

@@ -1,29 +1,30 @@
 """All SQL on records.
 
-Every transaction takes its locks in one order: idempotency key, match keys, companies, contacts (with the outbox after each), filter
-values; rows in uuid order. So concurrent batches wait for each other and never deadlock.
+Every transaction takes its locks in one order: idempotency key or job, match keys, companies, contacts (with the outbox after each), filter
+values; keys and rows in their own order. So concurrent batches wait for each other and never deadlock.
+
+Whoever decides by a key which record is meant holds the key's lock, and writes only records that still have the keys by which they were
+found. Who merely gives a record another key decides nothing by it, and needs none.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import astuple, dataclass
-from zlib import crc32
+from dataclasses import astuple, dataclass, replace
 
+import asyncpg
 from connectra_common.db.audit import UNKNOWN, Origin
 from connectra_common.db.database import Connection, rows_of
+from connectra_common.records import keys
 from connectra_common.records.cleaning import Value
 from connectra_common.records.fields import Entity
 
 from connectra_write.filter_values.repository import FilterValueRepository, columns
 from connectra_write.filter_values.rows import FilterValue, name_value
 from connectra_write.records import statements
+from connectra_write.records.identities import MAX_HOLDERS, NO_CHANGE, KeyChange, Known
 
 Record = Mapping[str, Value]
 Values = Sequence[FilterValue]
-
-# Enough that two keys seldom share one, far fewer than what a server can hold (max_locks_per_transaction x max_connections).
-_KEY_LOCKS = 1_024
-_KEY_LOCK_SPACE = {"company": 7_262_541, "contact": 7_262_542}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +41,10 @@ class Stored:
 class Changed:
     """A record that a merge created or changed; `name` is None for contacts."""
 
+    id: int
     uuid: str
     created: bool
     name: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """A stored record that a record of a batch may mean: its uuid, and its normalised domain or e-mail address."""
-
-    uuid: str
-    key: str | None
-    deleted: bool
 
 
 class RecordRepository:
@@ -85,35 +78,52 @@ class RecordRepository:
         await self._connection.copy_records_to_table(stage.name, records=rows, columns=stage.columns)
         return [Changed(*row) for row in await self._connection.fetch(stage.merge, *self._origin)]
 
-    async def create(self, entity: Entity, record: Record, values: Values) -> Stored | None:
-        """Inserts a record, with its filter values; None when there is one of its uuid, or its company is missing."""
-        names = tuple(name for name in record if name != "uuid")
+    async def create(
+        self, entity: Entity, record: Record, values: Values, change: KeyChange = NO_CHANGE
+    ) -> Stored | None:
+        """Inserts a record, with its filter values and keys; None when there is one of its uuid, or its company is missing."""
+        names = _names(record)
+        statement = statements.create(entity, names, bool(values), any(change))
         return await self._one(
-            statements.create(entity, names, bool(values)), values, record["uuid"], *map(record.get, names)
+            statement, values, change if any(change) else (), record["uuid"], *map(record.get, names)
         )
 
-    async def restart(self, entity: Entity, record: Record, values: Values) -> Stored | None:
-        """Restores a deleted record with only the given fields; None when there is no deleted one."""
+    async def restart(self, entity: Entity, record: Record, values: Values, change: KeyChange) -> Stored | None:
+        """Restores a deleted record with only the given fields; None when there is no deleted one, or its company is missing."""
         names = tuple(field.name for field in entity.data_fields)
+        statement = statements.restart(entity, bool(values), any(change))
         return await self._one(
-            statements.restart(entity, bool(values)), values, record["uuid"], *map(record.get, names)
+            statement, values, change if any(change) else (), record["uuid"], *map(record.get, names)
         )
 
     async def update(
-        self, entity: Entity, uuid: str, record: Record, versions: Sequence[int] | None, values: Values
+        self,
+        entity: Entity,
+        uuid: str,
+        record: Record,
+        versions: Sequence[int] | None,
+        values: Values,
+        moved: tuple[Known, KeyChange] | None = None,
     ) -> Stored | None:
-        """Lays fields over a record; None when there is none, it has another version, or its company is missing."""
-        names = tuple(name for name in record if name != "uuid")
-        statement = statements.update(entity, names, versions is not None, bool(values))
-        more = () if versions is None else (list(versions),)
-        return await self._one(statement, values, uuid, *more, *map(record.get, names))
+        """Lays fields over a record; None when there is none, it has another version, or its company is missing.
 
-    async def upsert(self, entity: Entity, record: Record, values: Values) -> Stored | None:
-        """Inserts a record or lays its fields over the one of its uuid, reviving it; None when its company is missing."""
-        names = tuple(name for name in record if name != "uuid")
-        return await self._one(
-            statements.upsert(entity, names, bool(values)), values, record["uuid"], *map(record.get, names)
-        )
+        Args:
+            moved: the record as it was read and the change of its keys; None too when it has other keys by now.
+        """
+        names = _names(record)
+        statement = statements.update(entity, names, versions is not None, bool(values), moved is not None)
+        more = () if versions is None else (list(versions),)
+        columns, change = (moved[0].columns, moved[1]) if moved else ((), ())
+        return await self._one(statement, values, change, uuid, *more, *columns, *map(record.get, names))
+
+    async def lay(
+        self, entity: Entity, known: Known, record: Record, values: Values, change: KeyChange
+    ) -> Stored | None:
+        """Lays fields over a record, reviving it; None when it is not as it was read, or its company is missing."""
+        names = _names(record)
+        statement = statements.lay(entity, names, known.deleted, bool(values), any(change))
+        change_ = change if any(change) else ()
+        return await self._one(statement, values, change_, known.uuid, *known.columns, *map(record.get, names))
 
     async def delete(self, entity: Entity, uuid: str, versions: Sequence[int] | None) -> bool:
         """Marks a record as deleted; False when there is none or it has another version."""
@@ -139,46 +149,103 @@ class RecordRepository:
         rows = await self._connection.fetch("SELECT uuid FROM companies WHERE uuid = ANY($1::text[])", list(uuids))
         return {row[0] for row in rows}
 
-    async def match(self, entity: Entity, keys: Sequence[str]) -> list[Known]:
-        """Records with these normalised domains or e-mail addresses; of several with one, the best match comes first."""
+    async def known(self, entity: Entity, numbers: Sequence[int], uuids: Sequence[str]) -> list[Known]:
+        """The records that have one of the keys, or one of the uuids. Of a key that many have, only MAX_HOLDERS and one."""
+        (_, first), (_, second) = keys.FIELDS[entity]
         rows = await self._connection.fetch(
-            f"""SELECT uuid, {entity.match_column}, deleted_at IS NOT NULL FROM {entity.table}
-                WHERE {entity.match_column} = ANY($1::text[]) ORDER BY deleted_at IS NOT NULL, id""",
-            list(keys),
-        )
-        return [Known(*row) for row in rows]
-
-    async def find(self, entity: Entity, uuids: Sequence[str]) -> list[Known]:
-        """Records with these uuids."""
-        rows = await self._connection.fetch(
-            f"""SELECT uuid, {entity.match_column}, deleted_at IS NOT NULL FROM {entity.table}
-                WHERE uuid = ANY($1::text[])""",
+            f"""SELECT w.key, t.id, t.uuid, t.deleted_at IS NOT NULL, t.{first}, t.{second}
+                FROM unnest($1::bigint[]) AS w (key),
+                     LATERAL (SELECT record_id FROM match_keys m WHERE m.key = w.key ORDER BY record_id LIMIT {MAX_HOLDERS + 1}) m
+                     JOIN {entity.table} t ON t.id = m.record_id
+                UNION ALL
+                SELECT NULL, t.id, t.uuid, t.deleted_at IS NOT NULL, t.{first}, t.{second}
+                FROM {entity.table} t WHERE t.uuid = ANY($2::text[])""",
+            list(numbers),
             list(uuids),
         )
-        return [Known(*row) for row in rows]
+        return await self._recognised(entity, rows)
 
-    async def lock_keys(self, entity: Entity, keys: Iterable[str]) -> None:
-        """Keeps others from making records of these normalised domains or e-mail addresses until the transaction ends.
+    async def lock_keys(self, numbers: Iterable[int]) -> None:
+        """Keeps others from deciding by one of these keys until the transaction ends. To be called before any row is touched.
 
-        To be called before any row is touched. The keys share a fixed number of locks, so that no batch, however large, can fill the
-        server's lock table; locks are taken in one order.
+        Who inserts a key that another transaction has inserted waits for its end, even though it has deleted it again.
         """
-        slots = sorted({crc32(key.encode()) % _KEY_LOCKS for key in keys})
-        space = _KEY_LOCK_SPACE[entity.name]
-        await self._connection.execute(
-            "SELECT pg_advisory_xact_lock($1, slot) FROM unnest($2::int[]) AS slot", space, slots
+        if ordered := sorted(set(numbers)):
+            await self._connection.execute(_LOCK_KEYS, ordered)
+            await self._connection.execute("DELETE FROM key_locks WHERE key = ANY($1::bigint[])", ordered)
+
+    async def lock(self, entity: Entity, uuids: Iterable[str]) -> dict[str, tuple[bool, str | None, str | None]]:
+        """Keeps others from changing these records until the transaction ends: whether they are deleted, and their keys."""
+        (_, first), (_, second) = keys.FIELDS[entity]
+        rows = await self._connection.fetch(
+            f"""SELECT uuid, deleted_at IS NOT NULL, {first}, {second} FROM {entity.table}
+                WHERE uuid = ANY($1::text[]) ORDER BY uuid FOR NO KEY UPDATE""",
+            list(uuids),
         )
+        return {row[0]: (row[1], row[2], row[3]) for row in rows}
+
+    async def change_keys(self, made: Sequence[tuple[int, int]], gone: Sequence[tuple[int, int]]) -> None:
+        """Gives keys to records, and takes them away; each as its number and the record's id."""
+        if gone:
+            await self._connection.execute(
+                """DELETE FROM match_keys m USING unnest($1::bigint[], $2::bigint[]) AS g (key, record_id)
+                   WHERE m.key = g.key AND m.record_id = g.record_id""",
+                *map(list, zip(*gone, strict=True)),
+            )
+        if made:
+            await self._connection.execute(
+                "INSERT INTO match_keys SELECT * FROM unnest($1::bigint[], $2::bigint[])",
+                *map(list, zip(*sorted(made), strict=True)),
+            )
 
     def transaction(self) -> AbstractAsyncContextManager[object]:
         """A transaction in which the following statements are one; inside another it is a part of that."""
         return self._connection.transaction()
 
-    async def _one(self, statement: str, values: Values, *arguments: object) -> Stored | None:
+    async def _recognised(self, entity: Entity, rows: Sequence[asyncpg.Record]) -> list[Known]:
+        """Records by what was read of them, each once."""
+        found: dict[str, Known] = {}
+        # Every domain is stored, but only one that was given is a key: those of which the row does not show it.
+        unsure: dict[str, tuple[int, int]] = {}
+        for number, id_, uuid, deleted, *values in rows:
+            if uuid not in found:
+                given = {
+                    kind: key
+                    for (kind, _), value in zip(keys.FIELDS[entity], values, strict=True)
+                    if (key := keys.read(kind, value))
+                }
+                found[uuid] = Known(id_, uuid, deleted, (values[0], values[1]), given)
+                if keys.DOMAIN in given:
+                    unsure[uuid] = (keys.number(entity, given[keys.DOMAIN]), id_)
+            if uuid in unsure and unsure[uuid][0] == number:
+                del unsure[uuid]
+        if unsure:
+            held = await self._connection.fetch(
+                """SELECT m.key, m.record_id FROM unnest($1::bigint[], $2::bigint[]) AS w (key, record_id)
+                   JOIN match_keys m USING (key, record_id)""",
+                *map(list, zip(*unsure.values(), strict=True)),
+            )
+            given_ = {(row[0], row[1]) for row in held}
+            for uuid in [uuid for uuid, pair in unsure.items() if pair not in given_]:
+                others = {kind: key for kind, key in found[uuid].keys.items() if kind != keys.DOMAIN}
+                found[uuid] = replace(found[uuid], keys=others)
+        return list(found.values())
+
+    async def _one(
+        self, statement: str, values: Values, change: Sequence[Sequence[int]], *arguments: object
+    ) -> Stored | None:
         before = columns(values) if values else ()
-        row = await self._connection.fetchrow(statement, *before, *self._origin, *arguments)
+        row = await self._connection.fetchrow(statement, *before, *change, *self._origin, *arguments)
         return None if row is None else Stored(*row)
+
+
+def _names(record: Record) -> tuple[str, ...]:
+    return tuple(name for name in record if name != "uuid")
 
 
 def company_names(changed: Iterable[Changed]) -> list[FilterValue]:
     """The filter values that show the names of changed companies."""
     return [name_value(row.uuid, row.name) for row in changed if row.name]
+
+
+_LOCK_KEYS = "INSERT INTO key_locks SELECT key FROM unnest($1::bigint[]) AS key ORDER BY key"

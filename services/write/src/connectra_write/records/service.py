@@ -1,8 +1,8 @@
 """What clients ask for: changes of records."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Generic, NamedTuple, TypeVar
 
 from connectra_common.call import IdempotencyKey, current
@@ -10,8 +10,10 @@ from connectra_common.db import idempotency
 from connectra_common.db.audit import Origin
 from connectra_common.db.database import Connection, Database
 from connectra_common.errors import ConnectraError, FieldViolation, Unavailable, ValidationFailed, VersionConflict
+from connectra_common.records import keys
 from connectra_common.records.cleaning import Value
 from connectra_common.records.fields import COMPANY, Entity
+from connectra_common.records.identity import Candidate
 from connectra_common.records.ids import checked_uuid
 from connectra_common.records.limits import MAX_BATCH_RECORDS, MAX_BATCH_ROWS
 from connectra_common.refusals import RecordExists, RecordNotFound
@@ -19,14 +21,14 @@ from connectra_common.refusals import RecordExists, RecordNotFound
 from connectra_write import marks
 from connectra_write.consistency import ConsistencyTokens
 from connectra_write.filter_values.known import KnownValues
-from connectra_write.filter_values.rows import FilterValue, Wanted, name_value, wanted
+from connectra_write.filter_values.rows import FilterValue, name_value, wanted
 from connectra_write.notifier import Notifier
-from connectra_write.records import batches
-from connectra_write.records.outcomes import BatchWritten, Written, packed
-from connectra_write.records.repository import RecordRepository, Stored, company_names
-from connectra_write.records.validation import Mode, check, derived_uuid
+from connectra_write.records import batches, writing
+from connectra_write.records.identities import Claim, Identities
+from connectra_write.records.outcomes import BatchWritten, RecordFailure, RecordWarning, Written, packed
+from connectra_write.records.repository import RecordRepository, Stored
+from connectra_write.records.validation import Mode, candidate, check
 
-Record = dict[str, Value]
 StoredAnswer = TypeVar("StoredAnswer", Written, BatchWritten)
 
 
@@ -40,9 +42,6 @@ class Outcome(NamedTuple, Generic[StoredAnswer]):
 # The work of a call. With an idempotency key it is done in the transaction that keeps the answer; without one it opens its own where
 # one statement is not enough.
 Change = Callable[[RecordRepository], Awaitable[Outcome[StoredAnswer]]]
-
-# Batches with more records than this are checked in a thread, so that other calls go on.
-_INLINE_RECORDS = 100
 
 
 class RecordService:
@@ -62,16 +61,24 @@ class RecordService:
         Raises:
             RecordExists: there is one of this uuid.
         """
-        values = {name: value for name, value in _accepted(entity, record, Mode.CREATE).items() if value is not None}
-        uuid = str(values.setdefault("uuid", derived_uuid(entity, values)))
+        given = _accepted(entity, record, Mode.CREATE)
+        given.values = {name: value for name, value in given.values.items() if value is not None}
+        claim = Claim.of(entity, given)
 
         async def change(repository: RecordRepository) -> Outcome[Written]:
-            new = self._filter_values(entity, uuid, values)
-            stored = await repository.create(entity, values, new) or await repository.restart(entity, values, new)
-            if stored is None:
+            for _ in range(writing.TRIES):
+                found, uuid = await self._find(repository, entity, claim, by=())
+                if found.is_live(uuid):
+                    raise RecordExists(entity.title, uuid)
+                known = found.stored.get(uuid)
+                found.put(uuid, claim, afresh=True)
+                values = {**given.values, "uuid": uuid}
+                new, moves = self._filter_values(entity, uuid, values), found.key_change(uuid)
+                write = repository.restart if known else repository.create
+                if stored := await write(entity, values, new, moves):
+                    return Outcome(_written(stored, batches.shared_keys(entity, found, uuid, claim.keys)), new)
                 await _check_company(repository, values)
-                raise RecordExists(entity.title, uuid)
-            return Outcome(_written(stored), new)
+            raise Unavailable(_CHANGED)
 
         return await self._once_per_key(key, ("create", entity.name, record), Written, change)
 
@@ -86,16 +93,28 @@ class RecordService:
             VersionConflict: it has another version; details have it.
         """
         uuid = checked_uuid(uuid)
-        values = _accepted(entity, record, Mode.UPDATE)
-        if values.pop("uuid", uuid) != uuid:
+        given = _accepted(entity, record, Mode.UPDATE)
+        if (given.uuid or uuid) != uuid:
             raise ValidationFailed.of([FieldViolation("uuid", "uuid cannot be changed")])
+        given.uuid, values = uuid, given.values
+        claim = Claim.of(entity, given)
 
         async def change(repository: RecordRepository) -> Outcome[Written]:
             new = self._filter_values(entity, uuid, values)
-            stored = await repository.update(entity, uuid, values, versions, new)
-            if stored is None:
-                raise await _why_not(repository, entity, uuid, versions, values)
-            return Outcome(_written(stored), new)
+            for _ in range(writing.TRIES):
+                moved, warnings = None, list[RecordWarning]()
+                if any(name in values for _, name in keys.FIELDS[entity]):
+                    found, _ = await self._find(repository, entity, claim, by=())
+                    if not found.is_live(uuid):
+                        raise RecordNotFound(entity.title, uuid)
+                    found.put(uuid, claim)
+                    moved = found.stored[uuid], found.key_change(uuid)
+                    warnings = batches.shared_keys(entity, found, uuid, claim.keys)
+                if stored := await repository.update(entity, uuid, values, versions, new, moved):
+                    return Outcome(_written(stored, warnings), new)
+                if problem := await _why_not(repository, entity, uuid, versions, values):
+                    raise problem
+            raise Unavailable(_CHANGED)
 
         return await self._once_per_key(None, (), Written, change)
 
@@ -105,29 +124,32 @@ class RecordService:
         async with self._database.connection() as connection:
             repository = self._repository(connection)
             if not await repository.delete(entity, uuid, versions):
-                raise await _why_not(repository, entity, uuid, versions, {})
+                raise await _why_not(repository, entity, uuid, versions, {}) or Unavailable(_CHANGED)
         self._notifier.wake()
         return await self._tokens.latest()
 
     async def upsert(self, entity: Entity, record: object, key: IdempotencyKey | None = None) -> Written:
-        """Lays the given fields over the record with this uuid, else over the one with this domain or e-mail address, else creates one.
+        """Lays the given fields over the record that is meant (docs/identity.md), else creates one.
 
-        A deleted one is revived with the fields it had. Concurrent calls for one domain or address make one record.
+        A deleted one is revived with the fields it had. Concurrent calls for one key make one record.
+
+        Raises:
+            SeveralRecords: several live records have the key.
         """
-        values = _accepted(entity, record, Mode.UPSERT)
+        claim = Claim.of(entity, _accepted(entity, record, Mode.UPSERT))
+        locks = writing.deciding(entity, [claim], batches.RECORDS.by)
+
+        async def locked(repository: RecordRepository) -> Outcome[Written]:
+            await repository.lock_keys(locks)
+            if outcome := await self._put(repository, entity, claim, is_locked=True):
+                return outcome
+            raise writing.Moved
 
         async def change(repository: RecordRepository) -> Outcome[Written]:
-            match = values.get(entity.match_column)
-            uuid = values.get("uuid") or (None if match else derived_uuid(entity, values))
-            if uuid is None and (found := await repository.match(entity, [str(match)])):
-                uuid = found[0].uuid
-            if uuid is not None:
-                return await self._put(repository, entity, {**values, "uuid": uuid})
-            async with repository.transaction():
-                await repository.lock_keys(entity, [str(match)])
-                found = await repository.match(entity, [str(match)])
-                uuid = found[0].uuid if found else derived_uuid(entity, values)
-                return await self._put(repository, entity, {**values, "uuid": uuid})
+            # Most upserts find a record that has their keys, and change none: nothing that others decide by.
+            if outcome := await self._put(repository, entity, claim, is_locked=not locks):
+                return outcome
+            return await writing.repeated(repository, lambda: locked(repository))
 
         return await self._once_per_key(key, ("upsert", entity.name, record), Written, change)
 
@@ -140,30 +162,29 @@ class RecordService:
             EmptyPayload, BatchTooLarge: no record, or too many.
         """
         batches.check_size(len(records), MAX_BATCH_RECORDS)
-        batch = await _run(len(records), batches.sort_out, entity, records)
+        batch = await writing.in_thread(len(records), batches.sort_out, entity, records)
 
         async def change(repository: RecordRepository) -> Outcome[BatchWritten]:
-            async with repository.transaction():
-                return await self._put_batch(repository, entity, batch, len(records))
+            done = await writing.write(repository, self._known, batch, batches.RECORDS)
+            failures = _in_order(batch.failures, done.folded.failures)
+            created = len(done.created | done.revived)
+            updated = len(records) - len(failures) - created
+            uuids = writing.written_uuids(done.folded, len(records))
+            answer = BatchWritten(len(records), created, updated, failures, uuids, done.folded.warnings)
+            return Outcome(answer, done.new)
 
         return await self._once_per_key(key, ("bulk", entity.name, records), BatchWritten, change)
 
     async def batch_upsert_rows(self, rows: Sequence[object], key: IdempotencyKey | None = None) -> BatchWritten:
         """Up to 100 rows of CSV columns, by the rules of an import. Raises as `batch_upsert`."""
         batches.check_size(len(rows), MAX_BATCH_ROWS)
-        read = batches.read_rows(rows)
+        batch = batches.read_rows(rows)
 
         async def change(repository: RecordRepository) -> Outcome[BatchWritten]:
-            async with repository.transaction():
-                created, names, values = 0, list[FilterValue](), set[Wanted]()
-                for entity, records in read.by_entity:
-                    changed = await repository.merge(entity, list(records.values()))
-                    created += sum(row.created for row in changed)
-                    names += company_names(changed)
-                    values |= wanted(entity, records.values())
-                new = await self._known.store(repository.filter_values, values, names)
-            stored = len(read.companies) + len(read.contacts)
-            return Outcome(BatchWritten(len(rows), created, stored - created, read.failures), new)
+            done = await writing.write(repository, self._known, batch, batches.ROWS)
+            failures = _in_order(batch.failures, done.folded.failures)
+            created, uuids = len(done.created), writing.written_uuids(done.folded, len(rows))
+            return Outcome(BatchWritten(len(rows), created, done.records - created, failures, uuids), done.new)
 
         return await self._once_per_key(key, ("rows", "", rows), BatchWritten, change)
 
@@ -192,34 +213,36 @@ class RecordService:
         self._notifier.wake()
         return answer
 
-    async def _put(self, repository: RecordRepository, entity: Entity, values: Record) -> Outcome[Written]:
-        new = self._filter_values(entity, str(values["uuid"]), values)
-        stored = await repository.upsert(entity, values, new)
+    async def _find(
+        self, repository: RecordRepository, entity: Entity, claim: Claim, by: Collection[str]
+    ) -> tuple[Identities, str]:
+        """The record that a claim means by these kinds of keys, and what is known about it and about others with its keys."""
+        found = await writing.identities(repository, entity, [claim], by, warns=True)
+        while True:
+            uuid = found.find(claim).uuid
+            if not found.unknown - found.asked:
+                return found, uuid
+            found = await writing.completed(repository, entity, found)
+
+    async def _put(
+        self, repository: RecordRepository, entity: Entity, claim: Claim, *, is_locked: bool
+    ) -> Outcome[Written] | None:
+        """Does an upsert; None when the record changes meanwhile, or when the keys must be locked first."""
+        found, uuid = await self._find(repository, entity, claim, batches.RECORDS.by)
+        known = found.stored.get(uuid)
+        values = {**found.put(uuid, claim), "uuid": uuid}
+        moves = found.key_change(uuid)
+        if not is_locked and (known is None or moves.made):
+            return None
+        new = self._filter_values(entity, uuid, values)
+        if known:
+            stored = await repository.lay(entity, known, values, new, moves)
+        else:
+            stored = await repository.create(entity, values, new, moves)
         if stored is None:
             await _check_company(repository, values)
-            raise Unavailable("the record changed meanwhile; try again")
-        return Outcome(_written(stored), new)
-
-    async def _put_batch(
-        self, repository: RecordRepository, entity: Entity, batch: batches.Batch, total: int
-    ) -> Outcome[BatchWritten]:
-        keys = batch.keys
-        matches = await repository.match(entity, list(keys)) if keys else []
-        if unknown := keys - {row.key for row in matches}:
-            # Waits for whoever is making a record of such a key, and then sees it.
-            await repository.lock_keys(entity, unknown)
-            matches += await repository.match(entity, list(unknown))
-        known = await repository.find(entity, list(batch.uuids))
-        if companies := {str(c) for one in batch.candidates if (c := one.values.get("company_id"))}:
-            batch.without_missing_companies(await repository.existing_companies(list(companies)))
-        records = batches.fold(entity, batch, known, matches)
-        changed = await repository.merge(entity, list(records.values()), clearing=True)
-        values = wanted(entity, records.values())
-        new = await self._known.store(repository.filter_values, values, company_names(changed))
-        fresh = {row.uuid for row in changed if row.created} | {row.uuid for row in (*known, *matches) if row.deleted}
-        created = len(fresh & records.keys())
-        failures = sorted(batch.failures, key=lambda failure: failure.index)
-        return Outcome(BatchWritten(total, created, total - len(failures) - created, failures), new)
+            return None
+        return Outcome(_written(stored, batches.shared_keys(entity, found, uuid, claim.keys)), new)
 
     def _repository(self, connection: Connection) -> RecordRepository:
         return RecordRepository(connection, Origin.of_call(current()))
@@ -231,21 +254,22 @@ class RecordService:
         return new
 
 
-def _written(stored: Stored) -> Written:
-    return Written(stored.record, stored.version, stored.is_new)
+_CHANGED = "the record changed meanwhile; try again"
 
 
-async def _run(records: int, function: Callable[..., batches.Batch], *arguments: object) -> batches.Batch:
-    if records <= _INLINE_RECORDS:
-        return function(*arguments)
-    return await asyncio.to_thread(function, *arguments)
+def _written(stored: Stored, warnings: list[RecordWarning]) -> Written:
+    return Written(stored.record, stored.version, stored.is_new, warnings=warnings)
 
 
-def _accepted(entity: Entity, record: object, mode: Mode) -> Record:
+def _in_order(*failures: list[RecordFailure]) -> list[RecordFailure]:
+    return sorted(chain(*failures), key=lambda failure: failure.index)
+
+
+def _accepted(entity: Entity, record: object, mode: Mode) -> Candidate:
     checked = check(entity, record, mode)
     if checked.violations:
         raise ValidationFailed.of(checked.violations)
-    return checked.values
+    return candidate(entity, checked)
 
 
 async def _check_company(repository: RecordRepository, values: Mapping[str, Value]) -> None:
@@ -256,8 +280,8 @@ async def _check_company(repository: RecordRepository, values: Mapping[str, Valu
 
 async def _why_not(
     repository: RecordRepository, entity: Entity, uuid: str, versions: Sequence[int] | None, values: Mapping[str, Value]
-) -> ConnectraError:
-    """Why a change found no record."""
+) -> ConnectraError | None:
+    """Why a change found no record; None when it may find one now."""
     found = await repository.version(entity, uuid)
     if found is None or found[1]:
         return RecordNotFound(entity.title, uuid)
@@ -265,4 +289,4 @@ async def _why_not(
         message = f"{entity.title} has changed since it was read"
         return VersionConflict(message, details={"uuid": uuid, "row_version": found[0]})
     await _check_company(repository, values)
-    return Unavailable("the record changed meanwhile; try again")
+    return None

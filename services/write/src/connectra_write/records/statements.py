@@ -1,13 +1,14 @@
 """The statements that change records, each prepared once for an entity and a set of fields.
 
 A statement for one record has the values of filters as its first parameters, where it stores any (`INSERT_PARAMETERS` of them), then the
-two of its origin, then what its function says.
+numbers of the keys that the record gets and loses, where it changes any, then the two of its origin, then what its function says.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from connectra_common.records import keys
 from connectra_common.records.fields import COMPANY, ENTITIES, Entity, Type
 from connectra_common.records.sql import json_object
 
@@ -17,11 +18,13 @@ _SQL_TYPES = {Type.INTEGER: "bigint", Type.TEXT: "text", Type.LIST: "text[]", Ty
 
 
 class _Parameters:
-    """Numbers and types the parameters of a statement: those of the filter values come first, then the origin's, then its own."""
+    """Numbers and types the parameters of a statement: those of filter values and keys come first, then the origin's, then its own."""
 
-    def __init__(self, entity: Entity, with_values: bool) -> None:
+    def __init__(self, entity: Entity, with_values: bool, with_keys: bool) -> None:
         self._entity = entity
         self._used = INSERT_PARAMETERS if with_values else 0
+        self._with_values = with_values
+        self._keys = (self.add("bigint[]"), self.add("bigint[]")) if with_keys else None
         self.origin = origin(self.add("text"), self.add("text"))
 
     def add(self, type_: str) -> str:
@@ -31,19 +34,26 @@ class _Parameters:
     def field(self, name: str) -> str:
         return self.add(_SQL_TYPES[self._entity.by_name[name].type])
 
+    def statement(self, written: str, is_new: str) -> str:
+        """The whole statement; `written` returns the row, which PostgreSQL writes as JSON."""
+        parts = [f"written AS ({written})"]
+        if self._with_values:
+            parts.append(f"filter_values AS ({INSERT_VALUES})")
+        if self._keys:
+            made, gone = self._keys
+            parts.append(f"made AS (INSERT INTO match_keys SELECT key, t.id FROM written t, unnest({made}) AS key)")
+            parts.append(
+                f"gone AS (DELETE FROM match_keys k USING written t WHERE k.record_id = t.id AND k.key = ANY({gone}))"
+            )
+        return f"""
+            WITH {", ".join(parts)}
+            SELECT t.uuid, ({json_object(self._entity, "t")})::text, t.row_version, {is_new} FROM written t"""
+
 
 def origin(actor: str, request_id: str) -> str:
-    """A condition that is always true and tells the audit trail's triggers whose work it is; a subquery, so it is evaluated only once."""
+    """A condition that is always true and tells triggers whose work it is, and that keys are kept; a subquery, so it is evaluated once."""
     return f"""(SELECT set_config('connectra.actor', {actor}, true) || set_config('connectra.request_id', {request_id}, true)
-                IS NOT NULL)"""
-
-
-def _statement(entity: Entity, written: str, with_values: bool, before: str = "", is_new: str = "true") -> str:
-    # `written` returns the row; PostgreSQL writes it as JSON.
-    values = f", filter_values AS ({INSERT_VALUES})" if with_values else ""
-    return f"""
-        WITH {before} written AS ({written}){values}
-        SELECT t.uuid, ({json_object(entity, "t")})::text, t.row_version, {is_new} FROM written t"""
+                || set_config('connectra.keys', 'kept', true) IS NOT NULL)"""
 
 
 def _company_exists(names: Sequence[str], cells: Sequence[str]) -> str:
@@ -55,61 +65,77 @@ def _company_exists(names: Sequence[str], cells: Sequence[str]) -> str:
 
 
 @lru_cache(maxsize=512)
-def create(entity: Entity, names: tuple[str, ...], with_values: bool) -> str:
+def create(entity: Entity, names: tuple[str, ...], with_values: bool, with_keys: bool) -> str:
     """Parameters: uuid, then the fields of `names`. No row when the uuid exists or the company does not."""
-    parameters = _Parameters(entity, with_values)
+    parameters = _Parameters(entity, with_values, with_keys)
     cells = [parameters.add("text"), *map(parameters.field, names)]
-    written = f"""
-        INSERT INTO {entity.table} AS t ({", ".join(("uuid", *names))}) SELECT {", ".join(cells)}
-        WHERE {_company_exists(names, cells[1:])} AND {parameters.origin} ON CONFLICT (uuid) DO NOTHING RETURNING t.*"""
-    return _statement(entity, written, with_values)
+    return parameters.statement(
+        f"""INSERT INTO {entity.table} AS t ({", ".join(("uuid", *names))}) SELECT {", ".join(cells)}
+            WHERE {_company_exists(names, cells[1:])} AND {parameters.origin}
+            ON CONFLICT (uuid) DO NOTHING RETURNING t.*""",
+        is_new="true",
+    )
 
 
 @lru_cache(maxsize=512)
-def restart(entity: Entity, with_values: bool) -> str:
+def restart(entity: Entity, with_values: bool, with_keys: bool) -> str:
     """Parameters: uuid, then all data fields. No row unless there is a deleted record of this uuid, and the company."""
-    parameters = _Parameters(entity, with_values)
+    parameters = _Parameters(entity, with_values, with_keys)
     uuid = parameters.add("text")
     names = tuple(field.name for field in entity.data_fields)
     cells = [parameters.field(name) for name in names]
-    written = f"""
-        UPDATE {entity.table} AS t SET {_assignments(names, cells)}deleted_at = NULL, created_at = now(), updated_at = now()
-        WHERE uuid = {uuid} AND deleted_at IS NOT NULL AND {_company_exists(names, cells)} AND {parameters.origin}
-        RETURNING t.*"""
-    return _statement(entity, written, with_values)
+    return parameters.statement(
+        f"""UPDATE {entity.table} AS t SET {_assignments(names, cells)}deleted_at = NULL, created_at = now(), updated_at = now()
+            WHERE uuid = {uuid} AND deleted_at IS NOT NULL AND {_company_exists(names, cells)} AND {parameters.origin}
+            RETURNING t.*""",
+        is_new="true",
+    )
 
 
 @lru_cache(maxsize=512)
-def update(entity: Entity, names: tuple[str, ...], with_version: bool, with_values: bool) -> str:
-    """Parameters: uuid, the allowed versions if `with_version`, then the fields of `names`. No row when nothing matches."""
-    parameters = _Parameters(entity, with_values)
+def update(entity: Entity, names: tuple[str, ...], with_version: bool, with_values: bool, with_keys: bool) -> str:
+    """Parameters: uuid, the allowed versions if `with_version`, what `_unmoved` wants if `with_keys`, then the fields of `names`.
+
+    No row when there is none that fits, or no company.
+    """
+    parameters = _Parameters(entity, with_values, with_keys)
     uuid = parameters.add("text")
     version = f"row_version = ANY({parameters.add('bigint[]')})" if with_version else "true"
+    unmoved = _unmoved(entity, parameters) if with_keys else "true"
     cells = [parameters.field(name) for name in names]
-    written = f"""
-        UPDATE {entity.table} AS t SET {_assignments(names, cells)}updated_at = now()
-        WHERE uuid = {uuid} AND deleted_at IS NULL AND {version} AND {_company_exists(names, cells)} AND {parameters.origin}
-        RETURNING t.*"""
-    return _statement(entity, written, with_values, is_new="false")
+    return parameters.statement(
+        f"""UPDATE {entity.table} AS t SET {_assignments(names, cells)}updated_at = now()
+            WHERE uuid = {uuid} AND deleted_at IS NULL AND {version} AND {unmoved}
+              AND {_company_exists(names, cells)} AND {parameters.origin}
+            RETURNING t.*""",
+        is_new="false",
+    )
 
 
 @lru_cache(maxsize=512)
-def upsert(entity: Entity, names: tuple[str, ...], with_values: bool) -> str:
-    """Parameters: uuid, then the fields of `names`. No row when the company does not exist."""
-    parameters = _Parameters(entity, with_values)
-    cells = [parameters.add("text"), *map(parameters.field, names)]
-    # The row as it is now, under its lock: afterwards nobody can tell whether it was revived.
-    before = f"""before AS MATERIALIZED (
-        SELECT deleted_at IS NOT NULL AS deleted FROM {entity.table} WHERE uuid = {cells[0]} FOR UPDATE),"""
-    assignments = _assignments(names, [f"excluded.{name}" for name in names])
-    written = f"""
-        INSERT INTO {entity.table} AS t ({", ".join(("uuid", *names))}) SELECT {", ".join(cells)}
-        FROM (SELECT count(*) FROM before) AS locked
-        WHERE {_company_exists(names, cells[1:])} AND {parameters.origin}
-        ON CONFLICT (uuid) DO UPDATE SET {assignments}deleted_at = NULL, updated_at = now()
-        RETURNING t.*, t.xmax = 0 AS created"""
-    is_new = "t.created OR coalesce((SELECT deleted FROM before), false)"
-    return _statement(entity, written, with_values, before, is_new)
+def lay(entity: Entity, names: tuple[str, ...], deleted: bool, with_values: bool, with_keys: bool) -> str:
+    """Parameters: uuid, what `_unmoved` wants, then the fields of `names`.
+
+    No row unless there is such a record, which is deleted as `deleted` says, and the company.
+    """
+    parameters = _Parameters(entity, with_values, with_keys)
+    uuid, unmoved = parameters.add("text"), _unmoved(entity, parameters)
+    cells = [parameters.field(name) for name in names]
+    state = "IS NOT NULL" if deleted else "IS NULL"
+    return parameters.statement(
+        f"""UPDATE {entity.table} AS t SET {_assignments(names, cells)}deleted_at = NULL, updated_at = now()
+            WHERE uuid = {uuid} AND deleted_at {state} AND {unmoved}
+              AND {_company_exists(names, cells)} AND {parameters.origin}
+            RETURNING t.*""",
+        is_new="true" if deleted else "false",
+    )
+
+
+def _unmoved(entity: Entity, parameters: _Parameters) -> str:
+    # The record still has the keys by which it was found: two parameters.
+    names = [name for _, name in keys.FIELDS[entity]]
+    cells = ", ".join(parameters.field(name) for name in names)
+    return f"({', '.join(names)}) IS NOT DISTINCT FROM ({cells})"
 
 
 def _assignments(names: Sequence[str], cells: Sequence[str]) -> str:
@@ -159,5 +185,5 @@ def stage(entity: Entity, clearing: bool) -> Stage:
             INSERT INTO {table} AS t ({columns}) SELECT {columns} FROM {staged} WHERE {origin("$1::text", "$2::text")} ORDER BY uuid
             ON CONFLICT (uuid) DO UPDATE SET ({", ".join(names)}) = {assigned}, deleted_at = NULL, updated_at = now()
             WHERE t.deleted_at IS NOT NULL OR {differs}
-            RETURNING t.uuid, t.xmax = 0, {"t.name" if entity is COMPANY else "NULL"}""",
+            RETURNING t.id, t.uuid, t.xmax = 0, {"t.name" if entity is COMPANY else "NULL"}""",
     )

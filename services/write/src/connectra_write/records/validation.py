@@ -12,6 +12,7 @@ from connectra_common.errors import FieldViolation
 from connectra_common.records import ids
 from connectra_common.records.cleaning import clean
 from connectra_common.records.fields import COMPANY, CONTACT, Entity, Field, Rule, Type
+from connectra_common.records.identity import Candidate
 from connectra_common.records.limits import MAX_WARNINGS
 from connectra_common.records.providers import is_shared_domain
 from connectra_common.records.values import READERS, Malformed, Refused, Value
@@ -84,11 +85,13 @@ def check(entity: Entity, record: object, mode: Mode) -> Checked:
     return Checked(values)
 
 
-def derived_uuid(entity: Entity, values: Mapping[str, Value]) -> str:
-    """The uuid of a record that has none, made as an import makes it."""
+def candidate(entity: Entity, checked: Checked) -> Candidate:
+    """A record whose violations are none, with the recipe that an import makes of its fields; takes `uuid` out of the values."""
+    values = checked.values
     names = ("name", "linkedin_url") if entity is COMPANY else ("first_name", "last_name", "linkedin_url", "email")
-    recipe: Callable[..., str] = ids.company_uuid if entity is COMPANY else ids.contact_uuid
-    return recipe(*(values.get(name) for name in names))
+    make: Callable[..., str] = ids.company_recipe if entity is COMPANY else ids.contact_recipe
+    text, uuid = make(*(values.get(name) for name in names)), values.pop("uuid", None)
+    return Candidate(values, uuid if isinstance(uuid, str) else None, ids.uuid5(text), text, checked.derived)
 
 
 def warnings(entity: Entity, record: object, prefix: str = "") -> list[dict[str, str]]:

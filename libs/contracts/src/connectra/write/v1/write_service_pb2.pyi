@@ -46,18 +46,24 @@ class CreateCompanyResponse(_message.Message):
 
     COMPANY_FIELD_NUMBER: _builtins.int
     CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     consistency_token: _builtins.str
     @_builtins.property
     def company(self) -> _records_pb2.Company: ...
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[_records_pb2.Warning]:
+        """Other live records have a key of this one as well: the field, and who they are."""
+
     def __init__(
         self,
         *,
         company: _records_pb2.Company | None = ...,
         consistency_token: _builtins.str = ...,
+        warnings: _abc.Iterable[_records_pb2.Warning] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["company", b"company"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["company", b"company", "consistency_token", b"consistency_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["company", b"company", "consistency_token", b"consistency_token", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -101,18 +107,24 @@ class UpdateCompanyResponse(_message.Message):
 
     COMPANY_FIELD_NUMBER: _builtins.int
     CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     consistency_token: _builtins.str
     @_builtins.property
     def company(self) -> _records_pb2.Company: ...
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[_records_pb2.Warning]:
+        """Other live records have a key of this one as well: the field, and who they are."""
+
     def __init__(
         self,
         *,
         company: _records_pb2.Company | None = ...,
         consistency_token: _builtins.str = ...,
+        warnings: _abc.Iterable[_records_pb2.Warning] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["company", b"company"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["company", b"company", "consistency_token", b"consistency_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["company", b"company", "consistency_token", b"consistency_token", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -187,21 +199,27 @@ class UpsertCompanyResponse(_message.Message):
     COMPANY_FIELD_NUMBER: _builtins.int
     IS_NEW_FIELD_NUMBER: _builtins.int
     CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     is_new: _builtins.bool
     """Whether the record was created or revived."""
     consistency_token: _builtins.str
     @_builtins.property
     def company(self) -> _records_pb2.Company: ...
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[_records_pb2.Warning]:
+        """Other live records have a key of this one as well: the field, and who they are."""
+
     def __init__(
         self,
         *,
         company: _records_pb2.Company | None = ...,
         is_new: _builtins.bool = ...,
         consistency_token: _builtins.str = ...,
+        warnings: _abc.Iterable[_records_pb2.Warning] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["company", b"company"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["company", b"company", "consistency_token", b"consistency_token", "is_new", b"is_new"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["company", b"company", "consistency_token", b"consistency_token", "is_new", b"is_new", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -276,18 +294,24 @@ class CreateContactResponse(_message.Message):
 
     CONTACT_FIELD_NUMBER: _builtins.int
     CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     consistency_token: _builtins.str
     @_builtins.property
     def contact(self) -> _records_pb2.Contact: ...
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[_records_pb2.Warning]:
+        """Other live records have a key of this one as well: the field, and who they are."""
+
     def __init__(
         self,
         *,
         contact: _records_pb2.Contact | None = ...,
         consistency_token: _builtins.str = ...,
+        warnings: _abc.Iterable[_records_pb2.Warning] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["contact", b"contact"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency_token", b"consistency_token", "contact", b"contact"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency_token", b"consistency_token", "contact", b"contact", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -331,18 +355,24 @@ class UpdateContactResponse(_message.Message):
 
     CONTACT_FIELD_NUMBER: _builtins.int
     CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     consistency_token: _builtins.str
     @_builtins.property
     def contact(self) -> _records_pb2.Contact: ...
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[_records_pb2.Warning]:
+        """Other live records have a key of this one as well: the field, and who they are."""
+
     def __init__(
         self,
         *,
         contact: _records_pb2.Contact | None = ...,
         consistency_token: _builtins.str = ...,
+        warnings: _abc.Iterable[_records_pb2.Warning] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["contact", b"contact"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency_token", b"consistency_token", "contact", b"contact"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency_token", b"consistency_token", "contact", b"contact", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -417,21 +447,27 @@ class UpsertContactResponse(_message.Message):
     CONTACT_FIELD_NUMBER: _builtins.int
     IS_NEW_FIELD_NUMBER: _builtins.int
     CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     is_new: _builtins.bool
     """Whether the record was created or revived."""
     consistency_token: _builtins.str
     @_builtins.property
     def contact(self) -> _records_pb2.Contact: ...
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[_records_pb2.Warning]:
+        """Other live records have a key of this one as well: the field, and who they are."""
+
     def __init__(
         self,
         *,
         contact: _records_pb2.Contact | None = ...,
         is_new: _builtins.bool = ...,
         consistency_token: _builtins.str = ...,
+        warnings: _abc.Iterable[_records_pb2.Warning] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["contact", b"contact"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency_token", b"consistency_token", "contact", b"contact", "is_new", b"is_new"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency_token", b"consistency_token", "contact", b"contact", "is_new", b"is_new", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -490,6 +526,8 @@ class BatchResult(_message.Message):
     CREATED_FIELD_NUMBER: _builtins.int
     UPDATED_FIELD_NUMBER: _builtins.int
     ERRORS_FIELD_NUMBER: _builtins.int
+    UUIDS_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     total_count: _builtins.int
     success_count: _builtins.int
     error_count: _builtins.int
@@ -497,6 +535,16 @@ class BatchResult(_message.Message):
     updated: _builtins.int
     @_builtins.property
     def errors(self) -> _containers.RepeatedCompositeFieldContainer[Global___RecordError]: ...
+    @_builtins.property
+    def uuids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Of the record that each one of the request became part of, in the order of the request; of a row its contact, else its company. Empty
+        where it failed.
+        """
+
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[_records_pb2.Warning]:
+        """As in the answers to single records; `field` begins with the position in brackets."""
+
     def __init__(
         self,
         *,
@@ -506,10 +554,12 @@ class BatchResult(_message.Message):
         created: _builtins.int = ...,
         updated: _builtins.int = ...,
         errors: _abc.Iterable[Global___RecordError] | None = ...,
+        uuids: _abc.Iterable[_builtins.str] | None = ...,
+        warnings: _abc.Iterable[_records_pb2.Warning] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "error_count", b"error_count", "errors", b"errors", "success_count", b"success_count", "total_count", b"total_count", "updated", b"updated"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "error_count", b"error_count", "errors", b"errors", "success_count", b"success_count", "total_count", b"total_count", "updated", b"updated", "uuids", b"uuids", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -740,6 +790,7 @@ class ImportCounts(_message.Message):
     CREATED_FIELD_NUMBER: _builtins.int
     UPDATED_FIELD_NUMBER: _builtins.int
     UNCHANGED_FIELD_NUMBER: _builtins.int
+    MERGED_FIELD_NUMBER: _builtins.int
     LEFT_OUT_FIELD_NUMBER: _builtins.int
     rows: _builtins.int
     rejected: _builtins.int
@@ -747,6 +798,10 @@ class ImportCounts(_message.Message):
     created: _builtins.int
     updated: _builtins.int
     unchanged: _builtins.int
+    merged: _builtins.int
+    """Records that became part of another one by rule: contacts that an earlier row of the batch made, and contacts and companies found by their
+    profile URL under another name. They are among the updated and unchanged ones, or in the record of that row.
+    """
     left_out: _builtins.int
     """Cells that were left out; each is listed in `left_out`."""
     def __init__(
@@ -757,11 +812,12 @@ class ImportCounts(_message.Message):
         created: _builtins.int = ...,
         updated: _builtins.int = ...,
         unchanged: _builtins.int = ...,
+        merged: _builtins.int = ...,
         left_out: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "left_out", b"left_out", "rejected", b"rejected", "rows", b"rows", "unchanged", b"unchanged", "updated", b"updated"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "left_out", b"left_out", "merged", b"merged", "rejected", b"rejected", "rows", b"rows", "unchanged", b"unchanged", "updated", b"updated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -142,7 +142,9 @@ class WriteServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpsertCompany(self, request, context):
-        """Updates the record with this uuid, else the one with this normalized_domain, else creates one. Revives a deleted record.
+        """Updates the record with this uuid; else the one with this normalized_domain, else with this linkedin_url; else the one with the uuid made of
+        its name and linkedin_url, unless that has another domain or linkedin_url; else creates one. ALREADY_EXISTS (CONFLICT) if several live
+        records have the domain or URL; the message names them. Revives a deleted record.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -180,7 +182,9 @@ class WriteServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpsertContact(self, request, context):
-        """Updates the record with this uuid, else the one with this email, else creates one. Revives a deleted record.
+        """Updates the record with this uuid; else the one with this email, else with this linkedin_url; else the one with the uuid made of its names
+        and linkedin_url (or email), unless that has another email or linkedin_url; else creates one. ALREADY_EXISTS (CONFLICT) if several live
+        records have the email or URL; the message names them. Revives a deleted record.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -195,7 +199,8 @@ class WriteServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def BatchUpsertRows(self, request, context):
-        """Up to 100 rows of named CSV columns, each yielding a company and a contact by the rules of an import.
+        """Up to 100 rows of named CSV columns, each yielding a company and a contact by the rules of an import: they mean the record of their uuid,
+        else of their profile URL, else the one made of their names, not the one of their email.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

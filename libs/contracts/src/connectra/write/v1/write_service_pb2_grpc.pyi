@@ -34,7 +34,10 @@ class WriteServiceStub:
     DeleteCompany: _aio.UnaryUnaryMultiCallable[_write_service_pb2.DeleteCompanyRequest, _write_service_pb2.DeleteCompanyResponse]
     """Soft delete. NOT_FOUND, also if already deleted. ABORTED as in UpdateCompany."""
     UpsertCompany: _aio.UnaryUnaryMultiCallable[_write_service_pb2.UpsertCompanyRequest, _write_service_pb2.UpsertCompanyResponse]
-    """Updates the record with this uuid, else the one with this normalized_domain, else creates one. Revives a deleted record."""
+    """Updates the record with this uuid; else the one with this normalized_domain, else with this linkedin_url; else the one with the uuid made of
+    its name and linkedin_url, unless that has another domain or linkedin_url; else creates one. ALREADY_EXISTS (CONFLICT) if several live
+    records have the domain or URL; the message names them. Revives a deleted record.
+    """
     BatchUpsertCompanies: _aio.UnaryUnaryMultiCallable[_write_service_pb2.BatchUpsertCompaniesRequest, _write_service_pb2.BatchUpsertCompaniesResponse]
     """Up to 2,000 upserts in one transaction, with the same result as one by one. Valid records are stored even if others fail; the answer says
     which failed and why.
@@ -50,13 +53,18 @@ class WriteServiceStub:
     DeleteContact: _aio.UnaryUnaryMultiCallable[_write_service_pb2.DeleteContactRequest, _write_service_pb2.DeleteContactResponse]
     """Soft delete. NOT_FOUND, also if already deleted. ABORTED as in UpdateContact."""
     UpsertContact: _aio.UnaryUnaryMultiCallable[_write_service_pb2.UpsertContactRequest, _write_service_pb2.UpsertContactResponse]
-    """Updates the record with this uuid, else the one with this email, else creates one. Revives a deleted record."""
+    """Updates the record with this uuid; else the one with this email, else with this linkedin_url; else the one with the uuid made of its names
+    and linkedin_url (or email), unless that has another email or linkedin_url; else creates one. ALREADY_EXISTS (CONFLICT) if several live
+    records have the email or URL; the message names them. Revives a deleted record.
+    """
     BatchUpsertContacts: _aio.UnaryUnaryMultiCallable[_write_service_pb2.BatchUpsertContactsRequest, _write_service_pb2.BatchUpsertContactsResponse]
     """Up to 2,000 upserts in one transaction, with the same result as one by one. Valid records are stored even if others fail; the answer says
     which failed and why.
     """
     BatchUpsertRows: _aio.UnaryUnaryMultiCallable[_write_service_pb2.BatchUpsertRowsRequest, _write_service_pb2.BatchUpsertRowsResponse]
-    """Up to 100 rows of named CSV columns, each yielding a company and a contact by the rules of an import."""
+    """Up to 100 rows of named CSV columns, each yielding a company and a contact by the rules of an import: they mean the record of their uuid,
+    else of their profile URL, else the one made of their names, not the one of their email.
+    """
     ImportBatch: _aio.UnaryUnaryMultiCallable[_write_service_pb2.ImportBatchRequest, _write_service_pb2.ImportBatchResponse]
     """Applies one batch of an import and its ledger row in one transaction. Repeating the same (job, generation, batch) changes nothing and
     returns the first answer; once the next batch is there, without the rows and cells that it reported. Rows that cannot be stored are
@@ -110,7 +118,10 @@ class WriteServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _write_service_pb2.UpsertCompanyRequest,
         context: _aio.ServicerContext[_write_service_pb2.UpsertCompanyRequest, _abc.Awaitable[_write_service_pb2.UpsertCompanyResponse]],
     ) -> _abc.Awaitable[_write_service_pb2.UpsertCompanyResponse]:
-        """Updates the record with this uuid, else the one with this normalized_domain, else creates one. Revives a deleted record."""
+        """Updates the record with this uuid; else the one with this normalized_domain, else with this linkedin_url; else the one with the uuid made of
+        its name and linkedin_url, unless that has another domain or linkedin_url; else creates one. ALREADY_EXISTS (CONFLICT) if several live
+        records have the domain or URL; the message names them. Revives a deleted record.
+        """
 
     @_abc_1.abstractmethod
     def BatchUpsertCompanies(
@@ -156,7 +167,10 @@ class WriteServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _write_service_pb2.UpsertContactRequest,
         context: _aio.ServicerContext[_write_service_pb2.UpsertContactRequest, _abc.Awaitable[_write_service_pb2.UpsertContactResponse]],
     ) -> _abc.Awaitable[_write_service_pb2.UpsertContactResponse]:
-        """Updates the record with this uuid, else the one with this email, else creates one. Revives a deleted record."""
+        """Updates the record with this uuid; else the one with this email, else with this linkedin_url; else the one with the uuid made of its names
+        and linkedin_url (or email), unless that has another email or linkedin_url; else creates one. ALREADY_EXISTS (CONFLICT) if several live
+        records have the email or URL; the message names them. Revives a deleted record.
+        """
 
     @_abc_1.abstractmethod
     def BatchUpsertContacts(
@@ -174,7 +188,9 @@ class WriteServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _write_service_pb2.BatchUpsertRowsRequest,
         context: _aio.ServicerContext[_write_service_pb2.BatchUpsertRowsRequest, _abc.Awaitable[_write_service_pb2.BatchUpsertRowsResponse]],
     ) -> _abc.Awaitable[_write_service_pb2.BatchUpsertRowsResponse]:
-        """Up to 100 rows of named CSV columns, each yielding a company and a contact by the rules of an import."""
+        """Up to 100 rows of named CSV columns, each yielding a company and a contact by the rules of an import: they mean the record of their uuid,
+        else of their profile URL, else the one made of their names, not the one of their email.
+        """
 
     @_abc_1.abstractmethod
     def ImportBatch(

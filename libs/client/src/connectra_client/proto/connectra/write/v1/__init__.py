@@ -100,6 +100,17 @@ class BatchResult(betterproto2.Message):
 
     errors: "list[RecordError]" = betterproto2.field(6, betterproto2.TYPE_MESSAGE, repeated=True)
 
+    uuids: "list[str]" = betterproto2.field(7, betterproto2.TYPE_STRING, repeated=True)
+    """
+    Of the record that each one of the request became part of, in the order of the request; of a row its contact, else its company. Empty
+    where it failed.
+    """
+
+    warnings: "list[__common__v1__.Warning]" = betterproto2.field(8, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    As in the answers to single records; `field` begins with the position in brackets.
+    """
+
 
 default_message_pool.register_message("connectra.write.v1", "BatchResult", BatchResult)
 
@@ -202,6 +213,11 @@ class CreateCompanyResponse(betterproto2.Message):
 
     consistency_token: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
 
+    warnings: "list[__common__v1__.Warning]" = betterproto2.field(3, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    Other live records have a key of this one as well: the field, and who they are.
+    """
+
 
 default_message_pool.register_message("connectra.write.v1", "CreateCompanyResponse", CreateCompanyResponse)
 
@@ -227,6 +243,11 @@ class CreateContactResponse(betterproto2.Message):
     contact: "__common__v1__.Contact | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
 
     consistency_token: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    warnings: "list[__common__v1__.Warning]" = betterproto2.field(3, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    Other live records have a key of this one as well: the field, and who they are.
+    """
 
 
 default_message_pool.register_message("connectra.write.v1", "CreateContactResponse", CreateContactResponse)
@@ -542,6 +563,12 @@ class ImportCounts(betterproto2.Message):
 
     unchanged: "int" = betterproto2.field(5, betterproto2.TYPE_INT64)
 
+    merged: "int" = betterproto2.field(6, betterproto2.TYPE_INT64)
+    """
+    Records that became part of another one by rule: contacts that an earlier row of the batch made, and contacts and companies found by their
+    profile URL under another name. They are among the updated and unchanged ones, or in the record of that row.
+    """
+
     left_out: "int" = betterproto2.field(7, betterproto2.TYPE_INT64)
     """
     Cells that were left out; each is listed in `left_out`.
@@ -782,6 +809,11 @@ class UpdateCompanyResponse(betterproto2.Message):
 
     consistency_token: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
 
+    warnings: "list[__common__v1__.Warning]" = betterproto2.field(3, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    Other live records have a key of this one as well: the field, and who they are.
+    """
+
 
 default_message_pool.register_message("connectra.write.v1", "UpdateCompanyResponse", UpdateCompanyResponse)
 
@@ -825,6 +857,11 @@ class UpdateContactResponse(betterproto2.Message):
 
     consistency_token: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
 
+    warnings: "list[__common__v1__.Warning]" = betterproto2.field(3, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    Other live records have a key of this one as well: the field, and who they are.
+    """
+
 
 default_message_pool.register_message("connectra.write.v1", "UpdateContactResponse", UpdateContactResponse)
 
@@ -858,6 +895,11 @@ class UpsertCompanyResponse(betterproto2.Message):
 
     consistency_token: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
 
+    warnings: "list[__common__v1__.Warning]" = betterproto2.field(4, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    Other live records have a key of this one as well: the field, and who they are.
+    """
+
 
 default_message_pool.register_message("connectra.write.v1", "UpsertCompanyResponse", UpsertCompanyResponse)
 
@@ -888,6 +930,11 @@ class UpsertContactResponse(betterproto2.Message):
     """
 
     consistency_token: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+    warnings: "list[__common__v1__.Warning]" = betterproto2.field(4, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    Other live records have a key of this one as well: the field, and who they are.
+    """
 
 
 default_message_pool.register_message("connectra.write.v1", "UpsertContactResponse", UpsertContactResponse)
@@ -1465,7 +1512,9 @@ class WriteServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "UpsertCompanyResponse":
         """
-        Updates the record with this uuid, else the one with this normalized_domain, else creates one. Revives a deleted record.
+        Updates the record with this uuid; else the one with this normalized_domain, else with this linkedin_url; else the one with the uuid made of
+        its name and linkedin_url, unless that has another domain or linkedin_url; else creates one. ALREADY_EXISTS (CONFLICT) if several live
+        records have the domain or URL; the message names them. Revives a deleted record.
         """
 
         return await self._unary_unary(
@@ -1573,7 +1622,9 @@ class WriteServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "UpsertContactResponse":
         """
-        Updates the record with this uuid, else the one with this email, else creates one. Revives a deleted record.
+        Updates the record with this uuid; else the one with this email, else with this linkedin_url; else the one with the uuid made of its names
+        and linkedin_url (or email), unless that has another email or linkedin_url; else creates one. ALREADY_EXISTS (CONFLICT) if several live
+        records have the email or URL; the message names them. Revives a deleted record.
         """
 
         return await self._unary_unary(
@@ -1616,7 +1667,8 @@ class WriteServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "BatchUpsertRowsResponse":
         """
-        Up to 100 rows of named CSV columns, each yielding a company and a contact by the rules of an import.
+        Up to 100 rows of named CSV columns, each yielding a company and a contact by the rules of an import: they mean the record of their uuid,
+        else of their profile URL, else the one made of their names, not the one of their email.
         """
 
         return await self._unary_unary(
