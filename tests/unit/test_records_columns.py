@@ -211,6 +211,20 @@ PEOPLE = {
     "by hand": ("Name,Company,E-Mail,Phone,City", "full_name company email work_direct_phone city"),
     "by hand, two phones": ("Name,Phone,Phone 2,Mobile", "full_name work_direct_phone other_phone mobile_phone"),
     "by hand, de": ("Name;Vorname;Firma;E-Mail;Telefon", "last_name first_name company email work_direct_phone"),
+    "pipedrive": (
+        "Person - ID,Person - Name,Person - Email - Work,Person - Email - Home,Person - Phone - Work,Person - Phone - Mobile,"
+        "Organization - Name,Organization - Address",
+        "- full_name email - work_direct_phone mobile_phone company company_address",
+    ),
+    "hunter": (
+        "Email address,Domain name,Organization,Confidence score,First name,Last name,Department,Position,Twitter handle,Linkedin URL,"
+        "Phone number,Industry",
+        "email company_domain company - first_name last_name departments title - person_linkedin_url work_direct_phone industry",
+    ),
+    "two words": (
+        "Contact.FirstName,Contact.Account.Name,Firma/Organisation,Position / Jobtitel",
+        "first_name company - title",
+    ),
     "required": (
         "First Name*,Last Name (required),E-Mail [required],Company (optional)",
         "first_name last_name email company",
@@ -247,6 +261,15 @@ COMPANIES = {
     ),
     "own, few": ("uuid,name,city", "company_uuid company company_city"),
     "by hand": ("Name,Website,Phone,City,Industry", "company website company_phone company_city industry"),
+    "dynamics": (
+        "Account Name,Main Phone,Address 1: City,Address 1: State/Province,Address 1: Country/Region,Number of Employees",
+        "company company_phone company_city company_state company_country employees",
+    ),
+    "crunchbase": (
+        "Organization Name,Organization Name URL,Industries,Headquarters Location,Last Funding Type,Last Funding Amount (in USD),Website,"
+        "LinkedIn,Estimated Revenue Range",
+        "company - industry - latest_funding latest_funding_amount website company_linkedin_url annual_revenue",
+    ),
     "by hand, fr": (
         "Société;Ville;Téléphone;Site web;Effectif",
         "company company_city company_phone website employees",

@@ -23,55 +23,56 @@ NAMES: dict[str, str] = {
     "last_name": """
         last name | family name | surname | lastname | contact last name | last | Nachname | Familienname | Zuname | Nom de famille
         Apellidos | Apellido | Primer apellido | Cognome | Sobrenome | Último nome | Achternaam | Familienaam | Nazwisko | Efternamn
-        Efternavn | Etternavn | Sukunimi | Příjmení | Priezvisko | Vezetéknév | Családnév | Nume de familie | Soyad | Soyadı | Soyisim
-        Фамилия | Прізвище | Επώνυμο | 姓 | 姓氏 | 성 | Apelido
+        Efternavn | Etternavn | Sukunimi | Příjmení | Priezvisko | Vezetéknév | Családnév | Nume de familie | Soyad | Soyadı
+        Soyisim | Фамилия | Прізвище | Επώνυμο | 姓 | 姓氏 | 성 | Apelido
     """,
     "full_name": """
-        full name | contact name | person name | person full name | lead name | name (full) | first and last name | vollständiger Name
-        Vor- und Nachname | Nom complet | Prénom et nom | Prénom Nom | Nombre completo
-        Nombre y apellidos | Nome completo | Nome e cognome | Volledige naam | Imię i nazwisko | Fullständigt namn | Fulde navn
-        Fullt navn | Koko nimi | Celé jméno | Teljes név | Ad Soyad | Adı Soyadı | Полное имя | お名前 | Ansprechpartner
-        contact person | Kontaktperson | persona de contacto | display name | Anzeigename | Nom à afficher | Nombre en pantalla
-        Nome visualizzato | file as | contact
+        full name | contact name | person name | person full name | lead name | name (full) | first and last name
+        vollständiger Name | Vor- und Nachname | Nom complet | Prénom et nom | Prénom Nom | Nombre completo | Nombre y apellidos
+        Nome completo | Nome e cognome | Volledige naam | Imię i nazwisko | Fullständigt namn | Fulde navn | Fullt navn | Koko nimi
+        Celé jméno | Teljes név | Ad Soyad | Adı Soyadı | Полное имя | お名前 | Ansprechpartner | contact person | Kontaktperson
+        persona de contacto | display name | Anzeigename | Nom à afficher | Nombre en pantalla | Nome visualizzato | file as
+        contact
     """,
     "last_first_name": """
-        last name, first name | name (last, first) | Name, Vorname | Nachname, Vorname | Nom et prénom | Nom Prénom | Apellidos y nombre
-        Apellidos, nombre | Cognome e nome | Cognome nome | Nazwisko i imię | ФИО | 姓名 | 氏名
+        last name, first name | name (last, first) | Name, Vorname | Nachname, Vorname | Nom et prénom | Nom Prénom
+        Apellidos y nombre | Apellidos, nombre | Cognome e nome | Cognome nome | Nazwisko i imię | ФИО | 姓名 | 氏名
     """,
     "email": """
         email | email address | work email | business email | professional email | work email address | company email address
-        corporate email | contact email | email - work | person - email - work | person email work | primary email | email value
-        person - email | person email | mail | email id | main email | Geschäftliche E-Mail | E-Mail geschäftlich
-        E-Mail (geschäftlich) | Dienstliche E-Mail | E-Mail-Adresse | Mailadresse | Primäre E-Mail-Adresse | E-mail professionnel
-        Email professionnel | Adresse de messagerie | Adresse e-mail | Adresse email | Adresse électronique | Adresse de courriel
-        Adresse électronique principale | Courriel | Mél | Correo electrónico del trabajo | Dirección de correo electrónico
-        Dirección de correo | Correo electrónico | Correo | Dirección de correo electrónico principal | Indirizzo di posta elettronica
-        Indirizzo posta elettronica | Indirizzo e-mail | Indirizzo email | Posta elettronica | Email principale | Email aziendale
-        Endereço de e-mail | Endereço de correio electrónico | Endereço de correio eletrónico | Correio electrónico
-        Correio eletrónico | E-mail primário | Email profissional | Email comercial | E-mailadres | Zakelijk e-mailadres
-        Zakelijke e-mail | Adres e-mail | Adres email | Adres poczty elektronicznej | Poczta elektroniczna | Służbowy e-mail
-        E-postadress | E-post | Epost | E-mailadresse | E-postadresse | Sähköposti | Sähköpostiosoite | E-mailová adresa | E-mail cím
-        Adresă de e-mail | E-posta | E-posta adresi | Адрес эл. почты | Адрес электронной почты | Электронная почта | Эл. почта
-        Почта | 電子メール アドレス | 電子メール | メールアドレス | メール | 电子邮件地址 | 电子邮件 | 邮箱 | 이메일 | 전자 메일 주소
-        email - other | email - home
-        personal email | private email | home email | E-Mail privat | Private E-Mail | other email | secondary email
-        Sekundäre E-Mail-Adresse | alternative email | additional email | Adresse électronique secondaire | Email secondaria
-        E-mail secundário
+        corporate email | contact email | emails | recommended email | current work email | direct email | email - work
+        person - email - work | person email work | primary email | email value | person - email | person email | mail | email id
+        main email | Geschäftliche E-Mail | E-Mail geschäftlich | E-Mail (geschäftlich) | Dienstliche E-Mail | E-Mail-Adresse
+        Mailadresse | Primäre E-Mail-Adresse | E-mail professionnel | Email professionnel | Adresse de messagerie | Adresse e-mail
+        Adresse email | Adresse électronique | Adresse de courriel | Adresse électronique principale | Courriel | Mél
+        Correo electrónico del trabajo | Dirección de correo electrónico | Dirección de correo | Correo electrónico | Correo
+        Dirección de correo electrónico principal | Indirizzo di posta elettronica | Indirizzo posta elettronica | Indirizzo e-mail
+        Indirizzo email | Posta elettronica | Email principale | Email aziendale | Endereço de e-mail
+        Endereço de correio electrónico | Endereço de correio eletrónico | Correio electrónico | Correio eletrónico
+        E-mail primário | Email profissional | Email comercial | E-mailadres | Zakelijk e-mailadres | Zakelijke e-mail
+        Adres e-mail | Adres email | Adres poczty elektronicznej | Poczta elektroniczna | Służbowy e-mail | E-postadress | E-post
+        Epost | E-mailadresse | E-postadresse | Sähköposti | Sähköpostiosoite | E-mailová adresa | E-mail cím | Adresă de e-mail
+        E-posta | E-posta adresi | Адрес эл. почты | Адрес электронной почты | Электронная почта | Эл. почта | Почта
+        電子メール アドレス | 電子メール | メールアドレス | メール | 电子邮件地址 | 电子邮件 | 邮箱 | 이메일 | 전자 메일 주소
+        email - other | email - home | personal email | private email | home email | E-Mail privat | Private E-Mail | other email
+        secondary email | Sekundäre E-Mail-Adresse | alternative email | additional email | Adresse électronique secondaire
+        Email secondaria | E-mail secundário
     """,
     "email_status": """
         email status | email verification status | email validation status | email verification | Primary Email Status
         verification status | email validity | work email status
     """,
     "title": """
-        job title | jobtitle | current job | current job title | current title | work title | organization title | person title
-        contact title | contact job title | linkedin job title | Position | current position | Berufsbezeichnung | Stellenbezeichnung
-        Positionsbezeichnung | Jobtitel | Funktion | Berufliche Position | Fonction | Poste | Intitulé du poste | Intitulé de poste
-        Titre du poste | Titre professionnel | Puesto | Puesto de trabajo | Cargo | Cargo / Puesto | Qualifica | Posizione
-        Posizione professionale | Posizione lavorativa | Mansione | Ruolo | Titolo di lavoro | Função | Posição | Functie
-        Functietitel | Functienaam | Stanowisko | Stanowisko pracy | Befattning | Stilling | Stillingsbetegnelse | Tehtävänimike
-        Pracovní pozice | Pozice | Funkce | Beosztás | Munkakör | Funcție | İş unvanı | Ünvan | Unvan | Pozisyon | Должность | Посада
-        役職 | 職位 | 职务 | 职位 | 직함 | 직책 | title | role | job role | job | designation | occupation | Profession | Beruf | headline
-        linkedin headline | Titel | Titre | Titolo | Título | Tytuł | Tittel
+        job title | position title | job position | jobtitle | current job | current job title | current title | work title
+        organization title | person title | contact title | contact job title | linkedin job title | Position | current position
+        Berufsbezeichnung | Stellenbezeichnung | Positionsbezeichnung | Jobtitel | Funktion | Berufliche Position | Fonction | Poste
+        Intitulé du poste | Intitulé de poste | Titre du poste | Titre professionnel | Puesto | Puesto de trabajo | Cargo
+        Cargo / Puesto | Qualifica | Posizione | Posizione professionale | Posizione lavorativa | Mansione | Ruolo
+        Titolo di lavoro | Função | Posição | Functie | Functietitel | Functienaam | Stanowisko | Stanowisko pracy | Befattning
+        Stilling | Stillingsbetegnelse | Tehtävänimike | Pracovní pozice | Pozice | Funkce | Beosztás | Munkakör | Funcție
+        İş unvanı | Ünvan | Unvan | Pozisyon | Должность | Посада | 役職 | 職位 | 职务 | 职位 | 직함 | 직책 | title | role
+        job role | job | designation | occupation | Profession | Beruf | headline | linkedin headline | Titel | Titre | Titolo
+        Título | Tytuł | Tittel
     """,
     "departments": """
         departments | department | organization department | job department | work dept | function | job function | business unit
@@ -86,15 +87,16 @@ NAMES: dict[str, str] = {
         stage | contact stage | lead stage | lifecycle stage | lifecyclestage | Lifecycle-Phase | Fase del ciclo de vida
     """,
     "mobile_phone": """
-        mobile phone | mobile | mobile phone number | mobile number | cell phone | cell | cellphone | cell number
-        person - phone - mobile | person phone mobile | phone - mobile | phone mobile | phone (mobile) | contact mobile phone
-        work mobile | Mobiltelefon | Mobilnummer | Mobil-Tel.-Nr. | Mobil | Handy | Handynummer | Telefon mobil | Tél. mobile
-        Téléphone mobile | Téléphone portable | Tél. portable | Portable | Numéro de mobile | Teléfono móvil | Número de móvil | Móvil
-        Celular | Teléfono celular | Cellulare | Telefono cellulare | Telefono mobile | Numero cellulare | Numero di cellulare
-        Telemóvel | Telefone celular | Celular comercial | Mobiele telefoon | Mobiel | Mobiel nummer | GSM | Telefon komórkowy
-        Komórka | Tel. komórkowy | Numer komórki | Matkapuhelin | Matkapuhelinnumero | Mobilní telefon | Mobilní číslo
-        Mobiltelefonszám | Cep telefonu | Cep | GSM numarası | Мобильный телефон | Телефон мобильный | Мобильный | 携帯電話 | 携帯電話番号
-        移动电话 | 手机 | 手机号码 | 휴대폰 | home mobile
+        mobile phone | mobile no. | mobile phones | cell phone number | Tel. mobil | Mobil-Nr. | Handy-Nr. | mobile
+        mobile phone number | mobile number | cell phone | cell | cellphone | cell number | person - phone - mobile
+        person phone mobile | phone - mobile | phone mobile | phone (mobile) | contact mobile phone | work mobile | Mobiltelefon
+        Mobilnummer | Mobil-Tel.-Nr. | Mobil | Handy | Handynummer | Telefon mobil | Tél. mobile | Téléphone mobile
+        Téléphone portable | Tél. portable | Portable | Numéro de mobile | Teléfono móvil | Número de móvil | Móvil | Celular
+        Teléfono celular | Cellulare | Telefono cellulare | Telefono mobile | Numero cellulare | Numero di cellulare | Telemóvel
+        Telefone celular | Celular comercial | Mobiele telefoon | Mobiel | Mobiel nummer | GSM | Telefon komórkowy | Komórka
+        Tel. komórkowy | Numer komórki | Matkapuhelin | Matkapuhelinnumero | Mobilní telefon | Mobilní číslo | Mobiltelefonszám
+        Cep telefonu | Cep | GSM numarası | Мобильный телефон | Телефон мобильный | Мобильный | 携帯電話 | 携帯電話番号 | 移动电话
+        手机 | 手机号码 | 휴대폰 | home mobile
     """,
     "work_direct_phone": """
         work direct phone | direct phone | direct phone number | direct dial | direct line | work phone | business phone
@@ -115,53 +117,57 @@ NAMES: dict[str, str] = {
         private phone | Telefon privat | Telefon (privat) | Tel. privat | Privat Telefon | Téléphone (domicile) | Téléphone domicile
         Tél. domicile | Téléphone personnel | Téléphone privé | Particular | Teléfono particular | Teléfono de casa
         Teléfono personal | Telefono (ab.) | Abitazione | Telefono abitazione | Telefono di casa | Telefone residencial
-        Telefone da residência | Telefone de casa | Fone de casa | Telefoon thuis | Telefoon (thuis) | Telefoon privé | Telefon domowy
-        Hemtelefon | Telefon, hem | Privattelefon | Hjemmetelefon | Kotipuhelin | Telefon domů | Otthoni telefon | Ev telefonu
-        Домашний телефон | Телефон дом. | 自宅電話番号 | 住宅电话
+        Telefone da residência | Telefone de casa | Fone de casa | Telefoon thuis | Telefoon (thuis) | Telefoon privé
+        Telefon domowy | Hemtelefon | Telefon, hem | Privattelefon | Hjemmetelefon | Kotipuhelin | Telefon domů | Otthoni telefon
+        Ev telefonu | Домашний телефон | Телефон дом. | 自宅電話番号 | 住宅电话
     """,
     "other_phone": """
-        other phone | other telephone | phone - other | person - phone - other | person phone other | phone (other) | additional phone
-        alternative phone | secondary phone | Weiteres Telefon | Anderes Telefon | Téléphone (autre) | Autre téléphone
-        Otro teléfono | Altro telefono | Outro telefone | Outro fone | Andere telefoon | Telefoon anders | Inny telefon
+        other phone | other telephone | phone - other | person - phone - other | person phone other | phone (other)
+        additional phone | alternative phone | secondary phone | Weiteres Telefon | Anderes Telefon | Téléphone (autre)
+        Autre téléphone | Otro teléfono | Altro telefono | Outro telefone | Outro fone | Andere telefoon | Telefoon anders
+        Inny telefon
     """,
     "person_linkedin_url": """
-        person linkedin url | person linkedin | linkedin url public | default profile url | contact linkedin url
-        linkedin contact profile url | linkedin profile url | linkedin public profile url | public profile url | linkedin profile
-        linkedin profile link | profile link | lead linkedin url | prospect linkedin url | LinkedIn-Profil
-        Profil LinkedIn | Perfil de LinkedIn | Profilo LinkedIn | Perfil do LinkedIn | linkedin member url | linkedin url unique id
-        profile url | li profile url | sales navigator url | lead url
+        person linkedin url | linkedin person url | linkedin contact url | person linkedin | linkedin url public
+        default profile url | contact linkedin url | linkedin contact profile url | linkedin profile url
+        linkedin public profile url | public profile url | linkedin profile | linkedin profile link | profile link
+        lead linkedin url | prospect linkedin url | LinkedIn-Profil | Profil LinkedIn | Perfil de LinkedIn | Profilo LinkedIn
+        Perfil do LinkedIn | linkedin member url | linkedin url unique id | profile url | li profile url | sales navigator url
+        lead url
     """,
     "city": """
         person city | contact city | mailing city | business city | city (business) | work city | address city | lead city
         business address city | Ort geschäftlich | Ort (geschäftlich) | Stadt geschäftlich | Dienstlich: Ort | Ville (bureau)
         Ville professionnelle | Ciudad de trabajo | Ciudad del trabajo | Ciudad (trabajo) | Città (uff.) | Città di lavoro
-        Città ufficio | Cidade comercial | Cidade de trabalho | Cidade do trabalho | Cidade do endereço comercial | Cidade da empresa
-        Localidade da empresa | Localidade do trabalho | Werkadres, plaats | Plaats (werk) | Miasto (biuro) | Miejscowość (biuro)
-        Miasto (adres służbowy) | Ort, arbete | Stad, arbete | By, arbejde | Poststed, arbeid | Город (раб. адрес)
-        Рабочий адрес: город | home city | Ort privat | Privat: Ort | Ville (domicile) | Città (ab.) | Città di residenza
-        Cidade de casa | Cidade residencial | Huisadres, plaats | Miasto (dom) | other city | other address city | Weiterer Ort
-        Ville (autre) | Otra ciudad | Altra città | Outra cidade
+        Città ufficio | Cidade comercial | Cidade de trabalho | Cidade do trabalho | Cidade do endereço comercial
+        Cidade da empresa | Localidade da empresa | Localidade do trabalho | Werkadres, plaats | Plaats (werk) | Miasto (biuro)
+        Miejscowość (biuro) | Miasto (adres służbowy) | Ort, arbete | Stad, arbete | By, arbejde | Poststed, arbeid
+        Город (раб. адрес) | Рабочий адрес: город | home city | Ort privat | Privat: Ort | Ville (domicile) | Città (ab.)
+        Città di residenza | Cidade de casa | Cidade residencial | Huisadres, plaats | Miasto (dom) | other city
+        other address city | Weiterer Ort | Ville (autre) | Otra ciudad | Altra città | Outra cidade
     """,
     "state": """
         person state | contact state | mailing state | mailing state/province | mailing state code | business state | work state
-        address region | lead state | person region | Bundesland/Kanton geschäftlich | Region geschäftlich | Bundesland geschäftlich
-        Dép/Région (bureau) | Provincia o estado de trabajo | Provincia (uff.) | Provincia di lavoro | Estado comercial
-        Estado do endereço comercial | Distrito da empresa | Estado/Província da empresa | Werkadres, provincie | Województwo (biuro)
-        home state | Bundesland/Kanton privat | Region privat | Dép/Région (domicile) | Provincia (ab.) | Provincia di residenza
-        Estado de casa | Huisadres, provincie | Województwo (dom) | other state | other address state
+        address region | address state/province | address state | lead state | person region | Bundesland/Kanton geschäftlich
+        Region geschäftlich | Bundesland geschäftlich | Dép/Région (bureau) | Provincia o estado de trabajo | Provincia (uff.)
+        Provincia di lavoro | Estado comercial | Estado do endereço comercial | Distrito da empresa | Estado/Província da empresa
+        Werkadres, provincie | Województwo (biuro) | home state | Bundesland/Kanton privat | Region privat | Dép/Région (domicile)
+        Provincia (ab.) | Provincia di residenza | Estado de casa | Huisadres, provincie | Województwo (dom) | other state
+        other address state
     """,
     "country": """
         person country | contact country | mailing country | mailing country code | business country | business country/region
-        work country | address country | lead country | Land/Region geschäftlich | Land geschäftlich | Dienstlich: Land
-        Pays/Région (bureau) | Pays (bureau) | País o región del trabajo | País (Trabajo) | País del trabajo
+        work country | address country | address country/region | lead country | Land/Region geschäftlich | Land geschäftlich
+        Dienstlich: Land | Pays/Région (bureau) | Pays (bureau) | País o región del trabajo | País (Trabajo) | País del trabajo
         Paese/area geografica (uff.) | Paese (uff.) | Nazione/Regione di lavoro | Nazione di lavoro | Região/País comercial
-        País comercial | País de trabalho | País do endereço comercial | País da empresa | País/Região da empresa | Land/regio (werk)
-        Werkadres, land/regio | Kraj/region (biuro) | home country | home country/region | Land/Region privat | Land privat
-        Privat: Land | Pays/Région (domicile) | Pays (domicile) | País o región del domicilio | Paese/area geografica (ab.)
-        Nazione di residenza | Região/País de casa | Land/regio (thuis) | Kraj/region (dom) | other country | other country/region
+        País comercial | País de trabalho | País do endereço comercial | País da empresa | País/Região da empresa
+        Land/regio (werk) | Werkadres, land/regio | Kraj/region (biuro) | home country | home country/region | Land/Region privat
+        Land privat | Privat: Land | Pays/Région (domicile) | Pays (domicile) | País o región del domicilio
+        Paese/area geografica (ab.) | Nazione di residenza | Região/País de casa | Land/regio (thuis) | Kraj/region (dom)
+        other country | other country/region
     """,
     "company": """
-        company | company name | account name | account | organization name | organisation name | organization | organisation
+        company | company name | org | account name | account | organization name | organisation name | organization | organisation
         employer | current company | current employer | linkedin company name | person - organization | person organization
         work company | company / account | associated company | primary company | associated company name | company name (account)
         firm | firm name | business name | agency | Firma | Firmenname | Unternehmen | Unternehmensname | Arbeitgeber | Betrieb
@@ -179,19 +185,21 @@ NAMES: dict[str, str] = {
         company uuid | company.uuid
     """,
     "employees": """
-        employees | # employees | number of employees | employee count | employees count | no. of employees | num employees
-        numberofemployees | company employee exact count | company employee count | company headcount | headcount
-        employees on linkedin | linkedin employees | number of staff | staff count | Anzahl Mitarbeiter | Mitarbeiterzahl
-        Mitarbeiteranzahl | Anzahl der Mitarbeiter | Mitarbeiter | Nombre d'employés | Nombre de salariés | Effectif | Effectifs
-        Número de empleados | Empleados | Numero di dipendenti | Dipendenti | Numero dipendenti | Número de funcionários
-        Funcionários | Número de colaboradores | Aantal medewerkers | Aantal werknemers | Medewerkers | Liczba pracowników
-        Antal anställda | Antal ansatte | company size | company employee range | employee range | employees range
-        company size range | Unternehmensgröße | Taille de l'entreprise | Tamaño de la empresa
+        employees | # employees | employee size | employees size | company employees | number of employees | employee count
+        employees count | no. of employees | num employees | numberofemployees | company employee exact count
+        company employee count | company headcount | headcount | employees on linkedin | linkedin employees | number of staff
+        staff count | Anzahl Mitarbeiter | Mitarbeiterzahl | Mitarbeiteranzahl | Anzahl der Mitarbeiter | Mitarbeiter
+        Nombre d'employés | Nombre de salariés | Effectif | Effectifs | Número de empleados | Empleados | Numero di dipendenti
+        Dipendenti | Numero dipendenti | Número de funcionários | Funcionários | Número de colaboradores | Aantal medewerkers
+        Aantal werknemers | Medewerkers | Liczba pracowników | Antal anställda | Antal ansatte | company size
+        company employee range | employee range | employees range | company size range | Unternehmensgröße | Taille de l'entreprise
+        Tamaño de la empresa
     """,
     "industry": """
-        industry | industries | company industry | account industry | primary industry | linkedin industry | sector | industry sector
-        company industries | business sector | Branche | Branchen | Wirtschaftszweig | Secteur | Secteur d'activité
-        Sector industrial | Industria | Settore | Settore di attività | Setor | Ramo de atividade | Bedrijfstak | Branża
+        industry | industries | company industry | account industry | primary industry | linkedin industry | sector
+        industry sector | company industries | business sector | Branche | Branchen | Wirtschaftszweig | Secteur
+        Secteur d'activité | Sector industrial | Industria | Settore | Settore di attività | Setor | Ramo de atividade | Bedrijfstak
+        Branża
     """,
     "keywords": """
         keywords | company keywords | company specialities | company specialties | specialities | specialties | Schlagwörter
@@ -210,8 +218,8 @@ NAMES: dict[str, str] = {
     """,
     "company_city": """
         company city | account city | organization city | billing city | headquarters city | hq city | company headquarters city
-        company hq city | shipping city | Firmenort | Firmensitz (Ort) | Ville de l'entreprise | Ciudad de la empresa | Città azienda
-        Cidade da companhia | Vestigingsplaats | Miasto firmy
+        company hq city | shipping city | Firmenort | Firmensitz (Ort) | Ville de l'entreprise | Ciudad de la empresa
+        Città azienda | Cidade da companhia | Vestigingsplaats | Miasto firmy
     """,
     "company_state": """
         company state | account state | organization state | billing state | billing state/province | billing state code
@@ -224,14 +232,14 @@ NAMES: dict[str, str] = {
     """,
     "company_linkedin_url": """
         company linkedin url | company linkedin | linkedin company url | linkedin company page | linkedin company profile url
-        company linkedin profile | company linkedin page | linkedin company profile | account linkedin url | organization linkedin url
-        regular company url | company linkedin link | linkedin company link | organization linkedin | company linkedin url unique id
-        LinkedIn-Unternehmensseite
+        company linkedin profile | company linkedin page | linkedin company profile | account linkedin url
+        organization linkedin url | regular company url | company linkedin link | linkedin company link | organization linkedin
+        company linkedin url unique id | LinkedIn-Unternehmensseite
     """,
     "company_phone": """
-        company phone | company main phone | company phone number | corporate phone | company hq phone | headquarters phone | hq phone
-        hq main phone | main company phone | organization phone | account phone | switchboard | company switchboard | Telefon Firma
-        Firma Telefon | Hauptnummer Firma | Telefonzentrale | Téléphone société | Téléphone principal de la société
+        company phone | company main phone | company phone number | corporate phone | company hq phone | headquarters phone
+        hq phone | hq main phone | main company phone | organization phone | account phone | switchboard | company switchboard
+        Telefon Firma | Firma Telefon | Hauptnummer Firma | Telefonzentrale | Téléphone société | Téléphone principal de la société
         Standard téléphonique | Teléfono principal de la organización | Teléfono de la empresa | Teléfono principal de la compañía
         Telefono principale società | Centralino | Telefone da empresa | Telefone principal da empresa | Hoofdtelefoon bedrijf
         Telefoon bedrijf | Główny telefon firmy | Telefon firmy
@@ -273,11 +281,11 @@ NAMES: dict[str, str] = {
         company twitter url | company twitter | twitter company page | company x url | organization twitter url
     """,
     "annual_revenue": """
-        annual revenue | company annual revenue | revenue | company revenue | yearly revenue | estimated annual revenue
-        company annual revenue range | revenue (in usd) | revenue (in 000s usd) | turnover | annual turnover | Jahresumsatz | Umsatz
-        Chiffre d'affaires | Chiffre d'affaires annuel | Ingresos anuales | Facturación | Facturación anual | Fatturato
-        Fatturato annuo | Receita anual | Faturamento | Faturamento anual | Jaaromzet | Omzet | Roczny obrót | Przychody roczne
-        revenue range | revenue range (in usd)
+        annual revenue | estimated revenue | company annual revenue | revenue | company revenue | yearly revenue
+        estimated annual revenue | company annual revenue range | estimated revenue range | revenue (in usd) | revenue (in 000s usd)
+        turnover | annual turnover | Jahresumsatz | Umsatz | Chiffre d'affaires | Chiffre d'affaires annuel | Ingresos anuales
+        Facturación | Facturación anual | Fatturato | Fatturato annuo | Receita anual | Faturamento | Faturamento anual | Jaaromzet
+        Omzet | Roczny obrót | Przychody roczne | revenue range | revenue range (in usd)
     """,
     "total_funding": """
         total funding | total money raised | total funding amount | funding total | company total funding
@@ -303,8 +311,8 @@ BARE: dict[tuple[str | None, str | None], str] = {
     """,
     ("city", "company_city"): """
         city | town | location city | Ort | Stadt | Wohnort | Ville | Ciudad | Población | Localidad | Città | Cidade | Localidade
-        Plaats | Woonplaats | Stad | Miasto | Miejscowość | Postort | Poststed | Kaupunki | Město | Város | Şehir | Город | 市区町村 | 城市
-        市 | 도시
+        Plaats | Woonplaats | Stad | Miasto | Miejscowość | Postort | Poststed | Kaupunki | Město | Város | Şehir | Город | 市区町村
+        城市 | 市 | 도시
     """,
     ("state", "company_state"): """
         state | state/region | state/province | region | province | Bundesland | Kanton | Bundesland/Kanton | Région | Provincia
@@ -316,13 +324,12 @@ BARE: dict[tuple[str | None, str | None], str] = {
         Страна | 国 | 国/地域 | 国家 | 국가
     """,
     ("phone", "company_phone"): """
-        phone | phone number | telephone | telephone number | tel | tel. | phone no. | phone numbers | Telefon | Telefonnummer
-        Tel.-Nr. | Rufnummer | Festnetz | Téléphone | Numéro de téléphone | Teléfono | Número de teléfono | Telefono
-        Numero di telefono | Telefone | Fone | Número de telefone | Telefoon | Telefoonnummer | Numer telefonu | Puhelin
-        Puhelinnumero | Telefonní číslo | Telefonszám | Телефон | Номер телефона | 電話 | 電話番号 | 电话 | 전화번호
-        primary phone | main phone
-        Haupttelefon | Téléphone principal | Teléfono principal | Telefono principale | Telefone principal | Fone primario
-        Hoofdtelefoon | Telefon główny
+        phone | phone number | phones | contact number | contact no. | Tel. Nr. | Telefonnr. | telephone | telephone number | tel
+        tel. | phone no. | phone numbers | Telefon | Telefonnummer | Tel.-Nr. | Rufnummer | Festnetz | Téléphone
+        Numéro de téléphone | Teléfono | Número de teléfono | Telefono | Numero di telefono | Telefone | Fone | Número de telefone
+        Telefoon | Telefoonnummer | Numer telefonu | Puhelin | Puhelinnumero | Telefonní číslo | Telefonszám | Телефон
+        Номер телефона | 電話 | 電話番号 | 电话 | 전화번호 | primary phone | main phone | Haupttelefon | Téléphone principal
+        Teléfono principal | Telefono principale | Telefone principal | Fone primario | Hoofdtelefoon | Telefon główny
     """,
     (None, "company_phone"): """
         organization phone number

@@ -150,8 +150,11 @@ class _Reading:
         own = "uuid" in self._names or any(header.startswith("company.") for header in self._headers)
         companies = self._is_of_companies()
         for at in self._open():
-            if found := _phone(self._names[at]) or _bare(self._headers[at], companies) or _prefixed(self._headers[at]):
+            header = self._headers[at]
+            if found := _phone(self._names[at]) or _bare(header, companies) or _prefixed(header) or _either(header):
                 self._found[at] = found
+        if companies:
+            self._make_companies()
         self._resolve_name(companies)
         self._resolve_phones()
         self._resolve_urls()
@@ -215,6 +218,12 @@ class _Reading:
             return not (named or "email" in found)
         own = "uuid" in self._names and "email" not in found
         return (own and named) or (bool(found & names.FIRMLIKE) and (own or named))
+
+    def _make_companies(self) -> None:
+        """In a list of companies addresses and phones are theirs, whatever they are called."""
+        for at, found in self._found.items():
+            if found.target in _OF_NOBODY and found.confidence is not Confidence.GIVEN:
+                self._found[at] = _Candidate(_OF_NOBODY[found.target], _PREFIXED + found.rank, Confidence.GUESSED)
 
     def _resolve_name(self, companies: bool) -> None:
         """A bare "Name" is what the rest of the header lacks: the company, the other half of a name, or the whole."""
@@ -337,8 +346,16 @@ def _prefixed(header: str) -> _Candidate | None:
             if not rest or rest == name:
                 continue
             found = _bare(rest, companies) or _known(rest)
-            if found and (found.target in _OF_COMPANIES) is companies:
+            if found and (found.target in _OF_COMPANIES or not companies):
                 return _Candidate(found.target, _PREFIXED + abs(found.rank), Confidence.GUESSED)
+    return None
+
+
+def _either(header: str) -> _Candidate | None:
+    """The candidate of two names for one thing: `Company/Organization`."""
+    found = [candidate for part in header.split("/") if (candidate := _known(part))]
+    if "/" in header and len({candidate.target for candidate in found}) == 1:
+        return _Candidate(found[0].target, _PREFIXED + abs(found[0].rank), Confidence.GUESSED)
     return None
 
 
@@ -360,5 +377,11 @@ _NAME = frozenset(_listed(names.NAME))
 _SALUTATIONS = frozenset(_listed(names.SALUTATIONS))
 _OWN_PERSON = {"facebook_url": "person_facebook_url", "twitter_url": "person_twitter_url", "website": "person_website"}
 _OWN_COMPANY = {"facebook_url": "company_facebook_url", "twitter_url": "company_twitter_url"}
+_OF_NOBODY = {
+    "city": "company_city",
+    "state": "company_state",
+    "country": "company_country",
+    "other_phone": "company_phone",
+}
 # Targets of a company's fields, besides those that begin with company.
 _OF_COMPANIES = names.FIRMLIKE | {target for target in names.NAMES if target.startswith("company")}
