@@ -119,7 +119,7 @@ class Bench:
                 job = (await self.api.get(f"/common/jobs/{uuid}")).json()["data"]
                 if job["status"] == "failed":
                     raise RuntimeError(f"job {uuid}: {job['job_response']}")
-                if job["status"] == "completed":
+                if job["status"] == "completed" and job["job_response"].get("searchable", True):
                     ended[uuid] = job
             await asyncio.sleep(0.3)  # as `connectra import` does: polling takes time from the job
         return [ended[uuid] for uuid in uuids], time.perf_counter() - began

@@ -69,7 +69,6 @@ async def test_notes_before_the_header(importing: Any) -> None:
     assert done.contacts["mirela"]["linkedin_url"] == "https://www.linkedin.com/in/mirela-fieldcase-0a1"
 
 
-@not_yet
 async def test_namesakes_and_rows_of_only_commas(importing: Any) -> None:
     done = await importing("02-linkedin-plain.csv")
     assert (done.response["rows"], done.response["rejected"], done.count) == (3, 0, 3)
@@ -190,7 +189,6 @@ async def test_a_form_instead_of_the_file(importing: Any) -> None:
     assert "form" in done.response["runtime_errors"][0]
 
 
-@not_yet
 async def test_no_bytes_and_no_rows(importing: Any) -> None:
     done = await importing("23-zero-byte.csv")
     assert (done.job["status"], done.response["runtime_errors"]) == (

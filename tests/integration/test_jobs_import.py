@@ -84,7 +84,9 @@ async def test_more_rejected_rows_than_a_number_make_it_fail(
     assert len(await rejected_rows(job)) == 11
     if status == "failed":
         assert response["runtime_errors"] == [f"10 of 110 rows were rejected; max_rejected allows {allowed}"]
-        assert "messages" not in response
+        assert response["messages"].startswith(
+            "110 rows read: 100 records created, 0 updated, 0 unchanged. 10 rows rejected"
+        )
 
 
 @pytest.mark.parametrize(("allowed", "status"), [(0.05, "failed"), (0.1, "completed")])
@@ -110,7 +112,7 @@ async def test_another_max_rejected_is_refused(api: httpx.AsyncClient, allowed: 
 
 
 async def test_a_validation_says_what_an_import_would_reject_and_stores_nothing(
-    run_import: Importer, rejected_rows: Callable[..., Any], postgres: asyncpg.Connection
+    api: httpx.AsyncClient, run_import: Importer, rejected_rows: Callable[..., Any], postgres: asyncpg.Connection
 ) -> None:
     tag = word()
     text = io.StringIO(newline="")
@@ -129,17 +131,30 @@ async def test_a_validation_says_what_an_import_would_reject_and_stores_nothing(
     dry = await run_import(gzip.compress(data), validate_only=True)
     response = dry["job_response"]
     assert dry["status"] == "completed", response
-    assert response["messages"] == "Validation completed successfully; nothing was stored"
+    assert response["messages"] == (
+        "Validation completed, but not everything in the file can be stored; nothing was stored."
+        " 5,004 rows read: 5,001 with a company, 5,002 with a person. 2 rows rejected. 3 cells left out, as not valid."
+        " Not understood and not used: the column 'Note'"
+    )
     assert response["unknown_columns"] == ["Note"]
     assert await postgres.fetchval("SELECT count(*) FROM contacts WHERE email LIKE $1", f"%@{tag}.example") == 0
     assert await postgres.fetchval("SELECT count(*) FROM import_batches WHERE job_uuid = $1", dry["uuid"]) == 0
 
     real = await run_import(data)
-    for name in ("rows", "rejected"):
+    for name in ("rows", "rejected", "left_out"):
         assert response[name] == real["job_response"][name]
-    assert (response["companies"], response["contacts"]) == (5_000, 5_000)
+    assert (response["companies"], response["contacts"]) == (5_001, 5_002)
     assert await rejected_rows(dry) == await rejected_rows(real)
+    for job in (dry, real):
+        cells = list(csv.reader(io.StringIO((await download(api, job, "left_out")).decode(), newline="")))
+        assert cells[0] == ["line", "column", "value", "reason"]
+        # Lines as an editor shows them, the header being the first; no cell calculates.
+        assert [line[:3] for line in cells[1:]] == [
+            ["101", "employees", "-5"],
+            ["105", "employees", "-7"],
+            ["105", "email", "x"],
+        ]
 
-    failed = await run_import(data, validate_only=True, max_rejected=3)
+    failed = await run_import(data, validate_only=True, max_rejected=1)
     assert failed["status"] == "failed"
-    assert failed["job_response"]["rejected"] == 4
+    assert failed["job_response"]["rejected"] == 2

@@ -22,13 +22,14 @@ async def test_an_import_goes_on_where_its_worker_ended(
     tag = word()
     lines = (f"{tag} {n},{n}@{tag}.example\n" for n in range(ROWS))
     data = ("first_name,email\n" + "".join(lines)).encode()
+    pid = stack.parts()["first_time"]["pid"]
     uuid = (await create_job(api, "insert_csv_file", {"s3_key": await upload(api, data)}))["uuid"]
 
     database = await asyncpg.connect(stack.postgres)
     try:
         applied = "SELECT count(*) FROM import_batches WHERE job_uuid = $1"
         await until(lambda: database.fetchval(applied, uuid), pause=0.01)
-        os.kill(stack.parts()["first_time"]["pid"], number)
+        os.kill(pid, number)
 
         job = await ended(api, uuid, seconds=120)
         assert job["status"] == "completed", job["job_response"]

@@ -32,12 +32,15 @@ async def create_job(api: httpx.AsyncClient, job_type: str, data: dict[str, Any]
 
 
 async def ended(api: httpx.AsyncClient, uuid: str, *, seconds: float = 240, pause: float = 0.05) -> Job:
-    """The job, once it is completed or has failed."""
+    """The job, once it is completed or has failed, and what it stored can be found."""
 
     async def ask() -> Job:
         return dict((await api.get(f"/common/jobs/{uuid}")).json()["data"])
 
-    return await until(ask, lambda job: job["status"] in ENDED, seconds=seconds, pause=pause)
+    def done(job: Job) -> bool:
+        return job["status"] in ENDED and job["job_response"].get("searchable", True)
+
+    return await until(ask, done, seconds=seconds, pause=pause)
 
 
 async def stored_job(
@@ -73,7 +76,7 @@ async def export(api: httpx.AsyncClient, service: str, vql: dict[str, Any], **jo
 
 
 async def files_of(api: httpx.AsyncClient, job: Job) -> dict[str, dict[str, Any]]:
-    """The files of a job by kind: source, result, rejected."""
+    """The files of a job by kind: source, result, rejected, left_out."""
     files = (await api.get(f"/common/jobs/{job['uuid']}/files")).json()["data"]
     return {file["kind"]: file for file in files}
 

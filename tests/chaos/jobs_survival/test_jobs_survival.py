@@ -84,8 +84,8 @@ class Place:
         (row,) = await self.fetch("SELECT * FROM jobs WHERE uuid = $1", uuid)
         return {name: json.loads(v) if isinstance(v, str) and v[:1] == "{" else v for name, v in row.items()}
 
-    async def create(self, job_type: str, data: dict[str, Any]) -> str:
-        body = {"job_type": job_type, "job_data": data}
+    async def create(self, job_type: str, data: dict[str, Any], retry_count: int = 0) -> str:
+        body = {"job_type": job_type, "job_data": data, "retry_count": retry_count}
         headers = {"idempotency-key": uuid4().hex}
 
         async def ask() -> str | None:
@@ -97,7 +97,8 @@ class Place:
     async def ended(self, uuid: str) -> Job:
         async def done() -> Job | None:
             job = await self.job(uuid)
-            return job if job["status"] in ENDED else None
+            over = job["status"] in ENDED and job["run_after"] is None
+            return job if over and job["job_response"].get("searchable", True) else None
 
         return await self.until(done)
 
@@ -105,8 +106,8 @@ class Place:
         session = aioboto3.Session(self.stack.s3.access_key, self.stack.s3.secret_key, region_name="us-east-1")
         return session.client("s3", endpoint_url=self.stack.s3.endpoint)
 
-    async def put(self, data: bytes) -> str:
-        key = f"uploads/{uuid4()}.csv"
+    async def put(self, data: bytes, key: str | None = None) -> str:
+        key = key or f"uploads/{uuid4()}.csv"
 
         async def send() -> str:
             async with self.store() as store:
@@ -199,8 +200,11 @@ async def check_import(place: Place, uuid: str, tag: str, data: bytes) -> None:
     # A record in two batches was created by one and updated by the other, whatever was killed in between.
     assert response["created"] == len(companies) + len(contacts)
     batches = await place.fetch(
-        "SELECT batch_number, byte_start, byte_end, counts FROM import_batches WHERE job_uuid = $1 ORDER BY 1", uuid
+        """SELECT batch_number, byte_start, byte_end, counts, rejected FROM import_batches
+           WHERE job_uuid = $1 AND generation = (SELECT max(generation) FROM import_batches WHERE job_uuid = $1) ORDER BY 1""",
+        uuid,
     )
+    assert all(batch["rejected"] == "[]" for batch in batches[:-1])
     ends = [batch["byte_end"] for batch in batches]
     assert [batch["batch_number"] for batch in batches] == list(range(len(batches)))
     assert [batch["byte_start"] for batch in batches[1:]] == ends[:-1]
@@ -208,6 +212,9 @@ async def check_import(place: Place, uuid: str, tag: str, data: bytes) -> None:
     assert sum(json.loads(batch["counts"])["rows"] for batch in batches) == counts["rows"]
     rejected = list(csv.reader(io.StringIO((await place.get(response["rejected_s3_key"])).decode(), newline="")))
     assert len(rejected) == 1 + counts["rejected"]
+    # No row of a batch is missing or there twice, and they are in the order of the file.
+    lines = [int(row[0]) for row in rejected[1:]]
+    assert lines == sorted(set(lines))
 
     titles = {uuid: (email, title) for uuid, (_, _, email, title, _, _) in contacts.items()}
     assert await indexed(place, "contacts_index", {"term": {"last_name.keyword": tag}}, ("email", "title")) == titles
@@ -216,7 +223,7 @@ async def check_import(place: Place, uuid: str, tag: str, data: bytes) -> None:
 async def indexed(
     place: Place, index: str, query: dict[str, Any], fields: tuple[str, ...]
 ) -> dict[str, tuple[Any, ...]]:
-    """What the index holds, by uuid. `completed` means searchable, so nothing is waited for."""
+    """What the index holds, by uuid. The job said that it is searchable, so nothing is waited for."""
     found: dict[str, tuple[Any, ...]] = {}
     body: dict[str, Any] = {"query": query, "size": 10_000, "sort": ["uuid"], "_source": list(fields)}
     async with client(place.stack.elasticsearch, timeout=60) as search:
@@ -229,10 +236,21 @@ async def indexed(
             body["search_after"] = hits[-1]["sort"]
 
 
-async def begin_import(place: Place, rows: int) -> tuple[str, str, bytes]:
+async def begin_import(place: Place, rows: int, retry_count: int = 0) -> tuple[str, str, bytes]:
     tag = word()
     data = file_of(tag, rows)
-    return await place.create("insert_csv_file", {"s3_key": await place.put(data)}), tag, data
+    return await place.create("insert_csv_file", {"s3_key": await place.put(data)}, retry_count), tag, data
+
+
+async def replace_file(place: Place, uuid: str) -> tuple[str, bytes]:
+    """Puts another file under the key that an import reads: other people, its columns in another order."""
+    tag = word()
+    lines = csv.reader(io.StringIO(file_of(tag, FEW_ROWS).decode(), newline=""))
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows(row[::-1] for row in lines)
+    data = text.getvalue().encode()
+    await place.put(data, (await place.job(uuid))["data"]["s3_key"])
+    return tag, data
 
 
 async def reached(place: Place, uuid: str, rows: int) -> None:
@@ -259,6 +277,31 @@ async def test_an_import_during_which_everything_is_killed_in_turn(place: Place)
         await reached(place, uuid, n * FEW_ROWS // (len(parts) + 2))
         await place.kill(part)
     await check_import(place, uuid, tag, data)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("part", [None, "first_time", "write"])
+async def test_an_import_whose_object_is_replaced_in_the_middle_ends_with_the_new_one(
+    place: Place, part: str | None
+) -> None:
+    uuid, _, _ = await begin_import(place, FEW_ROWS, retry_count=3)
+    await reached(place, uuid, FEW_ROWS // 3)
+    tag, data = await replace_file(place, uuid)
+    if part:
+        await place.kill(part)
+    await hurry(place, uuid)
+    await check_import(place, uuid, tag, data)
+
+
+async def hurry(place: Place, uuid: str) -> None:
+    """Waits until a job has ended or failed for now; then it is retried at once."""
+
+    async def over() -> bool:
+        return (await place.job(uuid))["status"] in ENDED
+
+    await place.until(over)
+    await place.fetch("UPDATE jobs SET run_after = now() WHERE uuid = $1 AND run_after IS NOT NULL", uuid)
+    await place.fetch("SELECT pg_notify('jobs', '')")
 
 
 EVERYONE = {"range_query": {"must": {"created_at": {"gte": "2000-01-01"}}}}

@@ -42,7 +42,10 @@ _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 # Of rows and problems in a preview.
 _PREVIEWED_ROWS = 5
 # Members of job_response that have a line in the table, in this order.
-_COUNTS = ("rows", "companies", "contacts", "created", "updated", "unchanged", "rejected", "bytes", "seconds")
+_COUNTS = (
+    *("rows", "companies", "contacts", "created", "updated", "unchanged", "merged", "rejected", "left_out"),
+    *("bytes", "seconds"),
+)
 
 
 class _RowsColumn(ProgressColumn):
@@ -79,7 +82,7 @@ def transfer_bar(label: str, total: int) -> Iterator[Callable[[int], None]]:
 
 
 def watch_job(client: RestClient, uuid: str, *, timeout: float | None = None) -> Job:
-    """Show a job's progress until it has ended, and return it as it is then.
+    """Show a job's progress until it has ended and what it stored can be found, and return it as it is then.
 
     A failed job with a retry to come has not ended. Once the server has answered, it may be away for up to two minutes. Ctrl-C
     leaves the job running and prints how to return to it.
@@ -138,7 +141,7 @@ def _follow(client: RestClient, uuid: str, timeout: float | None, bar: Progress)
         else:
             answered = time.monotonic()
             _show_progress(bar, task, job)
-            if has_ended(job):
+            if has_ended(job) and job["job_response"].get("searchable", True):
                 return job
             if deadline and answered > deadline:
                 raise ClientError(f"job {uuid} has not ended after {timeout:.0f} s; it is {job['status']}")
@@ -154,7 +157,14 @@ def _show_progress(bar: Progress, task: TaskID, job: Job) -> None:
     total, done = progress.get(f"total_{unit}") or None, progress.get(unit) or 0
     if job["status"] == "completed":
         total = done = total or 1
-    bar.update(task, description=job["status"], total=total, completed=done, rows=progress.get("rows"))
+    stored = has_ended(job) and not job["job_response"].get("searchable", True)
+    bar.update(
+        task,
+        description="indexing" if stored else job["status"],
+        total=total,
+        completed=done,
+        rows=progress.get("rows"),
+    )
 
 
 def has_ended(job: Job) -> bool:
@@ -187,6 +197,8 @@ def show_job(job: Job) -> None:
         table.add_row("result at", escape(response["s3_key"]))
     if response.get("rejected_s3_key"):
         table.add_row("rejected at", f"[yellow]{escape(response['rejected_s3_key'])}[/]")
+    if response.get("left_out_s3_key"):
+        table.add_row("cells at", f"[yellow]{escape(response['left_out_s3_key'])}[/]")
     console.print(table)
 
 

@@ -14,6 +14,7 @@ IMPORT: JobType = "insert_csv_file"
 EXPORT: JobType = "export_csv_file"
 JOB_TYPES: tuple[str, ...] = get_args(JobType)
 
+FileKind: TypeAlias = Literal["source", "result", "rejected", "left_out"]
 JsonObject: TypeAlias = dict[str, object]
 # What an attempt has done so far: rows, total_rows, bytes, total_bytes.
 Progress: TypeAlias = dict[str, int]
@@ -120,6 +121,30 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class JobInput:
+    """What an import reads.
+
+    Args:
+        generation: counts the objects that the job has begun to read, from 1.
+        etag: identifies the content of the object, also where it has no version.
+        shape: how it is read: what the reader of files keeps for its next run.
+    """
+
+    generation: int
+    bucket: str
+    key: str
+    size: int
+    etag: str
+    version: str | None = None
+    shape: JsonObject | None = None
+
+    @property
+    def name(self) -> str:
+        """The object and its content in one text."""
+        return f"{self.bucket}/{self.key} {self.etag}"
+
+
+@dataclass(frozen=True, slots=True)
 class JobPage:
     """A page of a list; `next_cursor` is None when nothing follows."""
 
@@ -139,7 +164,7 @@ class Created:
 class JobFile:
     """A file of a job and where it can be fetched."""
 
-    kind: Literal["source", "result", "rejected"]
+    kind: FileKind
     s3_key: str
     size_bytes: int
     download_url: str

@@ -7,8 +7,8 @@ it from an empty result.
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple, TypedDict
+from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
 import asyncpg
 import orjson
@@ -16,7 +16,7 @@ from connectra_common.db import locks
 from connectra_common.db.database import Connection
 
 from connectra_jobs import states
-from connectra_jobs.models import CANCELLED, Job, JobFilter, JsonObject, NewJob, Progress
+from connectra_jobs.models import CANCELLED, Job, JobFilter, JobInput, JsonObject, NewJob, Progress
 from connectra_jobs.states import Pool
 
 # Wakes the runners; a commit sends it.
@@ -45,6 +45,8 @@ class Claim:
     pool: Pool
     worker: str
     token: int
+    # What an earlier run of an import read.
+    input: JobInput | None = None
 
     @property
     def fence(self) -> tuple[str, int, str]:
@@ -77,12 +79,13 @@ class UnderWay(NamedTuple):
     expired: int
 
 
-class RejectedRow(TypedDict):
-    """A row that an import left out; `record` is its text in the file."""
+@dataclass(frozen=True, slots=True)
+class Unreported:
+    """An import that has ended without a worker; `token` is the fence of its last one."""
 
-    line: int
-    reason: str
-    record: str
+    job: Job
+    input: JobInput
+    token: int
 
 
 # A new job.
@@ -145,7 +148,7 @@ CLAIM = {
     UPDATE jobs SET status = $4, lease_owner = $5, lease_token = lease_token + 1,
         lease_until = now() + make_interval(secs => $6), updated_at = now()
     FROM picked WHERE jobs.uuid = picked.uuid
-    RETURNING {_COLUMNS.replace("uuid", "jobs.uuid", 1)}, lease_token"""
+    RETURNING {_COLUMNS.replace("uuid", "jobs.uuid", 1)}, lease_token, input"""
     for pool in states.POOLS.values()
 }
 
@@ -186,6 +189,7 @@ RELEASE = f"""
         progress = coalesce($6, progress),
         run_after = now() + make_interval(secs => $7),
         attempts = attempts - $8, lost_runs = CASE WHEN $9 THEN 0 ELSE lost_runs END,
+        searchable_after = coalesce($10, searchable_after), report_due = report_due AND NOT $11,
         lease_owner = NULL, lease_until = NULL, updated_at = now()
     WHERE {_FENCE} AND status {_IS_LEASED}
     RETURNING uuid"""
@@ -240,11 +244,32 @@ UNDER_WAY = f"""
         OR (status {_IS_FAILED} AND run_after IS NOT NULL)
     GROUP BY job_type, status"""
 
-# Rejected rows of an import in the order of the file, a batch at a time.
-REJECTED = """
-    SELECT batch_number, rejected FROM import_batches
-    WHERE job_uuid = $1 AND batch_number > $2 AND rejected <> '[]'
-    ORDER BY batch_number LIMIT 1"""
+# What an import reads. Its report is due from now on; how far it came with another file says nothing.
+SET_INPUT = f"""
+    UPDATE jobs SET input = $4, report_due = true,
+        lost_at = CASE WHEN (input ->> 'generation')::int = $5 THEN lost_at ELSE 0 END
+    WHERE {_FENCE} AND status {_IS_RUNNING}
+    RETURNING uuid"""
+
+# Imports that ended while nobody ran them: cancelled while they waited, or given up.
+UNREPORTED = f"""
+    SELECT {_COLUMNS}, input, lease_token FROM jobs
+    WHERE report_due AND (status = '{states.COMPLETED}' OR (status {_IS_FAILED} AND run_after IS NULL))
+    ORDER BY id LIMIT 10"""
+
+# The report of such an import, unless it runs again.
+REPORT = """
+    UPDATE jobs SET job_response = job_response || $3::jsonb, searchable_after = coalesce($4, searchable_after),
+        report_due = false, updated_at = now()
+    WHERE uuid = $1 AND lease_token = $2 AND report_due AND lease_until IS NULL"""
+
+# The oldest token of which it is not known yet that the index has it.
+NEXT_SEARCHABLE = "SELECT min(searchable_after) FROM jobs WHERE searchable_after IS NOT NULL"
+
+# What was stored up to a token is searchable.
+SET_SEARCHABLE = """
+    UPDATE jobs SET job_response = job_response || '{"searchable": true}', searchable_after = NULL, updated_at = now()
+    WHERE searchable_after <= $1"""
 
 
 class JobRepository:
@@ -307,7 +332,10 @@ class JobRepository:
         rows = await self._connection.fetch(
             CLAIM[pool.name], free, queue_size, types, pool.queued, worker, lease_seconds
         )
-        return [Claim(_job(row), pool, worker, row["lease_token"]) for row in sorted(rows, key=lambda row: row["id"])]
+        return [
+            Claim(_job(row), pool, worker, row["lease_token"], _input(row))
+            for row in sorted(rows, key=lambda row: row["id"])
+        ]
 
     async def next_retry(self) -> float | None:
         """Seconds until a failed job may be retried; None when none waits."""
@@ -326,9 +354,27 @@ class JobRepository:
         cancel: bool | None = await self._connection.fetchval(RENEW, *claim.fence, _dumped(progress), lease_seconds)
         return cancel
 
-    async def complete(self, claim: Claim, attempt: int, response: JsonObject, progress: Progress) -> bool:
-        """The attempt succeeded. False when the lease is lost."""
-        return await self._release(claim, attempt, states.COMPLETED, "completed", response=response, progress=progress)
+    async def complete(
+        self,
+        claim: Claim,
+        attempt: int,
+        response: JsonObject,
+        progress: Progress,
+        *,
+        searchable_after: int | None = None,
+    ) -> bool:
+        """The attempt succeeded. False when the lease is lost.
+
+        Args:
+            searchable_after: token of what it stored.
+        """
+        return await self._release(
+            *(claim, attempt, states.COMPLETED, "completed"),
+            response=response,
+            progress=progress,
+            searchable_after=searchable_after,
+            reported=True,
+        )
 
     async def fail(
         self,
@@ -340,11 +386,15 @@ class JobRepository:
         *,
         cancelled: bool = False,
         final: bool = False,
+        searchable_after: int | None = None,
+        reported: bool = False,
     ) -> bool:
         """The attempt failed, or was cancelled. Schedules the retry when one is left, and wakes the runners. False when the lease is lost.
 
         Args:
             final: a retry would not help.
+            searchable_after: token of what it stored.
+            reported: the response has all that its runs stored and rejected.
         """
         if (requested := await self._connection.fetchval(HELD, *claim.fence)) is None:
             return False
@@ -354,7 +404,12 @@ class JobRepository:
             delay, response = after_failure(claim.job, failures, response)
         outcome = "cancelled" if cancelled else "failed"
         await self._release(
-            claim, attempt, states.FAILED, outcome, error, response=response, progress=progress, delay=delay
+            *(claim, attempt, states.FAILED, outcome, error),
+            response=response,
+            progress=progress,
+            delay=delay,
+            searchable_after=searchable_after,
+            reported=reported,
         )
         if delay is not None:
             await self.notify()
@@ -406,14 +461,28 @@ class JobRepository:
         """Which of the jobs no worker holds."""
         return [row[0] for row in await self._connection.fetch(NOT_HELD, uuids)]
 
-    async def rejected_rows(self, uuid: str, after: int) -> tuple[int, list[RejectedRow]] | None:
-        """The next batch of an import, in the order of the file, that has rejected rows: its number and those rows. None after the last.
+    async def set_input(self, claim: Claim, given: JobInput) -> bool:
+        """Stores what an import reads. False when the lease is lost."""
+        stored = await self._connection.fetchval(SET_INPUT, *claim.fence, _dumped(asdict(given)), given.generation)
+        return stored is not None
 
-        The one look into a table of the write service: the rows are in the database that both share, and there may be millions of
-        them, which an RPC would only carry from that table into this process.
-        """
-        row = await self._connection.fetchrow(REJECTED, uuid, after)
-        return (row["batch_number"], orjson.loads(row["rejected"])) if row else None
+    async def unreported(self) -> list[Unreported]:
+        """Imports that ended without a worker that could say what they did."""
+        rows = await self._connection.fetch(UNREPORTED)
+        return [Unreported(_job(row), JobInput(**orjson.loads(row["input"])), row["lease_token"]) for row in rows]
+
+    async def report(self, of: Unreported, response: JsonObject, searchable_after: int | None) -> None:
+        """Adds to the response of such an import."""
+        await self._connection.execute(REPORT, of.job.uuid, of.token, _dumped(response), searchable_after)
+
+    async def next_searchable(self) -> int | None:
+        """The oldest token of what imports stored that is waited for; None when there is none."""
+        token: int | None = await self._connection.fetchval(NEXT_SEARCHABLE)
+        return token
+
+    async def set_searchable(self, token: int) -> None:
+        """Notes that everything up to a token can be found."""
+        await self._connection.execute(SET_SEARCHABLE, token)
 
     async def _release(
         self,
@@ -427,10 +496,12 @@ class JobRepository:
         progress: Progress | None = None,
         delay: float | None = None,
         unburnt: int = 0,
+        searchable_after: int | None = None,
+        reported: bool = False,
     ) -> bool:
         released = await self._connection.fetchval(
             *(RELEASE, *claim.fence, status, _dumped(response), _dumped(progress), delay, unburnt),
-            outcome == "failed",
+            *(outcome == "failed", searchable_after, reported),
         )
         if released and attempt is not None:
             await self._connection.execute(END_ATTEMPT, claim.job.uuid, attempt, outcome, error)
@@ -460,7 +531,8 @@ def after_failure(job: Job, failures: int, response: JsonObject) -> tuple[int | 
     if failures <= job.retry_count:
         return states.retry_delay(job.retry_interval, failures), response
     if job.retry_count:
-        response = {**response, "messages": f"Failed for good: all {job.retry_count} retries are used up"}
+        used_up = f"Failed for good: all {job.retry_count} retries are used up"
+        response = {**response, "messages": sentences(used_up, response.get("messages"))}
     return None, response
 
 
@@ -469,6 +541,11 @@ def add_error(response: JsonObject, error: str) -> JsonObject:
     earlier = response.get("runtime_errors")
     errors = [*earlier, error] if isinstance(earlier, list) else [error]
     return {**{k: v for k, v in response.items() if k != "messages"}, "runtime_errors": errors}
+
+
+def sentences(*parts: object) -> str:
+    """One text of those that say something."""
+    return ". ".join(str(part) for part in parts if part)
 
 
 def _optional(row: asyncpg.Record | None) -> Job | None:
@@ -491,6 +568,10 @@ def _job(row: asyncpg.Record) -> Job:
         attempts=row["attempts"],
         progress=orjson.loads(row["progress"]),
     )
+
+
+def _input(row: asyncpg.Record) -> JobInput | None:
+    return JobInput(**orjson.loads(row["input"])) if row["input"] else None
 
 
 def _dumped(value: Mapping[str, object] | None) -> str | None:

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import asdict
-from typing import Literal
 from uuid import uuid4
 
 import orjson
@@ -20,6 +19,7 @@ from connectra_common.storage.s3 import ObjectStore
 from connectra_jobs.models import (
     Created,
     Cursor,
+    FileKind,
     Job,
     JobFile,
     JobFilter,
@@ -125,15 +125,16 @@ class JobsService:
         """
         job = await self.get(uuid)
         bucket = str(job.data.get("s3_bucket") or self._s3_settings.bucket)
-        candidates: list[tuple[Literal["source", "result", "rejected"], object]] = [
+        candidates: list[tuple[FileKind, object]] = [
             ("source", job.data.get("s3_key")),
             ("result", job.job_response.get("s3_key")),
             ("rejected", job.job_response.get("rejected_s3_key")),
+            ("left_out", job.job_response.get("left_out_s3_key")),
         ]
         files = [await self._file(bucket, kind, str(key)) for kind, key in candidates if key]
         return [file for file in files if file]
 
-    async def _file(self, bucket: str, kind: Literal["source", "result", "rejected"], key: str) -> JobFile | None:
+    async def _file(self, bucket: str, kind: FileKind, key: str) -> JobFile | None:
         try:
             head = await self._s3.head_object(Bucket=bucket, Key=key)
         except ParamValidationError:  # a name that no store takes, which jobs of adopted tables may have

@@ -104,9 +104,11 @@ def import_file(
             return
         job = watch_job(client, uuid)
         show_job(job)
+        name = file.name.removesuffix(".gz").removesuffix(".csv")
         if job["job_response"].get("rejected_s3_key"):
-            name = f"{file.name.removesuffix('.gz').removesuffix('.csv')}.rejected.csv"
-            _fetch(client, job, "rejected", rejected or file.with_name(name))
+            _fetch(client, job, "rejected", rejected or file.with_name(f"{name}.rejected.csv"))
+        if job["job_response"].get("left_out_s3_key"):
+            _fetch(client, job, "left_out", file.with_name(f"{name}.left_out.csv"))
         require_completed(job)
 
 

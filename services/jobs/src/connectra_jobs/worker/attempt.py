@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import aiohttp
 import grpc
@@ -16,7 +16,7 @@ from connectra_common.errors import ConnectraError, DeadlineExceeded, Unavailabl
 from grpc_status import rpc_status
 from prometheus_client import Counter
 
-from connectra_jobs.models import Job, JsonObject, Progress
+from connectra_jobs.models import Job, JobInput, JsonObject, Progress
 from connectra_jobs.repository import Claim, JobRepository
 from connectra_jobs.settings import JobsSettings
 
@@ -39,16 +39,12 @@ _TRANSIENT_CODES = (
 _TRANSPORT_CODES = (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.CANCELLED)
 
 
-class JobFailed(Exception):
-    """The attempt cannot succeed, and a retry would not help. The text is for the job's owner.
+class RunFailed(Exception):
+    """The attempt cannot succeed. The text is for the job's owner."""
 
-    Args:
-        response: the part of the job_response that is known anyway.
-    """
 
-    def __init__(self, text: str, response: JsonObject | None = None) -> None:
-        super().__init__(text)
-        self.response = response or {}
+class JobFailed(RunFailed):
+    """Nor would a retry help."""
 
 
 class Stopped(Exception):
@@ -73,7 +69,7 @@ def is_transient(error: BaseException) -> bool:
         return error.code() in _TRANSIENT_CODES or (
             error.code() in _TRANSPORT_CODES and rpc_status.from_call(error) is None  # type: ignore[arg-type]
         )
-    if isinstance(error, (Stopped, JobFailed)):
+    if isinstance(error, (Stopped, RunFailed)):
         return False
     return isinstance(error, aiohttp.ClientError) or isinstance(from_exception(error), (Unavailable, DeadlineExceeded))
 
@@ -82,7 +78,7 @@ def describe(error: BaseException) -> str:
     """The error for the job's owner, without a driver's text."""
     if isinstance(error, grpc.aio.AioRpcError):
         return str(error.details() or error.code().name)
-    if isinstance(error, JobFailed):
+    if isinstance(error, RunFailed):
         return str(error)
     if isinstance(error, aiohttp.ClientError):
         error = ConnectionError()
@@ -95,6 +91,16 @@ def explain(error: BaseException) -> JsonObject:
     return {"error": describe(error), "exc_info": None if is_transient(error) else error}
 
 
+class Holder(Protocol):
+    """Who may write the files of a job."""
+
+    async def persist(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Makes a call to something that may be away."""
+
+    async def renew(self) -> None:
+        """Makes sure that it still may."""
+
+
 class Attempt:
     """A job in the hands of a worker. Use as a context: the heartbeat beats inside of it."""
 
@@ -103,6 +109,11 @@ class Attempt:
         self.settings = settings
         self.progress: Progress = dict(claim.job.progress)
         self.number: int | None = None
+        # What the response of a job has even if the attempt fails; `reported`: that is all there is to say of its runs.
+        self.known: JsonObject = {}
+        self.reported = False
+        # Token of what an import stored.
+        self.searchable_after: int | None = None
         self._database = database
         self._lock = asyncio.Lock()
         self._stop: Stopped | None = None
@@ -236,17 +247,35 @@ class Attempt:
         if cancel:
             self.stop(Cancelled())
 
+    async def remember(self, given: JobInput) -> None:
+        """Stores what an import reads, for the attempts to come.
+
+        Raises:
+            LeaseLost.
+        """
+        async with self._lock, self._database.transaction() as connection:
+            stored = await JobRepository(connection).set_input(self.claim, given)
+        if not stored:
+            self.stop(LeaseLost())
+            raise LeaseLost
+
     async def complete(self, response: JsonObject) -> bool:
         """Ends the attempt with success. False when the lease is lost."""
         async with self._lock, self._database.transaction() as connection:
-            ended = await JobRepository(connection).complete(self.claim, self._begun_number, response, self.progress)
+            ended = await JobRepository(connection).complete(
+                *(self.claim, self._begun_number, response, self.progress), searchable_after=self.searchable_after
+            )
         return self._count_attempt("completed", ended)
 
     async def fail(self, error: str, response: JsonObject, *, cancelled: bool = False, final: bool = False) -> bool:
         """Ends the attempt without success; `final`: a retry would not help. False when the lease is lost."""
         async with self._lock, self._database.transaction() as connection:
             ended = await JobRepository(connection).fail(
-                *(self.claim, self._begun_number, error, response, self.progress), cancelled=cancelled, final=final
+                *(self.claim, self._begun_number, error, response, self.progress),
+                cancelled=cancelled,
+                final=final,
+                searchable_after=self.searchable_after,
+                reported=self.reported,
             )
         return self._count_attempt("cancelled" if cancelled else "failed", ended)
 

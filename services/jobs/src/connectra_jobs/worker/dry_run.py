@@ -28,6 +28,8 @@ class Findings:
     companies: int = 0
     contacts: int = 0
     rejected: list[Rejected] = field(default_factory=list)
+    # Line, column, value and reason of each.
+    left_out: list[tuple[int, str, str, str]] = field(default_factory=list)
 
 
 class Checker:
@@ -43,6 +45,7 @@ class Checker:
             found.rows += 1
             found.companies += row.company is not None
             found.contacts += row.contact is not None
+            found.left_out += [(row.line, *cell) for cell in row.left_out]
             if row.problem:
                 found.rejected.append(Rejected(row.line, row.problem, row.cells))
         return found

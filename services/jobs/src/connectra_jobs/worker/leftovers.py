@@ -14,7 +14,7 @@ log = structlog.get_logger()
 INTERVAL_SECONDS = 600
 _UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 # Files that a job writes.
-_OURS = re.compile(rf"({_UUID})(?:\.rejected)?\.(?:csv|ndjson)(?:\.gz)?")
+_OURS = re.compile(rf"({_UUID})(?:\.(?:rejected|left_out))?\.(?:csv|ndjson)(?:\.gz)?")
 
 
 async def sweep(deps: Deps) -> int:

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from connectra_common.storage import s3
 from connectra_common.storage.s3 import BYTES, ObjectStore, Reply
 
-from connectra_jobs.worker.attempt import Attempt, JobFailed
+from connectra_jobs.worker.attempt import Holder, JobFailed, RunFailed
 
 log = structlog.get_logger()
 
@@ -35,9 +35,17 @@ class Source:
     key: str
     size: int
     etag: str
+    version: str | None = None
 
 
-async def find(attempt: Attempt, s3: ObjectStore, bucket: str, key: str) -> Source:
+class SourceReplaced(RunFailed):
+    """The object is no longer what the attempt began to read. Another attempt begins with what is there now."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"the object '{key}' was replaced or removed while it was read")
+
+
+async def find(attempt: Holder, s3: ObjectStore, bucket: str, key: str) -> Source:
     """Looks the object up.
 
     Raises:
@@ -52,14 +60,30 @@ async def find(attempt: Attempt, s3: ObjectStore, bucket: str, key: str) -> Sour
         if status in (400, 401, 403):
             raise JobFailed(f"the object '{key}' in the bucket '{bucket}' may not be read") from None
         raise
-    return Source(bucket, key, head["ContentLength"], head["ETag"])
+    return Source(bucket, key, head["ContentLength"], head["ETag"], head.get("VersionId"))
 
 
-async def read(attempt: Attempt, s3: ObjectStore, source: Source, offset: int) -> AsyncGenerator[bytes]:
+async def check_unchanged(attempt: Holder, s3: ObjectStore, source: Source) -> None:
+    """A store goes on sending an object that is replaced meanwhile: only a look tells. One that is gone was read all the same.
+
+    Raises:
+        SourceReplaced.
+    """
+    try:
+        head = await attempt.persist(lambda: s3.head_object(Bucket=source.bucket, Key=source.key))
+    except ClientError as error:
+        if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == 404:
+            return
+        raise
+    if (head["ETag"], head["ContentLength"]) != (source.etag, source.size):
+        raise SourceReplaced(source.key)
+
+
+async def read(attempt: Holder, s3: ObjectStore, source: Source, offset: int) -> AsyncGenerator[bytes]:
     """The bytes from an offset on; a stream that breaks is opened again where it broke.
 
     Raises:
-        JobFailed: the object was replaced or removed meanwhile.
+        SourceReplaced.
     """
     body: Any = None
 
@@ -88,7 +112,7 @@ async def read(attempt: Attempt, s3: ObjectStore, source: Source, offset: int) -
             yield data
     except ClientError as error:
         if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") in (404, 412, 416):
-            raise JobFailed(f"the object '{source.key}' was replaced or removed while it was read") from None
+            raise SourceReplaced(source.key) from None
         raise
     finally:
         _close(body)
@@ -114,7 +138,7 @@ class Upload:
         LeaseLost, HandBack, Cancelled: when the job must not go on.
     """
 
-    def __init__(self, attempt: Attempt, s3: ObjectStore, bucket: str, key: str, content_type: str) -> None:
+    def __init__(self, attempt: Holder, s3: ObjectStore, bucket: str, key: str, content_type: str) -> None:
         self._attempt, self._s3 = attempt, s3
         self._object = {"Bucket": bucket, "Key": key}
         self._content_type = content_type

@@ -21,11 +21,11 @@ from connectra_common.errors import ConnectraError
 from connectra_common.server.background import every, first_of
 
 from connectra_jobs.models import CANCELLED, JOB_TYPES, JsonObject
-from connectra_jobs.repository import CHANNEL, Claim, JobRepository, add_error
+from connectra_jobs.repository import CHANNEL, Claim, JobRepository, add_error, sentences
 from connectra_jobs.requests import ImportData, read_data
 from connectra_jobs.settings import JobsSettings
 from connectra_jobs.states import RETRY, Pool
-from connectra_jobs.worker import leftovers
+from connectra_jobs.worker import leftovers, reports
 from connectra_jobs.worker.attempt import (
     ATTEMPTS,
     Attempt,
@@ -33,11 +33,13 @@ from connectra_jobs.worker.attempt import (
     HandBack,
     JobFailed,
     LeaseLost,
+    RunFailed,
     describe,
     explain,
 )
 from connectra_jobs.worker.deps import Deps
 from connectra_jobs.worker.exporter import run_export
+from connectra_jobs.worker.follower import Follower
 from connectra_jobs.worker.importer import run_import
 
 log = structlog.get_logger()
@@ -46,7 +48,7 @@ RECONNECT_SECONDS = 1.0
 LISTENER_CHECK_SECONDS = 15.0
 HAND_BACK_SECONDS = 2.0
 # Errors whose text for the job's owner says all there is to know.
-_EXPECTED = (JobFailed, ConnectraError, grpc.aio.AioRpcError)
+_EXPECTED = (RunFailed, ConnectraError, grpc.aio.AioRpcError)
 
 
 class WorkerPool:
@@ -73,6 +75,7 @@ class WorkerPool:
         self._types = [settings.job_type] if settings.job_type in JOB_TYPES else None
         self._wake = asyncio.Event()
         self._attempts: dict[asyncio.Task[None], Attempt] = {}
+        self._follower = Follower(deps)
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Works until the event is set, then hands back what it holds."""
@@ -82,6 +85,8 @@ class WorkerPool:
             every(rest, self._sweep, "take back expired leases", at_start=True),
             every(RECONNECT_SECONDS, self._listen, "listen for new jobs", at_start=True),
             every(leftovers.INTERVAL_SECONDS, lambda: leftovers.sweep(self._deps), "remove leftovers", at_start=True),
+            every(rest, lambda: reports.finish(self._deps), "report imports that ended alone", at_start=True),
+            self._follower.run,
         )
         helpers = [asyncio.create_task(loop(stopping)) for loop in loops]
         try:
@@ -131,6 +136,7 @@ class WorkerPool:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._attempts.pop(task, None)
         self._wake.set()
+        self._follower.wake()
         if not task.cancelled() and (error := task.exception()):
             log.error("worker broke; the lease will run out", exc_info=error)
 
@@ -162,7 +168,8 @@ class WorkerPool:
             end = lambda: attempt.complete(response)  # noqa: E731
             log.info("run completed", **{k: v for k, v in response.items() if k in ("rows", "bytes", "seconds")})
         except Cancelled:
-            response = {**attempt.job.job_response, "messages": CANCELLED}
+            response = {**attempt.job.job_response, **attempt.known}
+            response["messages"] = sentences(CANCELLED, attempt.known.get("messages"))
             end = lambda: attempt.fail(CANCELLED, response, cancelled=True)  # noqa: E731
             log.info("run cancelled")
         except (HandBack, LeaseLost):
@@ -171,8 +178,7 @@ class WorkerPool:
             text = describe(error)
             log.warning("run failed", **({"error": text} if isinstance(error, _EXPECTED) else explain(error)))
             final = isinstance(error, JobFailed)
-            known = error.response if isinstance(error, JobFailed) else {}
-            response = add_error({**attempt.job.job_response, **known}, text)
+            response = add_error(attempt.job.job_response, text) | attempt.known
             end = lambda: attempt.fail(text, response, final=final)  # noqa: E731
         if not await attempt.persist(end):
             log.warning("lease lost; the result is dropped")

@@ -58,7 +58,9 @@ class Job(_message.Message):
 
     @_builtins.property
     def job_response(self) -> _struct_pb2.Struct:
-        """Counts, messages, runtime_errors, s3_key."""
+        """Counts, messages, runtime_errors, s3_key; of an import also `searchable`: an import ends when it is stored, and its records can be
+        found once this is true.
+        """
 
     @_builtins.property
     def run_after(self) -> _timestamp_pb2.Timestamp:
@@ -531,7 +533,7 @@ class JobFile(_message.Message):
     SIZE_BYTES_FIELD_NUMBER: _builtins.int
     DOWNLOAD_URL_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
-    """source, result or rejected."""
+    """source, result, rejected or left_out."""
     s3_key: _builtins.str
     size_bytes: _builtins.int
     download_url: _builtins.str

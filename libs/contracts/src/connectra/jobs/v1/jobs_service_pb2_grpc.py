@@ -155,7 +155,7 @@ class JobsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WatchJob(self, request, context):
-        """The job as it is now, then after every change, until it has ended for good.
+        """The job as it is now, then after every change, until it has ended for good. An import may then not be searchable yet.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

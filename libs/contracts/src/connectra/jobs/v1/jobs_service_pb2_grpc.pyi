@@ -34,7 +34,7 @@ class JobsServiceStub:
     RetryJob: _aio.UnaryUnaryMultiCallable[_jobs_service_pb2.RetryJobRequest, _jobs_service_pb2.RetryJobResponse]
     """Runs a failed job again now. FAILED_PRECONDITION if it has not failed."""
     WatchJob: _aio.UnaryStreamMultiCallable[_jobs_service_pb2.WatchJobRequest, _jobs_service_pb2.WatchJobResponse]
-    """The job as it is now, then after every change, until it has ended for good."""
+    """The job as it is now, then after every change, until it has ended for good. An import may then not be searchable yet."""
     ListJobFiles: _aio.UnaryUnaryMultiCallable[_jobs_service_pb2.ListJobFilesRequest, _jobs_service_pb2.ListJobFilesResponse]
     """The files of a job, with download URLs that expire."""
     PreviewImport: _aio.UnaryUnaryMultiCallable[_jobs_service_pb2.PreviewImportRequest, _jobs_service_pb2.PreviewImportResponse]
@@ -117,7 +117,7 @@ class JobsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _jobs_service_pb2.WatchJobRequest,
         context: _aio.ServicerContext[_jobs_service_pb2.WatchJobRequest, _abc.AsyncIterator[_jobs_service_pb2.WatchJobResponse]],
     ) -> _abc.AsyncIterator[_jobs_service_pb2.WatchJobResponse]:
-        """The job as it is now, then after every change, until it has ended for good."""
+        """The job as it is now, then after every change, until it has ended for good. An import may then not be searchable yet."""
 
     @_abc_1.abstractmethod
     def ListJobFiles(

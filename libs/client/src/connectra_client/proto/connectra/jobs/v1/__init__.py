@@ -451,7 +451,8 @@ class Job(betterproto2.Message):
         6, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    Counts, messages, runtime_errors, s3_key.
+    Counts, messages, runtime_errors, s3_key; of an import also `searchable`: an import ends when it is stored, and its records can be
+    found once this is true.
     """
 
     retry_count: "int" = betterproto2.field(7, betterproto2.TYPE_INT64)
@@ -497,7 +498,7 @@ default_message_pool.register_message("connectra.jobs.v1", "Job", Job)
 class JobFile(betterproto2.Message):
     kind: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
     """
-    source, result or rejected.
+    source, result, rejected or left_out.
     """
 
     s3_key: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
@@ -1275,7 +1276,7 @@ class JobsServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "AsyncIterator[WatchJobResponse]":
         """
-        The job as it is now, then after every change, until it has ended for good.
+        The job as it is now, then after every change, until it has ended for good. An import may then not be searchable yet.
         """
 
         async for response in self._unary_stream(
