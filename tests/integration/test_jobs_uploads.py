@@ -103,6 +103,17 @@ async def test_a_file_of_untold_size_has_no_gap_and_no_small_part(api: httpx.Asy
     assert (await api.post(f"{path}/complete")).json()["size_bytes"] == 5 * MIB + 1
 
 
+async def test_more_parts_than_the_store_lists_at_once(api: httpx.AsyncClient) -> None:
+    begun = (await api.post("/common/uploads", json={"filename": "a.csv"})).json()
+    numbers = [*range(1, 1001), 1002]
+    for some in (numbers[:500], numbers[500:]):
+        await put_parts(api, begun["upload_id"], dict.fromkeys(some, b"x"))
+    path = f"/common/uploads/{begun['upload_id']}"
+    assert [part["part_number"] for part in (await api.get(f"{path}/parts")).json()["parts"]] == numbers
+    assert (await api.post(f"{path}/complete")).json()["details"] == {"missing": [1001]}
+    assert (await api.delete(path)).status_code == 200
+
+
 async def test_an_announced_size_is_checked(api: httpx.AsyncClient) -> None:
     begun = (await api.post("/common/uploads", json={"filename": "a.csv", "size_bytes": 4})).json()
     await put_parts(api, begun["upload_id"], {1: b"longer"})
