@@ -60,7 +60,6 @@ def names(answer: httpx.Response, field: str = "name") -> list[Any]:
     return [row[field] for row in answer.json()["data"]]
 
 
-@not_yet
 async def test_addresses_with_signs(api: httpx.AsyncClient) -> None:
     answer = await api.post("/contacts/bulk", json=document("40-email-apostrophe.json"))
     data = answer.json()["data"]

@@ -11,7 +11,7 @@ from connectra_common.records.values.emails import read_address, read_email
 from connectra_common.records.values.hosts import compared_host
 from connectra_common.records.values.lists import read_items, read_list
 from connectra_common.records.values.numbers import read_integer
-from connectra_common.records.values.phones import read_phone
+from connectra_common.records.values.phones import phone_spellings, read_phone
 from connectra_common.records.values.text import lower, read_text, tidy
 from connectra_common.records.values.urls import domain_of, read_domain, read_linkedin, read_linkedin_lower, read_url
 from hypothesis import given
@@ -151,6 +151,12 @@ def test_phones(text: str, country: str | None, stored: str | None) -> None:
     assert read_phone(text, country) == stored
     if stored:
         assert read_phone(stored, country) == stored
+
+
+def test_a_phone_is_searched_by_its_digits() -> None:
+    assert phone_spellings("+1 (415) 555-0100") == ["14155550100", "+14155550100"]
+    assert phone_spellings("030/5550100") == ["0305550100", "+0305550100"]
+    assert phone_spellings("0049 30 5550100") == ["0049305550100", "+0049305550100", "+49305550100"]
 
 
 @pytest.mark.parametrize(

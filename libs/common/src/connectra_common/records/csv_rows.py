@@ -99,7 +99,8 @@ class RowReader:
                 left_out.append(LeftOut(self._headers[plan.positions["name"]], name, "has no letter and no digit"))
             name = None
         recipe = ids.company_recipe(name, plan.written(cells, record, "linkedin_url")) if name else None
-        if "normalized_domain" in record:
+        # A company that is named by its uuid has the domain that it has.
+        if "normalized_domain" in record or (self._company_uuid is not None and cells[self._company_uuid]):
             return record, recipe, _NONE
         website = record.get("website")
         domain = (_own_domain(domain_of(str(email))) if email else None) or (_site(str(website)) if website else None)

@@ -76,7 +76,7 @@ def email(address: str) -> str:
 def domain(given: str) -> str:
     """Compared form of a domain: lower case, Unicode, without scheme, `www.`, port, path and final dot. "" for one that many share."""
     host = _HOST.split(_SCHEME.sub("", _folded(given)), maxsplit=1)[0]
-    host = _unicode(host.rstrip(".").removeprefix("www."))
+    host = _unicode(host.rstrip(".").removeprefix("www.").strip())
     return "" if is_shared_domain(host) else host
 
 

@@ -110,18 +110,36 @@ def _cell(field: Field, alias: str, layout: Layout) -> str:
         return expression(field, alias)
     if field.type is Type.INTEGER or field.name in ("uuid", "company_id"):
         return column
-    text = f"array_to_string({column}, ',')" if field.type is Type.LIST else column
-    return text if layout.keep_formulas else harmless(text)
+    # A list begins as its first item does.
+    text, first = (_joined(column), f"{column}[1]") if field.type is Type.LIST else (column, column)
+    return escaped(text, first) if layout.keep_formulas else harmless(text, first)
 
 
-# First characters that make a spreadsheet calculate: tab, carriage return, + - = @
-_FORMULA = "9, 13, 43, 45, 61, 64"
+# What parts the items of a list in a cell, and what an item in quotation marks begins and ends with.
+_PARTS = "'[\",;]| ::: '"
 
 
-def harmless(text: str) -> str:
+def _joined(column: str) -> str:
+    """SQL of a list's items between commas, as an import reads them: one with a separator in it stands in quotation marks."""
+    item = f"""CASE WHEN item ~ {_PARTS} THEN '"' || replace(item, '"', '""') || '"' ELSE item END"""
+    quoted = f"(SELECT string_agg({item}, ',' ORDER BY n) FROM unnest({column}) WITH ORDINALITY AS items(item, n))"
+    return f"CASE WHEN array_to_string({column}, '|') ~ {_PARTS} THEN {quoted} ELSE array_to_string({column}, ',') END"
+
+
+# As `records/formulas.py` has it; the first character is looked at first, since most texts end there.
+_BEGINS, _LIKE_A_FORMULA = "9, 13, 39, 43, 45, 61, 64", r"E'^''*[\t\r+=@-]'"
+_NUMBER = "'^[+-]?[0-9]+([.][0-9]+)?$'"
+
+
+def harmless(text: str, first: str) -> str:
     """SQL of a text that no spreadsheet evaluates: one that begins like a formula gets a leading apostrophe; a plain number needs none.
 
-    An import removes the apostrophe, as it does everything at the ends of a cell that is neither letter nor digit.
+    An import takes the apostrophe off again. `first` is what the text begins with.
     """
-    number = "'^[+-]?[0-9]+([.][0-9]+)?$'"
-    return f"CASE WHEN ascii({text}) IN ({_FORMULA}) AND {text} !~ {number} THEN '''' || {text} ELSE {text} END"
+    formula = f"ascii({first}) IN ({_BEGINS}) AND {text} ~ {_LIKE_A_FORMULA} AND {text} !~ {_NUMBER}"
+    return f"CASE WHEN {formula} THEN '''' || {text} ELSE {text} END"
+
+
+def escaped(text: str, first: str) -> str:
+    """SQL of a text that keeps its formula: only an apostrophe before one gets another, since an import takes one off."""
+    return f"CASE WHEN ascii({first}) = 39 AND {text} ~ {_LIKE_A_FORMULA} THEN '''' || {text} ELSE {text} END"

@@ -5,6 +5,7 @@ from typing import Any
 
 from connectra_common.records.fields import Field, Index, Rule
 from connectra_common.records.ids import canonical_uuid
+from connectra_common.records.values.phones import phone_spellings
 from connectra_common.search.mappings import indexed_fields, sort_field
 from connectra_common.vql.ast import And, Bounds, Exists, Node, Not, Or, Query, Sort, Terms, Text
 from connectra_common.vql.order import SCORE, scores
@@ -131,6 +132,8 @@ def _terms(node: Terms, field: Field) -> Json:
     values = [v if isinstance(v, str) or field.index in (Index.LONG, Index.DATE) else str(v) for v in node.values]
     if field.rule is Rule.UUID:
         values = [canonical_uuid(str(value)) for value in values]
+    elif field.rule is Rule.PHONE:
+        values = list(dict.fromkeys(spelling for value in values for spelling in phone_spellings(str(value))))
     return {"term": {name: values[0]}} if len(values) == 1 else {"terms": {name: values}}
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from connectra_common.records import keys
-from connectra_common.records.fields import COMPANY, ENTITIES, Entity, Type
+from connectra_common.records.fields import COMPANY, ENTITIES, Entity, Field, Rule, Type
 from connectra_common.records.sql import json_object
 
 from connectra_write.filter_values.repository import INSERT_PARAMETERS, INSERT_VALUES
@@ -142,6 +142,16 @@ def _assignments(names: Sequence[str], cells: Sequence[str]) -> str:
     return "".join(f"{name} = {cell}, " for name, cell in zip(names, cells, strict=True))
 
 
+def _laid_over(field: Field) -> str:
+    """What a row of a file leaves of a field."""
+    new, old = f"excluded.{field.name}", f"t.{field.name}"
+    if not field.csv_lower or field.rule in (Rule.LOWER, Rule.LINKEDIN_LOWER):
+        return f"coalesce({new}, {old})"
+    # A file's value is in lower case, while JSON clients may have given it in another: that is no change.
+    lower = f"lower({old}::text)::text[]" if field.type is Type.LIST else f"lower({old})"
+    return f"CASE WHEN {new} IS NULL OR {new} = {old} OR {new} = {lower} THEN {old} ELSE {new} END"
+
+
 @dataclass(frozen=True, slots=True)
 class Stage:
     """A temporary table that a batch is copied to, and the statement that merges it."""
@@ -171,7 +181,7 @@ def stage(entity: Entity, clearing: bool) -> Stage:
         assigned, differs = f"(SELECT {kept} {own})", f"EXISTS (SELECT {own} AND ({stored}) IS DISTINCT FROM ({kept}))"
         uuid, clears = 'uuid text COLLATE "C" PRIMARY KEY', ", clears bigint"
     else:
-        kept = ", ".join(f"coalesce(excluded.{name}, t.{name})" for name in names)
+        kept = ", ".join(map(_laid_over, entity.data_fields))
         assigned, differs = f"ROW({kept})", f"({stored}) IS DISTINCT FROM ({kept})"
         uuid, clears = 'uuid text COLLATE "C"', ""
     return Stage(

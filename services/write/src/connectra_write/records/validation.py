@@ -79,7 +79,9 @@ def check(entity: Entity, record: object, mode: Mode) -> Checked:
     if wrong:
         violations = (FieldViolation(n, wrong[n]) for n in sorted(wrong, key=_ORDER[entity.name].index))
         return Checked(values, tuple(violations))
-    derives = entity is COMPANY and mode is not Mode.UPDATE and not values.get("normalized_domain")
+    # Who clears the domain of a stored company does not want another one.
+    wanted = not values.get("normalized_domain") if mode is Mode.CREATE else "normalized_domain" not in values
+    derives = entity is COMPANY and mode is not Mode.UPDATE and wanted
     if derives and values.get("website") and _derive_domain(values):
         return Checked(values, derived=frozenset({"normalized_domain"}))
     return Checked(values)

@@ -33,13 +33,13 @@ def read_list(cell: str) -> list[str] | None:
 
 
 def _split(cell: str) -> list[str]:
-    if " ::: " in cell:  # Google's
-        cell = cell.replace(" ::: ", ",")
     if '"' not in cell:
+        if " ::: " in cell:  # Google's
+            cell = cell.replace(" ::: ", ",")
         return cell.split("," if "," in cell or ";" not in cell else ";")
-    items, at = [], 0
     if "," not in cell and ";" in cell and not cell.lstrip().startswith('"'):
         return cell.split(";")
+    items, at = [], 0
     while at < len(cell):
         match = _ITEM.match(cell, at)
         assert match is not None  # the second way matches anything

@@ -42,6 +42,16 @@ def read_phone(text: str, country: str | None = None) -> str | None:
     return _read(text, region_of(country) if country and needs_country(text) else None)
 
 
+def phone_spellings(text: str) -> list[str]:
+    """How a number that is searched for may be stored: with and without a plus, and as it would be stored itself."""
+    digits = "".join([str(unicodedata.decimal(c)) for c in text if c.isdecimal()])
+    try:
+        stored = read_phone(text)
+    except Refused:
+        stored = None
+    return list(dict.fromkeys([digits, f"+{digits}", stored or text]))
+
+
 def needs_country(text: str) -> bool:
     """Whether the record's country could tell more about a number; for what is not one, the answer means nothing."""
     return not text.lstrip(" '\u200b\u202a").startswith(("+", "00"))
