@@ -151,19 +151,22 @@ class RecordRepository:
 
     async def known(self, entity: Entity, numbers: Sequence[int], uuids: Sequence[str]) -> list[Known]:
         """The records that have one of the keys, or one of the uuids. Of a key that many have, only MAX_HOLDERS and one."""
+        # Two statements: told the ids, the planner cannot take the whole table for less.
+        holders = await self._connection.fetch(_HOLDERS, list(numbers)) if numbers else []
+        by_id: dict[int, set[int]] = {}
+        for number, id_ in holders:
+            by_id.setdefault(id_, set()).add(number)
         (_, first), (_, second) = keys.FIELDS[entity]
         rows = await self._connection.fetch(
-            f"""SELECT w.key, t.id, t.uuid, t.deleted_at IS NOT NULL, t.{first}, t.{second}
-                FROM unnest($1::bigint[]) AS w (key),
-                     LATERAL (SELECT record_id FROM match_keys m WHERE m.key = w.key ORDER BY record_id LIMIT {MAX_HOLDERS + 1}) m
-                     JOIN {entity.table} t ON t.id = m.record_id
-                UNION ALL
-                SELECT NULL, t.id, t.uuid, t.deleted_at IS NOT NULL, t.{first}, t.{second}
-                FROM {entity.table} t WHERE t.uuid = ANY($2::text[])""",
-            list(numbers),
+            f"""SELECT id, uuid, deleted_at IS NOT NULL, {first}, {second} FROM {entity.table}
+                WHERE id = ANY($1::bigint[])
+                UNION
+                SELECT id, uuid, deleted_at IS NOT NULL, {first}, {second} FROM {entity.table}
+                WHERE uuid = ANY($2::text[])""",
+            list(by_id),
             list(uuids),
         )
-        return await self._recognised(entity, rows)
+        return await self._recognised(entity, rows, by_id)
 
     async def lock_keys(self, numbers: Iterable[int]) -> None:
         """Keeps others from deciding by one of these keys until the transaction ends. To be called before any row is touched.
@@ -202,23 +205,24 @@ class RecordRepository:
         """A transaction in which the following statements are one; inside another it is a part of that."""
         return self._connection.transaction()
 
-    async def _recognised(self, entity: Entity, rows: Sequence[asyncpg.Record]) -> list[Known]:
-        """Records by what was read of them, each once."""
+    async def _recognised(
+        self, entity: Entity, rows: Sequence[asyncpg.Record], numbers: Mapping[int, set[int]]
+    ) -> list[Known]:
+        """Records by what was read of them; `numbers`: keys by which some of them were found, by id."""
         found: dict[str, Known] = {}
-        # Every domain is stored, but only one that was given is a key: those of which the row does not show it.
+        # Every domain is stored, but only one that was given is a key: those of which it is not known yet.
         unsure: dict[str, tuple[int, int]] = {}
-        for number, id_, uuid, deleted, *values in rows:
-            if uuid not in found:
-                given = {
-                    kind: key
-                    for (kind, _), value in zip(keys.FIELDS[entity], values, strict=True)
-                    if (key := keys.read(kind, value))
-                }
-                found[uuid] = Known(id_, uuid, deleted, (values[0], values[1]), given)
-                if keys.DOMAIN in given:
-                    unsure[uuid] = (keys.number(entity, given[keys.DOMAIN]), id_)
-            if uuid in unsure and unsure[uuid][0] == number:
-                del unsure[uuid]
+        for id_, uuid, deleted, *values in rows:
+            given = {
+                kind: key
+                for (kind, _), value in zip(keys.FIELDS[entity], values, strict=True)
+                if (key := keys.read(kind, value))
+            }
+            found[uuid] = Known(id_, uuid, deleted, (values[0], values[1]), given)
+            if domain := given.get(keys.DOMAIN):
+                number = keys.number(entity, domain)
+                if number not in numbers.get(id_, ()):
+                    unsure[uuid] = (number, id_)
         if unsure:
             held = await self._connection.fetch(
                 """SELECT m.key, m.record_id FROM unnest($1::bigint[], $2::bigint[]) AS w (key, record_id)
@@ -248,4 +252,7 @@ def company_names(changed: Iterable[Changed]) -> list[FilterValue]:
     return [name_value(row.uuid, row.name) for row in changed if row.name]
 
 
+_HOLDERS = f"""
+    SELECT w.key, m.record_id FROM unnest($1::bigint[]) AS w (key),
+         LATERAL (SELECT record_id FROM match_keys m WHERE m.key = w.key ORDER BY record_id LIMIT {MAX_HOLDERS + 1}) m"""
 _LOCK_KEYS = "INSERT INTO key_locks SELECT key FROM unnest($1::bigint[]) AS key ORDER BY key"
