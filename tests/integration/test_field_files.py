@@ -58,7 +58,6 @@ def importing(api: httpx.AsyncClient, postgres: asyncpg.Connection) -> Any:
     return run
 
 
-@not_yet
 async def test_notes_before_the_header(importing: Any) -> None:
     done = await importing("01-linkedin-preamble.csv")
     assert done.job["status"] == "completed", done.response
@@ -79,7 +78,6 @@ async def test_namesakes_and_rows_of_only_commas(importing: Any) -> None:
     assert "Connected On" in str(done.response["messages"])
 
 
-@not_yet
 async def test_a_german_outlook_in_windows_1252(importing: Any) -> None:
     done = await importing("05-outlook-de-cp1252.csv")
     [row] = done.contacts.values()
@@ -129,7 +127,6 @@ async def test_invisible_signs_and_notes_in_the_header(importing: Any) -> None:
     assert noor["linkedin_url"] == "https://www.linkedin.com/in/noor-fc"
 
 
-@not_yet
 async def test_unicode_text_of_excel(importing: Any) -> None:
     [quirin] = (await importing("14-utf16-tab.csv")).contacts.values()
     assert (quirin["email"], quirin["company"]) == ("quirin@utf16.example", "Bräu")
@@ -182,7 +179,6 @@ async def test_a_blank_after_each_comma(importing: Any) -> None:
     assert done.column("company") == {"ola": "Space, Ltd", "pat": "Space Ltd"}
 
 
-@not_yet
 async def test_a_form_instead_of_the_file(importing: Any) -> None:
     done = await importing("22-multipart-body.csv")
     assert done.job["status"] == "failed"

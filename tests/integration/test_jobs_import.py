@@ -9,6 +9,7 @@ from typing import Any
 
 import asyncpg
 import httpx
+import openpyxl
 import pytest
 
 from tests.support.jobs import Job, download, import_file
@@ -60,18 +61,70 @@ async def test_a_gzip_file_is_known_by_its_content(
 
 async def test_files_that_are_no_text_fail_with_what_is_wrong(run_import: Importer) -> None:
     packed = gzip.compress(people(word(), 100))
-    text = people(word(), 3).decode()
     wrong = {
         "the gzip file ends too early": packed[:-20],
         "the gzip file is damaged": packed[:40] + b"\xff\xff\xff\xff" + packed[44:],
-        "ZIP archive or a spreadsheet": b"PK\x03\x04" + bytes(100),
-        "not UTF-8: byte 0xff at offset 0": text.encode("utf-16"),
-        "byte 0x00 at offset 1 (line 1); it looks like UTF-16": text.encode("utf-16-le"),
+        "the ZIP archive or workbook is damaged": b"PK\x03\x04" + bytes(100),
+        "a PDF document": b"%PDF-1.7\n%\xe2\xe3\n",
+        "an old Excel workbook": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(1000),
     }
     for message, data in wrong.items():
         job = await run_import(data)
         assert job["status"] == "failed", message
         assert message in job["job_response"]["runtime_errors"][0]
+
+
+async def test_a_workbook_is_read_as_the_sheet_shows_it(run_import: Importer, postgres: asyncpg.Connection) -> None:
+    tag, book = word(), openpyxl.Workbook(write_only=True)
+    book.create_sheet("About").append(["Exported by hand"])
+    sheet = book.create_sheet("People")
+    for row in (
+        ["Contacts of the fair"],
+        [],
+        ["First Name", "E-Mail", "Employees", "Company", "Mobile"],
+        *([f"{tag} {n}", f"{n}@{tag}.example", 51.0, 'The "Best"\nPizza', 491701234567.0] for n in range(3_000)),
+        [f"{tag} surplus", None, None, None, None, "x"],
+    ):
+        sheet.append(row)
+    book.save(file := io.BytesIO())
+    for data in (file.getvalue(), gzip.compress(file.getvalue())):
+        job = await run_import(data)
+        response = job["job_response"]
+        assert (job["status"], response["rows"], response["rejected"]) == ("completed", 3_001, 1), response
+        assert "sheet 'People'" in response["messages"]
+    stored = await postgres.fetch(
+        """SELECT DISTINCT k.name, k.employees_count, c.mobile_phone FROM contacts c JOIN companies k ON k.uuid = c.company_id
+           WHERE c.email LIKE $1""",
+        f"%@{tag}.example",
+    )
+    assert [(row["name"], row["employees_count"]) for row in stored] == [('The "Best" Pizza', 51)]
+    assert stored[0]["mobile_phone"].endswith("491701234567")
+
+
+async def test_the_encoding_is_found_out_late_and_can_be_given(
+    run_import: Importer, postgres: asyncpg.Connection
+) -> None:
+    tag = word()
+    file = people(tag, 5_000) + f"{tag} Jürgen,j@{tag}.example\n".encode("cp1252") + people(tag, 3)
+    job = await run_import(file)
+    response = job["job_response"]
+    assert (response["rows"], response["rejected"], response["encoding"]) == (5_004, 0, "windows-1252")
+    assert "windows-1252" in response["messages"]
+    assert "line 5003" in response["messages"]
+    name = "SELECT first_name FROM contacts WHERE email = $1"
+    assert await postgres.fetchval(name, f"j@{tag}.example") == f"{tag} jürgen"
+    greek = f"first_name,email\n{tag} Γιώργος,g@{tag}.example\n".encode("windows-1253")
+    assert (await run_import(greek, encoding="CP1253"))["job_response"]["encoding"] == "windows-1253"
+    assert await postgres.fetchval(name, f"g@{tag}.example") == f"{tag} γιώργος"
+
+
+async def test_an_encoding_that_is_not_known_is_refused_with_those_that_are(api: httpx.AsyncClient) -> None:
+    body = {"job_type": "insert_csv_file", "job_data": {"s3_key": "a", "encoding": "klingon"}}
+    answer = await api.post("/common/jobs/create", json=body)
+    assert answer.status_code == 400
+    [field] = answer.json()["details"]["fields"]
+    assert field["field"] == "job_data.encoding"
+    assert "windows-1252, " in field["message"]
 
 
 @pytest.mark.parametrize(("allowed", "status"), [(0, "failed"), (9, "failed"), (10, "completed")])
@@ -151,8 +204,8 @@ async def test_a_validation_says_what_an_import_would_reject_and_stores_nothing(
         # Lines as an editor shows them, the header being the first; no cell calculates.
         assert [line[:3] for line in cells[1:]] == [
             ["101", "employees", "-5"],
-            ["105", "employees", "-7"],
             ["105", "email", "x"],
+            ["105", "employees", "-7"],
         ]
 
     failed = await run_import(data, validate_only=True, max_rejected=1)

@@ -24,6 +24,7 @@ from connectra_common.vql.model import Vql
 from connectra_common.vql.validate import checked_export
 from pydantic import AfterValidator, BaseModel, Field, ValidationError, field_validator
 
+from connectra_jobs.encodings import known
 from connectra_jobs.models import (
     DEFAULT_LIMIT,
     IMPORT,
@@ -86,6 +87,14 @@ class ImportSource(Request):
     s3_key: Annotated[str, Field(min_length=1, description="The object to read.")]
     s3_bucket: Bucket | None = None
     columns: ColumnMapping | None = None
+    encoding: (
+        Annotated[
+            str,
+            Field(description="Absent: found out. Such as `utf-8`, `windows-1252` or `shift_jis`."),
+            AfterValidator(known),
+        ]
+        | None
+    ) = None
 
     @field_validator("s3_key")
     @classmethod

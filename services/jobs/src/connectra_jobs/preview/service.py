@@ -2,13 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import aclosing
-from typing import TypeVar, cast
+from contextlib import aclosing, closing
+from typing import TypeVar
 
 from connectra_common.errors import NotFound, ValidationFailed
 from connectra_common.records.columns import Columns
 from connectra_common.records.csv_file import Row, Rows
-from connectra_common.records.csv_records import Splitter
 from connectra_common.records.csv_rows import RowReader
 from connectra_common.settings import S3Settings
 from connectra_common.storage.s3 import ObjectStore
@@ -16,9 +15,10 @@ from connectra_common.storage.s3 import ObjectStore
 from connectra_jobs.preview.models import Column, LeftOutCell, Preview, RejectedRow, StoredRow, record_of
 from connectra_jobs.requests import PreviewImportBody
 from connectra_jobs.worker import objects
-from connectra_jobs.worker.attempt import Attempt, JobFailed
-from connectra_jobs.worker.content import Content, open_content
-from connectra_jobs.worker.csv_stream import Batch, Cutter, FileHeader, UnreadableFile, read_header
+from connectra_jobs.worker.attempt import JobFailed
+from connectra_jobs.worker.content import UnreadableFile
+from connectra_jobs.worker.csv_stream import Batch
+from connectra_jobs.worker.table import Table, open_table
 
 T = TypeVar("T")
 
@@ -46,50 +46,45 @@ class PreviewService:
             ValidationFailed: the file cannot be imported as it is; says why.
         """
         async with self._turn:
-            reading = cast(Attempt, _Once())
+            reading = _Once()
             bucket = wanted.s3_bucket or self._settings.bucket
             try:
                 source = await objects.find(reading, self._store, bucket, wanted.s3_key)
             except JobFailed as error:
                 raise NotFound(str(error)) from None
             try:
-                content = await open_content(reading, self._store, source)
-                header, batches, whole = await _sample(content, wanted)
+                with closing(await open_table(reading, self._store, source, wanted)) as table:
+                    batches, whole = await _sample(table)
             except (UnreadableFile, JobFailed) as error:
                 raise ValidationFailed.at("s3_key", str(error)) from None
-            return await asyncio.to_thread(_look, content.packed, header, batches, whole)
+            return await asyncio.to_thread(_look, table, batches, whole)
 
 
 class _Once:
     """Reads without patience: who waits for an answer asks again."""
 
-    async def persist(self, call: Callable[[], Awaitable[T]], patience_seconds: float | None = None) -> T:
+    async def persist(self, call: Callable[[], Awaitable[T]]) -> T:
         return await call()
 
 
-async def _sample(content: Content, wanted: PreviewImportBody) -> tuple[FileHeader, list[Batch], bool]:
-    """The header, the rows of the sample, and whether they are all."""
-    data, whole = b"", True
-    async with aclosing(content.read(0)) as pieces:
-        async for piece in pieces:
-            data += piece
-            if len(data) > SAMPLE_BYTES:
-                whole = False
-                break
-    header = read_header(data, whole=whole, given=wanted.columns)
-    if header is None:
-        raise UnreadableFile("the header line has no end: a quote in it is not closed, or the file is not CSV")
-    cutter = Cutter(Splitter(header.delimiter, len(header.cells)), header.byte_end, header.next_line, SHOWN_ROWS)
-    batches = [*cutter.feed(data[header.byte_end :]), *(cutter.finish() if whole else ())]
-    return header, batches, whole
+async def _sample(table: Table) -> tuple[list[Batch], bool]:
+    """The rows of the sample, and whether they are all."""
+    found: list[Batch] = []
+    async with aclosing(table.batches(table.shape.byte_end, table.shape.next_line, SHOWN_ROWS)) as batches:
+        async for batch in batches:
+            if batch.byte_end > SAMPLE_BYTES and found:
+                return found, False
+            found.append(batch)
+    return found, True
 
 
-def _look(gzip: bool, header: FileHeader, batches: list[Batch], whole: bool) -> Preview:
-    found = Preview("csv", gzip, "utf-8", header.delimiter, header.next_line - 1, whole=whole)
-    found.unknown = list(header.columns.unknown)
-    reader, samples = RowReader(header.columns), _Samples(header.columns)
+def _look(table: Table, batches: list[Batch], whole: bool) -> Preview:
+    shape, columns = table.shape, table.columns
+    found = Preview(shape.format, shape.gzip, shape.encoding, shape.delimiter, shape.header_line, whole=whole)
+    found.unknown = list(columns.unknown)
+    reader, samples = RowReader(columns), _Samples(columns)
     for batch in batches:
-        for row in Rows(reader, batch.records, header.delimiter, batch.first_line):
+        for row in Rows(reader, batch.records, shape.delimiter, batch.first_line):
             _add(found, row)
             samples.take(row.cells)
     found.columns = samples.columns()

@@ -1,20 +1,12 @@
-"""CSV bytes cut into batches of whole rows, with the exact place of each. Nothing is parsed into cells but the header."""
+"""CSV bytes cut into batches of whole rows, with the exact place of each."""
 
-import csv
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from connectra_common.records.columns import Columns, DuplicateColumn, NoKnownColumn, UnknownHeader
-from connectra_common.records.csv_file import BOM
-from connectra_common.records.csv_records import MAX_ROW_BYTES, Passing, Splitter, count_lines
+from connectra_common.records.csv_records import Passing, Splitter, count_lines
 
 DELIMITERS = (",", ";", "\t", "|")
 MAX_BATCH_BYTES = 4 * 1024 * 1024
-
-
-class UnreadableFile(ValueError):
-    """The file cannot be read as CSV; says what is wrong and where."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,18 +18,6 @@ class Batch:
     first_line: int
     byte_start: int
     byte_end: int
-
-
-@dataclass(frozen=True, slots=True)
-class FileHeader:
-    """The header line."""
-
-    cells: tuple[str, ...]
-    delimiter: str
-    columns: Columns
-    # Where the first record begins.
-    byte_end: int
-    next_line: int
 
 
 class Cutter:
@@ -139,80 +119,3 @@ class _LongRow:
     head: bytes
     size: int = 0
     lines: int = 0
-
-
-def read_header(data: bytes, whole: bool, given: Mapping[str, str | None] | None = None) -> FileHeader | None:
-    """The header at the beginning of a file; None when more bytes are needed. Its delimiter makes most known columns.
-
-    Args:
-        whole: `data` is the whole file.
-        given: what the caller says of columns, see `Columns.read`.
-
-    Raises:
-        UnreadableFile: empty, not UTF-8, no known column, a column twice, one that the caller names and is not there, no end.
-    """
-    if not whole and len(data) < len(BOM):
-        return None
-    start = len(BOM) if data.startswith(BOM) else 0
-    if blank := _BLANK_LINES.match(data, start):
-        start = blank.end()
-    if whole and start == len(data):
-        raise UnreadableFile("the file is empty: a header line and rows are expected")
-    ends = {delimiter: _header_end(data, start, delimiter, whole) for delimiter in DELIMITERS}
-    if None in ends.values() and not whole and len(data) <= MAX_ROW_BYTES:
-        return None
-    return _best_header(data, start, {delimiter: end for delimiter, end in ends.items() if end is not None}, given)
-
-
-def _header_end(data: bytes, start: int, delimiter: str, whole: bool) -> int | None:
-    """Where the header ends if this is the delimiter; None: not in these bytes."""
-    end = Splitter(delimiter, 0).find_end(data, start, last=whole)
-    return end.at if end and not end.fault else None
-
-
-def _best_header(
-    data: bytes, start: int, ends: Mapping[str, int], given: Mapping[str, str | None] | None = None
-) -> FileHeader:
-    """The header by the delimiter that makes most known columns."""
-    line = 1 + count_lines(data[:start])
-    found: list[tuple[int, int, FileHeader]] = []
-    problems: list[tuple[bool, int, str]] = []
-    for delimiter, end in ends.items():
-        cells = tuple(next(csv.reader([_header_text(data, start, end, line)], delimiter=delimiter), []))
-        try:
-            columns = Columns.read(cells, given)
-        except (NoKnownColumn, DuplicateColumn, UnknownHeader) as error:
-            problems.append((isinstance(error, DuplicateColumn), len(cells), str(error)))
-            continue
-        after = FileHeader(cells, delimiter, columns, end, line + count_lines(data[start:end]))
-        found.append((len(columns.positions), len(cells), after))
-    if found:
-        return max(found, key=lambda item: item[:2])[2]
-    if problems:
-        # The right delimiter is the one that makes most columns.
-        raise UnreadableFile(max(problems, key=lambda problem: problem[:2])[2])
-    raise UnreadableFile("the header line has no end: a quote in it is not closed, or the file is not CSV")
-
-
-def _header_text(data: bytes, start: int, end: int, line: int) -> str:
-    text = _decode(data[start:end], start, line)
-    if (zero := data.find(b"\0", start, end)) >= 0:
-        raise UnreadableFile(
-            f"the file is not UTF-8 text: byte 0x00 at offset {zero} (line {line}); it looks like UTF-16. "
-            "Save it as UTF-8 and import it again"
-        )
-    return text
-
-
-_BLANK_LINES = re.compile(rb"[\r\n]+")
-
-
-def _decode(data: bytes, offset: int, line: int) -> str:
-    try:
-        return data.decode()
-    except UnicodeDecodeError as error:
-        at = line + count_lines(data[: error.start])
-        raise UnreadableFile(
-            f"the file is not UTF-8: byte 0x{data[error.start]:02x} at offset {offset + error.start} (line {at}); "
-            "save it as UTF-8 and import it again"
-        ) from None

@@ -5,22 +5,20 @@ where the ledger ends, so it does not matter where the one before was killed, an
 """
 
 import time
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, closing
 from typing import Any
 
 import structlog
 from connectra.write.v1 import write_service_pb2
 from connectra_common import telemetry
-from connectra_common.records.csv_records import Splitter
 from connectra_common.server.streams import ahead
 
 from connectra_jobs.models import JobInput, JsonObject
 from connectra_jobs.requests import ImportData
 from connectra_jobs.worker import objects, told
 from connectra_jobs.worker.attempt import Attempt, HandBack, JobFailed, LeaseLost, explain
-from connectra_jobs.worker.content import Content, open_content
-from connectra_jobs.worker.csv_stream import Batch, Cutter, FileHeader, UnreadableFile, read_header
+from connectra_jobs.worker.content import UnreadableFile
+from connectra_jobs.worker.csv_stream import Batch
 from connectra_jobs.worker.deps import Deps
 from connectra_jobs.worker.dry_run import Checker, check_all
 from connectra_jobs.worker.objects import Source, Upload
@@ -35,6 +33,7 @@ from connectra_jobs.worker.reports import (
     counted,
     report_key,
 )
+from connectra_jobs.worker.table import Shape, Table, open_table
 
 log = structlog.get_logger()
 
@@ -53,29 +52,25 @@ async def run_import(attempt: Attempt, data: ImportData, deps: Deps) -> JsonObje
     began = time.monotonic()
     source = await objects.find(attempt, deps.s3, data.s3_bucket or deps.s3_settings.bucket, data.s3_key)
     try:
-        content = await open_content(attempt, deps.s3, source)
-        header = await _read_header(content, data)
-        work = (_validate if data.validate_only else _store)(attempt, content, header, data, deps)
-        found = await work
+        with closing(await open_table(attempt, deps.s3, source, data, _earlier_shape(attempt, source))) as table:
+            found = await (_validate if data.validate_only else _store)(attempt, table, data, deps)
     except UnreadableFile as error:
         raise JobFailed(str(error)) from None
     return {
-        "messages": told.completed(found),
+        "messages": told.completed(found, table.notes),
         **found,
         "bytes": source.size,
         "seconds": round(time.monotonic() - began, 3),
     }
 
 
-async def _store(
-    attempt: Attempt, content: Content, header: FileHeader, data: ImportData, deps: Deps
-) -> dict[str, Any]:
+async def _store(attempt: Attempt, table: Table, data: ImportData, deps: Deps) -> dict[str, Any]:
     """Sends the file to the write service, until the end or until too many rows were rejected. Gives what is known of it then."""
-    given = await _remember(attempt, content.source, header)
-    work = _Import(attempt, content, header, given, data.max_rejected, deps)
+    given = await _remember(attempt, table)
+    work = _Import(attempt, table, given, data.max_rejected, deps)
     try:
         await work.send_all()
-        await objects.check_unchanged(attempt, deps.s3, content.source)
+        await objects.check_unchanged(attempt, deps.s3, table.source)
     except (HandBack, LeaseLost):
         raise
     except Exception:  # whatever it is, the owner learns what was stored before
@@ -96,16 +91,27 @@ async def _report_failed(attempt: Attempt, work: "_Import") -> None:
         log.warning("failed run not reported yet", job=attempt.job.uuid, **explain(error))
 
 
-async def _remember(attempt: Attempt, source: Source, header: FileHeader) -> JobInput:
-    """Stores what is read. If it is not what an earlier attempt read, it is a new generation, whose ledger is empty."""
-    earlier = attempt.claim.input
-    generation = earlier.generation if earlier else 1
-    if earlier and (earlier.bucket, earlier.key, earlier.etag, earlier.size) != (
+def _is_same(earlier: JobInput, source: Source) -> bool:
+    return (earlier.bucket, earlier.key, earlier.etag, earlier.size) == (
         *(source.bucket, source.key, source.etag, source.size),
-    ):
+    )
+
+
+def _earlier_shape(attempt: Attempt, source: Source) -> Shape | None:
+    """What an earlier attempt found out of the same object."""
+    earlier = attempt.claim.input
+    shape = earlier.shape if earlier and _is_same(earlier, source) else None
+    return Shape.from_json(shape) if shape and "format" in shape else None
+
+
+async def _remember(attempt: Attempt, table: Table) -> JobInput:
+    """Stores what is read. If it is not what an earlier attempt read, it is a new generation, whose ledger is empty."""
+    earlier, source = attempt.claim.input, table.source
+    generation = earlier.generation if earlier else 1
+    if earlier and not _is_same(earlier, source):
         generation += 1
         log.info("the object was replaced; the import begins again", generation=generation)
-    shape: JsonObject = {"delimiter": header.delimiter, "headers": list(header.cells)}
+    shape: JsonObject = table.shape.to_json()
     given = JobInput(generation, source.bucket, source.key, source.size, source.etag, source.version, shape)
     await attempt.persist(lambda: attempt.remember(given))
     return given
@@ -123,16 +129,12 @@ def _check(found: dict[str, Any], max_rejected: float | None, first: tuple[int, 
         raise JobFailed(told.nothing_stored(found, first))
 
 
-async def _validate(
-    attempt: Attempt, content: Content, header: FileHeader, data: ImportData, deps: Deps
-) -> dict[str, Any]:
+async def _validate(attempt: Attempt, table: Table, data: ImportData, deps: Deps) -> dict[str, Any]:
     """Reads the file by the same rules and stores nothing but the rejected rows. An attempt that was cut off starts over."""
-    return await attempt.persist(lambda: _validate_once(attempt, content, header, data, deps))
+    return await attempt.persist(lambda: _validate_once(attempt, table, data, deps))
 
 
-async def _validate_once(
-    attempt: Attempt, content: Content, header: FileHeader, data: ImportData, deps: Deps
-) -> dict[str, Any]:
+async def _validate_once(attempt: Attempt, table: Table, data: ImportData, deps: Deps) -> dict[str, Any]:
     found: dict[str, Any] = {
         "validate_only": True,
         "rows": 0,
@@ -141,15 +143,16 @@ async def _validate_once(
         "rejected": 0,
         "left_out": 0,
     }
-    checker, offset = Checker(header.columns, header.delimiter), header.byte_end
-    bucket, first = content.source.bucket, None
+    shape = table.shape
+    checker, offset = Checker(table.columns, shape.delimiter), shape.byte_end
+    bucket, first = table.source.bucket, None
     keys = {kind: report_key(deps.s3_settings, attempt.job.uuid, kind) for kind in ("rejected", "left_out")}
     async with (
         Upload(attempt, deps.s3, bucket, keys["rejected"], CSV_TYPE) as rejected,
         Upload(attempt, deps.s3, bucket, keys["left_out"], CSV_TYPE) as left_out,
-        aclosing(_cut(attempt, content, header, offset, header.next_line)) as batches,
+        aclosing(table.batches(offset, shape.next_line, attempt.settings.batch_size)) as batches,
     ):
-        await rejected.write(as_csv([["line", "reason", *header.cells]]))
+        await rejected.write(as_csv([["line", "reason", *shape.headers]]))
         await left_out.write(as_csv([LEFT_OUT_HEADER]))
         async for batch, findings in check_all(checker, batches):
             offset = batch.byte_end
@@ -161,23 +164,23 @@ async def _validate_once(
                 first = findings.rejected[0].line, findings.rejected[0].reason
             await rejected.write(as_csv([[row.line, row.reason, *row.cells] for row in findings.rejected]))
             await left_out.write(as_csv(findings.left_out))
-            await _checkpoint(attempt, content, found["rows"], offset)
+            await _checkpoint(attempt, table, found["rows"], offset)
             if type(data.max_rejected) is int and found["rejected"] > data.max_rejected:
                 break
         for kind, upload in (("rejected", rejected), ("left_out", left_out)):
             if found[kind]:
                 await upload.complete()
                 found[f"{kind}_s3_key"] = keys[kind]
-    found |= _of_file(content, header, offset)
-    attempt.known = {**found, "messages": told.facts(found)}
+    found |= _of_file(table, offset)
+    attempt.known = {**found, "messages": told.facts(found, table.notes)}
     _check(found, data.max_rejected, first)
     return found
 
 
-def _of_file(content: Content, header: FileHeader, offset: int) -> dict[str, Any]:
+def _of_file(table: Table, offset: int) -> dict[str, Any]:
     """What a job_response says of the file itself."""
-    unknown = {"unknown_columns": list(header.columns.unknown)} if header.columns.unknown else {}
-    return {"encoding": "utf-8", **unknown, **({"unpacked_bytes": offset} if content.packed else {})}
+    unknown = {"unknown_columns": list(table.columns.unknown)} if table.columns.unknown else {}
+    return {"encoding": table.shape.encoding, **unknown, **({"unpacked_bytes": offset} if table.shape.gzip else {})}
 
 
 def _too_many(rejected: int, rows: int, allowed: float | None) -> str | None:
@@ -188,21 +191,8 @@ def _too_many(rejected: int, rows: int, allowed: float | None) -> str | None:
     return f"{rejected:,} of {rows:,} rows were rejected; max_rejected allows {limit}"
 
 
-async def _cut(attempt: Attempt, content: Content, header: FileHeader, offset: int, line: int) -> AsyncGenerator[Batch]:
-    """Batches of the file from an offset on, which is the beginning of a record."""
-    cutter = Cutter(Splitter(header.delimiter, len(header.cells)), offset, line, attempt.settings.batch_size)
-    async with aclosing(content.read(offset)) as stream:
-        async for data in stream:
-            for batch in cutter.feed(data):
-                yield batch
-    for batch in cutter.finish():
-        yield batch
-
-
-async def _checkpoint(attempt: Attempt, content: Content, rows: int, offset: int) -> None:
-    # Progress through a packed file is known in packed bytes only.
-    done = content.position if content.packed else offset
-    await attempt.checkpoint(rows=rows, bytes=done, total_bytes=content.source.size)
+async def _checkpoint(attempt: Attempt, table: Table, rows: int, offset: int) -> None:
+    await attempt.checkpoint(rows=rows, bytes=table.position(offset), total_bytes=table.source.size)
 
 
 class _Import:
@@ -211,13 +201,12 @@ class _Import:
     def __init__(
         self,
         attempt: Attempt,
-        content: Content,
-        header: FileHeader,
+        table: Table,
         given: JobInput,
         max_rejected: float | None,
         deps: Deps,
     ) -> None:
-        self._attempt, self._content, self._header, self._deps = attempt, content, header, deps
+        self._attempt, self._table, self._deps = attempt, table, deps
         self._max_rejected = max_rejected if type(max_rejected) is int else None
         self._given, self._looked = given, time.monotonic()
         self.reports = Reports(attempt, deps.s3, deps.s3_settings, attempt.job.uuid, given)
@@ -230,26 +219,26 @@ class _Import:
         while not ended:
             ledger = await self._ledger()
             if ledger.batches == 0:
-                ledger.byte_offset, ledger.next_line = self._header.byte_end, self._header.next_line
+                ledger.byte_offset, ledger.next_line = self._table.shape.byte_end, self._table.shape.next_line
             await self._checkpoint(ledger)
             ended = self._is_full(ledger) or await self._send_from(ledger)
 
     async def report(self) -> dict[str, Any]:
         """Puts the reports together, and gives what the job_response says of all that was sent, by earlier attempts too."""
         ledger = await self._ledger()
-        found = counted(ledger) | _of_file(self._content, self._header, ledger.byte_offset)
+        found = counted(ledger) | _of_file(self._table, ledger.byte_offset)
         if self._given.generation > 1:
             found["replaced"] = True
         if ledger.counts.rejected or ledger.counts.left_out or "replaced" in found:
-            found |= await self.reports.assemble(self._header.cells)
-        self._attempt.known = {**found, "messages": told.facts(found)}
+            found |= await self.reports.assemble(self._table.shape.headers)
+        self._attempt.known = {**found, "messages": told.facts(found, self._table.notes)}
         self._attempt.searchable_after = int(ledger.consistency_token) if ledger.consistency_token else None
         self._attempt.reported = True
         return found
 
     async def _send_from(self, ledger: write_service_pb2.GetImportProgressResponse) -> bool:
         """Sends batches to the end of the file; False: the ledger turned out to be cut elsewhere."""
-        batches = _cut(self._attempt, self._content, self._header, ledger.byte_offset, ledger.next_line)
+        batches = self._table.batches(ledger.byte_offset, ledger.next_line, self._attempt.settings.batch_size)
         # The next batch is read while one is applied.
         async with aclosing(ahead(batches)) as following:
             async for batch in following:
@@ -271,24 +260,25 @@ class _Import:
         """To be called before the next batch is sent, which tells the ledger that it was done."""
         if answer.rejected and not self.first_rejected:
             self.first_rejected = answer.rejected[0].line, answer.rejected[0].reason
-        await self.reports.keep(batch, answer, self._header.delimiter)
+        await self.reports.keep(batch, answer, self._table.shape.delimiter)
 
     async def _look(self) -> None:
         if time.monotonic() - self._looked > LOOK_SECONDS:
-            await objects.check_unchanged(self._attempt, self._deps.s3, self._content.source)
+            await objects.check_unchanged(self._attempt, self._deps.s3, self._table.source)
             self._looked = time.monotonic()
 
     def _is_full(self, ledger: write_service_pb2.GetImportProgressResponse) -> bool:
         return self._max_rejected is not None and ledger.counts.rejected > self._max_rejected
 
     async def _send(self, number: int, batch: Batch) -> write_service_pb2.ImportBatchResponse:
+        shape = self._table.shape
         request = write_service_pb2.ImportBatchRequest(
             job_uuid=self._attempt.job.uuid,
             batch_number=number,
             records=batch.records,
-            columns=self._header.cells,
-            targets=[target or "" for target in self._header.columns.targets],
-            delimiter=self._header.delimiter,
+            columns=shape.headers,
+            targets=[target or "" for target in shape.targets],
+            delimiter=shape.delimiter,
             first_line=batch.first_line,
             byte_start=batch.byte_start,
             byte_end=batch.byte_end,
@@ -313,7 +303,7 @@ class _Import:
         return ledger
 
     async def _checkpoint(self, ledger: write_service_pb2.GetImportProgressResponse) -> None:
-        await _checkpoint(self._attempt, self._content, ledger.counts.rows, ledger.byte_offset)
+        await _checkpoint(self._attempt, self._table, ledger.counts.rows, ledger.byte_offset)
 
 
 def _add(
@@ -324,15 +314,3 @@ def _add(
     ledger.byte_offset = batch.byte_end
     for name in COUNTS:
         setattr(ledger.counts, name, getattr(ledger.counts, name) + getattr(answer.counts, name))
-
-
-async def _read_header(content: Content, job: ImportData) -> FileHeader:
-    data = b""
-    async with aclosing(content.read(0)) as stream:
-        async for more in stream:
-            data += more
-            if header := read_header(data, whole=False, given=job.columns):
-                return header
-    header = read_header(data, whole=True, given=job.columns)
-    assert header is not None
-    return header

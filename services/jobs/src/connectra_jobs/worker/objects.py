@@ -4,9 +4,9 @@ import asyncio
 import contextlib
 import io
 import tempfile
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO, Any, Protocol, TypeVar
 
 import structlog
 from botocore.exceptions import ClientError
@@ -17,6 +17,8 @@ from connectra_jobs.worker.attempt import Holder, JobFailed, RunFailed
 
 log = structlog.get_logger()
 
+T = TypeVar("T")
+
 READ_BYTES = 1024 * 1024
 PART_BYTES = 8 * 1024 * 1024
 # Parts in a row that have the same size; the next ones have twice as much.
@@ -25,6 +27,12 @@ PARTS_OF_A_SIZE = 1_000
 MEMORY_BYTES = 32 * 1024 * 1024
 # Of S3, as is the greatest number of parts: 10,000.
 MAX_OBJECT_BYTES = 5 * 1024**4
+
+
+class Reading(Protocol):
+    """Who reads: repeats a call, which must be safe to repeat, as long as it has patience."""
+
+    async def persist(self, call: Callable[[], Awaitable[T]], /) -> T: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +53,14 @@ class SourceReplaced(RunFailed):
         super().__init__(f"the object '{key}' was replaced or removed while it was read")
 
 
-async def find(attempt: Holder, s3: ObjectStore, bucket: str, key: str) -> Source:
+async def find(reading: Reading, s3: ObjectStore, bucket: str, key: str) -> Source:
     """Looks the object up.
 
     Raises:
         JobFailed: there is none, or it may not be read.
     """
     try:
-        head = await attempt.persist(lambda: s3.head_object(Bucket=bucket, Key=key))
+        head = await reading.persist(lambda: s3.head_object(Bucket=bucket, Key=key))
     except ClientError as error:
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
         if status == 404:
@@ -79,7 +87,7 @@ async def check_unchanged(attempt: Holder, s3: ObjectStore, source: Source) -> N
         raise SourceReplaced(source.key)
 
 
-async def read(attempt: Holder, s3: ObjectStore, source: Source, offset: int) -> AsyncGenerator[bytes]:
+async def read(reading: Reading, s3: ObjectStore, source: Source, offset: int) -> AsyncGenerator[bytes]:
     """The bytes from an offset on; a stream that breaks is opened again where it broke.
 
     Raises:
@@ -106,7 +114,7 @@ async def read(attempt: Holder, s3: ObjectStore, source: Source, offset: int) ->
 
     try:
         while offset < source.size:
-            data = await attempt.persist(more)
+            data = await reading.persist(more)
             offset += len(data)
             BYTES.labels("in").inc(len(data))
             yield data

@@ -11,7 +11,7 @@ REPLACED = "The file had been replaced since an earlier run, and was read from i
 MAX_NAMED = 20
 
 
-def completed(found: Mapping[str, Any]) -> str:
+def completed(found: Mapping[str, Any], notes: Sequence[str] = ()) -> str:
     """Of an import that reached the end of its file: how it went, and the facts. Where all went well it begins with the documented text."""
     validated = bool(found.get("validate_only"))
     what = "Validation" if validated else "Import"
@@ -21,14 +21,15 @@ def completed(found: Mapping[str, Any]) -> str:
         begin = f"{what} completed, but not everything in the file {'can' if validated else 'could'} be stored"
     else:
         begin = f"{what} completed successfully"
-    return sentences(f"{begin}; nothing was stored" if validated else begin, facts(found))
+    return sentences(f"{begin}; nothing was stored" if validated else begin, facts(found, notes))
 
 
-def facts(found: Mapping[str, Any]) -> str:
+def facts(found: Mapping[str, Any], notes: Sequence[str] = ()) -> str:
     """What was read, stored and not stored.
 
     Args:
         found: the members of the job_response; `replaced` if the object was another one before.
+        notes: how the file was read.
     """
     rows = f"{_number(found['rows'], 'row')} read" if found["rows"] else NO_ROW
     return sentences(
@@ -38,6 +39,7 @@ def facts(found: Mapping[str, Any]) -> str:
         f"{_number(found['left_out'], 'cell')} left out, as not valid" if found.get("left_out") else "",
         _unknown(found.get("unknown_columns") or ()),
         f"The file was read as {found['encoding']}" if found.get("encoding", "utf-8").lower() != "utf-8" else "",
+        *notes,
     )
 
 
