@@ -15,7 +15,6 @@ from tests.support.jobs import ended, upload
 from tests.support.queries import keyword_query
 from tests.support.stack import Stack
 
-not_yet = pytest.mark.xfail(strict=True, reason="not met yet")
 CASES = Path(__file__).with_name("field_cases")
 Json = Any
 
@@ -67,7 +66,6 @@ async def test_addresses_with_signs(api: httpx.AsyncClient) -> None:
     assert data["errors"][0]["fields"][0]["field"] == "email"
 
 
-@not_yet
 async def test_international_addresses(api: httpx.AsyncClient) -> None:
     answer = await api.post("/contacts/bulk", json=document("41-email-idn.json"))
     data = answer.json()["data"]
@@ -75,7 +73,6 @@ async def test_international_addresses(api: httpx.AsyncClient) -> None:
     assert data["uuids"][0] == data["uuids"][1]
 
 
-@not_yet
 async def test_firms_whose_site_is_a_page_of_a_platform(api: httpx.AsyncClient) -> None:
     steps = await walk(api, "43-social-domain.steps.json")
     bulk = steps["two companies, one platform"].json()["data"]
@@ -94,7 +91,6 @@ async def test_firms_whose_site_is_a_page_of_a_platform(api: httpx.AsyncClient) 
 _SIX = {"Bakery", "Yoga", "Florist", "Tailor", "Docs", "Blog"}
 
 
-@not_yet
 async def test_somebody_elses_address(api: httpx.AsyncClient) -> None:
     steps = await walk(api, "45-email-collision.steps.json")
     x, z = (steps[name].json()["data"]["uuid"] for name in ("X", "Z"))
@@ -108,7 +104,6 @@ async def test_somebody_elses_address(api: httpx.AsyncClient) -> None:
     assert all(uuid in ambiguous.text for uuid in (x, z))
 
 
-@not_yet
 async def test_one_address_twice_in_a_bulk(api: httpx.AsyncClient) -> None:
     answer = await api.post("/contacts/bulk", json=document("46-bulk-same-email.json"))
     data = answer.json()["data"]

@@ -78,6 +78,7 @@ def _batch_result() -> Json:
         error_count=NUMBER,
         created=NUMBER,
         updated=NUMBER,
+        uuids=array({"type": ["string", "null"]}),
         errors=array(error),
     )
 

@@ -304,12 +304,14 @@ def many_records(entity: Entity) -> Iterator[Row]:
 
 def counts(created: int = 0, updated: int = 0, errors: list[Any] | None = None, good: int = 1) -> Json:
     failed = errors or []
+    lost = {failure["index"] for failure in failed}
     return {
         "total_count": good + len(failed),
         "success_count": good,
         "error_count": len(failed),
         "created": created,
         "updated": updated,
+        "uuids": [None if index in lost else NEW_UUID for index in range(good + len(failed))],
         "errors": failed,
     }
 
