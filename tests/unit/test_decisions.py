@@ -34,9 +34,8 @@ def test_a_record_has_the_head_and_the_parts_and_is_in_the_index(record: Path) -
     assert line in (FOLDER / "README.md").read_text()
 
 
-def test_numbers_are_given_once() -> None:
-    numbers = [int(record.name[:4]) for record in RECORDS]
-    assert numbers == sorted(set(numbers))
+def test_numbers_are_given_once_and_in_turn() -> None:
+    assert [int(record.name[:4]) for record in RECORDS] == list(range(1, len(RECORDS) + 1))
 
 
 def test_links_of_the_records_lead_somewhere() -> None:

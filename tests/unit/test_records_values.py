@@ -1,6 +1,7 @@
 """One rule a field: what values are stored as, whichever way they come."""
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 from connectra_common.records.fields import Rule
@@ -16,7 +17,17 @@ from connectra_common.records.values.text import lower, read_text, tidy
 from connectra_common.records.values.urls import domain_of, read_domain, read_linkedin, read_linkedin_lower, read_url
 from hypothesis import given
 from hypothesis import strategies as st
-from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneNumberFormat, example_number, format_number
+from phonenumbers import (
+    COUNTRY_CODE_TO_REGION_CODE,
+    NumberParseException,
+    PhoneNumberFormat,
+    country_code_for_region,
+    example_number,
+    format_number,
+    is_valid_number,
+    is_valid_number_for_region,
+    parse,
+)
 
 
 @pytest.mark.parametrize(
@@ -187,6 +198,17 @@ def test_every_country_s_numbers_are_read_in_every_usual_form(region: str) -> No
     assert read_phone(e164, region) == e164
     assert read_phone("00" + e164[1:]) == e164
     assert read_phone(format_number(number, PhoneNumberFormat.NATIONAL), region) == e164
+
+
+@given(st.from_regex(r"0?[1-9][0-9]{4,11}", fullmatch=True), st.sampled_from(REGIONS))
+def test_a_national_number_is_what_the_library_says(digits: str, region: str) -> None:
+    expected = digits
+    with suppress(NumberParseException):
+        number = parse(digits, region)
+        own = number.country_code == country_code_for_region(region)
+        if is_valid_number_for_region(number, region) if own else is_valid_number(number):
+            expected = format_number(number, PhoneNumberFormat.E164)
+    assert read_phone(digits, region) == expected
 
 
 @given(st.from_regex(r"\+?[0-9 ()./-]{0,24}(x\d+)?", fullmatch=True) | st.text(), st.sampled_from([None, *REGIONS]))

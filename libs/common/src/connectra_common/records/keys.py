@@ -41,11 +41,12 @@ FIELDS: Mapping[Entity, tuple[tuple[str, str], tuple[str, str]]] = {
 
 def of(entity: Entity, candidate: Candidate) -> tuple[Key, ...]:
     """The keys that a caller gave for a record."""
-    return tuple(
-        key
-        for kind, name in FIELDS[entity]
-        if (value := candidate.values.get(name)) and name not in candidate.derived and (key := read(kind, value))
-    )
+    values, derived, found = candidate.values, candidate.derived, []
+    for kind, name in FIELDS[entity]:
+        value = values.get(name)
+        if value and name not in derived and (key := read(kind, value)):
+            found.append(key)
+    return tuple(found)
 
 
 def read(kind: str, value: Value) -> Key | None:
@@ -69,6 +70,8 @@ def number(entity: Entity, key: Key) -> int:
 
 def email(address: str) -> str:
     """Compared form of an e-mail address: lower case, its domain in Unicode."""
+    if address.isascii() and "xn--" not in (lowered := address.lower()):
+        return lowered.strip()
     local, at, domain = _folded(address).rpartition("@")
     return f"{local}{at}{_unicode(domain)}"
 
