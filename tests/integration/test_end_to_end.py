@@ -139,7 +139,6 @@ async def test_companies_can_be_exported_too(imported: dict[str, Any], stack: St
     [
         (b"", "empty"),
         (b"shoe,size\n1,2\n", "no known column"),
-        ("company\nM\u00fcller\n".encode("latin-1"), "0xfc"),
     ],
 )
 async def test_a_file_that_cannot_be_read_fails_with_the_reason(

@@ -243,7 +243,7 @@ async def test_what_fuzziness_forgives(api: httpx.AsyncClient) -> None:
     assert found["first_name Margarret"] == ["margaret"]
     assert found["first_name Sarah"] == ["sarah", "sara"]
     assert found["title VP 2023"][0] == "jon"
-    assert len(found["title engneer"]) == 2
+    assert all("engine" in title.lower() for title in names(steps["title engneer"], "title")[:2])
     assert found["not fuzzy"] == ["jon"]
     assert not set(found["fuzzy in must_not"]) & set(found["first_name Jon"])
 

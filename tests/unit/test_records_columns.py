@@ -431,3 +431,9 @@ def test_a_given_domain_is_not_a_derived_one() -> None:
 
     assert derived("company", "email") == {"normalized_domain"}
     assert derived("company", "company_domain") == set()
+
+
+def test_a_row_of_addresses_is_no_header() -> None:
+    urls = ["https://www.linkedin.com/sales/company/990002", "https://www.linkedin.com/company/990002"]
+    with pytest.raises(NoKnownColumn):
+        Columns.read(urls)

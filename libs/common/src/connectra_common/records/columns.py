@@ -20,7 +20,11 @@ class NoKnownColumn(ValueError):
 
 
 class DuplicateColumn(ValueError):
-    """A header with a known column twice."""
+    """A header with a known column twice; `known`: how many of its columns are understood."""
+
+    def __init__(self, text: str, known: int) -> None:
+        super().__init__(text)
+        self.known = known
 
 
 class UnknownHeader(ValueError):
@@ -176,7 +180,8 @@ class _Reading:
                 other = "" if self._headers[at] == self._headers[first] else f" ({self._headers[at]!r})"
                 raise DuplicateColumn(
                     f"the header has the column {what} twice, as columns {first + 1} and {at + 1}{other}; "
-                    "rename one, or say with columns what each means"
+                    "rename one, or say with columns what each means",
+                    known=len(self._found),
                 )
         winners = {at: self._found[at] for at in best.values()}
         unused = tuple(
@@ -354,7 +359,7 @@ def _prefixed(header: str) -> _Candidate | None:
 def _either(header: str) -> _Candidate | None:
     """The candidate of two names for one thing: `Company/Organization`."""
     found = [candidate for part in header.split("/") if (candidate := _known(part))]
-    if "/" in header and len({candidate.target for candidate in found}) == 1:
+    if "/" in header and "://" not in header and len({candidate.target for candidate in found}) == 1:
         return _Candidate(found[0].target, _PREFIXED + abs(found[0].rank), Confidence.GUESSED)
     return None
 

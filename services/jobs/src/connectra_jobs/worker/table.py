@@ -341,7 +341,7 @@ class _Candidate(NamedTuple):
         except NoKnownColumn:
             return None
         except DuplicateColumn as error:
-            columns, known = error, len(cells)
+            columns, known = error, error.known
         except UnknownHeader as error:
             other = cls.read(cells, None, delimiter, start, end)
             if other is None:
