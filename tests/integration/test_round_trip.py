@@ -18,9 +18,9 @@ Record = dict[str, Any]
 # Records that no generator makes: signs at the ends, formulas, lists with separators in their items, capitals, other scripts.
 COMPANIES: list[Record] = [
     {"name": "C++ Alliance (UK)", "technologies": ["C#", ".NET", "C++"], "keywords": ["a, b", 'say "hi"', "x; y", "=1+1", "a ::: b"]},
-    {"name": '=HYPERLINK("http://evil.example","x")', "address": "-5", "latest_funding": "'=x", "city": "San Francisco"},
-    {"name": "@home Ltd", "company_name_for_emails": "+Home", "industries": ['"human-robot" teams', "R&D", "-"], "state": "İSTANBUL"},
-    {"name": "'tis Ltd", "website": "https://tis.example/", "linkedin_url": "https://www.LinkedIn.com/company/Tis/", "country": "ΕΛΛΆΣ"},
+    {"name": '=HYPERLINK("http://evil.example","y")', "address": "-5", "latest_funding": "'=x", "city": "San Francisco"},
+    {"name": "@homes Ltd", "company_name_for_emails": "+Home", "industries": ['"human-robot" teams', "R&D", "-"], "state": "İSTANBUL"},
+    {"name": "'twas Ltd", "website": "https://tis.example/", "linkedin_url": "https://www.LinkedIn.com/company/Tis/", "country": "ΕΛΛΆΣ"},
     {"name": "株式会社 さくら 🌸", "phone_number": "(415) 555-0100", "country": "United States", "annual_revenue": 0},
     {"name": "no domain", "website": "https://facebook.com/nodomain", "phone_number": "12 34"},
 ]  # fmt: skip

@@ -144,10 +144,13 @@ class UploadService:
                 raise WrongState("this upload is one PUT, which needs no completion")
             try:
                 await self._complete(upload, upload.store_id)
-            except ClientError as error:
-                # Completed by a call whose answer was lost, unless there is no object.
-                if s3.code_of(error) != "NoSuchUpload" or await self._size(upload) is None:
-                    raise UploadNotFound(upload.uuid) if s3.code_of(error) == "NoSuchUpload" else error from None
+            except (ClientError, WrongState) as error:
+                gone = isinstance(error, ClientError) and s3.code_of(error) == "NoSuchUpload"
+                if isinstance(error, ClientError) and not gone:
+                    raise
+                # Completed by another call, after which the store has no parts any more, unless there is no object.
+                if await self._size(upload) is None:
+                    raise UploadNotFound(upload.uuid) if gone else error from None
             async with self._database.transaction() as connection:
                 await UploadRepository(connection).complete(upload.uuid)
         size = await self._size(upload)

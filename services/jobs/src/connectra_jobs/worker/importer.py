@@ -260,6 +260,9 @@ class _Import:
         """To be called before the next batch is sent, which tells the ledger that it was done."""
         if answer.rejected and not self.first_rejected:
             self.first_rejected = answer.rejected[0].line, answer.rejected[0].reason
+        if answer.rejected or answer.left_out:
+            # A worker that slept past its lease must not leave a piece where another has tidied up.
+            await self._attempt.checkpoint()
         await self.reports.keep(batch, answer, self._table.shape.delimiter)
 
     async def _look(self) -> None:
