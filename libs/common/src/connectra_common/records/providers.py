@@ -42,13 +42,13 @@ _PLATFORMS = _set(
     facebook.com fb.com fb.me fb.watch fiverr.com flickr.com flipkart.com flow.page flowpage.com forms.gle foursquare.com freelancer.com
     fresha.com g.co g.page g2.com gelbeseiten.de gist.github.com github.com gitlab.com glassdoor.com glassdoor.de godaddy.com gofundme.com
     goo.gl goo.gle goodfirms.co goodreads.com google.co.in google.co.uk google.com google.com.br google.de google.es google.fr google.it
-    grubhub.com gumroad.com guru.com healthgrades.com hoo.be houzz.com hub.docker.com huggingface.co imdb.com indeed.com indiamart.com
+    grubhub.com gumroad.com guru.com healthgrades.com hoo.be houzz.com huggingface.co imdb.com indeed.com indiamart.com
     indiegogo.com instagr.am instagram.com is.gd issuu.com itunes.apple.com jotform.com kaggle.com kakao.com kickstarter.com ko-fi.com
     koji.to lazada.com lin.ee line.me linkedin.com linkin.bio linktr.ee linktree.com lnk.bio lnkd.in m.me made-in-china.com mailchi.mp
     malt.com malt.fr maps.apple.com mastodon.online mastodon.social medium.com meetup.com mercadolibre.com mercadolibre.com.ar
     mercadolibre.com.mx mercadolivre.com.br messenger.com milkshake.app mixcloud.com msha.ke music.apple.com naver.me nextdoor.com notion.so
-    npmjs.com ok.ru onedrive.live.com onlyfans.com opentable.com orcid.org ow.ly pagesjaunes.fr paginasamarillas.es paginegialle.it
-    patreon.com peatix.com pin.it pinterest.com podcasts.apple.com poshmark.com prezi.com producthunt.com psychologytoday.com pypi.org qr.co
+    ok.ru onedrive.live.com onlyfans.com opentable.com orcid.org ow.ly pagesjaunes.fr paginasamarillas.es paginegialle.it
+    patreon.com peatix.com pin.it pinterest.com podcasts.apple.com poshmark.com prezi.com producthunt.com psychologytoday.com qr.co
     quora.com rb.gy realtor.com rebrand.ly redbubble.com reddit.com researchgate.net scribd.com sharepoint.com shopee.co.id shopee.com
     shopify.com shorturl.at slack.com slideshare.net smartstore.naver.com snapchat.com snipfeed.co solo.to soundcloud.com sourceforge.net
     spotify.com squarespace.com stackoverflow.com stan.store strava.com surveymonkey.com swiggy.com t.co t.ly t.me taobao.com tap.bio
