@@ -369,8 +369,8 @@ async def test_how_imports_end(importing: Any, api: httpx.AsyncClient) -> None:
     bad = (header + f"Ok,{tag},ok@{tag}.example,\nBad,{tag},bad@{tag}.example,,x\n").encode()
     done = await importing(bad)
     rejected = (await download(api, done.job, "rejected")).decode()
-    mended = await importing(rejected.replace(",x", "").encode())
-    assert set(mended.contacts) == {"bad"}
+    corrected = await importing(rejected.replace(",x", "").encode())
+    assert set(corrected.contacts) == {"bad"}
     whole = await importing(bad.replace(b",,x", b","))
     assert (whole.response["created"], whole.response["unchanged"]) == (0, 2)
 

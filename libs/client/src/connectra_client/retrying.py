@@ -31,7 +31,7 @@ def persist(
     Args:
         call: what to do.
         patience: seconds after which the error is raised all the same.
-        pause: waits so many seconds.
+        pause: waits that many seconds.
 
     Raises:
         ClientError: as the call.

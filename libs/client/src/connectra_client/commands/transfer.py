@@ -34,7 +34,13 @@ class Format(StrEnum):
 def import_file(
     file: Annotated[
         Path,
-        typer.Argument(help="CSV file with a header line.", metavar="FILE", exists=True, dir_okay=False, readable=True),
+        typer.Argument(
+            help="CSV file or Excel workbook with a header line.",
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            readable=True,
+        ),
     ],
     watch: Annotated[bool, typer.Option(help="Wait until the job ends and show the result.")] = True,
     rejected: Annotated[
@@ -74,7 +80,7 @@ def import_file(
     url: Url = None,
     api_key: ApiKey = None,
 ) -> None:
-    """Import contacts and their companies from a CSV file, plain or gzip.
+    """Import contacts and their companies from a CSV file, plain or gzip, or from an Excel workbook.
 
     Columns are understood by their names, also those of many other tools: --preview shows how, --map decides.
     Rows that cannot be imported are skipped and written to a separate file, with line number and reason. Importing a

@@ -88,7 +88,7 @@ class RetentionRepository:
         await self._connection.execute(FILES_REMOVED, uuid)
 
     async def remove_jobs(self, days: int, limit: int, *, files_stay: bool) -> int:
-        """Removes jobs that ended so many days ago; returns how many. Their files must be gone, unless they stay for ever."""
+        """Removes jobs that ended at least that many days ago; returns how many. Their files must be gone, unless files are kept."""
         return rows_of(await self._connection.execute(REMOVE_JOBS, days, files_stay, limit))
 
     async def unfinished_uploads(self, days: int, limit: int) -> list[str]:

@@ -21,7 +21,7 @@ def upgrade() -> None:
             ADD searchable_after BIGINT""")
     op.execute("CREATE INDEX jobs_report_due_idx ON jobs (id) WHERE report_due")
     op.execute("CREATE INDEX jobs_searchable_after_idx ON jobs (searchable_after) WHERE searchable_after IS NOT NULL")
-    # A cancelled job that its worker handed back stayed open for ever.
+    # A cancelled job that its worker handed back stayed open forever.
     op.execute("""
         UPDATE jobs SET status = 'failed', run_after = NULL, job_response = job_response || '{"messages": "Cancelled by request"}'
         WHERE cancel_requested AND lease_until IS NULL AND (status = 'open' OR run_after IS NOT NULL)""")
