@@ -28,17 +28,21 @@ DIRT = [
 
 
 def dirty_file() -> tuple[bytes, list[list[str]]]:
-    """A generated file with bad rows among the good, a byte order mark and CRLF line ends; and its rows."""
-    rows = list(csv.reader(io.StringIO(b"".join(sample_csv(ROWS, seed=11)).decode(), newline="")))
-    header, good = rows[0], rows[1:]
+    """A generated file with bad rows among the good, a byte order mark and CRLF line ends; and its rows.
+
+    Its profile URLs are its own: generated files share some, whose companies would be found under another name.
+    """
+    text = b"".join(sample_csv(ROWS, seed=11)).decode()
+    text = text.replace("linkedin.com/company/", "linkedin.com/company/e2e-").replace("linkedin.com/in/", "linkedin.com/in/e2e-")
+    header, *good = csv.reader(io.StringIO(text, newline=""))
     negative = [*good[5]]
     negative[header.index("employees")] = "-3"
     again = [*good[7]]
     again[header.index("title")] = 'Head of "Everything",\nand more'
     rows = [header, *good[:100], *DIRT, negative, *good[100:], again]
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\r\n").writerows(rows)
-    return b"\xef\xbb\xbf" + text.getvalue().encode(), rows
+    file = io.StringIO(newline="")
+    csv.writer(file, lineterminator="\r\n").writerows(rows)
+    return b"\xef\xbb\xbf" + file.getvalue().encode(), rows
 
 
 async def download(stack: Stack, key: str) -> str:
