@@ -33,7 +33,9 @@ def dirty_file() -> tuple[bytes, list[list[str]]]:
     Its profile URLs are its own: generated files share some, whose companies would be found under another name.
     """
     text = b"".join(sample_csv(ROWS, seed=11)).decode()
-    text = text.replace("linkedin.com/company/", "linkedin.com/company/e2e-").replace("linkedin.com/in/", "linkedin.com/in/e2e-")
+    text = text.replace("linkedin.com/company/", "linkedin.com/company/e2e-").replace(
+        "linkedin.com/in/", "linkedin.com/in/e2e-"
+    )
     header, *good = csv.reader(io.StringIO(text, newline=""))
     negative = [*good[5]]
     negative[header.index("employees")] = "-3"
