@@ -1,5 +1,7 @@
 """One rule a field: what values are stored as, whichever way they come."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -437,3 +439,11 @@ def test_domains_that_many_share(domain: str) -> None:
 )  # fmt: skip
 def test_domains_of_somebody(domain: str) -> None:
     assert not is_shared_domain(domain)
+
+
+def test_names_of_countries_come_without_those_of_towns() -> None:
+    code = (
+        "import sys; from connectra_common.records.values.countries import region_of;"
+        "print(region_of('Deutschland'), [name for name in sys.modules if name.startswith('phonenumbers.geodata')])"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).split(maxsplit=1) == ["DE", "[]\n"]

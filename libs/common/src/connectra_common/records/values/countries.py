@@ -3,9 +3,12 @@
 import unicodedata
 from collections import defaultdict
 from functools import cache, lru_cache
+from importlib.machinery import SourceFileLoader
+from importlib.util import module_from_spec, spec_from_loader
+from pathlib import Path
 
+import phonenumbers
 from phonenumbers import SUPPORTED_REGIONS
-from phonenumbers.geodata.locale import LOCALE_DATA
 
 _OTHERS = {
     "usa": "US", "u s a": "US", "u s": "US", "united states of america": "US", "the united states": "US", "america": "US", "eeuu": "US",
@@ -33,12 +36,24 @@ def region_of(country: str) -> str | None:
 @cache
 def _names() -> dict[str, str]:
     found: defaultdict[str, set[str]] = defaultdict(set)
-    for region, names in LOCALE_DATA.items():
+    for region, names in _locale_data().items():
         if region in SUPPORTED_REGIONS:
             for name in names.values():
                 if not name.startswith("*"):  # the same as in another language
                     found[_folded(name)].add(region)
     return {name: regions.pop() for name, regions in found.items() if len(regions) == 1}
+
+
+def _locale_data() -> dict[str, dict[str, str]]:
+    """Names of regions by language. Read without its package, which would load the names of all towns: 180 MiB and seconds."""
+    name = "phonenumbers.geodata.locale"
+    loader = SourceFileLoader(name, str(Path(phonenumbers.__file__).with_name("geodata") / "locale.py"))
+    spec = spec_from_loader(name, loader)
+    assert spec is not None
+    module = module_from_spec(spec)
+    loader.exec_module(module)
+    names: dict[str, dict[str, str]] = module.LOCALE_DATA
+    return names
 
 
 def _folded(name: str) -> str:
