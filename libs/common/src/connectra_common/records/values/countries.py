@@ -3,8 +3,7 @@
 import unicodedata
 from collections import defaultdict
 from functools import cache, lru_cache
-from importlib.machinery import SourceFileLoader
-from importlib.util import module_from_spec, spec_from_loader
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import phonenumbers
@@ -46,12 +45,12 @@ def _names() -> dict[str, str]:
 
 def _locale_data() -> dict[str, dict[str, str]]:
     """Names of regions by language. Read without its package, which would load the names of all towns: 180 MiB and seconds."""
-    name = "phonenumbers.geodata.locale"
-    loader = SourceFileLoader(name, str(Path(phonenumbers.__file__).with_name("geodata") / "locale.py"))
-    spec = spec_from_loader(name, loader)
+    path = Path(phonenumbers.__file__).with_name("geodata") / "locale.py"
+    spec = spec_from_file_location("phonenumbers.geodata.locale", path)
     assert spec is not None
+    assert spec.loader is not None
     module = module_from_spec(spec)
-    loader.exec_module(module)
+    spec.loader.exec_module(module)
     names: dict[str, dict[str, str]] = module.LOCALE_DATA
     return names
 
