@@ -16,8 +16,8 @@ from connectra.query.v1 import (
     query_service_pb2_grpc,
 )
 from connectra.write.v1 import write_rest_pb2_grpc
+from connectra_common.rights import ALL, Right
 from connectra_gateway import clients, descriptors
-from connectra_gateway.clients import ALL, Right
 from google.api.httpbody_pb2 import HttpBody
 from grpc_health.v1 import health, health_pb2_grpc
 
@@ -269,19 +269,27 @@ async def test_query_parameters_cannot_override_path_variables(rest: httpx.Async
 
 
 async def test_identity_comes_from_the_key(rest: httpx.AsyncClient, gateway: Gateway) -> None:
-    spoofed = {"x-client-id": "root", "x_client_id": "root", "x-envoy-original-path": "/elsewhere"}
+    spoofed = {
+        "x-client-id": "root",
+        "x-client-rights": "root",
+        "x_client_id": "root",
+        "x-envoy-original-path": "/elsewhere",
+    }
     metadata = (await rest.get("/companies/u", headers=spoofed)).json()["metadata"]
 
     assert metadata["x-client-id"] == "default"
+    assert metadata["x-client-rights"] == "admin,export,import,read,write"
     assert metadata["x-envoy-original-path"] == "/companies/u"
     assert "x_client_id" not in metadata
     assert gateway.api_key not in metadata.values()
 
 
 async def test_key_does_not_go_upstream_even_where_none_is_needed(rest: httpx.AsyncClient) -> None:
-    metadata = (await rest.get("/health", headers={"x-client-id": "root"})).json()["metadata"]
+    metadata = (await rest.get("/health", headers={"x-client-id": "root", "x-client-rights": "admin"})).json()[
+        "metadata"
+    ]
 
-    assert not {"x-api-key", "x-client-id"} & set(metadata)
+    assert not {"x-api-key", "x-client-id", "x-client-rights"} & set(metadata)
 
 
 async def test_body_up_to_the_limit_arrives(rest: httpx.AsyncClient) -> None:
@@ -385,6 +393,7 @@ async def test_keys_are_exchanged_without_restart(gateway: Gateway) -> None:
         another = {"x-api-key": key}
         reply = await until_status(http, 200, "GET", "/companies/u", headers=another)
         assert reply.json()["metadata"]["x-client-id"] == "second"
+        assert reply.json()["metadata"]["x-client-rights"] == "admin,export,import,read,write"
 
         valid = gateway.keys_file.read_text()
         gateway.keys_file.write_text("{ broken")

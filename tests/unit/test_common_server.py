@@ -11,10 +11,20 @@ from connectra_common import call, logging
 from connectra_common.call import Call, IdempotencyKey
 from connectra_common.db.audit import UNKNOWN, Origin
 from connectra_common.errors import DeadlineExceeded, ValidationFailed
+from connectra_common.rights import ALL, Right
 from connectra_common.server.background import every, first_of
 from connectra_common.server.rest import envelope
 from connectra_common.server.streams import ahead
 from connectra_common.settings import AppSettings
+
+
+def test_rights_are_those_the_gateway_names_and_all_for_a_caller_inside() -> None:
+    assert Call.read({"x-client-id": "crm", "x-client-rights": "read,fly,export"}, "r1", None).rights == {
+        Right.READ,
+        Right.EXPORT,
+    }
+    assert Call.read({"x-client-id": "crm"}, "r1", None).rights == frozenset()
+    assert Call.read({}, "r1", None).rights == ALL
 
 
 def test_a_call_carries_what_its_metadata_say() -> None:

@@ -5,9 +5,10 @@ import stat
 from pathlib import Path
 
 import pytest
+from connectra_common.rights import ALL, Right
 from connectra_gateway import clients, keys
 from connectra_gateway.cli import app
-from connectra_gateway.clients import ALL, Client, ClientsError, Right
+from connectra_gateway.clients import ClientsError
 from typer.testing import CliRunner
 
 
@@ -41,8 +42,16 @@ def test_a_name_that_is_taken_or_not_possible_is_refused(tmp_path: Path, name: s
         ({"clients": [{"name": "a"}]}, "key"),
         ({"clients": [{"name": "a", "key": "12345678"}, {"name": "b", "key": "12345678"}]}, "same key"),
         ({"clients": [{"name": "a", "key": "12345678"}, {"name": "a", "key": "87654321"}]}, "same name"),
-        ({"clients": [{"name": "a", "key": "12345678", "rights": ["fly"]}]}, "'read', 'write' or 'jobs'"),
-        ({"clients": [{"name": "a", "key": "12345678", "rights": []}]}, "at least one of read, write, jobs"),
+        (
+            {"clients": [{"name": "a", "key": "12345678", "rights": ["fly"]}]},
+            "'read', 'export', 'write', 'import' or 'admin'",
+        ),
+        (
+            {"clients": [{"name": "a", "key": "12345678", "rights": []}]},
+            "at least one of read, export, write, import, admin",
+        ),
+        ({"clients": [{"name": "a", "key": "12345678", "rights": [["read"]]}]}, "rights"),
+        ({"clients": [{"name": "a", "key": "12345678", "rights": "read"}]}, "rights"),
         ({"clients": [{"name": "a", "key": "with blank"}]}, "key"),
     ],
 )
@@ -67,12 +76,24 @@ def test_the_api_key_is_the_key_of_one_more_client(tmp_path: Path) -> None:
         clients.known(tmp_path / "none.json", None)
 
 
-def test_rights_name_who_may_use_which_service() -> None:
-    reader = Client(name="reader", key="12345678", rights=frozenset({Right.READ}))
-    methods = {Right.READ: ["/q/"], Right.WRITE: ["/w/"], Right.JOBS: []}
-    rules = keys.rights([reader], methods, ["/q/Health"])["resources"][0]["typed_config"]["rules"]
-    assert set(rules["policies"]) == {"read", "open"}
-    assert rules["policies"]["read"]["principals"][0]["header"]["string_match"] == {"exact": "reader"}
+def test_only_who_is_named_an_administrator_is_one_besides_the_api_key(tmp_path: Path) -> None:
+    file = tmp_path / "keys.json"
+    file.write_text(json.dumps({"clients": [{"name": "crm", "key": "87654321"}]}))
+    rights = {client.name: client.rights for client in clients.known(file, "12345678")}
+    assert rights == {"default": ALL, "crm": ALL - {Right.ADMIN}}
+
+
+def test_the_former_right_to_jobs_goes_on_meaning_import_and_export(tmp_path: Path) -> None:
+    file = tmp_path / "keys.json"
+    file.write_text(json.dumps({"clients": [{"name": "old", "key": "12345678", "rights": ["read", "jobs"]}]}))
+    assert clients.load(file)[0].rights == {Right.READ, Right.IMPORT, Right.EXPORT}
+    clients.add(file, "new", frozenset({Right.WRITE}))
+    assert "jobs" not in file.read_text()
+    assert keys.claimable()["jobs"] == "export,import"
+
+
+def test_no_name_of_a_right_is_part_of_another_since_the_gateway_looks_for_it_in_their_list() -> None:
+    assert not [(one, other) for one in Right for other in Right if one != other and one in other]
 
 
 def test_the_command_shows_a_key_once_and_lists_clients_without_it(tmp_path: Path) -> None:

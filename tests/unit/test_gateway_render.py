@@ -140,7 +140,7 @@ def test_files_are_readable_by_their_owner_only(tmp_path: Path) -> None:
         "descriptors.pb",
         *(page.name for page in pages()),
         "api_keys.json",
-        "rights.json",
+        "client_rights.json",
         "unknown_keys.json",
     }
     assert {stat.S_IMODE(path.stat().st_mode) for path in written} == {0o600}
@@ -161,7 +161,7 @@ def test_rendering_again_replaces_the_files(tmp_path: Path) -> None:
     assert "another-key" in files.api_keys.read_text()
     assert sorted(path.name for path in files.keys_dir.iterdir()) == [
         "api_keys.json",
-        "rights.json",
+        "client_rights.json",
         "unknown_keys.json",
     ]
 

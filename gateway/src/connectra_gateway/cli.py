@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
+from connectra_common.rights import Right
 from connectra_common.settings import load
 
 from connectra_gateway import clients
-from connectra_gateway.clients import ALL, ClientsError, Right
+from connectra_gateway.clients import USUAL, ClientsError
 from connectra_gateway.settings import KeysSettings
 
 app = typer.Typer(
@@ -23,12 +24,14 @@ File = Annotated[
 @app.command()
 def add(
     name: Annotated[str, typer.Argument(help="Name of the client, as logs show it.")],
-    right: Annotated[list[Right] | None, typer.Option("--right", help="Repeatable; all rights when absent.")] = None,
+    right: Annotated[
+        list[Right] | None, typer.Option("--right", help="Repeatable; all rights but `admin` when absent.")
+    ] = None,
     file: File = None,
 ) -> None:
     """Add a client and print its key, which is shown only this once."""
     try:
-        client = clients.add(_file(file), name, frozenset(right) if right else ALL)
+        client = clients.add(_file(file), name, frozenset(right) if right else USUAL)
     except ClientsError as error:
         _fail(error)
     typer.echo(client.key)

@@ -2,7 +2,8 @@
 
     {"clients": [{"name": "crm", "key": "…", "rights": ["read", "write"]}]}
 
-`API_KEY` is the simple case: the key of one more client, `default`, which has all rights.
+The right `jobs` of older files means `import` and `export`.
+`API_KEY` is the simple case: the key of one more client, `default`, which has all rights. Others have `admin` only if it is named.
 """
 
 import contextlib
@@ -11,25 +12,16 @@ import os
 import secrets
 import tempfile
 from collections.abc import Sequence
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 from connectra_common.requests import violations
+from connectra_common.rights import ALIASES, ALL, Right
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 DEFAULT = "default"
-
-
-class Right(StrEnum):
-    """What a client may call; each right opens one service."""
-
-    READ = "read"
-    WRITE = "write"
-    JOBS = "jobs"
-
-
-ALL = frozenset(Right)
+# Of a client whose rights are not listed.
+USUAL = ALL - {Right.ADMIN}
 
 
 class ClientsError(Exception):
@@ -43,7 +35,15 @@ class Client(BaseModel):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     key: Annotated[str, Field(pattern=r"^[\x21-\x7e]+$", min_length=8, max_length=256, repr=False)]
-    rights: frozenset[Right] = ALL
+    rights: frozenset[Right] = USUAL
+
+    @field_validator("rights", mode="before")
+    @classmethod
+    def _current(cls, given: object) -> object:
+        """Older names become the rights that they mean."""
+        if not isinstance(given, list):
+            return given
+        return [right for name in given for right in (ALIASES.get(name, [name]) if isinstance(name, str) else [name])]
 
     @field_validator("rights")
     @classmethod
@@ -94,7 +94,7 @@ def known(path: Path | None, api_key: str | None) -> list[Client]:
     Raises:
         ClientsError: the file cannot be read, or there is no client at all.
     """
-    given = [Client(name=DEFAULT, key=api_key)] if api_key else []
+    given = [Client(name=DEFAULT, key=api_key, rights=ALL)] if api_key else []
     clients = [*given, *(load(path) if path else [])]
     if not clients:
         raise ClientsError("there is no client: set API_KEY, or add one with `connectra keys add NAME`")

@@ -7,8 +7,11 @@ from collections.abc import Collection, Iterable, Mapping
 from math import ceil
 from typing import Any
 
+from connectra_common import call
+from connectra_common.rights import ALIASES, Right, header
+
 from connectra_gateway import limits
-from connectra_gateway.clients import Client, Right
+from connectra_gateway.clients import Client
 
 _ALWAYS = {"default_value": {"numerator": 100, "denominator": "HUNDRED"}}
 # The rate limit descriptor of calls that nothing identifies.
@@ -22,7 +25,7 @@ def api_keys(clients: Iterable[Client]) -> dict[str, Any]:
         "@type": f"type.googleapis.com/{kind}",
         "credentials": [{"key": client.key, "client": client.name} for client in clients],
         "key_sources": [{"header": "x-api-key"}],
-        "forwarding": {"header": "x-client-id", "hide_credentials": True},
+        "forwarding": {"header": call.CLIENT, "hide_credentials": True},
     }
     return _extension(
         name,
@@ -102,54 +105,50 @@ def _unless(header: dict[str, Any]) -> dict[str, Any]:
     return {"header_value_match": {**match, "headers": [header]}}
 
 
-def rights(
-    clients: Iterable[Client],
-    methods: Mapping[Right, Collection[str]],
-    open_to_all: Collection[str],
-    claim: str | None = None,
-) -> dict[str, Any]:
-    """The check of rights. It comes after the transcoder, where every request has a gRPC path.
+def client_rights(clients: Iterable[Client]) -> dict[str, Any]:
+    """The rights of the clients with a key, which go to the check of rights and to the services as `x-client-rights`.
 
-    Args:
-        clients: all clients.
-        methods: for each right, the path prefixes (`/package.Service/`) it opens.
-        open_to_all: paths below those prefixes that need no right. Paths elsewhere need none either.
-        claim: name of the token claim that lists its rights; None: tokens are off.
+    A client that is not listed gets none. Names and rights are made of characters that Lua reads as they are.
     """
-    clients, policies = list(clients), {}
-    for right, prefixes in methods.items():
-        principals = [_client({"exact": client.name}) for client in clients if right in client.rights]
-        if claim:
-            principals.append({"and_ids": {"ids": [_client({"prefix": TOKEN}), _claimed(claim, right)]}})
-        if principals:
-            policies[f"{right}"] = {"permissions": [*map(_path, prefixes)], "principals": principals}
-    closed = [_path(prefix) for prefixes in methods.values() for prefix in prefixes]
-    policies["open"] = {
-        "permissions": [{"not_rule": {"or_rules": {"rules": closed}}}, *map(_path, open_to_all)],
-        "principals": [{"any": True}],
-    }
+    table = "".join(f'  ["{client.name}"] = "{header(client.rights)}",\n' for client in clients)
+    source = f"""
+local rights = {{
+{table}}}
+function envoy_on_request(handle)
+  local headers = handle:headers()
+  local found = rights[headers:get("{call.CLIENT}")]
+  if found then headers:replace("{call.RIGHTS}", found) end
+end
+"""
     return _extension(
-        "connectra.rights",
-        "envoy.extensions.filters.http.rbac.v3.RBAC",
-        {"rules": {"action": "ALLOW", "policies": policies}},
+        "connectra.client_rights",
+        "envoy.extensions.filters.http.lua.v3.Lua",
+        {"default_source_code": {"inline_string": source}},
     )
 
 
-def _client(name: dict[str, str]) -> dict[str, Any]:
-    return {"header": {"name": "x-client-id", "string_match": name}}
+def claimable() -> dict[str, str]:
+    """What each name of a right in a token's claim gives, as in `x-client-rights`."""
+    return {**{str(right): header([right]) for right in Right}, **{name: header(of) for name, of in ALIASES.items()}}
 
 
-def _claimed(claim: str, right: Right) -> dict[str, Any]:
-    metadata = {
-        "filter": "envoy.filters.http.jwt_authn",
-        "path": [{"key": "token"}, {"key": claim}],
-        "value": {"list_match": {"one_of": {"string_match": {"exact": f"{right}"}}}},
+def policies(methods: Mapping[Right | None, Collection[str]]) -> dict[str, Any]:
+    """The check of rights: what no policy names is denied. It comes after the transcoder, where every request has a gRPC path.
+
+    Args:
+        methods: for each right the paths that it opens, as prefixes; for None those that need no right.
+    """
+    return {
+        f"{right or 'open'}": {
+            "permissions": [{"url_path": {"path": {"prefix": path}}} for path in paths],
+            # No right is part of another's name.
+            "principals": [
+                {"header": {"name": call.RIGHTS, "string_match": {"contains": right}}} if right else {"any": True}
+            ],
+        }
+        for right, paths in methods.items()
+        if paths
     }
-    return {"metadata": metadata}
-
-
-def _path(prefix: str) -> dict[str, Any]:
-    return {"url_path": {"path": {"prefix": prefix}}}
 
 
 def _extension(name: str, kind: str, config: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,10 +17,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import jinja2
+from connectra_common import call
+from connectra_common.rights import Right
 from connectra_common.settings import AppSettings, PeerSettings, SettingsGroup, TracingSettings, load
 
 from connectra_gateway import clients, descriptors, keys, limits, paths, tokens
-from connectra_gateway.clients import ClientsError, Right, write_private
+from connectra_gateway.clients import ClientsError, write_private
 from connectra_gateway.launcher import Launcher
 from connectra_gateway.pages import pages
 from connectra_gateway.replies import METHOD_NOT_ALLOWED, OTHERWISE, replies
@@ -122,9 +124,9 @@ class Files:
         return self.keys_dir / "api_keys.json"
 
     @property
-    def rights(self) -> Path:
+    def client_rights(self) -> Path:
         """What each client may do."""
-        return self.keys_dir / "rights.json"
+        return self.keys_dir / "client_rights.json"
 
     @property
     def unknown_keys(self) -> Path:
@@ -137,7 +139,7 @@ def configuration(files: Files, settings: GatewaySettings, peers: PeerSettings, 
     services = descriptors.services()
     rest = [service for service in services if service.is_rest]
     bindings = [binding for service in rest for binding in service.bindings]
-    client = limits.per_minute(settings.max_requests_per_minute)
+    limit = limits.per_minute(settings.max_requests_per_minute)
     own = replies(settings.max_request_bytes)
     collector = tracing.collector or ""
     return _template("envoy.yaml.j2").render(
@@ -168,10 +170,15 @@ def configuration(files: Files, settings: GatewaySettings, peers: PeerSettings, 
         subject=keys.SUBJECT,
         token=keys.TOKEN,
         jwt=tokens.jwt(settings),
+        rights_claim=settings.jwt_rights_claim,
+        claimable=keys.claimable(),
+        client=call.CLIENT,
+        client_rights=call.RIGHTS,
+        policies=keys.policies(_methods()),
         rate_limit_service=Address.parse(settings.rate_limit_service) if settings.rate_limit_service else None,
         max_heap_bytes=settings.max_heap_mib * 2**20,
-        limit_client=client,
-        limit_overall=client.times(settings.overall_factor),
+        limit_client=limit,
+        limit_overall=limit.times(settings.overall_factor),
         timeout=settings.request_timeout_seconds,
         max_request_bytes=settings.max_request_bytes,
         max_response_bytes=settings.max_response_bytes,
@@ -222,8 +229,7 @@ def render_keys(files: Files, settings: GatewaySettings) -> None:
     known = clients.known(Path(settings.keys_file), settings.api_key.get_secret_value() if settings.api_key else None)
     per_minute = settings.unknown_keys_per_minute
     write_private(files.unknown_keys, _json(keys.unknown_keys([client.key for client in known], per_minute)))
-    claim = settings.jwt_rights_claim if settings.jwt_issuer else None
-    write_private(files.rights, _json(keys.rights(known, _methods(), _ALIVE_METHODS, claim)))
+    write_private(files.client_rights, _json(keys.client_rights(known)))
     write_private(files.api_keys, _json(keys.api_keys(known)))
 
 
@@ -238,12 +244,13 @@ def tls_secret(cert: Path, key: Path) -> dict[str, Any]:
     return {"resources": [{"@type": kind, "name": "front", "tls_certificate": certificate}]}
 
 
-def _methods() -> dict[Right, list[str]]:
-    """Path prefixes of the services, by the right that opens them."""
-    opened = {"query": Right.READ, "write": Right.WRITE, "jobs": Right.JOBS}
-    prefixes: dict[Right, list[str]] = {right: [] for right in Right}
+def _methods() -> dict[Right | None, list[str]]:
+    """Path prefixes of the services, by the right that opens them; None: any."""
+    opened = {"query": [Right.READ], "write": [Right.WRITE], "jobs": [Right.IMPORT, Right.EXPORT]}
+    prefixes: dict[Right | None, list[str]] = {None: [*_ALIVE_METHODS, "/grpc.reflection."], **{r: [] for r in Right}}
     for service in descriptors.services():
-        prefixes[opened[service.cluster]].append(f"/{service.name}/")
+        for right in opened[service.cluster]:
+            prefixes[right].append(f"/{service.name}/")
     return prefixes
 
 

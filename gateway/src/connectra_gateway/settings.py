@@ -111,7 +111,7 @@ class GatewaySettings(GatewayKeysSettings, title="Gateway"):
     jwt_rights_claim: str = Field(
         "rights",
         validation_alias="GATEWAY_JWT_RIGHTS_CLAIM",
-        description="Claim with the list of rights: `read`, `write`, `jobs`.",
+        description="Claim with the list of rights: `read`, `export`, `write`, `import`, `admin`.",
         min_length=1,
     )
     rate_limit_service: Address | None = Field(

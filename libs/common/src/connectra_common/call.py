@@ -8,10 +8,14 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from math import inf
 
+from connectra_common import rights
 from connectra_common.errors import DeadlineExceeded, FieldViolation, ValidationFailed
+from connectra_common.rights import Right
 
 REQUEST_ID = "x-request-id"
+# Both are set by the gateway, which removes what a caller sends under these names.
 CLIENT = "x-client-id"
+RIGHTS = "x-client-rights"
 CONSISTENCY_TOKEN = "x-consistency-token"  # noqa: S105 - a header's name
 IDEMPOTENCY_KEY = "idempotency-key"
 IF_MATCH = "if-match"
@@ -37,12 +41,14 @@ class Call:
     Args:
         request_id: of the caller, else a new one; empty outside of any call.
         client: name that the gateway gives the caller; empty for one that did not come through it.
+        rights: what the caller may do; all for one that did not come through the gateway.
         ends: when the caller stops waiting, on the monotonic clock in seconds.
         token: the consistency token of a write that must be seen, as sent.
     """
 
     request_id: str = ""
     client: str = ""
+    rights: frozenset[Right] = rights.ALL
     ends: float = inf
     token: str | None = None
     _idempotency_key: str | None = None
@@ -51,9 +57,11 @@ class Call:
     @classmethod
     def read(cls, metadata: Mapping[str, str | bytes], request_id: str, seconds: float | None) -> "Call":
         """The call with this metadata, which ends in `seconds`; None means never."""
+        client = _text(metadata.get(CLIENT)) or ""
         return cls(
             request_id,
-            _text(metadata.get(CLIENT)) or "",
+            client,
+            rights.parsed(_text(metadata.get(RIGHTS)) or "") if client else rights.ALL,
             inf if seconds is None else time.monotonic() + seconds,
             _text(metadata.get(CONSISTENCY_TOKEN)),
             _text(metadata.get(IDEMPOTENCY_KEY)),

@@ -69,7 +69,7 @@ class Row:
         given: what is there before: `company`, `contact`, a `job` by its status, or an `upload` by how far it is.
         through: which gateway: `open`, `away` (services down), `slow` (services that never
             answer), `spent` (limit used up).
-        lacks: right that the caller's key does not have; `key`: it has no key.
+        lacks: rights that the caller's key does not have, separated by commas; `key`: it has no key.
     """
 
     method: str
@@ -625,7 +625,7 @@ EVERY_PATH = (
     "no key", "no right", "limit used up", "wrong method", "not JSON", "wrong type", "empty body", "too large",
     "service away", "service too slow",
 )  # fmt: skip
-RIGHTS = {"query": "read", "write": "write", "jobs": "jobs"}
+RIGHTS = {"query": "read", "write": "write", "jobs": "export,import"}
 
 
 def of_every_path() -> Iterator[Row]:
