@@ -1,9 +1,11 @@
 """Services and descriptor set as the gateway reads them from the contracts."""
 
+from connectra_common.rights import OPEN, Right
 from connectra_gateway import descriptors
 from google.protobuf import descriptor_pb2, descriptor_pool
 
 SERVICES = {service.name: service for service in descriptors.services()}
+METHODS = [method for service in SERVICES.values() for method in service.methods]
 
 
 def test_every_domain_has_a_rest_and_a_typed_door() -> None:
@@ -16,10 +18,42 @@ def test_every_domain_has_a_rest_and_a_typed_door() -> None:
 
 
 def test_streaming_methods_are_known() -> None:
-    assert SERVICES["connectra.jobs.v1.JobsService"].streaming == ("WatchJob",)
-    assert set(SERVICES["connectra.write.v1.IndexService"].streaming) == {"Reindex", "Verify"}
-    assert "ExportContacts" in SERVICES["connectra.query.v1.QueryService"].streaming
-    assert not any(service.streaming for service in SERVICES.values() if service.is_rest)
+    assert streaming("connectra.jobs.v1.JobsService") == {"WatchJob"}
+    assert streaming("connectra.write.v1.IndexService") == {"Reindex", "Verify"}
+    assert "ExportContacts" in streaming("connectra.query.v1.QueryService")
+    assert not any(streaming(name) for name, service in SERVICES.items() if service.is_rest)
+
+
+def streaming(service: str) -> set[str]:
+    return {method.name.rpartition(".")[2] for method in SERVICES[service].methods if method.streams}
+
+
+def test_every_method_declares_its_rights_once_or_that_it_needs_none() -> None:
+    for method in METHODS:
+        assert method.openers, f"{method.name}: option (connectra.common.v1.right) is missing"
+        assert method.openers == {OPEN} or OPEN not in method.openers, method.name
+
+
+def test_both_doors_of_a_method_need_the_same_right() -> None:
+    rights = {method.name.replace("RestService", "Service"): method.openers for method in METHODS}
+    assert not [
+        method.name for method in METHODS if rights[method.name.replace("RestService", "Service")] != method.openers
+    ]
+
+
+def test_rights_divide_the_contracts_as_documented() -> None:
+    opened: dict[str, set[str]] = {name: set() for name in (OPEN, *Right)}
+    for method in METHODS:
+        for name in method.openers:
+            opened[name].add(method.name.rpartition(".")[2])
+    assert opened[OPEN] == {"GetHealth", "GetDependencyHealth", "CheckHealth"}
+    jobs = {"CreateJob", "ListJobs", "GetJob", "CancelJob", "RetryJob", "WatchJob", "ListJobFiles"}
+    walks = {"SearchCompanies", "SearchContacts", "ExportCompanies", "ExportContacts"}
+    index = {method.name.rpartition(".")[2] for method in SERVICES["connectra.write.v1.IndexService"].methods}
+    assert opened[Right.EXPORT] == jobs | walks
+    assert opened[Right.ADMIN] == index | jobs - {"CreateJob"}
+    assert {name for name in opened[Right.IMPORT] if not name.endswith("Job")} >= {"CreateUploadUrl", "PreviewImport"}
+    assert all(name.startswith(("List", "Count", "Get", "BatchGet")) for name in opened[Right.READ])
 
 
 def test_descriptor_set_is_complete_and_in_order() -> None:

@@ -116,7 +116,8 @@ def test_every_streaming_method_has_a_route_without_timeout() -> None:
     lines = configuration().splitlines()
     for method in ("/connectra.jobs.v1.JobsService/WatchJob", "/connectra.query.v1.QueryService/ExportCompanies"):
         at = next(number for number, line in enumerate(lines) if f"path: {method}," in line)
-        assert "timeout: 0s, idle_timeout: 0s" in lines[at + 1]
+        route = next(line for line in lines[at:] if "route:" in line)
+        assert "timeout: 0s, idle_timeout: 0s" in route
 
 
 def test_unknown_keys_are_those_that_match_none() -> None:

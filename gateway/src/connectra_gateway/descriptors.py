@@ -1,6 +1,6 @@
-"""What the contracts define: the services, their methods and REST paths, and the descriptor set for Envoy's transcoder.
+"""What the contracts define: the services, their methods, rights and REST paths, and the descriptor set for Envoy's transcoder.
 
-A service added to the contracts is found without a change here.
+A service added to the contracts is found without a change here; internal ones are not for the gateway.
 """
 
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import google.api.annotations_pb2 as annotations_pb2
-from connectra_common.contracts import files
+from connectra_common.contracts import files, openers
 from google.protobuf import descriptor_pb2
 from google.protobuf.descriptor import FileDescriptor, MethodDescriptor, ServiceDescriptor
 
@@ -27,20 +27,40 @@ class Binding:
 
 
 @dataclass(frozen=True)
+class Method:
+    """One method of a service.
+
+    Args:
+        name: full name, `connectra.query.v1.QueryService.GetCompany`.
+        openers: the rights of which a client needs one, as in `contracts.openers`.
+        streams: whether it streams in either direction.
+    """
+
+    name: str
+    openers: frozenset[str]
+    streams: bool
+
+    @property
+    def path(self) -> str:
+        """The path of its calls."""
+        service, _, name = self.name.rpartition(".")
+        return f"/{service}/{name}"
+
+
+@dataclass(frozen=True)
 class Service:
-    """One gRPC service.
+    """One gRPC service for clients.
 
     Args:
         name: full name, `connectra.query.v1.QueryService`.
         cluster: the upstream that serves it, the name after `connectra.` (`query`, `write`, `jobs`).
         bindings: the REST paths of its methods; a service without any is called by gRPC only.
-        streaming: names of the methods that stream in either direction.
     """
 
     name: str
     cluster: str
     bindings: tuple[Binding, ...]
-    streaming: tuple[str, ...]
+    methods: tuple[Method, ...]
 
     @property
     def is_rest(self) -> bool:
@@ -77,7 +97,9 @@ def _service(service: ServiceDescriptor) -> Service:
         name=service.full_name,
         cluster=service.full_name.removeprefix(_PROTO_PACKAGE).split(".")[0],
         bindings=tuple(binding for method in service.methods for binding in _bindings(method)),
-        streaming=tuple(m.name for m in service.methods if m.client_streaming or m.server_streaming),
+        methods=tuple(
+            Method(m.full_name, openers(m), bool(m.client_streaming or m.server_streaming)) for m in service.methods
+        ),
     )
 
 

@@ -8,7 +8,7 @@ from math import ceil
 from typing import Any
 
 from connectra_common import call
-from connectra_common.rights import ALIASES, Right, header
+from connectra_common.rights import ALIASES, OPEN, Right, header
 
 from connectra_gateway import limits
 from connectra_gateway.clients import Client
@@ -132,22 +132,21 @@ def claimable() -> dict[str, str]:
     return {**{str(right): header([right]) for right in Right}, **{name: header(of) for name, of in ALIASES.items()}}
 
 
-def policies(methods: Mapping[Right | None, Collection[str]]) -> dict[str, Any]:
-    """The check of rights: what no policy names is denied. It comes after the transcoder, where every request has a gRPC path.
+def policies(opened: Mapping[str, Iterable[str]]) -> dict[str, Any]:
+    """The check of rights: a path that none opens is denied. It comes after the transcoder, where every request has a gRPC path.
 
     Args:
-        methods: for each right the paths that it opens, as prefixes; for None those that need no right.
+        opened: for each right the paths that it opens, and under `OPEN` those that need none.
     """
     return {
-        f"{right or 'open'}": {
-            "permissions": [{"url_path": {"path": {"prefix": path}}} for path in paths],
+        name: {
+            "permissions": [{"url_path": {"path": {"exact": path}}} for path in paths],
             # No right is part of another's name.
             "principals": [
-                {"header": {"name": call.RIGHTS, "string_match": {"contains": right}}} if right else {"any": True}
+                {"any": True} if name == OPEN else {"header": {"name": call.RIGHTS, "string_match": {"contains": name}}}
             ],
         }
-        for right, paths in methods.items()
-        if paths
+        for name, paths in opened.items()
     }
 
 

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import jinja2
 from connectra_common import call
-from connectra_common.rights import Right
+from connectra_common.rights import OPEN, Right
 from connectra_common.settings import AppSettings, PeerSettings, SettingsGroup, TracingSettings, load
 
 from connectra_gateway import clients, descriptors, keys, limits, paths, tokens
@@ -33,6 +33,9 @@ _QUERY_REST = "connectra.query.v1.QueryRestService"
 KEYLESS_METHOD = f"{_QUERY_REST}.GetHealth"
 # Also answered by a service that is not ready.
 _ALIVE_METHODS = (f"/{_QUERY_REST}/GetHealth", f"/{_QUERY_REST}/GetDependencyHealth")
+
+# What it lists depends on the rights of the caller.
+REFLECTION = tuple(f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo" for version in ("v1", "v1alpha"))
 
 # A retry after "unavailable" may repeat what has been done already, so it is for reads only.
 _RETRY_READS = "connect-failure,refused-stream,unavailable"
@@ -174,7 +177,8 @@ def configuration(files: Files, settings: GatewaySettings, peers: PeerSettings, 
         claimable=keys.claimable(),
         client=call.CLIENT,
         client_rights=call.RIGHTS,
-        policies=keys.policies(_methods()),
+        reflection=REFLECTION,
+        policies=keys.policies(_opened()),
         rate_limit_service=Address.parse(settings.rate_limit_service) if settings.rate_limit_service else None,
         max_heap_bytes=settings.max_heap_mib * 2**20,
         limit_client=limit,
@@ -244,14 +248,15 @@ def tls_secret(cert: Path, key: Path) -> dict[str, Any]:
     return {"resources": [{"@type": kind, "name": "front", "tls_certificate": certificate}]}
 
 
-def _methods() -> dict[Right | None, list[str]]:
-    """Path prefixes of the services, by the right that opens them; None: any."""
-    opened = {"query": [Right.READ], "write": [Right.WRITE], "jobs": [Right.IMPORT, Right.EXPORT]}
-    prefixes: dict[Right | None, list[str]] = {None: [*_ALIVE_METHODS, "/grpc.reflection."], **{r: [] for r in Right}}
+def _opened() -> dict[str, list[str]]:
+    """The paths that each right opens, and those that need none; the path of a method without a right is not among them."""
+    opened: dict[str, list[str]] = {name: [] for name in (OPEN, *Right)}
     for service in descriptors.services():
-        for right in opened[service.cluster]:
-            prefixes[right].append(f"/{service.name}/")
-    return prefixes
+        for method in service.methods:
+            for name in method.openers:
+                opened[name].append(method.path)
+    opened[OPEN] += REFLECTION
+    return opened
 
 
 def envoy_binary(configured: str | None) -> str:

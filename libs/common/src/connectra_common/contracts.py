@@ -5,15 +5,21 @@ import pkgutil
 from collections.abc import Iterator
 
 import connectra
-from google.protobuf.descriptor import FileDescriptor
+from connectra.common.v1 import rights_pb2
+from google.protobuf.descriptor import FileDescriptor, MethodDescriptor
+
+from connectra_common.rights import OPEN, Right
 
 
 def files() -> Iterator[FileDescriptor]:
-    """The files that declare services; imports them, so that the default descriptor pool has them."""
+    """The files that declare services for clients; imports all, so that the default descriptor pool has them.
+
+    Those of packages named `internal` are for other processes of the suite, and not among them.
+    """
     for module in pkgutil.walk_packages(connectra.__path__, "connectra."):
         if module.name.endswith("_pb2"):
             file: FileDescriptor = importlib.import_module(module.name).DESCRIPTOR
-            if file.services_by_name:
+            if file.services_by_name and "internal" not in file.package.split("."):
                 yield file
 
 
@@ -21,3 +27,19 @@ def typed_services() -> list[str]:
     """Full names of the typed services; only Envoy uses the REST services."""
     names = [service.full_name for file in files() for service in file.services_by_name.values()]
     return sorted(name for name in names if not name.endswith("RestService"))
+
+
+def openers(method: MethodDescriptor) -> frozenset[str]:
+    """The rights of which a client needs one to call a method; `OPEN` among them means that it needs none.
+
+    Empty: no client may call it.
+    """
+    declared = method.GetOptions().Extensions[rights_pb2.right]
+    return frozenset(_RIGHTS[number] for number in declared)
+
+
+_RIGHTS = {
+    number: OPEN if name == "RIGHT_OPEN" else Right(name.removeprefix("RIGHT_").lower())
+    for name, number in rights_pb2.Right.items()
+    if number
+}

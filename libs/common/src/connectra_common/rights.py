@@ -6,7 +6,7 @@ from functools import lru_cache
 
 
 class Right(StrEnum):
-    """One right; docs/rest.md says what each opens."""
+    """One right; proto/connectra/common/v1/rights.proto says what each is for."""
 
     READ = "read"
     EXPORT = "export"
@@ -16,6 +16,8 @@ class Right(StrEnum):
 
 
 ALL = frozenset(Right)
+# In the place of a right: a method that needs none.
+OPEN = "open"
 # Older names of rights, in files of clients and in tokens, and what they mean.
 ALIASES = {"jobs": frozenset({Right.IMPORT, Right.EXPORT})}
 

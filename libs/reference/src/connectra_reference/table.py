@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from connectra_common.records.fields import COMPANY, CONTACT, SERVICES, Entity, Type
+from connectra_common.rights import OPEN
 from connectra_gateway import descriptors, paths
 from connectra_gateway.replies import Reply, replies
 
@@ -619,13 +620,10 @@ BODY_OPTIONAL = ("ListCompanies", "ListContacts", "CountCompanies", "CountContac
 # No JSON of a body is read there.
 BODY_UNREAD = ("CancelJob", "RetryJob", "CompleteUpload")
 KEYLESS = ("GetHealth",)
-# Answered by a service that is not ready as well, and whatever the rights.
-ALWAYS = (*KEYLESS, "GetDependencyHealth")
 EVERY_PATH = (
     "no key", "no right", "limit used up", "wrong method", "not JSON", "wrong type", "empty body", "too large",
     "service away", "service too slow",
 )  # fmt: skip
-RIGHTS = {"query": "read", "write": "write", "jobs": "export,import"}
 
 
 def of_every_path() -> Iterator[Row]:
@@ -635,14 +633,15 @@ def of_every_path() -> Iterator[Row]:
         for binding in service.bindings:
             verbs.setdefault(binding.template, set()).add(binding.verb)
     for service in descriptors.services():
+        openers = {method.name: method.openers for method in service.methods}
         for binding in service.bindings:
             if not binding.template.startswith("/v1/"):
-                yield from _common(binding, RIGHTS[service.cluster], sorted(verbs[binding.template]))
+                yield from _common(binding, openers[binding.method], sorted(verbs[binding.template]))
     for path in UNKNOWN_PATHS:
         yield Row("", "unknown path", f"GET {path}", 404, fixed(404))
 
 
-def _common(binding: descriptors.Binding, right: str, verbs: list[str]) -> Iterator[Row]:
+def _common(binding: descriptors.Binding, openers: frozenset[str], verbs: list[str]) -> Iterator[Row]:
     method = binding.method.rpartition(".")[2]
     path = (
         binding.template.replace("{service}", "company")
@@ -655,8 +654,8 @@ def _common(binding: descriptors.Binding, right: str, verbs: list[str]) -> Itera
         yield Row(method, "no key", call, 401, fixed(401), body, lacks="key")
         limited = {"retry-after": Like(r"\d+", "1"), "x-ratelimit-remaining": "0"}
         yield Row(method, "limit used up", call, 429, fixed(429), body, through="spent", shows=limited)
-    if method not in ALWAYS:
-        yield Row(method, "no right", call, 403, fixed(403), body, lacks=right)
+    if OPEN not in openers:
+        yield Row(method, "no right", call, 403, fixed(403), body, lacks=",".join(sorted(openers)))
     other = next(verb for verb in ("PATCH", "GET") if verb not in verbs)
     yield Row(method, "wrong method", f"{other} {path}", 405, fixed(405), shows={"allow": ", ".join(verbs)})
     yield Row(method, "service away", call, 503, fixed(503), body, through="away")

@@ -22,11 +22,12 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from connectra.common.v1 import rights_pb2 as connectra_dot_common_dot_v1_dot_rights__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!connectra/jobs/v1/jobs_rest.proto\x12\x11\x63onnectra.jobs.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\"8\n\x1a\x43reateUploadUrlRestRequest\x12\x1a\n\x08\x66ilename\x18\x01 \x01(\tR\x08\x66ilename\"D\n\x18PreviewImportRestRequest\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"@\n\x14\x43reateJobRestRequest\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"?\n\x13ListJobsRestRequest\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"\'\n\x11GetJobRestRequest\x12\x12\n\x04uuid\x18\x01 \x01(\tR\x04uuid\"T\n\x14\x43\x61ncelJobRestRequest\x12\x12\n\x04uuid\x18\x01 \x01(\tR\x04uuid\x12(\n\x04\x62ody\x18\x02 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"S\n\x13RetryJobRestRequest\x12\x12\n\x04uuid\x18\x01 \x01(\tR\x04uuid\x12(\n\x04\x62ody\x18\x02 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"-\n\x17ListJobFilesRestRequest\x12\x12\n\x04uuid\x18\x01 \x01(\tR\x04uuid\"C\n\x17\x43reateUploadRestRequest\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"h\n\x1f\x43reateUploadPartUrlsRestRequest\x12\x1b\n\tupload_id\x18\x01 \x01(\tR\x08uploadId\x12(\n\x04\x62ody\x18\x02 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"9\n\x1aListUploadPartsRestRequest\x12\x1b\n\tupload_id\x18\x01 \x01(\tR\x08uploadId\"b\n\x19\x43ompleteUploadRestRequest\x12\x1b\n\tupload_id\x18\x01 \x01(\tR\x08uploadId\x12(\n\x04\x62ody\x18\x02 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"5\n\x16\x41\x62ortUploadRestRequest\x12\x1b\n\tupload_id\x18\x01 \x01(\tR\x08uploadId2\xe9\x0f\n\x0fJobsRestService\x12\x8b\x01\n\x0f\x43reateUploadUrl\x12-.connectra.jobs.v1.CreateUploadUrlRestRequest\x1a\x14.google.api.HttpBody\"3\x82\xd3\xe4\x93\x02-\x12\x12/common/upload-urlZ\x17\x12\x15/v1/common/upload-url\x12\x8b\x01\n\x0c\x43reateUpload\x12*.connectra.jobs.v1.CreateUploadRestRequest\x1a\x14.google.api.HttpBody\"9\x82\xd3\xe4\x93\x02\x33\"\x0f/common/uploads:\x04\x62odyZ\x1a\"\x12/v1/common/uploads:\x04\x62ody\x12\xbf\x01\n\x14\x43reateUploadPartUrls\x12\x32.connectra.jobs.v1.CreateUploadPartUrlsRestRequest\x1a\x14.google.api.HttpBody\"]\x82\xd3\xe4\x93\x02W\"!/common/uploads/{upload_id}/parts:\x04\x62odyZ,\"$/v1/common/uploads/{upload_id}/parts:\x04\x62ody\x12\xa9\x01\n\x0fListUploadParts\x12-.connectra.jobs.v1.ListUploadPartsRestRequest\x1a\x14.google.api.HttpBody\"Q\x82\xd3\xe4\x93\x02K\x12!/common/uploads/{upload_id}/partsZ&\x12$/v1/common/uploads/{upload_id}/parts\x12\xb9\x01\n\x0e\x43ompleteUpload\x12,.connectra.jobs.v1.CompleteUploadRestRequest\x1a\x14.google.api.HttpBody\"c\x82\xd3\xe4\x93\x02]\"$/common/uploads/{upload_id}/complete:\x04\x62odyZ/\"\'/v1/common/uploads/{upload_id}/complete:\x04\x62ody\x12\x95\x01\n\x0b\x41\x62ortUpload\x12).connectra.jobs.v1.AbortUploadRestRequest\x1a\x14.google.api.HttpBody\"E\x82\xd3\xe4\x93\x02?*\x1b/common/uploads/{upload_id}Z *\x1e/v1/common/uploads/{upload_id}\x12\x9d\x01\n\rPreviewImport\x12+.connectra.jobs.v1.PreviewImportRestRequest\x1a\x14.google.api.HttpBody\"I\x82\xd3\xe4\x93\x02\x43\"\x17/common/imports/preview:\x04\x62odyZ\"\"\x1a/v1/common/imports/preview:\x04\x62ody\x12\x8d\x01\n\tCreateJob\x12\'.connectra.jobs.v1.CreateJobRestRequest\x1a\x14.google.api.HttpBody\"A\x82\xd3\xe4\x93\x02;\"\x13/common/jobs/create:\x04\x62odyZ\x1e\"\x16/v1/common/jobs/create:\x04\x62ody\x12}\n\x08ListJobs\x12&.connectra.jobs.v1.ListJobsRestRequest\x1a\x14.google.api.HttpBody\"3\x82\xd3\xe4\x93\x02-\"\x0c/common/jobs:\x04\x62odyZ\x17\"\x0f/v1/common/jobs:\x04\x62ody\x12{\n\x06GetJob\x12$.connectra.jobs.v1.GetJobRestRequest\x1a\x14.google.api.HttpBody\"5\x82\xd3\xe4\x93\x02/\x12\x13/common/jobs/{uuid}Z\x18\x12\x16/v1/common/jobs/{uuid}\x12\x9b\x01\n\tCancelJob\x12\'.connectra.jobs.v1.CancelJobRestRequest\x1a\x14.google.api.HttpBody\"O\x82\xd3\xe4\x93\x02I\"\x1a/common/jobs/{uuid}/cancel:\x04\x62odyZ%\"\x1d/v1/common/jobs/{uuid}/cancel:\x04\x62ody\x12\x97\x01\n\x08RetryJob\x12&.connectra.jobs.v1.RetryJobRestRequest\x1a\x14.google.api.HttpBody\"M\x82\xd3\xe4\x93\x02G\"\x19/common/jobs/{uuid}/retry:\x04\x62odyZ$\"\x1c/v1/common/jobs/{uuid}/retry:\x04\x62ody\x12\x93\x01\n\x0cListJobFiles\x12*.connectra.jobs.v1.ListJobFilesRestRequest\x1a\x14.google.api.HttpBody\"A\x82\xd3\xe4\x93\x02;\x12\x19/common/jobs/{uuid}/filesZ\x1e\x12\x1c/v1/common/jobs/{uuid}/filesb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!connectra/jobs/v1/jobs_rest.proto\x12\x11\x63onnectra.jobs.v1\x1a connectra/common/v1/rights.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\"8\n\x1a\x43reateUploadUrlRestRequest\x12\x1a\n\x08\x66ilename\x18\x01 \x01(\tR\x08\x66ilename\"D\n\x18PreviewImportRestRequest\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"@\n\x14\x43reateJobRestRequest\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"?\n\x13ListJobsRestRequest\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"\'\n\x11GetJobRestRequest\x12\x12\n\x04uuid\x18\x01 \x01(\tR\x04uuid\"T\n\x14\x43\x61ncelJobRestRequest\x12\x12\n\x04uuid\x18\x01 \x01(\tR\x04uuid\x12(\n\x04\x62ody\x18\x02 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"S\n\x13RetryJobRestRequest\x12\x12\n\x04uuid\x18\x01 \x01(\tR\x04uuid\x12(\n\x04\x62ody\x18\x02 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"-\n\x17ListJobFilesRestRequest\x12\x12\n\x04uuid\x18\x01 \x01(\tR\x04uuid\"C\n\x17\x43reateUploadRestRequest\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"h\n\x1f\x43reateUploadPartUrlsRestRequest\x12\x1b\n\tupload_id\x18\x01 \x01(\tR\x08uploadId\x12(\n\x04\x62ody\x18\x02 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"9\n\x1aListUploadPartsRestRequest\x12\x1b\n\tupload_id\x18\x01 \x01(\tR\x08uploadId\"b\n\x19\x43ompleteUploadRestRequest\x12\x1b\n\tupload_id\x18\x01 \x01(\tR\x08uploadId\x12(\n\x04\x62ody\x18\x02 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"5\n\x16\x41\x62ortUploadRestRequest\x12\x1b\n\tupload_id\x18\x01 \x01(\tR\x08uploadId2\xb7\x10\n\x0fJobsRestService\x12\x90\x01\n\x0f\x43reateUploadUrl\x12-.connectra.jobs.v1.CreateUploadUrlRestRequest\x1a\x14.google.api.HttpBody\"8\xc2\xf3\x18\x01\x05\x82\xd3\xe4\x93\x02-\x12\x12/common/upload-urlZ\x17\x12\x15/v1/common/upload-url\x12\x90\x01\n\x0c\x43reateUpload\x12*.connectra.jobs.v1.CreateUploadRestRequest\x1a\x14.google.api.HttpBody\">\xc2\xf3\x18\x01\x05\x82\xd3\xe4\x93\x02\x33\"\x0f/common/uploads:\x04\x62odyZ\x1a\"\x12/v1/common/uploads:\x04\x62ody\x12\xc4\x01\n\x14\x43reateUploadPartUrls\x12\x32.connectra.jobs.v1.CreateUploadPartUrlsRestRequest\x1a\x14.google.api.HttpBody\"b\xc2\xf3\x18\x01\x05\x82\xd3\xe4\x93\x02W\"!/common/uploads/{upload_id}/parts:\x04\x62odyZ,\"$/v1/common/uploads/{upload_id}/parts:\x04\x62ody\x12\xae\x01\n\x0fListUploadParts\x12-.connectra.jobs.v1.ListUploadPartsRestRequest\x1a\x14.google.api.HttpBody\"V\xc2\xf3\x18\x01\x05\x82\xd3\xe4\x93\x02K\x12!/common/uploads/{upload_id}/partsZ&\x12$/v1/common/uploads/{upload_id}/parts\x12\xbe\x01\n\x0e\x43ompleteUpload\x12,.connectra.jobs.v1.CompleteUploadRestRequest\x1a\x14.google.api.HttpBody\"h\xc2\xf3\x18\x01\x05\x82\xd3\xe4\x93\x02]\"$/common/uploads/{upload_id}/complete:\x04\x62odyZ/\"\'/v1/common/uploads/{upload_id}/complete:\x04\x62ody\x12\x9a\x01\n\x0b\x41\x62ortUpload\x12).connectra.jobs.v1.AbortUploadRestRequest\x1a\x14.google.api.HttpBody\"J\xc2\xf3\x18\x01\x05\x82\xd3\xe4\x93\x02?*\x1b/common/uploads/{upload_id}Z *\x1e/v1/common/uploads/{upload_id}\x12\xa2\x01\n\rPreviewImport\x12+.connectra.jobs.v1.PreviewImportRestRequest\x1a\x14.google.api.HttpBody\"N\xc2\xf3\x18\x01\x05\x82\xd3\xe4\x93\x02\x43\"\x17/common/imports/preview:\x04\x62odyZ\"\"\x1a/v1/common/imports/preview:\x04\x62ody\x12\x93\x01\n\tCreateJob\x12\'.connectra.jobs.v1.CreateJobRestRequest\x1a\x14.google.api.HttpBody\"G\xc2\xf3\x18\x02\x05\x03\x82\xd3\xe4\x93\x02;\"\x13/common/jobs/create:\x04\x62odyZ\x1e\"\x16/v1/common/jobs/create:\x04\x62ody\x12\x84\x01\n\x08ListJobs\x12&.connectra.jobs.v1.ListJobsRestRequest\x1a\x14.google.api.HttpBody\":\xc2\xf3\x18\x03\x05\x03\x06\x82\xd3\xe4\x93\x02-\"\x0c/common/jobs:\x04\x62odyZ\x17\"\x0f/v1/common/jobs:\x04\x62ody\x12\x82\x01\n\x06GetJob\x12$.connectra.jobs.v1.GetJobRestRequest\x1a\x14.google.api.HttpBody\"<\xc2\xf3\x18\x03\x05\x03\x06\x82\xd3\xe4\x93\x02/\x12\x13/common/jobs/{uuid}Z\x18\x12\x16/v1/common/jobs/{uuid}\x12\xa2\x01\n\tCancelJob\x12\'.connectra.jobs.v1.CancelJobRestRequest\x1a\x14.google.api.HttpBody\"V\xc2\xf3\x18\x03\x05\x03\x06\x82\xd3\xe4\x93\x02I\"\x1a/common/jobs/{uuid}/cancel:\x04\x62odyZ%\"\x1d/v1/common/jobs/{uuid}/cancel:\x04\x62ody\x12\x9e\x01\n\x08RetryJob\x12&.connectra.jobs.v1.RetryJobRestRequest\x1a\x14.google.api.HttpBody\"T\xc2\xf3\x18\x03\x05\x03\x06\x82\xd3\xe4\x93\x02G\"\x19/common/jobs/{uuid}/retry:\x04\x62odyZ$\"\x1c/v1/common/jobs/{uuid}/retry:\x04\x62ody\x12\x9a\x01\n\x0cListJobFiles\x12*.connectra.jobs.v1.ListJobFilesRestRequest\x1a\x14.google.api.HttpBody\"H\xc2\xf3\x18\x03\x05\x03\x06\x82\xd3\xe4\x93\x02;\x12\x19/common/jobs/{uuid}/filesZ\x1e\x12\x1c/v1/common/jobs/{uuid}/filesb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,57 +35,57 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'connectra.jobs.v1.jobs_rest
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_JOBSRESTSERVICE'].methods_by_name['CreateUploadUrl']._loaded_options = None
-  _globals['_JOBSRESTSERVICE'].methods_by_name['CreateUploadUrl']._serialized_options = b'\202\323\344\223\002-\022\022/common/upload-urlZ\027\022\025/v1/common/upload-url'
+  _globals['_JOBSRESTSERVICE'].methods_by_name['CreateUploadUrl']._serialized_options = b'\302\363\030\001\005\202\323\344\223\002-\022\022/common/upload-urlZ\027\022\025/v1/common/upload-url'
   _globals['_JOBSRESTSERVICE'].methods_by_name['CreateUpload']._loaded_options = None
-  _globals['_JOBSRESTSERVICE'].methods_by_name['CreateUpload']._serialized_options = b'\202\323\344\223\0023\"\017/common/uploads:\004bodyZ\032\"\022/v1/common/uploads:\004body'
+  _globals['_JOBSRESTSERVICE'].methods_by_name['CreateUpload']._serialized_options = b'\302\363\030\001\005\202\323\344\223\0023\"\017/common/uploads:\004bodyZ\032\"\022/v1/common/uploads:\004body'
   _globals['_JOBSRESTSERVICE'].methods_by_name['CreateUploadPartUrls']._loaded_options = None
-  _globals['_JOBSRESTSERVICE'].methods_by_name['CreateUploadPartUrls']._serialized_options = b'\202\323\344\223\002W\"!/common/uploads/{upload_id}/parts:\004bodyZ,\"$/v1/common/uploads/{upload_id}/parts:\004body'
+  _globals['_JOBSRESTSERVICE'].methods_by_name['CreateUploadPartUrls']._serialized_options = b'\302\363\030\001\005\202\323\344\223\002W\"!/common/uploads/{upload_id}/parts:\004bodyZ,\"$/v1/common/uploads/{upload_id}/parts:\004body'
   _globals['_JOBSRESTSERVICE'].methods_by_name['ListUploadParts']._loaded_options = None
-  _globals['_JOBSRESTSERVICE'].methods_by_name['ListUploadParts']._serialized_options = b'\202\323\344\223\002K\022!/common/uploads/{upload_id}/partsZ&\022$/v1/common/uploads/{upload_id}/parts'
+  _globals['_JOBSRESTSERVICE'].methods_by_name['ListUploadParts']._serialized_options = b'\302\363\030\001\005\202\323\344\223\002K\022!/common/uploads/{upload_id}/partsZ&\022$/v1/common/uploads/{upload_id}/parts'
   _globals['_JOBSRESTSERVICE'].methods_by_name['CompleteUpload']._loaded_options = None
-  _globals['_JOBSRESTSERVICE'].methods_by_name['CompleteUpload']._serialized_options = b'\202\323\344\223\002]\"$/common/uploads/{upload_id}/complete:\004bodyZ/\"\'/v1/common/uploads/{upload_id}/complete:\004body'
+  _globals['_JOBSRESTSERVICE'].methods_by_name['CompleteUpload']._serialized_options = b'\302\363\030\001\005\202\323\344\223\002]\"$/common/uploads/{upload_id}/complete:\004bodyZ/\"\'/v1/common/uploads/{upload_id}/complete:\004body'
   _globals['_JOBSRESTSERVICE'].methods_by_name['AbortUpload']._loaded_options = None
-  _globals['_JOBSRESTSERVICE'].methods_by_name['AbortUpload']._serialized_options = b'\202\323\344\223\002?*\033/common/uploads/{upload_id}Z *\036/v1/common/uploads/{upload_id}'
+  _globals['_JOBSRESTSERVICE'].methods_by_name['AbortUpload']._serialized_options = b'\302\363\030\001\005\202\323\344\223\002?*\033/common/uploads/{upload_id}Z *\036/v1/common/uploads/{upload_id}'
   _globals['_JOBSRESTSERVICE'].methods_by_name['PreviewImport']._loaded_options = None
-  _globals['_JOBSRESTSERVICE'].methods_by_name['PreviewImport']._serialized_options = b'\202\323\344\223\002C\"\027/common/imports/preview:\004bodyZ\"\"\032/v1/common/imports/preview:\004body'
+  _globals['_JOBSRESTSERVICE'].methods_by_name['PreviewImport']._serialized_options = b'\302\363\030\001\005\202\323\344\223\002C\"\027/common/imports/preview:\004bodyZ\"\"\032/v1/common/imports/preview:\004body'
   _globals['_JOBSRESTSERVICE'].methods_by_name['CreateJob']._loaded_options = None
-  _globals['_JOBSRESTSERVICE'].methods_by_name['CreateJob']._serialized_options = b'\202\323\344\223\002;\"\023/common/jobs/create:\004bodyZ\036\"\026/v1/common/jobs/create:\004body'
+  _globals['_JOBSRESTSERVICE'].methods_by_name['CreateJob']._serialized_options = b'\302\363\030\002\005\003\202\323\344\223\002;\"\023/common/jobs/create:\004bodyZ\036\"\026/v1/common/jobs/create:\004body'
   _globals['_JOBSRESTSERVICE'].methods_by_name['ListJobs']._loaded_options = None
-  _globals['_JOBSRESTSERVICE'].methods_by_name['ListJobs']._serialized_options = b'\202\323\344\223\002-\"\014/common/jobs:\004bodyZ\027\"\017/v1/common/jobs:\004body'
+  _globals['_JOBSRESTSERVICE'].methods_by_name['ListJobs']._serialized_options = b'\302\363\030\003\005\003\006\202\323\344\223\002-\"\014/common/jobs:\004bodyZ\027\"\017/v1/common/jobs:\004body'
   _globals['_JOBSRESTSERVICE'].methods_by_name['GetJob']._loaded_options = None
-  _globals['_JOBSRESTSERVICE'].methods_by_name['GetJob']._serialized_options = b'\202\323\344\223\002/\022\023/common/jobs/{uuid}Z\030\022\026/v1/common/jobs/{uuid}'
+  _globals['_JOBSRESTSERVICE'].methods_by_name['GetJob']._serialized_options = b'\302\363\030\003\005\003\006\202\323\344\223\002/\022\023/common/jobs/{uuid}Z\030\022\026/v1/common/jobs/{uuid}'
   _globals['_JOBSRESTSERVICE'].methods_by_name['CancelJob']._loaded_options = None
-  _globals['_JOBSRESTSERVICE'].methods_by_name['CancelJob']._serialized_options = b'\202\323\344\223\002I\"\032/common/jobs/{uuid}/cancel:\004bodyZ%\"\035/v1/common/jobs/{uuid}/cancel:\004body'
+  _globals['_JOBSRESTSERVICE'].methods_by_name['CancelJob']._serialized_options = b'\302\363\030\003\005\003\006\202\323\344\223\002I\"\032/common/jobs/{uuid}/cancel:\004bodyZ%\"\035/v1/common/jobs/{uuid}/cancel:\004body'
   _globals['_JOBSRESTSERVICE'].methods_by_name['RetryJob']._loaded_options = None
-  _globals['_JOBSRESTSERVICE'].methods_by_name['RetryJob']._serialized_options = b'\202\323\344\223\002G\"\031/common/jobs/{uuid}/retry:\004bodyZ$\"\034/v1/common/jobs/{uuid}/retry:\004body'
+  _globals['_JOBSRESTSERVICE'].methods_by_name['RetryJob']._serialized_options = b'\302\363\030\003\005\003\006\202\323\344\223\002G\"\031/common/jobs/{uuid}/retry:\004bodyZ$\"\034/v1/common/jobs/{uuid}/retry:\004body'
   _globals['_JOBSRESTSERVICE'].methods_by_name['ListJobFiles']._loaded_options = None
-  _globals['_JOBSRESTSERVICE'].methods_by_name['ListJobFiles']._serialized_options = b'\202\323\344\223\002;\022\031/common/jobs/{uuid}/filesZ\036\022\034/v1/common/jobs/{uuid}/files'
-  _globals['_CREATEUPLOADURLRESTREQUEST']._serialized_start=113
-  _globals['_CREATEUPLOADURLRESTREQUEST']._serialized_end=169
-  _globals['_PREVIEWIMPORTRESTREQUEST']._serialized_start=171
-  _globals['_PREVIEWIMPORTRESTREQUEST']._serialized_end=239
-  _globals['_CREATEJOBRESTREQUEST']._serialized_start=241
-  _globals['_CREATEJOBRESTREQUEST']._serialized_end=305
-  _globals['_LISTJOBSRESTREQUEST']._serialized_start=307
-  _globals['_LISTJOBSRESTREQUEST']._serialized_end=370
-  _globals['_GETJOBRESTREQUEST']._serialized_start=372
-  _globals['_GETJOBRESTREQUEST']._serialized_end=411
-  _globals['_CANCELJOBRESTREQUEST']._serialized_start=413
-  _globals['_CANCELJOBRESTREQUEST']._serialized_end=497
-  _globals['_RETRYJOBRESTREQUEST']._serialized_start=499
-  _globals['_RETRYJOBRESTREQUEST']._serialized_end=582
-  _globals['_LISTJOBFILESRESTREQUEST']._serialized_start=584
-  _globals['_LISTJOBFILESRESTREQUEST']._serialized_end=629
-  _globals['_CREATEUPLOADRESTREQUEST']._serialized_start=631
-  _globals['_CREATEUPLOADRESTREQUEST']._serialized_end=698
-  _globals['_CREATEUPLOADPARTURLSRESTREQUEST']._serialized_start=700
-  _globals['_CREATEUPLOADPARTURLSRESTREQUEST']._serialized_end=804
-  _globals['_LISTUPLOADPARTSRESTREQUEST']._serialized_start=806
-  _globals['_LISTUPLOADPARTSRESTREQUEST']._serialized_end=863
-  _globals['_COMPLETEUPLOADRESTREQUEST']._serialized_start=865
-  _globals['_COMPLETEUPLOADRESTREQUEST']._serialized_end=963
-  _globals['_ABORTUPLOADRESTREQUEST']._serialized_start=965
-  _globals['_ABORTUPLOADRESTREQUEST']._serialized_end=1018
-  _globals['_JOBSRESTSERVICE']._serialized_start=1021
-  _globals['_JOBSRESTSERVICE']._serialized_end=3046
+  _globals['_JOBSRESTSERVICE'].methods_by_name['ListJobFiles']._serialized_options = b'\302\363\030\003\005\003\006\202\323\344\223\002;\022\031/common/jobs/{uuid}/filesZ\036\022\034/v1/common/jobs/{uuid}/files'
+  _globals['_CREATEUPLOADURLRESTREQUEST']._serialized_start=147
+  _globals['_CREATEUPLOADURLRESTREQUEST']._serialized_end=203
+  _globals['_PREVIEWIMPORTRESTREQUEST']._serialized_start=205
+  _globals['_PREVIEWIMPORTRESTREQUEST']._serialized_end=273
+  _globals['_CREATEJOBRESTREQUEST']._serialized_start=275
+  _globals['_CREATEJOBRESTREQUEST']._serialized_end=339
+  _globals['_LISTJOBSRESTREQUEST']._serialized_start=341
+  _globals['_LISTJOBSRESTREQUEST']._serialized_end=404
+  _globals['_GETJOBRESTREQUEST']._serialized_start=406
+  _globals['_GETJOBRESTREQUEST']._serialized_end=445
+  _globals['_CANCELJOBRESTREQUEST']._serialized_start=447
+  _globals['_CANCELJOBRESTREQUEST']._serialized_end=531
+  _globals['_RETRYJOBRESTREQUEST']._serialized_start=533
+  _globals['_RETRYJOBRESTREQUEST']._serialized_end=616
+  _globals['_LISTJOBFILESRESTREQUEST']._serialized_start=618
+  _globals['_LISTJOBFILESRESTREQUEST']._serialized_end=663
+  _globals['_CREATEUPLOADRESTREQUEST']._serialized_start=665
+  _globals['_CREATEUPLOADRESTREQUEST']._serialized_end=732
+  _globals['_CREATEUPLOADPARTURLSRESTREQUEST']._serialized_start=734
+  _globals['_CREATEUPLOADPARTURLSRESTREQUEST']._serialized_end=838
+  _globals['_LISTUPLOADPARTSRESTREQUEST']._serialized_start=840
+  _globals['_LISTUPLOADPARTSRESTREQUEST']._serialized_end=897
+  _globals['_COMPLETEUPLOADRESTREQUEST']._serialized_start=899
+  _globals['_COMPLETEUPLOADRESTREQUEST']._serialized_end=997
+  _globals['_ABORTUPLOADRESTREQUEST']._serialized_start=999
+  _globals['_ABORTUPLOADRESTREQUEST']._serialized_end=1052
+  _globals['_JOBSRESTSERVICE']._serialized_start=1055
+  _globals['_JOBSRESTSERVICE']._serialized_end=3158
 # @@protoc_insertion_point(module_scope)

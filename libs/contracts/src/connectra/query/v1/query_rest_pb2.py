@@ -22,11 +22,12 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from connectra.common.v1 import rights_pb2 as connectra_dot_common_dot_v1_dot_rights__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#connectra/query/v1/query_rest.proto\x12\x12\x63onnectra.query.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\"\x12\n\x10GetHealthRequest\"\x1c\n\x1aGetDependencyHealthRequest\"D\n\x18ListCompaniesRestRequest\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"E\n\x19\x43ountCompaniesRestRequest\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"R\n\x15GetCompanyRestRequest\x12\x12\n\x04uuid\x18\x01 \x01(\tR\x04uuid\x12%\n\x0eselect_columns\x18\x02 \x01(\tR\rselectColumns\"\x1f\n\x1dListCompanyFiltersRestRequest\"N\n\"ListCompanyFilterValuesRestRequest\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"C\n\x17ListContactsRestRequest\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"D\n\x18\x43ountContactsRestRequest\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"R\n\x15GetContactRestRequest\x12\x12\n\x04uuid\x18\x01 \x01(\tR\x04uuid\x12%\n\x0eselect_columns\x18\x02 \x01(\tR\rselectColumns\"\x1f\n\x1dListContactFiltersRestRequest\"N\n\"ListContactFilterValuesRestRequest\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"2\n\x16ListFiltersRestRequest\x12\x18\n\x07service\x18\x01 \x01(\tR\x07service\"a\n\x1bListFilterValuesRestRequest\x12\x18\n\x07service\x18\x01 \x01(\tR\x07service\x12(\n\x04\x62ody\x18\x02 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody2\x8a\x10\n\x10QueryRestService\x12\x66\n\tGetHealth\x12$.connectra.query.v1.GetHealthRequest\x1a\x14.google.api.HttpBody\"\x1d\x82\xd3\xe4\x93\x02\x17\x12\x07/healthZ\x0c\x12\n/v1/health\x12\x80\x01\n\x13GetDependencyHealth\x12..connectra.query.v1.GetDependencyHealthRequest\x1a\x14.google.api.HttpBody\"#\x82\xd3\xe4\x93\x02\x1d\x12\n/health/dbZ\x0f\x12\r/v1/health/db\x12\x84\x01\n\rListCompanies\x12,.connectra.query.v1.ListCompaniesRestRequest\x1a\x14.google.api.HttpBody\"/\x82\xd3\xe4\x93\x02)\"\n/companies:\x04\x62odyZ\x15\"\r/v1/companies:\x04\x62ody\x12\x92\x01\n\x0e\x43ountCompanies\x12-.connectra.query.v1.CountCompaniesRestRequest\x1a\x14.google.api.HttpBody\";\x82\xd3\xe4\x93\x02\x35\"\x10/companies/count:\x04\x62odyZ\x1b\"\x13/v1/companies/count:\x04\x62ody\x12\x80\x01\n\nGetCompany\x12).connectra.query.v1.GetCompanyRestRequest\x1a\x14.google.api.HttpBody\"1\x82\xd3\xe4\x93\x02+\x12\x11/companies/{uuid}Z\x16\x12\x14/v1/companies/{uuid}\x12\x92\x01\n\x12ListCompanyFilters\x12\x31.connectra.query.v1.ListCompanyFiltersRestRequest\x1a\x14.google.api.HttpBody\"3\x82\xd3\xe4\x93\x02-\x12\x12/companies/filtersZ\x17\x12\x15/v1/companies/filters\x12\xb2\x01\n\x17ListCompanyFilterValues\x12\x36.connectra.query.v1.ListCompanyFilterValuesRestRequest\x1a\x14.google.api.HttpBody\"I\x82\xd3\xe4\x93\x02\x43\"\x17/companies/filters/data:\x04\x62odyZ\"\"\x1a/v1/companies/filters/data:\x04\x62ody\x12\x80\x01\n\x0cListContacts\x12+.connectra.query.v1.ListContactsRestRequest\x1a\x14.google.api.HttpBody\"-\x82\xd3\xe4\x93\x02\'\"\t/contacts:\x04\x62odyZ\x14\"\x0c/v1/contacts:\x04\x62ody\x12\x8e\x01\n\rCountContacts\x12,.connectra.query.v1.CountContactsRestRequest\x1a\x14.google.api.HttpBody\"9\x82\xd3\xe4\x93\x02\x33\"\x0f/contacts/count:\x04\x62odyZ\x1a\"\x12/v1/contacts/count:\x04\x62ody\x12~\n\nGetContact\x12).connectra.query.v1.GetContactRestRequest\x1a\x14.google.api.HttpBody\"/\x82\xd3\xe4\x93\x02)\x12\x10/contacts/{uuid}Z\x15\x12\x13/v1/contacts/{uuid}\x12\x90\x01\n\x12ListContactFilters\x12\x31.connectra.query.v1.ListContactFiltersRestRequest\x1a\x14.google.api.HttpBody\"1\x82\xd3\xe4\x93\x02+\x12\x11/contacts/filtersZ\x16\x12\x14/v1/contacts/filters\x12\xb0\x01\n\x17ListContactFilterValues\x12\x36.connectra.query.v1.ListContactFilterValuesRestRequest\x1a\x14.google.api.HttpBody\"G\x82\xd3\xe4\x93\x02\x41\"\x16/contacts/filters/data:\x04\x62odyZ!\"\x19/v1/contacts/filters/data:\x04\x62ody\x12\x92\x01\n\x0bListFilters\x12*.connectra.query.v1.ListFiltersRestRequest\x1a\x14.google.api.HttpBody\"A\x82\xd3\xe4\x93\x02;\x12\x19/common/{service}/filtersZ\x1e\x12\x1c/v1/common/{service}/filters\x12\xb2\x01\n\x10ListFilterValues\x12/.connectra.query.v1.ListFilterValuesRestRequest\x1a\x14.google.api.HttpBody\"W\x82\xd3\xe4\x93\x02Q\"\x1e/common/{service}/filters/data:\x04\x62odyZ)\"!/v1/common/{service}/filters/data:\x04\x62odyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#connectra/query/v1/query_rest.proto\x12\x12\x63onnectra.query.v1\x1a connectra/common/v1/rights.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\"\x12\n\x10GetHealthRequest\"\x1c\n\x1aGetDependencyHealthRequest\"D\n\x18ListCompaniesRestRequest\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"E\n\x19\x43ountCompaniesRestRequest\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"R\n\x15GetCompanyRestRequest\x12\x12\n\x04uuid\x18\x01 \x01(\tR\x04uuid\x12%\n\x0eselect_columns\x18\x02 \x01(\tR\rselectColumns\"\x1f\n\x1dListCompanyFiltersRestRequest\"N\n\"ListCompanyFilterValuesRestRequest\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"C\n\x17ListContactsRestRequest\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"D\n\x18\x43ountContactsRestRequest\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"R\n\x15GetContactRestRequest\x12\x12\n\x04uuid\x18\x01 \x01(\tR\x04uuid\x12%\n\x0eselect_columns\x18\x02 \x01(\tR\rselectColumns\"\x1f\n\x1dListContactFiltersRestRequest\"N\n\"ListContactFilterValuesRestRequest\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"2\n\x16ListFiltersRestRequest\x12\x18\n\x07service\x18\x01 \x01(\tR\x07service\"a\n\x1bListFilterValuesRestRequest\x12\x18\n\x07service\x18\x01 \x01(\tR\x07service\x12(\n\x04\x62ody\x18\x02 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody2\xd1\x10\n\x10QueryRestService\x12k\n\tGetHealth\x12$.connectra.query.v1.GetHealthRequest\x1a\x14.google.api.HttpBody\"\"\xc2\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02\x17\x12\x07/healthZ\x0c\x12\n/v1/health\x12\x85\x01\n\x13GetDependencyHealth\x12..connectra.query.v1.GetDependencyHealthRequest\x1a\x14.google.api.HttpBody\"(\xc2\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02\x1d\x12\n/health/dbZ\x0f\x12\r/v1/health/db\x12\x89\x01\n\rListCompanies\x12,.connectra.query.v1.ListCompaniesRestRequest\x1a\x14.google.api.HttpBody\"4\xc2\xf3\x18\x01\x02\x82\xd3\xe4\x93\x02)\"\n/companies:\x04\x62odyZ\x15\"\r/v1/companies:\x04\x62ody\x12\x97\x01\n\x0e\x43ountCompanies\x12-.connectra.query.v1.CountCompaniesRestRequest\x1a\x14.google.api.HttpBody\"@\xc2\xf3\x18\x01\x02\x82\xd3\xe4\x93\x02\x35\"\x10/companies/count:\x04\x62odyZ\x1b\"\x13/v1/companies/count:\x04\x62ody\x12\x85\x01\n\nGetCompany\x12).connectra.query.v1.GetCompanyRestRequest\x1a\x14.google.api.HttpBody\"6\xc2\xf3\x18\x01\x02\x82\xd3\xe4\x93\x02+\x12\x11/companies/{uuid}Z\x16\x12\x14/v1/companies/{uuid}\x12\x97\x01\n\x12ListCompanyFilters\x12\x31.connectra.query.v1.ListCompanyFiltersRestRequest\x1a\x14.google.api.HttpBody\"8\xc2\xf3\x18\x01\x02\x82\xd3\xe4\x93\x02-\x12\x12/companies/filtersZ\x17\x12\x15/v1/companies/filters\x12\xb7\x01\n\x17ListCompanyFilterValues\x12\x36.connectra.query.v1.ListCompanyFilterValuesRestRequest\x1a\x14.google.api.HttpBody\"N\xc2\xf3\x18\x01\x02\x82\xd3\xe4\x93\x02\x43\"\x17/companies/filters/data:\x04\x62odyZ\"\"\x1a/v1/companies/filters/data:\x04\x62ody\x12\x85\x01\n\x0cListContacts\x12+.connectra.query.v1.ListContactsRestRequest\x1a\x14.google.api.HttpBody\"2\xc2\xf3\x18\x01\x02\x82\xd3\xe4\x93\x02\'\"\t/contacts:\x04\x62odyZ\x14\"\x0c/v1/contacts:\x04\x62ody\x12\x93\x01\n\rCountContacts\x12,.connectra.query.v1.CountContactsRestRequest\x1a\x14.google.api.HttpBody\">\xc2\xf3\x18\x01\x02\x82\xd3\xe4\x93\x02\x33\"\x0f/contacts/count:\x04\x62odyZ\x1a\"\x12/v1/contacts/count:\x04\x62ody\x12\x83\x01\n\nGetContact\x12).connectra.query.v1.GetContactRestRequest\x1a\x14.google.api.HttpBody\"4\xc2\xf3\x18\x01\x02\x82\xd3\xe4\x93\x02)\x12\x10/contacts/{uuid}Z\x15\x12\x13/v1/contacts/{uuid}\x12\x95\x01\n\x12ListContactFilters\x12\x31.connectra.query.v1.ListContactFiltersRestRequest\x1a\x14.google.api.HttpBody\"6\xc2\xf3\x18\x01\x02\x82\xd3\xe4\x93\x02+\x12\x11/contacts/filtersZ\x16\x12\x14/v1/contacts/filters\x12\xb5\x01\n\x17ListContactFilterValues\x12\x36.connectra.query.v1.ListContactFilterValuesRestRequest\x1a\x14.google.api.HttpBody\"L\xc2\xf3\x18\x01\x02\x82\xd3\xe4\x93\x02\x41\"\x16/contacts/filters/data:\x04\x62odyZ!\"\x19/v1/contacts/filters/data:\x04\x62ody\x12\x97\x01\n\x0bListFilters\x12*.connectra.query.v1.ListFiltersRestRequest\x1a\x14.google.api.HttpBody\"F\xc2\xf3\x18\x01\x02\x82\xd3\xe4\x93\x02;\x12\x19/common/{service}/filtersZ\x1e\x12\x1c/v1/common/{service}/filters\x12\xb7\x01\n\x10ListFilterValues\x12/.connectra.query.v1.ListFilterValuesRestRequest\x1a\x14.google.api.HttpBody\"\\\xc2\xf3\x18\x01\x02\x82\xd3\xe4\x93\x02Q\"\x1e/common/{service}/filters/data:\x04\x62odyZ)\"!/v1/common/{service}/filters/data:\x04\x62odyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,61 +35,61 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'connectra.query.v1.query_re
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_QUERYRESTSERVICE'].methods_by_name['GetHealth']._loaded_options = None
-  _globals['_QUERYRESTSERVICE'].methods_by_name['GetHealth']._serialized_options = b'\202\323\344\223\002\027\022\007/healthZ\014\022\n/v1/health'
+  _globals['_QUERYRESTSERVICE'].methods_by_name['GetHealth']._serialized_options = b'\302\363\030\001\001\202\323\344\223\002\027\022\007/healthZ\014\022\n/v1/health'
   _globals['_QUERYRESTSERVICE'].methods_by_name['GetDependencyHealth']._loaded_options = None
-  _globals['_QUERYRESTSERVICE'].methods_by_name['GetDependencyHealth']._serialized_options = b'\202\323\344\223\002\035\022\n/health/dbZ\017\022\r/v1/health/db'
+  _globals['_QUERYRESTSERVICE'].methods_by_name['GetDependencyHealth']._serialized_options = b'\302\363\030\001\001\202\323\344\223\002\035\022\n/health/dbZ\017\022\r/v1/health/db'
   _globals['_QUERYRESTSERVICE'].methods_by_name['ListCompanies']._loaded_options = None
-  _globals['_QUERYRESTSERVICE'].methods_by_name['ListCompanies']._serialized_options = b'\202\323\344\223\002)\"\n/companies:\004bodyZ\025\"\r/v1/companies:\004body'
+  _globals['_QUERYRESTSERVICE'].methods_by_name['ListCompanies']._serialized_options = b'\302\363\030\001\002\202\323\344\223\002)\"\n/companies:\004bodyZ\025\"\r/v1/companies:\004body'
   _globals['_QUERYRESTSERVICE'].methods_by_name['CountCompanies']._loaded_options = None
-  _globals['_QUERYRESTSERVICE'].methods_by_name['CountCompanies']._serialized_options = b'\202\323\344\223\0025\"\020/companies/count:\004bodyZ\033\"\023/v1/companies/count:\004body'
+  _globals['_QUERYRESTSERVICE'].methods_by_name['CountCompanies']._serialized_options = b'\302\363\030\001\002\202\323\344\223\0025\"\020/companies/count:\004bodyZ\033\"\023/v1/companies/count:\004body'
   _globals['_QUERYRESTSERVICE'].methods_by_name['GetCompany']._loaded_options = None
-  _globals['_QUERYRESTSERVICE'].methods_by_name['GetCompany']._serialized_options = b'\202\323\344\223\002+\022\021/companies/{uuid}Z\026\022\024/v1/companies/{uuid}'
+  _globals['_QUERYRESTSERVICE'].methods_by_name['GetCompany']._serialized_options = b'\302\363\030\001\002\202\323\344\223\002+\022\021/companies/{uuid}Z\026\022\024/v1/companies/{uuid}'
   _globals['_QUERYRESTSERVICE'].methods_by_name['ListCompanyFilters']._loaded_options = None
-  _globals['_QUERYRESTSERVICE'].methods_by_name['ListCompanyFilters']._serialized_options = b'\202\323\344\223\002-\022\022/companies/filtersZ\027\022\025/v1/companies/filters'
+  _globals['_QUERYRESTSERVICE'].methods_by_name['ListCompanyFilters']._serialized_options = b'\302\363\030\001\002\202\323\344\223\002-\022\022/companies/filtersZ\027\022\025/v1/companies/filters'
   _globals['_QUERYRESTSERVICE'].methods_by_name['ListCompanyFilterValues']._loaded_options = None
-  _globals['_QUERYRESTSERVICE'].methods_by_name['ListCompanyFilterValues']._serialized_options = b'\202\323\344\223\002C\"\027/companies/filters/data:\004bodyZ\"\"\032/v1/companies/filters/data:\004body'
+  _globals['_QUERYRESTSERVICE'].methods_by_name['ListCompanyFilterValues']._serialized_options = b'\302\363\030\001\002\202\323\344\223\002C\"\027/companies/filters/data:\004bodyZ\"\"\032/v1/companies/filters/data:\004body'
   _globals['_QUERYRESTSERVICE'].methods_by_name['ListContacts']._loaded_options = None
-  _globals['_QUERYRESTSERVICE'].methods_by_name['ListContacts']._serialized_options = b'\202\323\344\223\002\'\"\t/contacts:\004bodyZ\024\"\014/v1/contacts:\004body'
+  _globals['_QUERYRESTSERVICE'].methods_by_name['ListContacts']._serialized_options = b'\302\363\030\001\002\202\323\344\223\002\'\"\t/contacts:\004bodyZ\024\"\014/v1/contacts:\004body'
   _globals['_QUERYRESTSERVICE'].methods_by_name['CountContacts']._loaded_options = None
-  _globals['_QUERYRESTSERVICE'].methods_by_name['CountContacts']._serialized_options = b'\202\323\344\223\0023\"\017/contacts/count:\004bodyZ\032\"\022/v1/contacts/count:\004body'
+  _globals['_QUERYRESTSERVICE'].methods_by_name['CountContacts']._serialized_options = b'\302\363\030\001\002\202\323\344\223\0023\"\017/contacts/count:\004bodyZ\032\"\022/v1/contacts/count:\004body'
   _globals['_QUERYRESTSERVICE'].methods_by_name['GetContact']._loaded_options = None
-  _globals['_QUERYRESTSERVICE'].methods_by_name['GetContact']._serialized_options = b'\202\323\344\223\002)\022\020/contacts/{uuid}Z\025\022\023/v1/contacts/{uuid}'
+  _globals['_QUERYRESTSERVICE'].methods_by_name['GetContact']._serialized_options = b'\302\363\030\001\002\202\323\344\223\002)\022\020/contacts/{uuid}Z\025\022\023/v1/contacts/{uuid}'
   _globals['_QUERYRESTSERVICE'].methods_by_name['ListContactFilters']._loaded_options = None
-  _globals['_QUERYRESTSERVICE'].methods_by_name['ListContactFilters']._serialized_options = b'\202\323\344\223\002+\022\021/contacts/filtersZ\026\022\024/v1/contacts/filters'
+  _globals['_QUERYRESTSERVICE'].methods_by_name['ListContactFilters']._serialized_options = b'\302\363\030\001\002\202\323\344\223\002+\022\021/contacts/filtersZ\026\022\024/v1/contacts/filters'
   _globals['_QUERYRESTSERVICE'].methods_by_name['ListContactFilterValues']._loaded_options = None
-  _globals['_QUERYRESTSERVICE'].methods_by_name['ListContactFilterValues']._serialized_options = b'\202\323\344\223\002A\"\026/contacts/filters/data:\004bodyZ!\"\031/v1/contacts/filters/data:\004body'
+  _globals['_QUERYRESTSERVICE'].methods_by_name['ListContactFilterValues']._serialized_options = b'\302\363\030\001\002\202\323\344\223\002A\"\026/contacts/filters/data:\004bodyZ!\"\031/v1/contacts/filters/data:\004body'
   _globals['_QUERYRESTSERVICE'].methods_by_name['ListFilters']._loaded_options = None
-  _globals['_QUERYRESTSERVICE'].methods_by_name['ListFilters']._serialized_options = b'\202\323\344\223\002;\022\031/common/{service}/filtersZ\036\022\034/v1/common/{service}/filters'
+  _globals['_QUERYRESTSERVICE'].methods_by_name['ListFilters']._serialized_options = b'\302\363\030\001\002\202\323\344\223\002;\022\031/common/{service}/filtersZ\036\022\034/v1/common/{service}/filters'
   _globals['_QUERYRESTSERVICE'].methods_by_name['ListFilterValues']._loaded_options = None
-  _globals['_QUERYRESTSERVICE'].methods_by_name['ListFilterValues']._serialized_options = b'\202\323\344\223\002Q\"\036/common/{service}/filters/data:\004bodyZ)\"!/v1/common/{service}/filters/data:\004body'
-  _globals['_GETHEALTHREQUEST']._serialized_start=116
-  _globals['_GETHEALTHREQUEST']._serialized_end=134
-  _globals['_GETDEPENDENCYHEALTHREQUEST']._serialized_start=136
-  _globals['_GETDEPENDENCYHEALTHREQUEST']._serialized_end=164
-  _globals['_LISTCOMPANIESRESTREQUEST']._serialized_start=166
-  _globals['_LISTCOMPANIESRESTREQUEST']._serialized_end=234
-  _globals['_COUNTCOMPANIESRESTREQUEST']._serialized_start=236
-  _globals['_COUNTCOMPANIESRESTREQUEST']._serialized_end=305
-  _globals['_GETCOMPANYRESTREQUEST']._serialized_start=307
-  _globals['_GETCOMPANYRESTREQUEST']._serialized_end=389
-  _globals['_LISTCOMPANYFILTERSRESTREQUEST']._serialized_start=391
-  _globals['_LISTCOMPANYFILTERSRESTREQUEST']._serialized_end=422
-  _globals['_LISTCOMPANYFILTERVALUESRESTREQUEST']._serialized_start=424
-  _globals['_LISTCOMPANYFILTERVALUESRESTREQUEST']._serialized_end=502
-  _globals['_LISTCONTACTSRESTREQUEST']._serialized_start=504
-  _globals['_LISTCONTACTSRESTREQUEST']._serialized_end=571
-  _globals['_COUNTCONTACTSRESTREQUEST']._serialized_start=573
-  _globals['_COUNTCONTACTSRESTREQUEST']._serialized_end=641
-  _globals['_GETCONTACTRESTREQUEST']._serialized_start=643
-  _globals['_GETCONTACTRESTREQUEST']._serialized_end=725
-  _globals['_LISTCONTACTFILTERSRESTREQUEST']._serialized_start=727
-  _globals['_LISTCONTACTFILTERSRESTREQUEST']._serialized_end=758
-  _globals['_LISTCONTACTFILTERVALUESRESTREQUEST']._serialized_start=760
-  _globals['_LISTCONTACTFILTERVALUESRESTREQUEST']._serialized_end=838
-  _globals['_LISTFILTERSRESTREQUEST']._serialized_start=840
-  _globals['_LISTFILTERSRESTREQUEST']._serialized_end=890
-  _globals['_LISTFILTERVALUESRESTREQUEST']._serialized_start=892
-  _globals['_LISTFILTERVALUESRESTREQUEST']._serialized_end=989
-  _globals['_QUERYRESTSERVICE']._serialized_start=992
-  _globals['_QUERYRESTSERVICE']._serialized_end=3050
+  _globals['_QUERYRESTSERVICE'].methods_by_name['ListFilterValues']._serialized_options = b'\302\363\030\001\002\202\323\344\223\002Q\"\036/common/{service}/filters/data:\004bodyZ)\"!/v1/common/{service}/filters/data:\004body'
+  _globals['_GETHEALTHREQUEST']._serialized_start=150
+  _globals['_GETHEALTHREQUEST']._serialized_end=168
+  _globals['_GETDEPENDENCYHEALTHREQUEST']._serialized_start=170
+  _globals['_GETDEPENDENCYHEALTHREQUEST']._serialized_end=198
+  _globals['_LISTCOMPANIESRESTREQUEST']._serialized_start=200
+  _globals['_LISTCOMPANIESRESTREQUEST']._serialized_end=268
+  _globals['_COUNTCOMPANIESRESTREQUEST']._serialized_start=270
+  _globals['_COUNTCOMPANIESRESTREQUEST']._serialized_end=339
+  _globals['_GETCOMPANYRESTREQUEST']._serialized_start=341
+  _globals['_GETCOMPANYRESTREQUEST']._serialized_end=423
+  _globals['_LISTCOMPANYFILTERSRESTREQUEST']._serialized_start=425
+  _globals['_LISTCOMPANYFILTERSRESTREQUEST']._serialized_end=456
+  _globals['_LISTCOMPANYFILTERVALUESRESTREQUEST']._serialized_start=458
+  _globals['_LISTCOMPANYFILTERVALUESRESTREQUEST']._serialized_end=536
+  _globals['_LISTCONTACTSRESTREQUEST']._serialized_start=538
+  _globals['_LISTCONTACTSRESTREQUEST']._serialized_end=605
+  _globals['_COUNTCONTACTSRESTREQUEST']._serialized_start=607
+  _globals['_COUNTCONTACTSRESTREQUEST']._serialized_end=675
+  _globals['_GETCONTACTRESTREQUEST']._serialized_start=677
+  _globals['_GETCONTACTRESTREQUEST']._serialized_end=759
+  _globals['_LISTCONTACTFILTERSRESTREQUEST']._serialized_start=761
+  _globals['_LISTCONTACTFILTERSRESTREQUEST']._serialized_end=792
+  _globals['_LISTCONTACTFILTERVALUESRESTREQUEST']._serialized_start=794
+  _globals['_LISTCONTACTFILTERVALUESRESTREQUEST']._serialized_end=872
+  _globals['_LISTFILTERSRESTREQUEST']._serialized_start=874
+  _globals['_LISTFILTERSRESTREQUEST']._serialized_end=924
+  _globals['_LISTFILTERVALUESRESTREQUEST']._serialized_start=926
+  _globals['_LISTFILTERVALUESRESTREQUEST']._serialized_end=1023
+  _globals['_QUERYRESTSERVICE']._serialized_start=1026
+  _globals['_QUERYRESTSERVICE']._serialized_end=3155
 # @@protoc_insertion_point(module_scope)

@@ -22,11 +22,12 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from connectra.common.v1 import rights_pb2 as connectra_dot_common_dot_v1_dot_rights__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#connectra/write/v1/write_rest.proto\x12\x12\x63onnectra.write.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\"D\n\x18\x43reateCompanyRestRequest\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"X\n\x18UpdateCompanyRestRequest\x12\x12\n\x04uuid\x18\x01 \x01(\tR\x04uuid\x12(\n\x04\x62ody\x18\x02 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\".\n\x18\x44\x65leteCompanyRestRequest\x12\x12\n\x04uuid\x18\x01 \x01(\tR\x04uuid\"D\n\x18UpsertCompanyRestRequest\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"K\n\x1f\x42\x61tchUpsertCompaniesRestRequest\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"D\n\x18\x43reateContactRestRequest\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"X\n\x18UpdateContactRestRequest\x12\x12\n\x04uuid\x18\x01 \x01(\tR\x04uuid\x12(\n\x04\x62ody\x18\x02 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\".\n\x18\x44\x65leteContactRestRequest\x12\x12\n\x04uuid\x18\x01 \x01(\tR\x04uuid\"D\n\x18UpsertContactRestRequest\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"J\n\x1e\x42\x61tchUpsertContactsRestRequest\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"F\n\x1a\x42\x61tchUpsertRowsRestRequest\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody2\xfb\r\n\x10WriteRestService\x12\x92\x01\n\rCreateCompany\x12,.connectra.write.v1.CreateCompanyRestRequest\x1a\x14.google.api.HttpBody\"=\x82\xd3\xe4\x93\x02\x37\"\x11/companies/create:\x04\x62odyZ\x1c\"\x14/v1/companies/create:\x04\x62ody\x12\x92\x01\n\rUpdateCompany\x12,.connectra.write.v1.UpdateCompanyRestRequest\x1a\x14.google.api.HttpBody\"=\x82\xd3\xe4\x93\x02\x37\x1a\x11/companies/{uuid}:\x04\x62odyZ\x1c\x1a\x14/v1/companies/{uuid}:\x04\x62ody\x12\x86\x01\n\rDeleteCompany\x12,.connectra.write.v1.DeleteCompanyRestRequest\x1a\x14.google.api.HttpBody\"1\x82\xd3\xe4\x93\x02+*\x11/companies/{uuid}Z\x16*\x14/v1/companies/{uuid}\x12\x92\x01\n\rUpsertCompany\x12,.connectra.write.v1.UpsertCompanyRestRequest\x1a\x14.google.api.HttpBody\"=\x82\xd3\xe4\x93\x02\x37\"\x11/companies/upsert:\x04\x62odyZ\x1c\"\x14/v1/companies/upsert:\x04\x62ody\x12\xe1\x01\n\x14\x42\x61tchUpsertCompanies\x12\x33.connectra.write.v1.BatchUpsertCompaniesRestRequest\x1a\x14.google.api.HttpBody\"~\x82\xd3\xe4\x93\x02x\"\x0f/companies/bulk:\x04\x62odyZ\x1f\"\x17/companies/batch-upsert:\x04\x62odyZ\x1a\"\x12/v1/companies/bulk:\x04\x62odyZ\"\"\x1a/v1/companies/batch-upsert:\x04\x62ody\x12\x90\x01\n\rCreateContact\x12,.connectra.write.v1.CreateContactRestRequest\x1a\x14.google.api.HttpBody\";\x82\xd3\xe4\x93\x02\x35\"\x10/contacts/create:\x04\x62odyZ\x1b\"\x13/v1/contacts/create:\x04\x62ody\x12\x90\x01\n\rUpdateContact\x12,.connectra.write.v1.UpdateContactRestRequest\x1a\x14.google.api.HttpBody\";\x82\xd3\xe4\x93\x02\x35\x1a\x10/contacts/{uuid}:\x04\x62odyZ\x1b\x1a\x13/v1/contacts/{uuid}:\x04\x62ody\x12\x84\x01\n\rDeleteContact\x12,.connectra.write.v1.DeleteContactRestRequest\x1a\x14.google.api.HttpBody\"/\x82\xd3\xe4\x93\x02)*\x10/contacts/{uuid}Z\x15*\x13/v1/contacts/{uuid}\x12\x90\x01\n\rUpsertContact\x12,.connectra.write.v1.UpsertContactRestRequest\x1a\x14.google.api.HttpBody\";\x82\xd3\xe4\x93\x02\x35\"\x10/contacts/upsert:\x04\x62odyZ\x1b\"\x13/v1/contacts/upsert:\x04\x62ody\x12\xdb\x01\n\x13\x42\x61tchUpsertContacts\x12\x32.connectra.write.v1.BatchUpsertContactsRestRequest\x1a\x14.google.api.HttpBody\"z\x82\xd3\xe4\x93\x02t\"\x0e/contacts/bulk:\x04\x62odyZ\x1e\"\x16/contacts/batch-upsert:\x04\x62odyZ\x19\"\x11/v1/contacts/bulk:\x04\x62odyZ!\"\x19/v1/contacts/batch-upsert:\x04\x62ody\x12\x9c\x01\n\x0f\x42\x61tchUpsertRows\x12..connectra.write.v1.BatchUpsertRowsRestRequest\x1a\x14.google.api.HttpBody\"C\x82\xd3\xe4\x93\x02=\"\x14/common/batch-upsert:\x04\x62odyZ\x1f\"\x17/v1/common/batch-upsert:\x04\x62odyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#connectra/write/v1/write_rest.proto\x12\x12\x63onnectra.write.v1\x1a connectra/common/v1/rights.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\"D\n\x18\x43reateCompanyRestRequest\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"X\n\x18UpdateCompanyRestRequest\x12\x12\n\x04uuid\x18\x01 \x01(\tR\x04uuid\x12(\n\x04\x62ody\x18\x02 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\".\n\x18\x44\x65leteCompanyRestRequest\x12\x12\n\x04uuid\x18\x01 \x01(\tR\x04uuid\"D\n\x18UpsertCompanyRestRequest\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"K\n\x1f\x42\x61tchUpsertCompaniesRestRequest\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"D\n\x18\x43reateContactRestRequest\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"X\n\x18UpdateContactRestRequest\x12\x12\n\x04uuid\x18\x01 \x01(\tR\x04uuid\x12(\n\x04\x62ody\x18\x02 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\".\n\x18\x44\x65leteContactRestRequest\x12\x12\n\x04uuid\x18\x01 \x01(\tR\x04uuid\"D\n\x18UpsertContactRestRequest\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"J\n\x1e\x42\x61tchUpsertContactsRestRequest\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"F\n\x1a\x42\x61tchUpsertRowsRestRequest\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody2\xb3\x0e\n\x10WriteRestService\x12\x97\x01\n\rCreateCompany\x12,.connectra.write.v1.CreateCompanyRestRequest\x1a\x14.google.api.HttpBody\"B\xc2\xf3\x18\x01\x04\x82\xd3\xe4\x93\x02\x37\"\x11/companies/create:\x04\x62odyZ\x1c\"\x14/v1/companies/create:\x04\x62ody\x12\x97\x01\n\rUpdateCompany\x12,.connectra.write.v1.UpdateCompanyRestRequest\x1a\x14.google.api.HttpBody\"B\xc2\xf3\x18\x01\x04\x82\xd3\xe4\x93\x02\x37\x1a\x11/companies/{uuid}:\x04\x62odyZ\x1c\x1a\x14/v1/companies/{uuid}:\x04\x62ody\x12\x8b\x01\n\rDeleteCompany\x12,.connectra.write.v1.DeleteCompanyRestRequest\x1a\x14.google.api.HttpBody\"6\xc2\xf3\x18\x01\x04\x82\xd3\xe4\x93\x02+*\x11/companies/{uuid}Z\x16*\x14/v1/companies/{uuid}\x12\x97\x01\n\rUpsertCompany\x12,.connectra.write.v1.UpsertCompanyRestRequest\x1a\x14.google.api.HttpBody\"B\xc2\xf3\x18\x01\x04\x82\xd3\xe4\x93\x02\x37\"\x11/companies/upsert:\x04\x62odyZ\x1c\"\x14/v1/companies/upsert:\x04\x62ody\x12\xe7\x01\n\x14\x42\x61tchUpsertCompanies\x12\x33.connectra.write.v1.BatchUpsertCompaniesRestRequest\x1a\x14.google.api.HttpBody\"\x83\x01\xc2\xf3\x18\x01\x04\x82\xd3\xe4\x93\x02x\"\x0f/companies/bulk:\x04\x62odyZ\x1f\"\x17/companies/batch-upsert:\x04\x62odyZ\x1a\"\x12/v1/companies/bulk:\x04\x62odyZ\"\"\x1a/v1/companies/batch-upsert:\x04\x62ody\x12\x95\x01\n\rCreateContact\x12,.connectra.write.v1.CreateContactRestRequest\x1a\x14.google.api.HttpBody\"@\xc2\xf3\x18\x01\x04\x82\xd3\xe4\x93\x02\x35\"\x10/contacts/create:\x04\x62odyZ\x1b\"\x13/v1/contacts/create:\x04\x62ody\x12\x95\x01\n\rUpdateContact\x12,.connectra.write.v1.UpdateContactRestRequest\x1a\x14.google.api.HttpBody\"@\xc2\xf3\x18\x01\x04\x82\xd3\xe4\x93\x02\x35\x1a\x10/contacts/{uuid}:\x04\x62odyZ\x1b\x1a\x13/v1/contacts/{uuid}:\x04\x62ody\x12\x89\x01\n\rDeleteContact\x12,.connectra.write.v1.DeleteContactRestRequest\x1a\x14.google.api.HttpBody\"4\xc2\xf3\x18\x01\x04\x82\xd3\xe4\x93\x02)*\x10/contacts/{uuid}Z\x15*\x13/v1/contacts/{uuid}\x12\x95\x01\n\rUpsertContact\x12,.connectra.write.v1.UpsertContactRestRequest\x1a\x14.google.api.HttpBody\"@\xc2\xf3\x18\x01\x04\x82\xd3\xe4\x93\x02\x35\"\x10/contacts/upsert:\x04\x62odyZ\x1b\"\x13/v1/contacts/upsert:\x04\x62ody\x12\xe0\x01\n\x13\x42\x61tchUpsertContacts\x12\x32.connectra.write.v1.BatchUpsertContactsRestRequest\x1a\x14.google.api.HttpBody\"\x7f\xc2\xf3\x18\x01\x04\x82\xd3\xe4\x93\x02t\"\x0e/contacts/bulk:\x04\x62odyZ\x1e\"\x16/contacts/batch-upsert:\x04\x62odyZ\x19\"\x11/v1/contacts/bulk:\x04\x62odyZ!\"\x19/v1/contacts/batch-upsert:\x04\x62ody\x12\xa1\x01\n\x0f\x42\x61tchUpsertRows\x12..connectra.write.v1.BatchUpsertRowsRestRequest\x1a\x14.google.api.HttpBody\"H\xc2\xf3\x18\x01\x04\x82\xd3\xe4\x93\x02=\"\x14/common/batch-upsert:\x04\x62odyZ\x1f\"\x17/v1/common/batch-upsert:\x04\x62odyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,49 +35,49 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'connectra.write.v1.write_re
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_WRITERESTSERVICE'].methods_by_name['CreateCompany']._loaded_options = None
-  _globals['_WRITERESTSERVICE'].methods_by_name['CreateCompany']._serialized_options = b'\202\323\344\223\0027\"\021/companies/create:\004bodyZ\034\"\024/v1/companies/create:\004body'
+  _globals['_WRITERESTSERVICE'].methods_by_name['CreateCompany']._serialized_options = b'\302\363\030\001\004\202\323\344\223\0027\"\021/companies/create:\004bodyZ\034\"\024/v1/companies/create:\004body'
   _globals['_WRITERESTSERVICE'].methods_by_name['UpdateCompany']._loaded_options = None
-  _globals['_WRITERESTSERVICE'].methods_by_name['UpdateCompany']._serialized_options = b'\202\323\344\223\0027\032\021/companies/{uuid}:\004bodyZ\034\032\024/v1/companies/{uuid}:\004body'
+  _globals['_WRITERESTSERVICE'].methods_by_name['UpdateCompany']._serialized_options = b'\302\363\030\001\004\202\323\344\223\0027\032\021/companies/{uuid}:\004bodyZ\034\032\024/v1/companies/{uuid}:\004body'
   _globals['_WRITERESTSERVICE'].methods_by_name['DeleteCompany']._loaded_options = None
-  _globals['_WRITERESTSERVICE'].methods_by_name['DeleteCompany']._serialized_options = b'\202\323\344\223\002+*\021/companies/{uuid}Z\026*\024/v1/companies/{uuid}'
+  _globals['_WRITERESTSERVICE'].methods_by_name['DeleteCompany']._serialized_options = b'\302\363\030\001\004\202\323\344\223\002+*\021/companies/{uuid}Z\026*\024/v1/companies/{uuid}'
   _globals['_WRITERESTSERVICE'].methods_by_name['UpsertCompany']._loaded_options = None
-  _globals['_WRITERESTSERVICE'].methods_by_name['UpsertCompany']._serialized_options = b'\202\323\344\223\0027\"\021/companies/upsert:\004bodyZ\034\"\024/v1/companies/upsert:\004body'
+  _globals['_WRITERESTSERVICE'].methods_by_name['UpsertCompany']._serialized_options = b'\302\363\030\001\004\202\323\344\223\0027\"\021/companies/upsert:\004bodyZ\034\"\024/v1/companies/upsert:\004body'
   _globals['_WRITERESTSERVICE'].methods_by_name['BatchUpsertCompanies']._loaded_options = None
-  _globals['_WRITERESTSERVICE'].methods_by_name['BatchUpsertCompanies']._serialized_options = b'\202\323\344\223\002x\"\017/companies/bulk:\004bodyZ\037\"\027/companies/batch-upsert:\004bodyZ\032\"\022/v1/companies/bulk:\004bodyZ\"\"\032/v1/companies/batch-upsert:\004body'
+  _globals['_WRITERESTSERVICE'].methods_by_name['BatchUpsertCompanies']._serialized_options = b'\302\363\030\001\004\202\323\344\223\002x\"\017/companies/bulk:\004bodyZ\037\"\027/companies/batch-upsert:\004bodyZ\032\"\022/v1/companies/bulk:\004bodyZ\"\"\032/v1/companies/batch-upsert:\004body'
   _globals['_WRITERESTSERVICE'].methods_by_name['CreateContact']._loaded_options = None
-  _globals['_WRITERESTSERVICE'].methods_by_name['CreateContact']._serialized_options = b'\202\323\344\223\0025\"\020/contacts/create:\004bodyZ\033\"\023/v1/contacts/create:\004body'
+  _globals['_WRITERESTSERVICE'].methods_by_name['CreateContact']._serialized_options = b'\302\363\030\001\004\202\323\344\223\0025\"\020/contacts/create:\004bodyZ\033\"\023/v1/contacts/create:\004body'
   _globals['_WRITERESTSERVICE'].methods_by_name['UpdateContact']._loaded_options = None
-  _globals['_WRITERESTSERVICE'].methods_by_name['UpdateContact']._serialized_options = b'\202\323\344\223\0025\032\020/contacts/{uuid}:\004bodyZ\033\032\023/v1/contacts/{uuid}:\004body'
+  _globals['_WRITERESTSERVICE'].methods_by_name['UpdateContact']._serialized_options = b'\302\363\030\001\004\202\323\344\223\0025\032\020/contacts/{uuid}:\004bodyZ\033\032\023/v1/contacts/{uuid}:\004body'
   _globals['_WRITERESTSERVICE'].methods_by_name['DeleteContact']._loaded_options = None
-  _globals['_WRITERESTSERVICE'].methods_by_name['DeleteContact']._serialized_options = b'\202\323\344\223\002)*\020/contacts/{uuid}Z\025*\023/v1/contacts/{uuid}'
+  _globals['_WRITERESTSERVICE'].methods_by_name['DeleteContact']._serialized_options = b'\302\363\030\001\004\202\323\344\223\002)*\020/contacts/{uuid}Z\025*\023/v1/contacts/{uuid}'
   _globals['_WRITERESTSERVICE'].methods_by_name['UpsertContact']._loaded_options = None
-  _globals['_WRITERESTSERVICE'].methods_by_name['UpsertContact']._serialized_options = b'\202\323\344\223\0025\"\020/contacts/upsert:\004bodyZ\033\"\023/v1/contacts/upsert:\004body'
+  _globals['_WRITERESTSERVICE'].methods_by_name['UpsertContact']._serialized_options = b'\302\363\030\001\004\202\323\344\223\0025\"\020/contacts/upsert:\004bodyZ\033\"\023/v1/contacts/upsert:\004body'
   _globals['_WRITERESTSERVICE'].methods_by_name['BatchUpsertContacts']._loaded_options = None
-  _globals['_WRITERESTSERVICE'].methods_by_name['BatchUpsertContacts']._serialized_options = b'\202\323\344\223\002t\"\016/contacts/bulk:\004bodyZ\036\"\026/contacts/batch-upsert:\004bodyZ\031\"\021/v1/contacts/bulk:\004bodyZ!\"\031/v1/contacts/batch-upsert:\004body'
+  _globals['_WRITERESTSERVICE'].methods_by_name['BatchUpsertContacts']._serialized_options = b'\302\363\030\001\004\202\323\344\223\002t\"\016/contacts/bulk:\004bodyZ\036\"\026/contacts/batch-upsert:\004bodyZ\031\"\021/v1/contacts/bulk:\004bodyZ!\"\031/v1/contacts/batch-upsert:\004body'
   _globals['_WRITERESTSERVICE'].methods_by_name['BatchUpsertRows']._loaded_options = None
-  _globals['_WRITERESTSERVICE'].methods_by_name['BatchUpsertRows']._serialized_options = b'\202\323\344\223\002=\"\024/common/batch-upsert:\004bodyZ\037\"\027/v1/common/batch-upsert:\004body'
-  _globals['_CREATECOMPANYRESTREQUEST']._serialized_start=116
-  _globals['_CREATECOMPANYRESTREQUEST']._serialized_end=184
-  _globals['_UPDATECOMPANYRESTREQUEST']._serialized_start=186
-  _globals['_UPDATECOMPANYRESTREQUEST']._serialized_end=274
-  _globals['_DELETECOMPANYRESTREQUEST']._serialized_start=276
-  _globals['_DELETECOMPANYRESTREQUEST']._serialized_end=322
-  _globals['_UPSERTCOMPANYRESTREQUEST']._serialized_start=324
-  _globals['_UPSERTCOMPANYRESTREQUEST']._serialized_end=392
-  _globals['_BATCHUPSERTCOMPANIESRESTREQUEST']._serialized_start=394
-  _globals['_BATCHUPSERTCOMPANIESRESTREQUEST']._serialized_end=469
-  _globals['_CREATECONTACTRESTREQUEST']._serialized_start=471
-  _globals['_CREATECONTACTRESTREQUEST']._serialized_end=539
-  _globals['_UPDATECONTACTRESTREQUEST']._serialized_start=541
-  _globals['_UPDATECONTACTRESTREQUEST']._serialized_end=629
-  _globals['_DELETECONTACTRESTREQUEST']._serialized_start=631
-  _globals['_DELETECONTACTRESTREQUEST']._serialized_end=677
-  _globals['_UPSERTCONTACTRESTREQUEST']._serialized_start=679
-  _globals['_UPSERTCONTACTRESTREQUEST']._serialized_end=747
-  _globals['_BATCHUPSERTCONTACTSRESTREQUEST']._serialized_start=749
-  _globals['_BATCHUPSERTCONTACTSRESTREQUEST']._serialized_end=823
-  _globals['_BATCHUPSERTROWSRESTREQUEST']._serialized_start=825
-  _globals['_BATCHUPSERTROWSRESTREQUEST']._serialized_end=895
-  _globals['_WRITERESTSERVICE']._serialized_start=898
-  _globals['_WRITERESTSERVICE']._serialized_end=2685
+  _globals['_WRITERESTSERVICE'].methods_by_name['BatchUpsertRows']._serialized_options = b'\302\363\030\001\004\202\323\344\223\002=\"\024/common/batch-upsert:\004bodyZ\037\"\027/v1/common/batch-upsert:\004body'
+  _globals['_CREATECOMPANYRESTREQUEST']._serialized_start=150
+  _globals['_CREATECOMPANYRESTREQUEST']._serialized_end=218
+  _globals['_UPDATECOMPANYRESTREQUEST']._serialized_start=220
+  _globals['_UPDATECOMPANYRESTREQUEST']._serialized_end=308
+  _globals['_DELETECOMPANYRESTREQUEST']._serialized_start=310
+  _globals['_DELETECOMPANYRESTREQUEST']._serialized_end=356
+  _globals['_UPSERTCOMPANYRESTREQUEST']._serialized_start=358
+  _globals['_UPSERTCOMPANYRESTREQUEST']._serialized_end=426
+  _globals['_BATCHUPSERTCOMPANIESRESTREQUEST']._serialized_start=428
+  _globals['_BATCHUPSERTCOMPANIESRESTREQUEST']._serialized_end=503
+  _globals['_CREATECONTACTRESTREQUEST']._serialized_start=505
+  _globals['_CREATECONTACTRESTREQUEST']._serialized_end=573
+  _globals['_UPDATECONTACTRESTREQUEST']._serialized_start=575
+  _globals['_UPDATECONTACTRESTREQUEST']._serialized_end=663
+  _globals['_DELETECONTACTRESTREQUEST']._serialized_start=665
+  _globals['_DELETECONTACTRESTREQUEST']._serialized_end=711
+  _globals['_UPSERTCONTACTRESTREQUEST']._serialized_start=713
+  _globals['_UPSERTCONTACTRESTREQUEST']._serialized_end=781
+  _globals['_BATCHUPSERTCONTACTSRESTREQUEST']._serialized_start=783
+  _globals['_BATCHUPSERTCONTACTSRESTREQUEST']._serialized_end=857
+  _globals['_BATCHUPSERTROWSRESTREQUEST']._serialized_start=859
+  _globals['_BATCHUPSERTROWSRESTREQUEST']._serialized_end=929
+  _globals['_WRITERESTSERVICE']._serialized_start=932
+  _globals['_WRITERESTSERVICE']._serialized_end=2775
 # @@protoc_insertion_point(module_scope)
