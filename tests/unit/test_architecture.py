@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
+from connectra_common.db import roles
 from connectra_common.db.tables import metadata
 
 from tests.support.paths import ROOT
@@ -35,6 +36,30 @@ def test_each_process_touches_the_tables_that_the_architecture_gives_it() -> Non
 
     assert {t: sorted(p) for t, p in found["write"].items()} == documented("written by")
     assert {t: sorted(p) for t, p in found["read"].items()} == documented("read by")
+
+
+def test_the_role_of_a_process_has_rights_to_just_those_tables() -> None:
+    # The pools run the code of the jobs service with fewer rights.
+    folders = {"query": "query", "write": "write", "indexer": "indexer", "jobs": "jobs", "worker": "jobs"}
+    granted: dict[str, set[tuple[str, str]]] = {"write": set(), "read": set()}
+    for role, folder in folders.items():
+        for table, privileges in roles.RIGHTS[role].items():
+            if table in metadata.tables:
+                granted["read"] |= {(table, folder)} if "SELECT" in privileges else set()
+                granted["write"] |= {(table, folder)} if re.search("INSERT|UPDATE|DELETE", privileges) else set()
+
+    read, written = (
+        {
+            (table, process)
+            for table, processes in documented(column).items()
+            for process in processes
+            if process != "ops"
+        }
+        for column in ("read by", "written by")
+    )
+    assert granted["write"] == written
+    # To change the rows that a condition names takes the right to read them.
+    assert read <= granted["read"] <= read | written
 
 
 def test_the_sql_of_a_statement_is_seen() -> None:

@@ -1,5 +1,6 @@
 """The configuration: the environment, then `.env` in the project root, then defaults that work as they are."""
 
+import hmac
 import os
 import ssl
 from collections.abc import Mapping
@@ -15,6 +16,8 @@ from connectra_local.ports import configured_ports, free_ports
 from connectra_local.settings import LocalSettings
 
 POSTGRES_USER = "connectra"
+# Which role in the database a process has, where it is not its name.
+ROLES = {"first_time": "worker", "retry": "worker"}
 SERVICE_DEFAULTS = {
     "APP_ENV": "development",
     "LOG_FORMAT": "json",
@@ -192,8 +195,13 @@ class Config:
         host, _, port = self.gateway_listen.rpartition(":")
         return f"http://{'127.0.0.1' if host in ('', '0.0.0.0', '[::]') else host}:{port}"  # noqa: S104
 
-    def service_environment(self) -> dict[str, str]:
-        """The variables of every process of our own.
+    def login(self, process: str) -> tuple[str, str]:
+        """Role and password of a process in the embedded database; migrate gives the role its rights."""
+        name = f"{POSTGRES_USER}_{ROLES.get(process, process)}"
+        return name, hmac.digest(self.secrets.postgres_password.encode(), name.encode(), "sha256").hex()
+
+    def service_environment(self, process: str | None = None) -> dict[str, str]:
+        """The variables of a process of our own; without a name, of one that owns the database.
 
         What is configured takes precedence over what is generated, except for the address and login of an embedded server.
         """
@@ -209,18 +217,21 @@ class Config:
             "GATEWAY_STATE_DIR": str(self.home.run / "gateway"),
             "GATEWAY_KEYS_FILE": str(self.home.path / "keys.json"),
         }
-        return {**generated, **self.env, **self._embedded_servers()}
+        return {**generated, **self.env, **self._embedded_servers(process)}
 
-    def _embedded_servers(self) -> dict[str, str]:
+    def _embedded_servers(self, process: str | None) -> dict[str, str]:
         """Address and login of the embedded servers, each group complete: half-set variables must not reach them."""
         embedded: dict[str, str] = {}
         if not self.external_postgres:
+            user, password = self.login(process) if process else (POSTGRES_USER, self.secrets.postgres_password)
             embedded |= {
                 "PG_DB_HOST": "127.0.0.1",
                 "PG_DB_PORT": str(self.ports["postgres"]),
-                "PG_DB_USERNAME": POSTGRES_USER,
-                "PG_DB_PASSWORD": self.secrets.postgres_password,
+                "PG_DB_USERNAME": user,
+                "PG_DB_PASSWORD": password,
                 "PG_DB_SSL": "false",
+                "PG_ROLES": "true",
+                "PG_ROLE_PREFIX": POSTGRES_USER,
             }
         if not self.external_elasticsearch:
             embedded |= {

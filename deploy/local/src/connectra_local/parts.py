@@ -116,7 +116,7 @@ def _postgres(config: Config) -> Part:
     return Part(
         "postgres",
         address_of(dsn),
-        partial(ready.postgres_with_database, dsn),
+        partial(ready.postgres_with_database, dsn, dict(config.login(name) for name in SERVICES)),
         command=tuple(cluster.command()),
         ports=("postgres",),
         prepare=cluster.prepare,
@@ -188,7 +188,7 @@ def _service(config: Config, name: str) -> Part:
         partial(ready.grpc, address, config.grpc_tls),
         needs=needs,
         command=(script(program), *arguments),
-        env=config.service_environment() | listen,
+        env=config.service_environment(name) | listen,
         ports=(name, f"{name}_metrics"),
     )
 

@@ -4,6 +4,7 @@ Drivers are imported where they are used: commands that only read the state need
 """
 
 import ssl
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from connectra_local.config import S3Access
@@ -54,8 +55,8 @@ async def postgres(dsn: str) -> None:
     await connection.close()
 
 
-async def postgres_with_database(dsn: str) -> None:
-    """Ready when the server accepts a login; the database is created if it is missing."""
+async def postgres_with_database(dsn: str, logins: Mapping[str, str]) -> None:
+    """Ready when the server accepts a login; the database, and roles by name with their passwords, are created if they are missing."""
     import asyncpg
 
     database = urlsplit(dsn).path.lstrip("/")
@@ -63,6 +64,10 @@ async def postgres_with_database(dsn: str) -> None:
     try:
         if not await connection.fetchval("SELECT true FROM pg_database WHERE datname = $1", database):
             await connection.execute(f'CREATE DATABASE "{database}"')
+        for name, password in logins.items():
+            if not await connection.fetchval("SELECT true FROM pg_roles WHERE rolname = $1", name):
+                await connection.execute(f"CREATE ROLE {name}")
+            await connection.execute(f"ALTER ROLE {name} LOGIN PASSWORD '{password}'")
     finally:
         await connection.close()
 

@@ -241,6 +241,16 @@ class PostgresSettings(SettingsGroup, title="PostgreSQL"):
         return f"{scheme}://{user}@{self.host}:{self.port}/{quote(self.database, safe='')}"
 
 
+class TrailSettings(SettingsGroup, title="Audit trail"):
+    """Who changed what."""
+
+    enabled: bool = Field(
+        True,
+        validation_alias="AUDIT",
+        description="Record what the write service changes; plain SQL by others is always recorded.",
+    )
+
+
 class ElasticsearchSettings(SettingsGroup, title="Elasticsearch"):
     """The search index. `ELASTICSEARCH_CONNECTION`, a URL, replaces scheme, host and port."""
 
@@ -259,7 +269,6 @@ class ElasticsearchSettings(SettingsGroup, title="Elasticsearch"):
     )
     ssl: bool = Field(False, validation_alias="ELASTICSEARCH_SSL", description="TLS; the certificate is verified.")
     ssl_ca_file: FilePath | None = _ca_file("ELASTICSEARCH_SSL_CA_FILE")
-    debug: bool = Field(False, validation_alias="ELASTICSEARCH_DEBUG", description="Log every request.")
     shards: Positive = Field(1, validation_alias="ELASTICSEARCH_SHARDS", description="Primary shards of a new index.")
     replicas: int = Field(0, ge=0, validation_alias="ELASTICSEARCH_REPLICAS", description="Replicas of a new index.")
     timeout_seconds: float = Field(
@@ -283,11 +292,9 @@ class ElasticsearchSettings(SettingsGroup, title="Elasticsearch"):
         return self.connection or f"{'https' if self.ssl else 'http'}://{self.host}:{self.port}"
 
 
-class S3Settings(SettingsGroup, title="S3"):
+class BucketSettings(SettingsGroup, title="S3"):
     """The object store; Amazon S3 when no endpoint is given."""
 
-    access_key: str = Field(validation_alias="S3_ACCESS_KEY", description="Access key id.")
-    secret_key: SecretStr = Field(validation_alias="S3_SECRET_KEY", description="Secret access key.")
     region: str = Field("us-east-1", validation_alias="S3_REGION", description="Region of the bucket.")
     bucket: str = Field(validation_alias="S3_BUCKET", description="Bucket for uploads and the files that jobs write.")
     endpoint: Address | None = Field(
@@ -295,7 +302,18 @@ class S3Settings(SettingsGroup, title="S3"):
     )
     ssl: bool = Field(True, validation_alias="S3_SSL", description="TLS; the certificate is verified.")
     ssl_ca_file: FilePath | None = _ca_file("S3_SSL_CA_FILE")
-    debug: bool = Field(False, validation_alias="S3_DEBUG", description="Log every request.")
+
+    @property
+    def endpoint_url(self) -> str | None:
+        """URL for clients, or None for Amazon S3."""
+        return f"{'https' if self.ssl else 'http'}://{self.endpoint}" if self.endpoint else None
+
+
+class S3Settings(BucketSettings, title="Objects on S3"):
+    """Its login, and how objects are named."""
+
+    access_key: str = Field(validation_alias="S3_ACCESS_KEY", description="Access key id.")
+    secret_key: SecretStr = Field(validation_alias="S3_SECRET_KEY", description="Secret access key.")
     upload_url_ttl_hours: Annotated[int, Field(ge=1, le=168)] = Field(
         24, validation_alias="S3_UPLOAD_URL_TTL_HOURS", description="Hours for which an upload URL is valid."
     )
@@ -305,11 +323,6 @@ class S3Settings(SettingsGroup, title="S3"):
         validation_alias=AliasChoices("S3_UPLOAD_FILE_PATH_PRIFIX", "S3_UPLOAD_FILE_PATH_PREFIX"),
         description="Prefix of the object keys of uploads.",
     )
-
-    @property
-    def endpoint_url(self) -> str | None:
-        """URL for clients, or None for Amazon S3."""
-        return f"{'https' if self.ssl else 'http'}://{self.endpoint}" if self.endpoint else None
 
     def key(self, name: str) -> str:
         """Object key of a file under the prefix."""

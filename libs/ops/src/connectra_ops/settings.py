@@ -2,7 +2,31 @@
 
 from dataclasses import dataclass
 
-from connectra_common.settings import ElasticsearchSettings, PeerSettings, PostgresSettings, S3Settings
+from connectra_common.settings import (
+    ElasticsearchSettings,
+    PeerSettings,
+    PostgresSettings,
+    S3Settings,
+    SettingsGroup,
+    TrailSettings,
+)
+from pydantic import Field
+
+
+class RoleSettings(SettingsGroup, title="Roles in PostgreSQL"):
+    """What each process may do in the database."""
+
+    enabled: bool = Field(
+        True,
+        validation_alias="PG_ROLES",
+        description="Keep a role for each process, with rights to just its tables.",
+    )
+    prefix: str = Field(
+        "connectra",
+        validation_alias="PG_ROLE_PREFIX",
+        pattern=r"^[a-z][a-z0-9_]{0,40}$",
+        description="First part of their names, as in `connectra_query`; installations on one server may each have their own.",
+    )
 
 
 @dataclass(frozen=True)
@@ -18,6 +42,8 @@ class MigrateSettings:
 
     postgres: PostgresSettings
     elasticsearch: ElasticsearchSettings
+    roles: RoleSettings
+    trail: TrailSettings
 
 
 @dataclass(frozen=True)

@@ -123,6 +123,7 @@ _PATTERNS = {
     TypeAdapter(Address).json_schema()["pattern"]: "host:port",
     r"^https?://": "URL",
     r"^https?://[^/]+": "URL",
+    r"^[a-z][a-z0-9_]{0,40}$": "lower-case name",
 }
 _FORMATS = {"password": "secret", "file-path": "file"}
 _TYPES = {"integer": "whole number", "number": "number", "string": "text", "boolean": "`true` or `false`"}

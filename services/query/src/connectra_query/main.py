@@ -8,7 +8,7 @@ from connectra_common.db.database import Database
 from connectra_common.search.client import create_client
 from connectra_common.server.process import Process, begin, run
 from connectra_common.settings import load
-from connectra_common.storage import s3
+from connectra_common.storage import health
 
 from connectra_query.limits import Limits
 from connectra_query.rest import QueryRestServicer
@@ -23,10 +23,9 @@ async def serve(settings: Settings) -> None:
     async with (
         Database.open(settings.postgres, "query") as database,
         create_client(settings.elasticsearch) as elastic,
-        s3.client(settings.s3) as storage,
     ):
         search = Search(elastic, settings.elasticsearch.timeout_seconds)
-        service = QueryService(database, search, lambda: s3.ping(storage, settings.s3), Limits())
+        service = QueryService(database, search, lambda: health.ping(settings.s3), Limits())
         await run(
             Process(
                 services=[

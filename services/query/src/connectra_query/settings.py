@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from connectra_common.settings import (
     AppSettings,
+    BucketSettings,
     ElasticsearchSettings,
     PostgresSettings,
-    S3Settings,
     ServerSettings,
     TracingSettings,
 )
@@ -21,4 +21,4 @@ class Settings:
     server: ServerSettings
     postgres: PostgresSettings
     elasticsearch: ElasticsearchSettings
-    s3: S3Settings
+    s3: BucketSettings

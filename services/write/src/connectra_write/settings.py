@@ -7,20 +7,15 @@ from connectra_common.settings import (
     ElasticsearchSettings,
     PostgresSettings,
     ServerSettings,
-    SettingsGroup,
     TracingSettings,
+    TrailSettings,
 )
 from pydantic import Field
 
 
-class AuditSettings(SettingsGroup, title="Audit trail"):
-    """Who changed what."""
+class AuditSettings(TrailSettings, title="Age of the audit trail"):
+    """How long it is known who changed what."""
 
-    enabled: bool = Field(
-        True,
-        validation_alias="AUDIT",
-        description="Record what this process writes; plain SQL by others is always recorded.",
-    )
     retention_days: int = Field(
         365,
         ge=0,

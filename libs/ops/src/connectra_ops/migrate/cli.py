@@ -3,8 +3,10 @@
 import asyncio
 from typing import Annotated
 
+import asyncpg
 import typer
 from connectra_common.db import migrate as migrations
+from connectra_common.db import roles
 from connectra_common.errors import Conflict, from_exception
 from connectra_common.search import indices
 from connectra_common.search.client import create_client
@@ -43,6 +45,7 @@ async def _migrate(settings: MigrateSettings, adopt: bool, dry_run: bool) -> boo
             if not report and await adoption.is_due(connection):
                 raise Conflict(_DUE)
             before, after = await migrations.upgrade(connection)
+            absent = await _grant(await migrations.driver(connection), settings) if settings.roles.enabled else []
             created = await indices.ensure(search, settings.elasticsearch)
         # Only what is committed is reported as done.
         if report:
@@ -51,9 +54,19 @@ async def _migrate(settings: MigrateSettings, adopt: bool, dry_run: bool) -> boo
         await search.close()
     typer.echo(f"schema: {after}" + ("" if before == after else f" (was {before or 'empty'})"))
     typer.echo(f"indices: {', '.join(created) if created else 'nothing to create'}")
+    if absent:
+        typer.echo(_ABSENT.format(statements=" ".join(f"CREATE ROLE {role};" for role in absent)))
     return True
 
 
+async def _grant(connection: asyncpg.Connection, settings: MigrateSettings) -> list[str]:
+    """Brings the roles up to date; returns those that are missing and that only an administrator can create."""
+    absent = await roles.create(connection, settings.roles.prefix)
+    await roles.grant(connection, settings.roles.prefix, audited=settings.trail.enabled)
+    return absent
+
+
+_ABSENT = "roles: this login may not create them; let an administrator run `{statements}` and migrate again, or set PG_ROLES=off"
 _DUE = "the database holds tables of another implementation; `connectra migrate --adopt` takes them over, --dry-run shows how"
 _NOTHING = {
     State.EMPTY: "the database is empty: nothing to take over",
