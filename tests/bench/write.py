@@ -14,6 +14,8 @@ from uuid import uuid4
 import asyncpg
 import grpc
 from connectra.common.v1 import records_pb2
+from connectra.write.internal.v1 import import_service_pb2 as import_pb
+from connectra.write.internal.v1.import_service_pb2_grpc import ImportServiceStub
 from connectra.write.v1 import write_service_pb2 as pb
 from connectra.write.v1.write_service_pb2_grpc import WriteServiceStub
 from connectra_common.records import ids, keys
@@ -71,12 +73,15 @@ Work = Callable[[int], Awaitable[object]]
 
 async def run(target: Stack, options: Options) -> list[dict[str, Any]]:
     """One line per kind of write and side."""
-    async with grpc.aio.insecure_channel(target.grpc["write"]) as opened:
-        write = WriteServiceStub(opened)
+    async with (
+        grpc.aio.insecure_channel(target.grpc["write"]) as opened,
+        grpc.aio.insecure_channel(target.grpc["write_internal"]) as internal,
+    ):
+        write, imports = WriteServiceStub(opened), ImportServiceStub(internal)
         results = [
             *await singles(target.postgres, write, options.seconds),
             *await bulks(write, options.seconds),
-            *await merges(target.postgres, write, options.seconds),
+            *await merges(target.postgres, imports, options.seconds),
         ]
     return [result.row() for result in results]
 
@@ -224,7 +229,7 @@ def csv_rows(mark: str, n: int, rows: int) -> bytes:
     return text.getvalue().encode()
 
 
-async def merges(postgres: str, write: WriteServiceStub, seconds: float, rows: int = 2_000) -> Iterator[Result]:
+async def merges(postgres: str, imports: ImportServiceStub, seconds: float, rows: int = 2_000) -> Iterator[Result]:
     """Batches of an import, against COPY and merge of records that are already clean."""
     connection = await asyncpg.connect(postgres)
     mark = word()
@@ -249,7 +254,7 @@ async def merges(postgres: str, write: WriteServiceStub, seconds: float, rows: i
 
     mine = word()
     requests = {
-        n: pb.ImportBatchRequest(
+        n: import_pb.ImportBatchRequest(
             job_uuid=str(uuid4()),
             batch_number=n,
             records=csv_rows(mine, n % 10**9, rows),
@@ -258,7 +263,7 @@ async def merges(postgres: str, write: WriteServiceStub, seconds: float, rows: i
         )
         for n in prepared
     }
-    service: list[Work] = [lambda n: write.ImportBatch(requests[n])]
+    service: list[Work] = [lambda n: imports.ImportBatch(requests[n])]
     results = await side_by_side("batch merge", [by_hand], service, seconds, ">= 70 %", rows)
     await connection.close()
     return iter(results)

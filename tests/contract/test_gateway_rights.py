@@ -139,6 +139,7 @@ async def test_a_key_opens_the_paths_that_its_right_opens_in_the_contracts(
     [
         "/connectra.write.internal.v1.ImportService/ImportBatch",
         "/connectra.write.internal.v1.ImportService/GetImportProgress",
+        "/connectra.write.v1.WriteService/ImportBatch",
         "/connectra.write.v1.WriteRestService/CreateCompany",
         "/connectra.query.v1.QueryService/OfANewerRelease",
         "/grpc.health.v1.Health/Check",

@@ -45,6 +45,7 @@ CONFIGURATIONS: dict[tuple[str, ...], type] = {
 
 # The arrows of the design: from, to, port.
 GRPC = {"query": 50051, "write": 50052, "jobs": 50053}
+INTERNAL = {"write": 50057}
 STORES = {"postgres": 5432, "elasticsearch": 9200, "s3": 443}
 USES = {
     "gateway": ("query", "write", "jobs"),
@@ -53,10 +54,13 @@ USES = {
     "indexer": ("postgres", "elasticsearch"),
     "migrate": ("postgres", "elasticsearch"),
     "jobs": ("postgres", "s3"),
-    "first-time": ("postgres", "s3", "query", "write"),
-    "retry": ("postgres", "s3", "query", "write"),
+    "first-time": ("postgres", "s3", "query"),
+    "retry": ("postgres", "s3", "query"),
 }
-ARROWS = {(source, goal, (GRPC | STORES)[goal]) for source, goals in USES.items() for goal in goals}
+WORKERS = ("first-time", "retry")
+ARROWS = {(source, goal, (GRPC | STORES)[goal]) for source, goals in USES.items() for goal in goals} | {
+    (worker, goal, port) for worker in WORKERS for goal, port in INTERNAL.items()
+}
 
 
 @dataclass(frozen=True)
@@ -292,6 +296,10 @@ def test_every_process_finds_all_settings_it_needs_and_no_unknown_one(
         if peers := getattr(read, "peers", None):
             goals = set(USES[workload.name]) & set(GRPC)
             assert {name: getattr(peers, name) for name in goals} == {name: f"{name}:{GRPC[name]}" for name in goals}
+            if workload.name in WORKERS:
+                goals = set(INTERNAL)
+                wanted = {name: f"{name}:{INTERNAL[name]}" for name in goals}
+                assert {name: getattr(peers, f"{name}_internal") for name in goals} == wanted
 
 
 def port_of(address: str) -> int:

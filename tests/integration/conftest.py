@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 from connectra.query.v1.query_service_pb2_grpc import QueryServiceStub
+from connectra.write.internal.v1.import_service_pb2_grpc import ImportServiceStub
 from connectra.write.v1.write_service_pb2_grpc import WriteServiceStub
 from connectra_common.server.peers import channel
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -50,6 +51,13 @@ async def write(stack: Stack) -> AsyncIterator[WriteServiceStub]:
     """Stub of the write service's typed door, without the gateway."""
     async with channel(stack.grpc["write"]) as opened:
         yield WriteServiceStub(opened)
+
+
+@pytest.fixture
+async def imports(stack: Stack) -> AsyncIterator[ImportServiceStub]:
+    """Stub of the write service's door for the worker pools."""
+    async with channel(stack.grpc["write_internal"]) as opened:
+        yield ImportServiceStub(opened)
 
 
 @pytest.fixture

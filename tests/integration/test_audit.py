@@ -7,8 +7,8 @@ from uuid import uuid4
 import asyncpg
 import httpx
 import pytest
-from connectra.write.v1 import write_service_pb2 as pb
-from connectra.write.v1.write_service_pb2_grpc import WriteServiceStub
+from connectra.write.internal.v1 import import_service_pb2 as import_pb
+from connectra.write.internal.v1.import_service_pb2_grpc import ImportServiceStub
 from connectra_common.db import audit
 from connectra_common.db.audit import Origin
 from connectra_common.db.database import Database
@@ -59,13 +59,13 @@ async def test_every_call_leaves_who_what_and_its_request(api: httpx.AsyncClient
     assert changes[4] == {"city": ["Bonn", None], "phone_number": [None, "+122"]}
 
 
-async def test_an_import_is_known_by_its_job(write: WriteServiceStub, postgres: asyncpg.Connection) -> None:
+async def test_an_import_is_known_by_its_job(imports: ImportServiceStub, postgres: asyncpg.Connection) -> None:
     job, mark = str(uuid4()), word()
     for number, title in enumerate(("Engineer", "Director")):
         row = f"{mark},{mark}@x.com,{title}\n".encode()
         columns = ["first_name", "email", "title"]
-        await write.ImportBatch(
-            pb.ImportBatchRequest(job_uuid=job, batch_number=number, records=row, columns=columns, first_line=2)
+        await imports.ImportBatch(
+            import_pb.ImportBatchRequest(job_uuid=job, batch_number=number, records=row, columns=columns, first_line=2)
         )
     uuid = await postgres.fetchval("SELECT uuid FROM contacts WHERE email = $1", f"{mark}@x.com")
     created, updated = await trail(postgres, uuid)

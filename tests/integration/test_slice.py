@@ -12,8 +12,8 @@ import pytest
 from connectra.common.v1 import vql_pb2
 from connectra.query.v1 import query_service_pb2 as query_pb
 from connectra.query.v1.query_service_pb2_grpc import QueryServiceStub
-from connectra.write.v1 import write_service_pb2 as write_pb
-from connectra.write.v1.write_service_pb2_grpc import WriteServiceStub
+from connectra.write.internal.v1 import import_service_pb2 as import_pb
+from connectra.write.internal.v1.import_service_pb2_grpc import ImportServiceStub
 
 from tests.support.contacts import batch, is_count, named, row
 from tests.support.queries import text_clause, text_query
@@ -30,14 +30,14 @@ async def search(
 
 
 async def test_a_batch_is_applied_once_and_search_sees_it_with_its_token(
-    write: WriteServiceStub, api: httpx.AsyncClient
+    imports: ImportServiceStub, api: httpx.AsyncClient
 ) -> None:
     mark, job = word(), str(uuid4())
     request = batch(job, 0, *(row(mark, n) for n in range(30)), "short")
-    first = await write.ImportBatch(request)
+    first = await imports.ImportBatch(request)
     assert (first.counts.rows, first.counts.created, first.counts.rejected) == (31, 31, 1)
     assert (first.rejected[0].line, first.rejected[0].record) == (32, "short")
-    again = await write.ImportBatch(request)
+    again = await imports.ImportBatch(request)
     assert again.replayed
     assert (again.counts, again.rejected, again.consistency_token) == (
         first.counts,
@@ -49,18 +49,18 @@ async def test_a_batch_is_applied_once_and_search_sees_it_with_its_token(
     assert len(found) == 30
     counted = await api.post("/contacts/count/", json=named(mark))
     assert counted.json() == {"count": 30, "success": True}
-    progress = await write.GetImportProgress(write_pb.GetImportProgressRequest(job_uuid=job))
+    progress = await imports.GetImportProgress(import_pb.GetImportProgressRequest(job_uuid=job))
     assert (progress.batches, progress.byte_offset, progress.next_line) == (1, request.byte_end, 33)
     assert (progress.counts, progress.consistency_token) == (first.counts, first.consistency_token)
 
 
-async def test_a_batch_that_does_not_follow_the_last_one_of_its_job_is_refused(write: WriteServiceStub) -> None:
+async def test_a_batch_that_does_not_follow_the_last_one_of_its_job_is_refused(imports: ImportServiceStub) -> None:
     mark, job = word(), str(uuid4())
     a: dict[str, Any] = {"generation": 1, "input": "a"}
     b: dict[str, Any] = {"generation": 2, "input": "b"}
     first = batch(job, 0, row(mark, 0), begin=50, **a)
     end = first.byte_end
-    await write.ImportBatch(first)
+    await imports.ImportBatch(first)
     wrong = {
         "the next one is 1": batch(job, 2, row(mark, 1), begin=end, **a),
         f"begins at byte {end + 1}, and the one before it ended at {end}": batch(
@@ -70,87 +70,89 @@ async def test_a_batch_that_does_not_follow_the_last_one_of_its_job_is_refused(w
         "the next one is 0": batch(job, 1, row(mark, 1), begin=end, **b),
     }
 
-    async def refused(request: write_pb.ImportBatchRequest, reason: str) -> None:
+    async def refused(request: import_pb.ImportBatchRequest, reason: str) -> None:
         with pytest.raises(grpc.aio.AioRpcError, match=reason) as error:
-            await write.ImportBatch(request)
+            await imports.ImportBatch(request)
         assert error.value.code() is grpc.StatusCode.FAILED_PRECONDITION
 
     for reason, request in wrong.items():
         await refused(request, reason)
-    await write.ImportBatch(batch(job, 1, row(mark, 1), begin=end, **a))
-    await write.ImportBatch(batch(job, 0, row(mark, 2), begin=7, **b))
+    await imports.ImportBatch(batch(job, 1, row(mark, 1), begin=end, **a))
+    await imports.ImportBatch(batch(job, 0, row(mark, 2), begin=7, **b))
     await refused(batch(job, 2, row(mark, 3), begin=2 * end, **a), "has begun to read another file")
     for generation, batches, rows in ((1, 2, 2), (2, 1, 1), (3, 0, 0)):
-        asked = write_pb.GetImportProgressRequest(job_uuid=job, generation=generation)
-        progress = await write.GetImportProgress(asked)
+        asked = import_pb.GetImportProgressRequest(job_uuid=job, generation=generation)
+        progress = await imports.GetImportProgress(asked)
         assert (progress.batches, progress.counts.rows) == (batches, rows)
 
 
 async def test_the_ledger_keeps_reported_rows_until_the_next_batch_says_that_they_are_stored(
-    write: WriteServiceStub,
+    imports: ImportServiceStub,
 ) -> None:
     mark, job = word(), str(uuid4())
     file: dict[str, Any] = {"generation": 1, "input": "a"}
-    asked = write_pb.GetImportProgressRequest(job_uuid=job, generation=1)
+    asked = import_pb.GetImportProgressRequest(job_uuid=job, generation=1)
     first = batch(job, 0, row(mark, 0), "short", **file)
     assert (
-        list((await write.ImportBatch(first)).rejected) == list((await write.GetImportProgress(asked)).rejected) != []
+        list((await imports.ImportBatch(first)).rejected)
+        == list((await imports.GetImportProgress(asked)).rejected)
+        != []
     )
     second = batch(job, 1, row(mark, 1), begin=first.byte_end, **file)
-    assert not (await write.ImportBatch(second)).rejected
-    again = await write.ImportBatch(first)
+    assert not (await imports.ImportBatch(second)).rejected
+    again = await imports.ImportBatch(first)
     assert (again.replayed, again.counts.rejected, list(again.rejected)) == (True, 1, [])
-    progress = await write.GetImportProgress(asked)
+    progress = await imports.GetImportProgress(asked)
     assert (progress.counts.rejected, list(progress.rejected)) == (1, [])
 
 
 async def test_what_has_not_changed_is_left_alone_and_empty_cells_change_nothing(
-    write: WriteServiceStub, postgres: asyncpg.Connection
+    imports: ImportServiceStub, postgres: asyncpg.Connection
 ) -> None:
     mark = word()
-    await write.ImportBatch(batch(str(uuid4()), 0, row(mark, 1)))
-    same = await write.ImportBatch(batch(str(uuid4()), 0, row(mark, 1), f",,,ann1,{mark},ann1@{mark}.com,"))
+    await imports.ImportBatch(batch(str(uuid4()), 0, row(mark, 1)))
+    same = await imports.ImportBatch(batch(str(uuid4()), 0, row(mark, 1), f",,,ann1,{mark},ann1@{mark}.com,"))
     assert (same.counts.created, same.counts.updated, same.counts.unchanged) == (0, 0, 2)
-    changed = await write.ImportBatch(batch(str(uuid4()), 0, row(mark, 1, title="VP")))
+    changed = await imports.ImportBatch(batch(str(uuid4()), 0, row(mark, 1, title="VP")))
     assert (changed.counts.updated, changed.counts.unchanged) == (1, 1)
     assert await postgres.fetchval("SELECT title FROM contacts WHERE last_name = $1", mark) == "VP"
 
 
 async def test_an_import_revives_what_was_deleted(
-    write: WriteServiceStub, postgres: asyncpg.Connection, api: httpx.AsyncClient
+    imports: ImportServiceStub, postgres: asyncpg.Connection, api: httpx.AsyncClient
 ) -> None:
     mark = word()
-    await write.ImportBatch(batch(str(uuid4()), 0, row(mark, 1)))
+    await imports.ImportBatch(batch(str(uuid4()), 0, row(mark, 1)))
     await postgres.execute("UPDATE contacts SET deleted_at = now() WHERE last_name = $1", mark)
     await until(lambda: is_count(api, mark, 0))
-    revived = await write.ImportBatch(batch(str(uuid4()), 0, row(mark, 1)))
+    revived = await imports.ImportBatch(batch(str(uuid4()), 0, row(mark, 1)))
     assert revived.counts.updated == 1
     assert len(await search(api, "contacts", named(mark), revived.consistency_token)) == 1
 
 
 async def test_many_batches_over_the_same_records_neither_fail_nor_lose(
-    write: WriteServiceStub, postgres: asyncpg.Connection
+    imports: ImportServiceStub, postgres: asyncpg.Connection
 ) -> None:
     mark = word()
     rows = [row(mark, n) for n in range(100)]
     jobs = [[*rows[i:], *rows[:i]] for i in range(0, 100, 10)]
-    applied = await asyncio.gather(*(write.ImportBatch(batch(str(uuid4()), 0, *job)) for job in jobs))
+    applied = await asyncio.gather(*(imports.ImportBatch(batch(str(uuid4()), 0, *job)) for job in jobs))
     assert sum(a.counts.created for a in applied) == 101
     assert await postgres.fetchval("SELECT count(*) FROM contacts WHERE last_name = $1", mark) == 100
 
 
-async def test_the_same_batch_sent_twice_at_once_is_applied_once(write: WriteServiceStub) -> None:
+async def test_the_same_batch_sent_twice_at_once_is_applied_once(imports: ImportServiceStub) -> None:
     mark, job = word(), str(uuid4())
-    answers = await asyncio.gather(*(write.ImportBatch(batch(job, 0, row(mark, 1))) for _ in range(8)))
+    answers = await asyncio.gather(*(imports.ImportBatch(batch(job, 0, row(mark, 1))) for _ in range(8)))
     assert [a.counts.created for a in answers] == [2] * 8
     assert sorted(a.replayed for a in answers) == [False] + [True] * 7
 
 
 async def test_rows_changed_by_plain_sql_are_found_and_deleted_ones_gone(
-    write: WriteServiceStub, postgres: asyncpg.Connection, api: httpx.AsyncClient
+    imports: ImportServiceStub, postgres: asyncpg.Connection, api: httpx.AsyncClient
 ) -> None:
     mark = word()
-    token = (await write.ImportBatch(batch(str(uuid4()), 0, row(mark, 1), row(mark, 2)))).consistency_token
+    token = (await imports.ImportBatch(batch(str(uuid4()), 0, row(mark, 1), row(mark, 2)))).consistency_token
     first, second = await search(api, "contacts", named(mark, order_by=[{"order_by": "first_name"}]), token)
     new = word()
     await postgres.execute("UPDATE contacts SET last_name = $1 WHERE uuid = $2", new, first["uuid"])
@@ -163,10 +165,10 @@ async def test_rows_changed_by_plain_sql_are_found_and_deleted_ones_gone(
 
 
 async def test_a_company_that_changes_changes_for_its_contacts_too(
-    write: WriteServiceStub, postgres: asyncpg.Connection, api: httpx.AsyncClient
+    imports: ImportServiceStub, postgres: asyncpg.Connection, api: httpx.AsyncClient
 ) -> None:
     mark, new = word(), word()
-    await write.ImportBatch(batch(str(uuid4()), 0, *(row(mark, n) for n in range(20))))
+    await imports.ImportBatch(batch(str(uuid4()), 0, *(row(mark, n) for n in range(20))))
 
     def at(name: str) -> dict[str, Any]:
         return {**text_query(text_clause(name, "company_name", "substring")), "limit": 100}
@@ -184,10 +186,10 @@ async def test_a_company_that_changes_changes_for_its_contacts_too(
 
 
 async def test_rows_carry_every_field_or_exactly_the_columns_asked_for(
-    write: WriteServiceStub, api: httpx.AsyncClient
+    imports: ImportServiceStub, api: httpx.AsyncClient
 ) -> None:
     mark = word()
-    token = (await write.ImportBatch(batch(str(uuid4()), 0, row(mark, 1, city="München")))).consistency_token
+    token = (await imports.ImportBatch(batch(str(uuid4()), 0, row(mark, 1, city="München")))).consistency_token
     (contact,) = await search(api, "contacts", named(mark, company_config={"populate": True}), token)
     assert contact["departments"] == []
     assert contact["seniority"] is None
@@ -206,11 +208,11 @@ async def test_rows_carry_every_field_or_exactly_the_columns_asked_for(
 
 @pytest.mark.parametrize("order", ["company_employees_count", "created_at", "email", "first_name", "id", "uuid"])
 async def test_pages_and_cursors_walk_over_everything_once(
-    write: WriteServiceStub, api: httpx.AsyncClient, order: str
+    imports: ImportServiceStub, api: httpx.AsyncClient, order: str
 ) -> None:
     mark = word()
     rows = [row(mark, n, employees=n % 3) for n in range(23)]
-    token = (await write.ImportBatch(batch(str(uuid4()), 0, *rows))).consistency_token
+    token = (await imports.ImportBatch(batch(str(uuid4()), 0, *rows))).consistency_token
     document = named(mark, order_by=[{"order_by": order, "order_direction": "desc"}], limit=5)
     walked = await search(api, "contacts", document, token)
     while page := await search(api, "contacts", {**document, "cursor": walked[-1]["cursor"]}):
@@ -221,11 +223,11 @@ async def test_pages_and_cursors_walk_over_everything_once(
 
 
 async def test_text_ignores_case_and_accents_and_substrings_are_exact(
-    write: WriteServiceStub, api: httpx.AsyncClient
+    imports: ImportServiceStub, api: httpx.AsyncClient
 ) -> None:
     mark = word()
     token = (
-        await write.ImportBatch(batch(str(uuid4()), 0, row(mark, 1, title=f"Jürgen {mark} Softwareentwicklung")))
+        await imports.ImportBatch(batch(str(uuid4()), 0, row(mark, 1, title=f"Jürgen {mark} Softwareentwicklung")))
     ).consistency_token
 
     async def hits(value: str, kind: str, **more: Any) -> int:
@@ -240,10 +242,10 @@ async def test_text_ignores_case_and_accents_and_substrings_are_exact(
 
 
 async def test_both_doors_answer_alike(
-    write: WriteServiceStub, query: QueryServiceStub, api: httpx.AsyncClient
+    imports: ImportServiceStub, query: QueryServiceStub, api: httpx.AsyncClient
 ) -> None:
     mark = word()
-    token = (await write.ImportBatch(batch(str(uuid4()), 0, *(row(mark, n) for n in range(3))))).consistency_token
+    token = (await imports.ImportBatch(batch(str(uuid4()), 0, *(row(mark, n) for n in range(3))))).consistency_token
     document = named(mark, order_by=[{"order_by": "email"}], company_config={"populate": True})
     rest = await search(api, "contacts", document, token)
     request = query_pb.ListContactsRequest()

@@ -8,12 +8,15 @@ from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import asyncpg
 import grpc
 import httpx
 import pytest
 import trustme
+from connectra.write.internal.v1.import_service_pb2 import GetImportProgressRequest
+from connectra.write.internal.v1.import_service_pb2_grpc import ImportServiceStub
 from connectra_common.db.database import Database
 from connectra_common.errors import from_exception
 from connectra_common.search.client import create_client
@@ -37,10 +40,19 @@ class Authority:
         folder.mkdir()
         self._ca = trustme.CA()
         self._issued = self._ca.issue_cert("localhost", "127.0.0.1")
+        self._folder = folder
         self.ca_file, self.cert_file, self.key_file = (folder / name for name in ("ca.pem", "cert.pem", "key.pem"))
         self._ca.cert_pem.write_to_path(self.ca_file)
         self.cert_file.write_bytes(b"".join(blob.bytes() for blob in self._issued.cert_chain_pems))
         self._issued.private_key_pem.write_to_path(self.key_file)
+
+    def issued_to(self, name: str) -> TlsSettings:
+        """The settings of a process whose certificate has this name."""
+        cert, key = self._folder / f"{name}.pem", self._folder / f"{name}.key"
+        issued = self._ca.issue_cert(name)
+        cert.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
+        issued.private_key_pem.write_to_path(key)
+        return TlsSettings(tls_ca_file=self.ca_file, tls_cert_file=cert, tls_key_file=key, _env_file=None)
 
     def server_context(self) -> ssl.SSLContext:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -174,6 +186,13 @@ async def health(address: str, tls: TlsSettings | None, seconds: float) -> int:
         return await ask_health(opened, "liveness", timeout=seconds, wait_for_ready=seconds > 5)
 
 
+async def progress(address: str, tls: TlsSettings) -> grpc.StatusCode:
+    """What becomes of a call that only worker pools make."""
+    async with channel(address, tls) as opened:
+        request = GetImportProgressRequest(job_uuid=str(uuid4()))
+        return await ImportServiceStub(opened).GetImportProgress(request, timeout=5).code()
+
+
 def files(authority: Authority, certificate: Authority | None) -> TlsSettings:
     return TlsSettings(
         tls_ca_file=authority.ca_file,
@@ -186,13 +205,15 @@ def files(authority: Authority, certificate: Authority | None) -> TlsSettings:
 async def test_a_service_serves_only_those_whose_certificate_it_trusts_and_the_gateway_is_one(
     stack: Stack, ours: Authority, strangers: Authority, tmp_path: Path
 ) -> None:
-    write, probes, gateway, admin = (f"127.0.0.1:{port}" for port in free_ports(4))
+    write, internal, probes, gateway, admin = (f"127.0.0.1:{port}" for port in free_ports(5))
     environment = {
         **stack.environment,
         **ours.variables(),
         "GRPC_TLS_CLIENT_AUTH": "true",
         **stack.stores(),
         "GRPC_LISTEN": write,
+        "GRPC_INTERNAL_LISTEN": internal,
+        "GRPC_INTERNAL_CALLERS": "first-time, retry",
         "GRPC_HEALTH_LISTEN": probes,
         "WRITE_ADDRESS": write,
         "GATEWAY_LISTEN": gateway,
@@ -202,12 +223,18 @@ async def test_a_service_serves_only_those_whose_certificate_it_trusts_and_the_g
         "MAX_REQUESTS_PER_MINUTE": "60000",
     }
     with process(environment, "connectra-write"), process(environment, "connectra-gateway", "run"):
-        assert await health(write, files(ours, ours), 30) == SERVING
-        assert await health(probes, None, 30) == SERVING
+        assert await health(write, files(ours, ours), 90) == SERVING
+        assert await health(probes, None, 90) == SERVING
         for tls in (None, files(ours, None), files(ours, strangers), files(strangers, ours)):
             with pytest.raises(grpc.aio.AioRpcError) as refused:
                 await health(write, tls, 3)
             assert refused.value.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+        assert await progress(internal, ours.issued_to("retry")) is grpc.StatusCode.OK
+        assert await progress(internal, ours.issued_to("gateway")) is grpc.StatusCode.PERMISSION_DENIED
+        for tls in (files(ours, None), files(ours, strangers)):
+            assert await progress(internal, tls) in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+        for named in (ours.issued_to("retry"), files(ours, ours)):
+            assert await progress(write, named) is grpc.StatusCode.UNIMPLEMENTED
         async with client(f"http://{gateway}", "a-key-of-the-test") as http:
             # 503 until the gateway has found the service.
             reply = await until(

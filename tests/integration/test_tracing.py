@@ -16,7 +16,7 @@ import grpc
 import httpx
 import psutil
 import pytest
-from connectra.write.v1.write_service_pb2_grpc import WriteServiceStub
+from connectra.write.internal.v1.import_service_pb2_grpc import ImportServiceStub
 from connectra_local import ready
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as pb
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc as pb_grpc
@@ -77,6 +77,7 @@ class Traced:
         listen = free_address()
         own = {
             "GRPC_LISTEN": listen,
+            "GRPC_INTERNAL_LISTEN": free_address(),
             "METRICS_LISTEN": "",
             "GATEWAY_LISTEN": listen,
             "GATEWAY_ADMIN_LISTEN": free_address(),
@@ -133,10 +134,10 @@ async def ready_at(probe: Callable[[], Awaitable[None]]) -> None:
 
 
 async def test_a_search_is_one_trace_from_the_gateway_to_both_engines(
-    stack: Stack, write: WriteServiceStub, collector: tuple[Collector, str], traced: Traced
+    stack: Stack, imports: ImportServiceStub, collector: tuple[Collector, str], traced: Traced
 ) -> None:
     mark = word()
-    token = (await write.ImportBatch(batch(str(uuid4()), 0, row(mark, 1)))).consistency_token
+    token = (await imports.ImportBatch(batch(str(uuid4()), 0, row(mark, 1)))).consistency_token
     query = traced.start("query")
     await ready_at(lambda: serving(query))
     gateway = f"http://{traced.start('gateway', QUERY_ADDRESS=query)}"
@@ -191,9 +192,11 @@ async def test_a_batch_of_an_import_is_one_trace_from_the_worker_to_the_database
     mark, uuid = word(), str(uuid4())
     key = await upload(api, f"email\na@{mark}.example\nbad".encode())
     # A database of their own, since the workers of the stack would take the job otherwise.
-    write = traced.start("write", PG_DB_CONNECTION=empty_database, LOG_LEVEL="DEBUG")
+    internal = free_address()
+    own = {"PG_DB_CONNECTION": empty_database, "LOG_LEVEL": "DEBUG", "GRPC_INTERNAL_LISTEN": internal}
+    write = traced.start("write", **own)
     await ready_at(lambda: serving(write))
-    traced.start("first_time", PG_DB_CONNECTION=empty_database, WRITE_ADDRESS=write)
+    traced.start("first_time", PG_DB_CONNECTION=empty_database, WRITE_INTERNAL_ADDRESS=internal)
     database = await asyncpg.connect(empty_database)
     try:
         data = json.dumps({"s3_key": key})
@@ -216,7 +219,7 @@ async def test_a_batch_of_an_import_is_one_trace_from_the_worker_to_the_database
     (span,) = batches()
     assert attributes(span)["connectra.job"] == uuid
     way = taken.chain("connectra-write", lambda found: found.get("db.system") == "postgresql", span.trace_id)
-    name = "/connectra.write.v1.WriteService/ImportBatch"
+    name = "/connectra.write.internal.v1.ImportService/ImportBatch"
     assert way[:3] == [
         "connectra-jobs-first_time: import batch",
         f"connectra-jobs-first_time: {name}",

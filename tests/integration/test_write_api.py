@@ -9,6 +9,8 @@ import grpc
 import httpx
 import pytest
 from connectra.common.v1 import records_pb2
+from connectra.write.internal.v1 import import_service_pb2 as import_pb
+from connectra.write.internal.v1.import_service_pb2_grpc import ImportServiceStub
 from connectra.write.v1 import write_service_pb2 as pb
 from connectra.write.v1.write_service_pb2_grpc import WriteServiceStub
 from connectra_common.records import ids
@@ -411,14 +413,16 @@ async def test_every_write_stores_its_filter_values(api: httpx.AsyncClient, post
 
 
 async def test_an_import_stores_its_filter_values_and_a_removed_one_comes_back(
-    write: WriteServiceStub, postgres: asyncpg.Connection
+    imports: ImportServiceStub, postgres: asyncpg.Connection
 ) -> None:
     m = word()
 
     async def load(row: str) -> None:
         columns = ("company", "company_city", "email", "title")
-        await write.ImportBatch(
-            pb.ImportBatchRequest(job_uuid=str(uuid4()), records=f"{row}\n".encode(), columns=columns, first_line=2)
+        await imports.ImportBatch(
+            import_pb.ImportBatchRequest(
+                job_uuid=str(uuid4()), records=f"{row}\n".encode(), columns=columns, first_line=2
+            )
         )
 
     uuid = ids.company_uuid(m, None)

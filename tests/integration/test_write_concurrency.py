@@ -9,6 +9,8 @@ import grpc
 import httpx
 import pytest
 from connectra.common.v1 import records_pb2
+from connectra.write.internal.v1 import import_service_pb2 as import_pb
+from connectra.write.internal.v1.import_service_pb2_grpc import ImportServiceStub
 from connectra.write.v1 import write_service_pb2 as pb
 from connectra.write.v1.write_service_pb2_grpc import WriteServiceStub
 from connectra_common.call import IdempotencyKey
@@ -73,7 +75,7 @@ async def test_concurrent_upserts_of_one_key_make_one_record(
 
 
 async def test_concurrent_batches_over_the_same_records_all_succeed(
-    api: httpx.AsyncClient, write: WriteServiceStub, postgres: asyncpg.Connection
+    api: httpx.AsyncClient, imports: ImportServiceStub, postgres: asyncpg.Connection
 ) -> None:
     mark = word()
     contacts = [{"email": f"{mark}{n}@x.com", "title": f"{mark} {n % 7}", "city": None} for n in range(120)]
@@ -86,10 +88,10 @@ async def test_concurrent_batches_over_the_same_records_all_succeed(
 
     async def imported(turn: int) -> None:
         rows = [f"{c['email']},{mark} t{n % 5},{mark} co {n % 9}" for n, c in enumerate(contacts)]
-        request = pb.ImportBatchRequest(
+        request = import_pb.ImportBatchRequest(
             job_uuid=str(uuid4()), records="\n".join(rows[:: 1 if turn else -1]).encode(), columns=columns, first_line=2
         )
-        assert (await write.ImportBatch(request)).counts.rejected == 0
+        assert (await imports.ImportBatch(request)).counts.rejected == 0
 
     async def single(n: int) -> None:
         reply = await api.post("/contacts/upsert", json={**contacts[n], "seniority": mark})

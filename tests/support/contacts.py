@@ -3,7 +3,7 @@
 from typing import Any
 
 import httpx
-from connectra.write.v1.write_service_pb2 import ImportBatchRequest
+from connectra.write.internal.v1.import_service_pb2 import ImportBatchRequest
 
 from tests.support.queries import text_clause, text_query
 

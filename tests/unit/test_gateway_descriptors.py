@@ -1,5 +1,7 @@
 """Services and descriptor set as the gateway reads them from the contracts."""
 
+from connectra.write.internal.v1 import import_service_pb2
+from connectra_common.contracts import openers
 from connectra_common.rights import OPEN, Right
 from connectra_gateway import descriptors
 from google.protobuf import descriptor_pb2, descriptor_pool
@@ -34,6 +36,16 @@ def test_every_method_declares_its_rights_once_or_that_it_needs_none() -> None:
         assert method.openers == {OPEN} or OPEN not in method.openers, method.name
 
 
+def test_what_is_internal_is_nothing_to_the_gateway() -> None:
+    assert import_service_pb2.DESCRIPTOR.services_by_name["ImportService"].methods
+    assert not [name for name in SERVICES if ".internal." in name]
+    assert b"ImportBatch" not in descriptors.descriptor_set()
+    (method,) = (
+        m for m in import_service_pb2.DESCRIPTOR.services_by_name["ImportService"].methods if "Batch" in m.name
+    )
+    assert openers(method) == frozenset()
+
+
 def test_both_doors_of_a_method_need_the_same_right() -> None:
     rights = {method.name.replace("RestService", "Service"): method.openers for method in METHODS}
     assert not [
@@ -53,6 +65,7 @@ def test_rights_divide_the_contracts_as_documented() -> None:
     assert opened[Right.EXPORT] == jobs | walks
     assert opened[Right.ADMIN] == index | jobs - {"CreateJob"}
     assert {name for name in opened[Right.IMPORT] if not name.endswith("Job")} >= {"CreateUploadUrl", "PreviewImport"}
+    assert all(name.startswith(("Create", "Update", "Delete", "Upsert", "Batch")) for name in opened[Right.WRITE])
     assert all(name.startswith(("List", "Count", "Get", "BatchGet")) for name in opened[Right.READ])
 
 

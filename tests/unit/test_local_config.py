@@ -100,4 +100,5 @@ def test_a_gateway_on_all_interfaces_is_reached_at_this_machine(home: Home) -> N
 def test_status_has_exactly_the_promised_keys(home: Home) -> None:
     connection = config_of(home).connection()
     assert list(connection) == ["gateway", "api_key", "postgres", "elasticsearch", "s3", "grpc"]
-    assert connection["grpc"] == {"query": "127.0.0.1:50051", "write": "127.0.0.1:50052", "jobs": "127.0.0.1:50053"}
+    ports = {"query": 50051, "write": 50052, "jobs": 50053, "write_internal": 50057}
+    assert connection["grpc"] == {name: f"127.0.0.1:{port}" for name, port in ports.items()}

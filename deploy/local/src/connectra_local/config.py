@@ -211,6 +211,7 @@ class Config:
             "QUERY_ADDRESS": self.local("query"),
             "WRITE_ADDRESS": self.local("write"),
             "JOBS_ADDRESS": self.local("jobs"),
+            "WRITE_INTERNAL_ADDRESS": self.local("write_internal"),
             "GATEWAY_LISTEN": self.gateway_listen,
             "GATEWAY_ADMIN_LISTEN": self.local("gateway_admin"),
             "GATEWAY_METRICS_LISTEN": self.local("gateway_metrics"),
@@ -263,7 +264,7 @@ class Config:
                 "access_key": s3.access_key,
                 "secret_key": s3.secret_key,
             },
-            "grpc": {name: self.local(name) for name in ("query", "write", "jobs")},
+            "grpc": {name: self.local(name) for name in ("query", "write", "jobs", "write_internal")},
         }
 
 

@@ -182,6 +182,9 @@ def _service(config: Config, name: str) -> Part:
     (program, *arguments), needs = SERVICES[name]
     address = config.local(name)
     listen = {"GRPC_LISTEN": address, "METRICS_LISTEN": config.local(f"{name}_metrics")}
+    ports: tuple[str, ...] = (name, f"{name}_metrics")
+    if (internal := f"{name}_internal") in config.ports:
+        listen["GRPC_INTERNAL_LISTEN"], ports = config.local(internal), (*ports, internal)
     return Part(
         name,
         address,
@@ -189,7 +192,7 @@ def _service(config: Config, name: str) -> Part:
         needs=needs,
         command=(script(program), *arguments),
         env=config.service_environment(name) | listen,
-        ports=(name, f"{name}_metrics"),
+        ports=ports,
     )
 
 

@@ -18,6 +18,7 @@ DEFAULT_PORTS: dict[str, int] = {
     "indexer": 50054,
     "first_time": 50055,
     "retry": 50056,
+    "write_internal": 50057,
     "postgres": 54320,
     "elasticsearch": 9200,
     "s3": 9000,

@@ -137,6 +137,14 @@ class NotFound(ConnectraError):
     error_code = "NOT_FOUND"
 
 
+class Forbidden(ConnectraError):
+    """The caller is known, but may not do this."""
+
+    grpc_code = StatusCode.PERMISSION_DENIED
+    http_status = 403
+    error_code = "FORBIDDEN"
+
+
 class Conflict(ConnectraError):
     """It exists already."""
 

@@ -181,12 +181,48 @@ class ServerSettings(TlsSettings, title="gRPC server"):
     )
 
 
+class InternalSettings(TlsSettings, title="Internal gRPC server"):
+    """Where a process serves the other processes of the suite, and no client. TLS is that of its other port."""
+
+    listen: Address = Field(
+        "0.0.0.0:50057",
+        validation_alias="GRPC_INTERNAL_LISTEN",
+        description="Address of the methods that only worker pools call; no other process should be able to reach it.",
+    )
+    callers: str = Field(
+        "",
+        validation_alias="GRPC_INTERNAL_CALLERS",
+        description="Names, separated by commas, of which a caller's certificate must have one (DNS name or URI); absent: any name.",
+    )
+
+    @model_validator(mode="after")
+    def _identified(self) -> Self:
+        if self.callers and not self.tls_client_auth:
+            raise ValueError("GRPC_INTERNAL_CALLERS needs GRPC_TLS_CLIENT_AUTH")
+        return self
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The callers' names; empty for any."""
+        return frozenset(name.strip() for name in self.callers.split(",") if name.strip())
+
+
 class PeerSettings(TlsSettings, title="Addresses of the services"):
     """Where the services are, for those that call them. Calls are balanced over all addresses of a name."""
 
     query: Address = Field("127.0.0.1:50051", validation_alias="QUERY_ADDRESS", description="The query service.")
     write: Address = Field("127.0.0.1:50052", validation_alias="WRITE_ADDRESS", description="The write service.")
     jobs: Address = Field("127.0.0.1:50053", validation_alias="JOBS_ADDRESS", description="The jobs service.")
+
+
+class WorkerPeerSettings(PeerSettings, title="Addresses for the worker pools"):
+    """Where the services are that only the worker pools call."""
+
+    write_internal: Address = Field(
+        "127.0.0.1:50057",
+        validation_alias="WRITE_INTERNAL_ADDRESS",
+        description="The write service, where it takes batches of imports.",
+    )
 
 
 class PostgresSettings(SettingsGroup, title="PostgreSQL"):

@@ -4,7 +4,7 @@ import asyncio
 
 import typer
 from connectra.query.v1 import query_service_pb2_grpc
-from connectra.write.v1 import write_service_pb2_grpc
+from connectra.write.internal.v1 import import_service_pb2_grpc
 from connectra_common.db.database import Database
 from connectra_common.server import peers, process
 from connectra_common.settings import load
@@ -47,14 +47,14 @@ async def serve(settings: RunnerSettings, pool: Pool, workers: int) -> None:
     async with (
         Database.open(settings.postgres, name) as database,
         s3.client(settings.s3) as store,
-        peers.channel(settings.peers.write, settings.peers) as write,
+        peers.channel(settings.peers.write_internal, settings.peers) as write,
         peers.channel(settings.peers.query, settings.peers) as query,
     ):
         deps = Deps(
             database,
             store,
             settings.s3,
-            write_service_pb2_grpc.WriteServiceStub(write),
+            import_service_pb2_grpc.ImportServiceStub(write),
             query_service_pb2_grpc.QueryServiceStub(query),
         )
         worker_pool = WorkerPool(pool, workers, deps, settings.jobs, settings.server.drain_seconds)

@@ -5,13 +5,13 @@ from typing import Annotated
 
 from connectra_common.settings import (
     AppSettings,
-    PeerSettings,
     Positive,
     PostgresSettings,
     S3Settings,
     ServerSettings,
     SettingsGroup,
     TracingSettings,
+    WorkerPeerSettings,
 )
 from pydantic import Field
 
@@ -101,5 +101,5 @@ class Settings(_ProcessSettings):
 class RunnerSettings(_ProcessSettings):
     """What `connectra jobs first_time` and `connectra jobs retry` read."""
 
-    peers: PeerSettings
+    peers: WorkerPeerSettings
     jobs: JobsSettings

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from connectra.write.internal.v1.import_service_pb2_grpc import add_ImportServiceServicer_to_server
 from connectra.write.v1.index_service_pb2_grpc import add_IndexServiceServicer_to_server
 from connectra.write.v1.write_rest_pb2_grpc import add_WriteRestServiceServicer_to_server
 from connectra.write.v1.write_service_pb2_grpc import add_WriteServiceServicer_to_server
@@ -13,6 +14,7 @@ from connectra_common.settings import load
 from connectra_write import housekeeping
 from connectra_write.filter_values.known import KnownValues
 from connectra_write.imports.service import ImportService
+from connectra_write.imports.servicer import ImportServicer
 from connectra_write.index.service import IndexService
 from connectra_write.index.servicer import IndexServicer
 from connectra_write.notifier import Notifier
@@ -40,9 +42,16 @@ async def serve(settings: Settings) -> None:
         await run(
             Process(
                 services=[
-                    (WriteServicer(records, imports), add_WriteServiceServicer_to_server, f"{package}.WriteService"),
+                    (WriteServicer(records), add_WriteServiceServicer_to_server, f"{package}.WriteService"),
                     (WriteRestServicer(records), add_WriteRestServiceServicer_to_server, f"{package}.WriteRestService"),
                     (IndexServicer(index), add_IndexServiceServicer_to_server, f"{package}.IndexService"),
+                ],
+                internal=[
+                    (
+                        ImportServicer(imports),
+                        add_ImportServiceServicer_to_server,
+                        "connectra.write.internal.v1.ImportService",
+                    )
                 ],
                 # Not Elasticsearch: writes go on without it, and the outbox keeps what is to be indexed.
                 checks={"postgres": database.ping},
@@ -50,6 +59,7 @@ async def serve(settings: Settings) -> None:
             ),
             settings.app,
             settings.server,
+            settings.internal,
         )
 
 

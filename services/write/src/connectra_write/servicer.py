@@ -1,6 +1,5 @@
 """The typed door."""
 
-from dataclasses import asdict
 from typing import Any
 
 import orjson
@@ -14,9 +13,6 @@ from connectra_common.records.messages import from_message, to_message
 from connectra_common.requests import hint
 from connectra_common.server import Context
 
-from connectra_write.imports.outcomes import LeftOutCell, RejectedRow
-from connectra_write.imports.parse import ImportBatch
-from connectra_write.imports.service import ImportService
 from connectra_write.records.outcomes import BatchWritten, RecordWarning, Written
 from connectra_write.records.service import RecordService
 
@@ -24,8 +20,8 @@ from connectra_write.records.service import RecordService
 class WriteServicer(pb_grpc.WriteServiceServicer):
     """See proto/connectra/write/v1/write_service.proto for what each method promises."""
 
-    def __init__(self, records: RecordService, imports: ImportService) -> None:
-        self._records, self._imports = records, imports
+    def __init__(self, records: RecordService) -> None:
+        self._records = records
 
     async def CreateCompany(self, request: pb.CreateCompanyRequest, context: Context) -> pb.CreateCompanyResponse:
         written = await self._records.create(COMPANY, from_message(COMPANY, request.company), current().idempotency_key)
@@ -106,55 +102,9 @@ class WriteServicer(pb_grpc.WriteServiceServicer):
         token = await _send_token(written.token, context)
         return pb.BatchUpsertRowsResponse(result=_result(written), consistency_token=token)
 
-    async def ImportBatch(self, request: pb.ImportBatchRequest, context: Context) -> pb.ImportBatchResponse:
-        applied = await self._imports.apply(
-            ImportBatch(
-                job_uuid=request.job_uuid,
-                number=request.batch_number,
-                records=request.records,
-                columns=tuple(request.columns),
-                targets=tuple(request.targets),
-                delimiter=request.delimiter or ",",
-                first_line=request.first_line,
-                byte_start=request.byte_start,
-                byte_end=request.byte_end,
-                generation=request.generation,
-                input=request.input,
-            )
-        )
-        return pb.ImportBatchResponse(
-            counts=pb.ImportCounts(**asdict(applied.counts)),
-            rejected=_rejected(applied.rejected),
-            left_out=_left_out(applied.left_out),
-            consistency_token=await _send_token(applied.token, context),
-            replayed=applied.replayed,
-        )
-
-    async def GetImportProgress(
-        self, request: pb.GetImportProgressRequest, context: Context
-    ) -> pb.GetImportProgressResponse:
-        progress = await self._imports.progress(request.job_uuid, request.generation)
-        return pb.GetImportProgressResponse(
-            batches=progress.batches,
-            byte_offset=progress.byte_offset,
-            next_line=progress.next_line,
-            counts=pb.ImportCounts(**asdict(progress.counts)),
-            consistency_token="" if progress.token is None else str(progress.token),
-            rejected=_rejected(progress.rejected),
-            left_out=_left_out(progress.left_out),
-        )
-
     async def _update(self, entity: Entity, message: Any, request: Any) -> Written:
         record = _masked(entity, from_message(entity, message), request.update_mask.paths)
         return await self._records.update(entity, message.uuid, record, _versions(request))
-
-
-def _rejected(rows: list[RejectedRow]) -> list[pb.RejectedRow]:
-    return [pb.RejectedRow(**asdict(row)) for row in rows]
-
-
-def _left_out(cells: list[LeftOutCell]) -> list[pb.LeftOutCell]:
-    return [pb.LeftOutCell(**asdict(cell)) for cell in cells]
 
 
 def _masked(entity: Entity, record: dict[str, Any], paths: Any) -> dict[str, Any]:

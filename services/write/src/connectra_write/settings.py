@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from connectra_common.settings import (
     AppSettings,
     ElasticsearchSettings,
+    InternalSettings,
     PostgresSettings,
     ServerSettings,
     TracingSettings,
@@ -39,4 +40,5 @@ class IndexerSettings:
 class Settings(IndexerSettings):
     """What `connectra-write` reads."""
 
+    internal: InternalSettings
     audit: AuditSettings

@@ -21,7 +21,7 @@ from connectra_common import contracts, logging, metrics, telemetry
 from connectra_common.server.background import Background
 from connectra_common.server.interceptors import CallInterceptor
 from connectra_common.server.peers import listen
-from connectra_common.settings import AppSettings, ServerSettings, TracingSettings
+from connectra_common.settings import AppSettings, InternalSettings, ServerSettings, TlsSettings, TracingSettings
 
 log = structlog.get_logger()
 
@@ -31,6 +31,11 @@ CHECK_INTERVAL_SECONDS = 1.0
 CHECK_TIMEOUT_SECONDS = 2.0
 # A check must fail this many times in a row: one slow answer from a busy dependency must not take a working service out of rotation.
 FAILURES_UNTIL_NOT_READY = 3
+# What worker pools send and accept; see peers.OPTIONS.
+INTERNAL_MESSAGE_MIB = 64
+
+Service = tuple[Any, Callable[[Any, Any], None], str]
+"""Servicer, function that adds it to a server, full name."""
 
 
 @dataclass(frozen=True)
@@ -38,19 +43,21 @@ class Process:
     """What a process consists of.
 
     Args:
-        services: (servicer, function that adds it to a server, full name for reflection).
+        services: for clients; a process without any has only health.
+        internal: for other processes of the suite, on an address of its own.
         checks: readiness depends on these; one that raises, or takes over two seconds, three times in a row means not ready.
         background: loops that run until the event is set, then have `drain_seconds` to hand back what they hold.
     """
 
-    services: Sequence[tuple[Any, Callable[[Any, Any], None], str]] = ()
+    services: Sequence[Service] = ()
+    internal: Sequence[Service] = ()
     checks: Mapping[str, Check] = field(default_factory=dict)
     background: Sequence[Background] = ()
 
     @property
     def names(self) -> list[str]:
-        """Full names of the services."""
-        return [name for *_, name in self.services]
+        """Full names of all services."""
+        return [name for *_, name in (*self.services, *self.internal)]
 
 
 def begin(app: AppSettings, tracing: TracingSettings, name: str) -> None:
@@ -60,27 +67,39 @@ def begin(app: AppSettings, tracing: TracingSettings, name: str) -> None:
     metrics.name_build(name)
 
 
-async def run(process: Process, app: AppSettings, server: ServerSettings) -> None:
-    """Serves until SIGTERM or SIGINT, then drains: not ready, no new calls, running ones may end."""
+async def run(
+    process: Process, app: AppSettings, server: ServerSettings, internal: InternalSettings | None = None
+) -> None:
+    """Serves until SIGTERM or SIGINT, then drains: not ready, no new calls, running ones may end.
+
+    Args:
+        internal: where the internal services are served; required if there are any.
+    """
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
 
     servicer = health.aio.HealthServicer()
-    grpc_server, probes = _grpc_server(process, server, servicer), _probes(server, servicer)
+    interceptor = CallInterceptor(server.default_deadline_seconds)
+    doors = [_grpc_server(process.services, interceptor, server.max_message_mib, servicer, server.listen, server)]
+    if internal:
+        interceptor = CallInterceptor(server.default_deadline_seconds, internal.names)
+        door = process.internal, interceptor, INTERNAL_MESSAGE_MIB, servicer, internal.listen, internal
+        doors.append(_grpc_server(*door))
+    probes = _probes(server, servicer)
     followed = ("", "readiness", *process.names)
     await servicer.set("liveness", health_pb2.HealthCheckResponse.SERVING)
     for name in followed:
         await servicer.set(name, health_pb2.HealthCheckResponse.NOT_SERVING)
-    await asyncio.gather(grpc_server.start(), probes.start())
+    await asyncio.gather(*(one.start() for one in (*doors, probes)))
     if server.metrics_listen:
         metrics.serve(server.metrics_listen)
     # A page of 10,000 hits is 50,000 objects: collect garbage less often, and skip what lives as long as the process.
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
-    log.info("listening", address=server.listen, services=process.names)
+    log.info("listening", address=server.listen, internal=internal.listen if internal else None, services=process.names)
 
     watchers = [
         asyncio.create_task(_follow(process.checks, servicer, followed)),
@@ -96,7 +115,9 @@ async def run(process: Process, app: AppSettings, server: ServerSettings) -> Non
         task.cancel()
     await servicer.enter_graceful_shutdown()
     lame_duck = server.lame_duck_seconds if process.names else 0
-    await asyncio.gather(_stop(grpc_server, lame_duck, server.drain_seconds), _finish(loops, server.drain_seconds))
+    await asyncio.gather(
+        *(_stop(door, lame_duck, server.drain_seconds) for door in doors), _finish(loops, server.drain_seconds)
+    )
     await probes.stop(None)
     log.info("stopped")
     for task in loops:
@@ -104,11 +125,18 @@ async def run(process: Process, app: AppSettings, server: ServerSettings) -> Non
             raise error  # a loop must not end on its own, so this makes the exit code nonzero
 
 
-def _grpc_server(process: Process, server: ServerSettings, servicer: health.aio.HealthServicer) -> grpc.aio.Server:
-    """The gRPC server: the process's services, health and reflection."""
-    size = server.max_message_mib * 1024 * 1024
+def _grpc_server(
+    services: Sequence[Service],
+    interceptor: CallInterceptor,
+    message_mib: int,
+    servicer: health.aio.HealthServicer,
+    address: str,
+    tls: TlsSettings,
+) -> grpc.aio.Server:
+    """A gRPC server: services, health and reflection."""
+    size = message_mib * 1024 * 1024
     grpc_server = grpc.aio.server(
-        interceptors=[*telemetry.server_interceptors(), CallInterceptor(server.default_deadline_seconds)],
+        interceptors=[*telemetry.server_interceptors(), interceptor],
         options=[
             ("grpc.max_receive_message_length", size),
             ("grpc.max_send_message_length", size),
@@ -116,12 +144,12 @@ def _grpc_server(process: Process, server: ServerSettings, servicer: health.aio.
         ],
     )
     health_pb2_grpc.add_HealthServicer_to_server(servicer, grpc_server)
-    for implementation, add, _ in process.services:
+    for implementation, add, _ in services:
         add(implementation, grpc_server)
     # Reflects the whole suite in every process, because the gateway can ask only one.
     listed = [*contracts.typed_services(), health.SERVICE_NAME, reflection.SERVICE_NAME]
     reflection.enable_server_reflection(listed, grpc_server)
-    listen(grpc_server, server.listen, server)
+    listen(grpc_server, address, tls)
     return grpc_server
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from connectra.query.v1 import query_service_pb2_grpc
-from connectra.write.v1 import write_service_pb2_grpc
+from connectra.write.internal.v1 import import_service_pb2_grpc
 from connectra_common.db.database import Database
 from connectra_common.settings import S3Settings
 from connectra_common.storage.s3 import ObjectStore
@@ -16,5 +16,5 @@ class Deps:
     database: Database
     s3: ObjectStore
     s3_settings: S3Settings
-    write: write_service_pb2_grpc.WriteServiceStub
+    write: import_service_pb2_grpc.ImportServiceStub
     query: query_service_pb2_grpc.QueryServiceStub

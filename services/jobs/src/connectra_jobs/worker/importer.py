@@ -9,7 +9,7 @@ from contextlib import aclosing, closing
 from typing import Any
 
 import structlog
-from connectra.write.v1 import write_service_pb2
+from connectra.write.internal.v1 import import_service_pb2
 from connectra_common import telemetry
 from connectra_common.server.streams import ahead
 
@@ -236,7 +236,7 @@ class _Import:
         self._attempt.reported = True
         return found
 
-    async def _send_from(self, ledger: write_service_pb2.GetImportProgressResponse) -> bool:
+    async def _send_from(self, ledger: import_service_pb2.GetImportProgressResponse) -> bool:
         """Sends batches to the end of the file; False: the ledger turned out to be cut elsewhere."""
         batches = self._table.batches(ledger.byte_offset, ledger.next_line, self._attempt.settings.batch_size)
         # The next batch is read while one is applied.
@@ -270,12 +270,12 @@ class _Import:
             await objects.check_unchanged(self._attempt, self._deps.s3, self._table.source)
             self._looked = time.monotonic()
 
-    def _is_full(self, ledger: write_service_pb2.GetImportProgressResponse) -> bool:
+    def _is_full(self, ledger: import_service_pb2.GetImportProgressResponse) -> bool:
         return self._max_rejected is not None and ledger.counts.rejected > self._max_rejected
 
-    async def _send(self, number: int, batch: Batch) -> write_service_pb2.ImportBatchResponse:
+    async def _send(self, number: int, batch: Batch) -> import_service_pb2.ImportBatchResponse:
         shape = self._table.shape
-        request = write_service_pb2.ImportBatchRequest(
+        request = import_service_pb2.ImportBatchRequest(
             job_uuid=self._attempt.job.uuid,
             batch_number=number,
             records=batch.records,
@@ -293,9 +293,9 @@ class _Import:
                 lambda: self._deps.write.ImportBatch(request, timeout=BATCH_TIMEOUT_SECONDS)
             )
 
-    async def _ledger(self) -> write_service_pb2.GetImportProgressResponse:
+    async def _ledger(self) -> import_service_pb2.GetImportProgressResponse:
         """How far the import has come; what the last batch reported is stored."""
-        request = write_service_pb2.GetImportProgressRequest(
+        request = import_service_pb2.GetImportProgressRequest(
             job_uuid=self._attempt.job.uuid, generation=self._given.generation
         )
         ledger = await self._attempt.persist(
@@ -305,12 +305,12 @@ class _Import:
             await self._keep(ledger.batches - 1, ledger)
         return ledger
 
-    async def _checkpoint(self, ledger: write_service_pb2.GetImportProgressResponse) -> None:
+    async def _checkpoint(self, ledger: import_service_pb2.GetImportProgressResponse) -> None:
         await _checkpoint(self._attempt, self._table, ledger.counts.rows, ledger.byte_offset)
 
 
 def _add(
-    ledger: write_service_pb2.GetImportProgressResponse, answer: write_service_pb2.ImportBatchResponse, batch: Batch
+    ledger: import_service_pb2.GetImportProgressResponse, answer: import_service_pb2.ImportBatchResponse, batch: Batch
 ) -> None:
     """The ledger with one more batch, as the write service will have it."""
     ledger.batches += 1

@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar
 
 import structlog
 from botocore.exceptions import ClientError
-from connectra.write.v1 import write_service_pb2
+from connectra.write.internal.v1 import import_service_pb2
 from connectra_common.records.csv_records import cells_of
 from connectra_common.records.formulas import harmless
 from connectra_common.server.streams import ahead
@@ -44,10 +44,10 @@ class Reported(Protocol):
     """An answer of the write service, with what a batch reported."""
 
     @property
-    def rejected(self) -> Sequence[write_service_pb2.RejectedRow]: ...
+    def rejected(self) -> Sequence[import_service_pb2.RejectedRow]: ...
 
     @property
-    def left_out(self) -> Sequence[write_service_pb2.LeftOutCell]: ...
+    def left_out(self) -> Sequence[import_service_pb2.LeftOutCell]: ...
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ def as_csv(lines: Sequence[Sequence[object]]) -> bytes:
     return buffer.getvalue().encode()
 
 
-def counted(ledger: write_service_pb2.GetImportProgressResponse) -> dict[str, Any]:
+def counted(ledger: import_service_pb2.GetImportProgressResponse) -> dict[str, Any]:
     """What the ledger of an import counts, as a job_response has it, and whether it is searchable yet."""
     counts = {name: getattr(ledger.counts, name) for name in COUNTS}
     return {**counts, "searchable": not ledger.consistency_token}
@@ -165,7 +165,7 @@ async def finish(deps: Deps) -> None:
 
 
 async def _finish(item: Unreported, deps: Deps) -> None:
-    request = write_service_pb2.GetImportProgressRequest(job_uuid=item.job.uuid, generation=item.input.generation)
+    request = import_service_pb2.GetImportProgressRequest(job_uuid=item.job.uuid, generation=item.input.generation)
     ledger = await deps.write.GetImportProgress(request, timeout=CALL_TIMEOUT_SECONDS)
     reports = Reports(Nobody(), deps.s3, deps.s3_settings, item.job.uuid, item.input)
     shape: Mapping[str, Any] = item.input.shape or {}

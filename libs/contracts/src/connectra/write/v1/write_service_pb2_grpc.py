@@ -96,16 +96,6 @@ class WriteServiceStub:
                 request_serializer=connectra_dot_write_dot_v1_dot_write__service__pb2.BatchUpsertRowsRequest.SerializeToString,
                 response_deserializer=connectra_dot_write_dot_v1_dot_write__service__pb2.BatchUpsertRowsResponse.FromString,
                 _registered_method=True)
-        self.ImportBatch = channel.unary_unary(
-                '/connectra.write.v1.WriteService/ImportBatch',
-                request_serializer=connectra_dot_write_dot_v1_dot_write__service__pb2.ImportBatchRequest.SerializeToString,
-                response_deserializer=connectra_dot_write_dot_v1_dot_write__service__pb2.ImportBatchResponse.FromString,
-                _registered_method=True)
-        self.GetImportProgress = channel.unary_unary(
-                '/connectra.write.v1.WriteService/GetImportProgress',
-                request_serializer=connectra_dot_write_dot_v1_dot_write__service__pb2.GetImportProgressRequest.SerializeToString,
-                response_deserializer=connectra_dot_write_dot_v1_dot_write__service__pb2.GetImportProgressResponse.FromString,
-                _registered_method=True)
 
 
 class WriteServiceServicer:
@@ -206,23 +196,6 @@ class WriteServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def ImportBatch(self, request, context):
-        """Applies one batch of an import and its ledger row in one transaction. Repeating the same (job, generation, batch) changes nothing and
-        returns the first answer; once the next batch is there, without the rows and cells that it reported. Rows that cannot be stored are
-        skipped and reported. INVALID_ARGUMENT if no column is known or the bytes are not UTF-8. FAILED_PRECONDITION if the batch does not
-        begin where the one before it ends, or is of an older generation or of another file.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def GetImportProgress(self, request, context):
-        """The ledger of an import: where to resume. The answer is empty for a job without batches.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
 
 def add_WriteServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -280,16 +253,6 @@ def add_WriteServiceServicer_to_server(servicer, server):
                     servicer.BatchUpsertRows,
                     request_deserializer=connectra_dot_write_dot_v1_dot_write__service__pb2.BatchUpsertRowsRequest.FromString,
                     response_serializer=connectra_dot_write_dot_v1_dot_write__service__pb2.BatchUpsertRowsResponse.SerializeToString,
-            ),
-            'ImportBatch': grpc.unary_unary_rpc_method_handler(
-                    servicer.ImportBatch,
-                    request_deserializer=connectra_dot_write_dot_v1_dot_write__service__pb2.ImportBatchRequest.FromString,
-                    response_serializer=connectra_dot_write_dot_v1_dot_write__service__pb2.ImportBatchResponse.SerializeToString,
-            ),
-            'GetImportProgress': grpc.unary_unary_rpc_method_handler(
-                    servicer.GetImportProgress,
-                    request_deserializer=connectra_dot_write_dot_v1_dot_write__service__pb2.GetImportProgressRequest.FromString,
-                    response_serializer=connectra_dot_write_dot_v1_dot_write__service__pb2.GetImportProgressResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -596,60 +559,6 @@ class WriteService:
             '/connectra.write.v1.WriteService/BatchUpsertRows',
             connectra_dot_write_dot_v1_dot_write__service__pb2.BatchUpsertRowsRequest.SerializeToString,
             connectra_dot_write_dot_v1_dot_write__service__pb2.BatchUpsertRowsResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def ImportBatch(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/connectra.write.v1.WriteService/ImportBatch',
-            connectra_dot_write_dot_v1_dot_write__service__pb2.ImportBatchRequest.SerializeToString,
-            connectra_dot_write_dot_v1_dot_write__service__pb2.ImportBatchResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def GetImportProgress(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/connectra.write.v1.WriteService/GetImportProgress',
-            connectra_dot_write_dot_v1_dot_write__service__pb2.GetImportProgressRequest.SerializeToString,
-            connectra_dot_write_dot_v1_dot_write__service__pb2.GetImportProgressResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -65,14 +65,6 @@ class WriteServiceStub:
     """Up to 100 rows of named CSV columns, each yielding a company and a contact by the rules of an import: they mean the record of their uuid,
     else of their profile URL, else the one made of their names, not the one of their email.
     """
-    ImportBatch: _aio.UnaryUnaryMultiCallable[_write_service_pb2.ImportBatchRequest, _write_service_pb2.ImportBatchResponse]
-    """Applies one batch of an import and its ledger row in one transaction. Repeating the same (job, generation, batch) changes nothing and
-    returns the first answer; once the next batch is there, without the rows and cells that it reported. Rows that cannot be stored are
-    skipped and reported. INVALID_ARGUMENT if no column is known or the bytes are not UTF-8. FAILED_PRECONDITION if the batch does not
-    begin where the one before it ends, or is of an older generation or of another file.
-    """
-    GetImportProgress: _aio.UnaryUnaryMultiCallable[_write_service_pb2.GetImportProgressRequest, _write_service_pb2.GetImportProgressResponse]
-    """The ledger of an import: where to resume. The answer is empty for a job without batches."""
 
 class WriteServiceServicer(metaclass=_abc_1.ABCMeta):
     """Changes to companies and contacts. Each call is one transaction: it is stored completely or not at all (for batches, see there), durable
@@ -191,25 +183,5 @@ class WriteServiceServicer(metaclass=_abc_1.ABCMeta):
         """Up to 100 rows of named CSV columns, each yielding a company and a contact by the rules of an import: they mean the record of their uuid,
         else of their profile URL, else the one made of their names, not the one of their email.
         """
-
-    @_abc_1.abstractmethod
-    def ImportBatch(
-        self,
-        request: _write_service_pb2.ImportBatchRequest,
-        context: _aio.ServicerContext[_write_service_pb2.ImportBatchRequest, _abc.Awaitable[_write_service_pb2.ImportBatchResponse]],
-    ) -> _abc.Awaitable[_write_service_pb2.ImportBatchResponse]:
-        """Applies one batch of an import and its ledger row in one transaction. Repeating the same (job, generation, batch) changes nothing and
-        returns the first answer; once the next batch is there, without the rows and cells that it reported. Rows that cannot be stored are
-        skipped and reported. INVALID_ARGUMENT if no column is known or the bytes are not UTF-8. FAILED_PRECONDITION if the batch does not
-        begin where the one before it ends, or is of an older generation or of another file.
-        """
-
-    @_abc_1.abstractmethod
-    def GetImportProgress(
-        self,
-        request: _write_service_pb2.GetImportProgressRequest,
-        context: _aio.ServicerContext[_write_service_pb2.GetImportProgressRequest, _abc.Awaitable[_write_service_pb2.GetImportProgressResponse]],
-    ) -> _abc.Awaitable[_write_service_pb2.GetImportProgressResponse]:
-        """The ledger of an import: where to resume. The answer is empty for a job without batches."""
 
 def add_WriteServiceServicer_to_server(servicer: WriteServiceServicer, server: _aio.Server) -> None: ...

@@ -31,22 +31,15 @@ __all__ = (
     "Drift",
     "DropPreviousIndexRequest",
     "DropPreviousIndexResponse",
-    "GetImportProgressRequest",
-    "GetImportProgressResponse",
     "GetIndexStatusRequest",
     "GetIndexStatusResponse",
-    "ImportBatchRequest",
-    "ImportBatchResponse",
-    "ImportCounts",
     "IndexServiceStub",
     "IndexState",
-    "LeftOutCell",
     "ListDeadLettersRequest",
     "ListDeadLettersResponse",
     "RecordError",
     "ReindexRequest",
     "ReindexResponse",
-    "RejectedRow",
     "ReplayDeadLettersRequest",
     "ReplayDeadLettersResponse",
     "RollbackIndexRequest",
@@ -384,54 +377,6 @@ default_message_pool.register_message("connectra.write.v1", "DropPreviousIndexRe
 
 
 @dataclass(eq=False, repr=False)
-class GetImportProgressRequest(betterproto2.Message):
-    job_uuid: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
-
-    generation: "int" = betterproto2.field(2, betterproto2.TYPE_INT32)
-    """
-    Of the batches to sum up.
-    """
-
-
-default_message_pool.register_message("connectra.write.v1", "GetImportProgressRequest", GetImportProgressRequest)
-
-
-@dataclass(eq=False, repr=False)
-class GetImportProgressResponse(betterproto2.Message):
-    batches: "int" = betterproto2.field(1, betterproto2.TYPE_INT64)
-    """
-    Number of batches applied, which is also the number of the next one.
-    """
-
-    byte_offset: "int" = betterproto2.field(2, betterproto2.TYPE_INT64)
-    """
-    Where the next batch begins, in bytes.
-    """
-
-    next_line: "int" = betterproto2.field(3, betterproto2.TYPE_INT64)
-    """
-    The line on which it begins, from 1; 0 if there are no batches.
-    """
-
-    counts: "ImportCounts | None" = betterproto2.field(4, betterproto2.TYPE_MESSAGE, optional=True)
-
-    consistency_token: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)
-    """
-    Highest token of all batches; empty if there are none.
-    """
-
-    rejected: "list[RejectedRow]" = betterproto2.field(6, betterproto2.TYPE_MESSAGE, repeated=True)
-    """
-    Of the last batch: what the caller may not have kept. The next batch says that it has.
-    """
-
-    left_out: "list[LeftOutCell]" = betterproto2.field(7, betterproto2.TYPE_MESSAGE, repeated=True)
-
-
-default_message_pool.register_message("connectra.write.v1", "GetImportProgressResponse", GetImportProgressResponse)
-
-
-@dataclass(eq=False, repr=False)
 class GetIndexStatusRequest(betterproto2.Message):
     pass
 
@@ -468,117 +413,6 @@ default_message_pool.register_message("connectra.write.v1", "GetIndexStatusRespo
 
 
 @dataclass(eq=False, repr=False)
-class ImportBatchRequest(betterproto2.Message):
-    job_uuid: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
-
-    batch_number: "int" = betterproto2.field(2, betterproto2.TYPE_INT64)
-    """
-    From 0, without gaps.
-    """
-
-    records: "bytes" = betterproto2.field(3, betterproto2.TYPE_BYTES)
-    """
-    Whole CSV records, UTF-8, without the header line.
-    """
-
-    columns: "list[str]" = betterproto2.field(4, betterproto2.TYPE_STRING, repeated=True)
-    """
-    The cells of the header line.
-    """
-
-    delimiter: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)
-    """
-    One character.
-    """
-
-    first_line: "int" = betterproto2.field(6, betterproto2.TYPE_INT64)
-    """
-    Line of the file on which the first record begins, from 1.
-    """
-
-    byte_start: "int" = betterproto2.field(7, betterproto2.TYPE_INT64)
-    """
-    Position of `records` in the (uncompressed) file, in bytes; the end is exclusive.
-    """
-
-    byte_end: "int" = betterproto2.field(8, betterproto2.TYPE_INT64)
-
-    targets: "list[str]" = betterproto2.field(9, betterproto2.TYPE_STRING, repeated=True)
-    """
-    What each of `columns` fills: a column of the field catalogue, or empty for none. Without any, the names decide.
-    """
-
-    generation: "int" = betterproto2.field(10, betterproto2.TYPE_INT32)
-    """
-    Counts the files that the job has begun to read: the first batch of a new one has number 0 again.
-    """
-
-    input: "str" = betterproto2.field(11, betterproto2.TYPE_STRING)
-    """
-    Which file that is; all batches of a generation have the same.
-    """
-
-
-default_message_pool.register_message("connectra.write.v1", "ImportBatchRequest", ImportBatchRequest)
-
-
-@dataclass(eq=False, repr=False)
-class ImportBatchResponse(betterproto2.Message):
-    counts: "ImportCounts | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
-
-    rejected: "list[RejectedRow]" = betterproto2.field(2, betterproto2.TYPE_MESSAGE, repeated=True)
-
-    consistency_token: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
-
-    replayed: "bool" = betterproto2.field(4, betterproto2.TYPE_BOOL)
-    """
-    The batch had been applied before; this is the answer given then.
-    """
-
-    left_out: "list[LeftOutCell]" = betterproto2.field(5, betterproto2.TYPE_MESSAGE, repeated=True)
-    """
-    Cells that are not valid for their fields; their rows are stored without them.
-    """
-
-
-default_message_pool.register_message("connectra.write.v1", "ImportBatchResponse", ImportBatchResponse)
-
-
-@dataclass(eq=False, repr=False)
-class ImportCounts(betterproto2.Message):
-    """
-    Totals of rows in the file and of records in both tables.
-    """
-
-    rows: "int" = betterproto2.field(1, betterproto2.TYPE_INT64)
-
-    rejected: "int" = betterproto2.field(2, betterproto2.TYPE_INT64)
-    """
-    Rows that were skipped; each is listed in `rejected`.
-    """
-
-    created: "int" = betterproto2.field(3, betterproto2.TYPE_INT64)
-
-    updated: "int" = betterproto2.field(4, betterproto2.TYPE_INT64)
-
-    unchanged: "int" = betterproto2.field(5, betterproto2.TYPE_INT64)
-
-    merged: "int" = betterproto2.field(6, betterproto2.TYPE_INT64)
-    """
-    Records that became part of another one by rule: contacts that an earlier row of the batch made, and contacts and companies found by their
-    profile URL under another name. They are among the updated and unchanged ones, or in the record of that row.
-    """
-
-    left_out: "int" = betterproto2.field(7, betterproto2.TYPE_INT64)
-    """
-    Cells that were left out; each is listed in `left_out`.
-    """
-
-
-default_message_pool.register_message("connectra.write.v1", "ImportCounts", ImportCounts)
-
-
-@dataclass(eq=False, repr=False)
 class IndexState(betterproto2.Message):
     entity: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
     """
@@ -604,26 +438,6 @@ class IndexState(betterproto2.Message):
 
 
 default_message_pool.register_message("connectra.write.v1", "IndexState", IndexState)
-
-
-@dataclass(eq=False, repr=False)
-class LeftOutCell(betterproto2.Message):
-    line: "int" = betterproto2.field(1, betterproto2.TYPE_INT64)
-
-    column: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
-    """
-    The cell of the header.
-    """
-
-    value: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
-    """
-    The cell as it is in the file.
-    """
-
-    reason: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
-
-
-default_message_pool.register_message("connectra.write.v1", "LeftOutCell", LeftOutCell)
 
 
 @dataclass(eq=False, repr=False)
@@ -717,21 +531,6 @@ class ReindexResponse(betterproto2.Message):
 
 
 default_message_pool.register_message("connectra.write.v1", "ReindexResponse", ReindexResponse)
-
-
-@dataclass(eq=False, repr=False)
-class RejectedRow(betterproto2.Message):
-    line: "int" = betterproto2.field(1, betterproto2.TYPE_INT64)
-
-    reason: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
-
-    record: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
-    """
-    The record as it is in the file.
-    """
-
-
-default_message_pool.register_message("connectra.write.v1", "RejectedRow", RejectedRow)
 
 
 @dataclass(eq=False, repr=False)
@@ -1675,51 +1474,6 @@ class WriteServiceStub(betterproto2_grpclib.ServiceStub):
             "/connectra.write.v1.WriteService/BatchUpsertRows",
             message,
             BatchUpsertRowsResponse,
-            timeout=timeout,
-            deadline=deadline,
-            metadata=metadata,
-        )
-
-    async def import_batch(
-        self,
-        message: "ImportBatchRequest",
-        *,
-        timeout: "float | None" = None,
-        deadline: "Deadline | None" = None,
-        metadata: "MetadataLike | None" = None,
-    ) -> "ImportBatchResponse":
-        """
-        Applies one batch of an import and its ledger row in one transaction. Repeating the same (job, generation, batch) changes nothing and
-        returns the first answer; once the next batch is there, without the rows and cells that it reported. Rows that cannot be stored are
-        skipped and reported. INVALID_ARGUMENT if no column is known or the bytes are not UTF-8. FAILED_PRECONDITION if the batch does not
-        begin where the one before it ends, or is of an older generation or of another file.
-        """
-
-        return await self._unary_unary(
-            "/connectra.write.v1.WriteService/ImportBatch",
-            message,
-            ImportBatchResponse,
-            timeout=timeout,
-            deadline=deadline,
-            metadata=metadata,
-        )
-
-    async def get_import_progress(
-        self,
-        message: "GetImportProgressRequest",
-        *,
-        timeout: "float | None" = None,
-        deadline: "Deadline | None" = None,
-        metadata: "MetadataLike | None" = None,
-    ) -> "GetImportProgressResponse":
-        """
-        The ledger of an import: where to resume. The answer is empty for a job without batches.
-        """
-
-        return await self._unary_unary(
-            "/connectra.write.v1.WriteService/GetImportProgress",
-            message,
-            GetImportProgressResponse,
             timeout=timeout,
             deadline=deadline,
             metadata=metadata,
