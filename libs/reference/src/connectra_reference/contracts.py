@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from connectra_common.errors import ConnectraError
+from connectra_common.rights import Right
 from connectra_gateway import descriptors
 from google.api import annotations_pb2
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
@@ -25,12 +26,14 @@ class Method:
         name: of the RPC.
         service: that serves it: query, write or jobs.
         words: its comment.
+        rights: of which a client needs one; none if it needs none.
         bindings: verb and path template of each documented way to call it, without the /v1 twins.
     """
 
     name: str
     service: str
     words: str
+    rights: tuple[Right, ...]
     bindings: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -39,11 +42,13 @@ def methods() -> Iterator[Method]:
     words = _comments()
     for service in descriptors.services():
         package = service.name.rpartition(".")[0]
+        openers = {method.name: method.openers for method in service.methods}
         found: dict[str, Method] = {}
         for binding in service.bindings:
             name = binding.method.rpartition(".")[2]
             said = _spelled_out(words, package, words[binding.method])
-            method = found.setdefault(name, Method(name, service.cluster, said))
+            rights = tuple(right for right in Right if right in openers[binding.method])
+            method = found.setdefault(name, Method(name, service.cluster, said, rights))
             if not binding.template.startswith("/v1/"):
                 method.bindings.append((binding.verb, binding.template))
         yield from found.values()

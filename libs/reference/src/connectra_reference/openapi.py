@@ -86,6 +86,8 @@ def _operation(method: Method, about: Operation, template: str) -> Json:
         operation["requestBody"] = {"required": method.name not in BODY_OPTIONAL, **_json(about.body, sent)}
     if method.name in KEYLESS:
         operation["security"] = []
+    elif method.rights:
+        operation["security"] = [{"key": [right]} for right in method.rights]
     return operation
 
 
