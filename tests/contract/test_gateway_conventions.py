@@ -5,11 +5,13 @@ import json
 import struct
 from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from typing import Any
 
 import grpc
 import httpx
 import pytest
+from connectra.common.v1 import vql_pb2
 from connectra.query.v1 import (
     query_rest_pb2_grpc,
     query_service_pb2,
@@ -95,6 +97,8 @@ class Service(  # type: ignore[misc]  # methods of the two query services share 
         return json_body({"received": len(request.body.data), "pad": "x" * wanted})
 
     async def ExportContacts(self, request: Any, context: Any) -> AsyncIterator[Any]:
+        for _ in range(64 if request.query.select_columns else 0):
+            yield query_service_pb2.ExportContactsResponse(data=bytes(2**20))
         for _ in range(4):
             yield query_service_pb2.ExportContactsResponse()
             await asyncio.sleep(TIMEOUT / 2)
@@ -326,6 +330,20 @@ async def test_stream_outlasts_the_deadline_of_calls_and_is_not_buffered(
     assert len(arrivals) == 4
     assert arrivals[0] < TIMEOUT / 2
     assert arrivals[-1] > TIMEOUT
+
+
+async def test_streams_that_nobody_reads_keep_nobody_else_waiting(rest: httpx.AsyncClient, gateway: Gateway) -> None:
+    request = query_service_pb2.ExportContactsRequest(query=vql_pb2.Vql(select_columns=["uuid"]))
+    small = [("grpc.http2.lookahead_bytes", 65536), ("grpc.http2.bdp_probe", 0), ("grpc.use_local_subchannel_pool", 1)]
+    async with AsyncExitStack() as parked:
+        for _ in range(20):
+            channel = await parked.enter_async_context(grpc.aio.insecure_channel(gateway.target, options=small))
+            call = query_service_pb2_grpc.QueryServiceStub(channel).ExportContacts(request, metadata=key(gateway))
+            assert await call.read()  # one of 64 messages
+            parked.callback(call.cancel)
+        for _ in range(20):
+            reply = await rest.get("/companies/u")
+            assert (reply.status_code, reply.elapsed.total_seconds() < 0.5) == (200, True)
 
 
 async def test_stream_ends_at_the_callers_own_deadline(channel: grpc.aio.Channel, gateway: Gateway) -> None:
