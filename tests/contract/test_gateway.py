@@ -97,14 +97,14 @@ async def test_unknown_path_is_404(api: httpx.AsyncClient, path: str) -> None:
     [
         ("GET", "/companies", "POST"),
         ("DELETE", "/v1/contacts/", "POST"),
-        ("PATCH", f"/companies/{UUID}", "DELETE, GET, PUT"),
-        ("POST", f"/contacts/{UUID}", "DELETE, GET, PUT"),
+        ("PATCH", f"/companies/{UUID}", "DELETE, GET, HEAD, PUT"),
+        ("POST", f"/contacts/{UUID}", "DELETE, GET, HEAD, PUT"),
         ("GET", "/companies/count", "POST"),
         ("PUT", "/v1/contacts/batch-upsert/", "POST"),
-        ("DELETE", "/companies/filters?x=1", "GET"),
+        ("DELETE", "/companies/filters?x=1", "GET, HEAD"),
         ("GET", "/common/jobs/create", "POST"),
-        ("POST", "/common/upload-url", "GET"),
-        ("POST", "/health", "GET"),
+        ("POST", "/common/upload-url", "GET, HEAD"),
+        ("POST", "/health", "GET, HEAD"),
         ("OPTIONS", "/companies", "POST"),
     ],
 )
@@ -140,8 +140,9 @@ async def test_unknown_record_is_404(api: httpx.AsyncClient) -> None:
     assert_envelope(await api.get(f"/companies/{uuid4()}"), 404, "NOT_FOUND")
 
 
-async def test_too_large_body_is_413(api: httpx.AsyncClient) -> None:
-    reply = await api.post("/companies", content=b" " * (16 * 1024 * 1024 + 1))
+@pytest.mark.parametrize(("path", "mib"), [("/companies", 1), ("/companies/bulk", 16)])
+async def test_too_large_body_is_413(api: httpx.AsyncClient, path: str, mib: int) -> None:
+    reply = await api.post(path, content=b" " * (mib * 2**20 + 1))
 
     assert_envelope(reply, 413, "PAYLOAD_TOO_LARGE")
 

@@ -1,12 +1,15 @@
 """The conventions between services and gateway, shown with a service made for the purpose."""
 
 import asyncio
+import gzip
 import json
+import os
 import struct
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any
+from uuid import UUID
 
 import grpc
 import httpx
@@ -19,6 +22,7 @@ from connectra.query.v1 import (
 )
 from connectra.write.v1 import write_rest_pb2_grpc
 from connectra_common.rights import ALL, Right
+from connectra_common.server.process import CONNECTIONS
 from connectra_gateway import clients, descriptors
 from google.api.httpbody_pb2 import HttpBody
 from grpc_health.v1 import health, health_pb2_grpc
@@ -26,6 +30,7 @@ from grpc_health.v1 import health, health_pb2_grpc
 from tests.support.gateway import Gateway, RunGateway
 from tests.support.health import NOT_SERVING, SERVING
 from tests.support.http import client, until_status
+from tests.support.ports import free_address
 from tests.support.wait import until
 
 TIMEOUT = 1
@@ -48,9 +53,6 @@ class Service(  # type: ignore[misc]  # methods of the two query services share 
     def __init__(self) -> None:
         self.calls: Counter[str] = Counter()
 
-    async def GetHealth(self, request: Any, context: Any) -> HttpBody:
-        return json_body({"status": "ok", "metadata": sorted(key for key, _ in context.invocation_metadata())})
-
     async def GetDependencyHealth(self, request: Any, context: Any) -> HttpBody:
         await context.send_initial_metadata((("x-http-code", "503"),))
         return json_body({"status": "degraded"})
@@ -69,6 +71,8 @@ class Service(  # type: ignore[misc]  # methods of the two query services share 
                 await context.abort(grpc.StatusCode.ALREADY_EXISTS, "for gRPC", (("x-error-json", ENVELOPE),))
             case "crash":
                 raise RuntimeError("password=secret")
+            case "exhausted":
+                await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "Concurrent RPC limit exceeded!")
             case "bare":
                 await context.abort(grpc.StatusCode.FAILED_PRECONDITION, "words of the inside")
             case "slow":
@@ -124,7 +128,12 @@ class Upstream:
 
     def __init__(self, port: int = 0) -> None:
         self.service = Service()  # type: ignore[abstract]  # what is left out is unimplemented
-        self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", 1 << 26)])
+        own = [
+            ("grpc.so_reuseport", 0),
+            ("grpc.max_receive_message_length", 1 << 24),
+            ("grpc.max_send_message_length", 1 << 24),
+        ]
+        self._server = grpc.aio.server(options=[*own, *CONNECTIONS])
         self._health = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         query_rest_pb2_grpc.add_QueryRestServiceServicer_to_server(self.service, self._server)
@@ -243,6 +252,7 @@ async def test_envelope_of_the_service_is_passed_on_byte_for_byte(
         ("/companies/crash", 500, "INTERNAL_ERROR"),
         ("/companies/bare", 400, "BAD_REQUEST"),
         ("/companies/slow", 504, "DEADLINE_EXCEEDED"),
+        ("/companies/exhausted", 503, "UNAVAILABLE"),
         ("/companies/%ff%fe", 400, "BAD_REQUEST"),
         ("/companies/filters", 501, "NOT_IMPLEMENTED"),
         ("/common/upload-url", 501, "NOT_IMPLEMENTED"),
@@ -276,7 +286,6 @@ async def test_identity_comes_from_the_key(rest: httpx.AsyncClient, gateway: Gat
     spoofed = {
         "x-client-id": "root",
         "x-client-rights": "root",
-        "x_client_id": "root",
         "x-envoy-original-path": "/elsewhere",
     }
     metadata = (await rest.get("/companies/u", headers=spoofed)).json()["metadata"]
@@ -284,30 +293,129 @@ async def test_identity_comes_from_the_key(rest: httpx.AsyncClient, gateway: Gat
     assert metadata["x-client-id"] == "default"
     assert metadata["x-client-rights"] == "admin,export,import,read,write"
     assert metadata["x-envoy-original-path"] == "/companies/u"
-    assert "x_client_id" not in metadata
     assert gateway.api_key not in metadata.values()
 
 
-async def test_key_does_not_go_upstream_even_where_none_is_needed(rest: httpx.AsyncClient) -> None:
-    metadata = (await rest.get("/health", headers={"x-client-id": "root", "x-client-rights": "admin"})).json()[
-        "metadata"
-    ]
-
-    assert not {"x-api-key", "x-client-id", "x-client-rights"} & set(metadata)
+async def test_header_that_another_server_might_take_for_ours_is_refused(rest: httpx.AsyncClient) -> None:
+    assert (await rest.get("/companies/u", headers={"x_client_id": "root"})).status_code == 400
 
 
-async def test_body_up_to_the_limit_arrives(rest: httpx.AsyncClient) -> None:
-    reply = await rest.post("/companies/create", content=b" " * 3_000_000)
+async def test_key_does_not_go_upstream(rest: httpx.AsyncClient, gateway: Gateway) -> None:
+    metadata = (await rest.get("/companies/u")).json()["metadata"]
 
-    assert reply.json() == {"received": 3_000_000}
+    assert "x-api-key" not in metadata
+    assert gateway.api_key not in metadata.values()
 
 
-async def test_too_large_body_is_413(rest: httpx.AsyncClient) -> None:
-    reply = await rest.post("/companies/create", content=b" " * 3_000_001)
+@pytest.mark.parametrize("mine", ["a", "Case-1_2.3", "x" * 128])
+async def test_request_id_of_the_caller_is_kept(rest: httpx.AsyncClient, mine: str) -> None:
+    reply = await rest.get("/companies/u", headers={"x-request-id": mine})
+
+    assert reply.headers["x-request-id"] == reply.json()["metadata"]["x-request-id"] == mine
+
+
+@pytest.mark.parametrize("mine", ["x" * 129, "a b", "ä", "<b>", ""])
+async def test_request_id_that_fits_no_log_is_replaced(rest: httpx.AsyncClient, mine: str) -> None:
+    sent = httpx.Headers({"x-request-id": mine, "x-client-request-id": "mine"}, encoding="utf-8")
+    reply = await rest.get("/companies/u", headers=sent)
+    made = reply.headers["x-request-id"]
+
+    assert UUID(made)
+    assert reply.json()["metadata"]["x-request-id"] == made
+    assert "x-client-request-id" not in reply.json()["metadata"]
+
+
+async def test_callers_do_not_decide_which_of_their_requests_are_traced(rest: httpx.AsyncClient) -> None:
+    sent = {"traceparent": f"00-{'1' * 32}-{'2' * 16}-01", "tracestate": "a=1", "baggage": "b=2"}
+    metadata = (await rest.get("/companies/u", headers=sent)).json()["metadata"]
+
+    assert not sent.keys() & metadata.keys()
+
+
+@pytest.mark.parametrize("path", ["/companies/u", "/companies/envelope", "/companies/a/b", "/health"])
+async def test_answer_is_for_the_caller_alone_and_no_page(rest: httpx.AsyncClient, path: str) -> None:
+    headers = (await rest.get(path)).headers
+
+    assert headers["cache-control"] == "no-store"
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
+    assert "strict-transport-security" not in headers
+
+
+@pytest.mark.parametrize("http2", [False, True])
+@pytest.mark.parametrize("path", ["/companies/u", "/v1/companies/envelope/", "/health", "/health/db", "/docs"])
+async def test_head_is_get_without_the_body(gateway: Gateway, path: str, http2: bool) -> None:
+    headers = {"x-api-key": gateway.api_key, "accept-encoding": "identity"}
+    async with httpx.AsyncClient(
+        base_url=gateway.url, headers=headers, http1=not http2, http2=http2, trust_env=False
+    ) as http:
+        got, asked = await http.get(path), await http.head(path)
+        packed = await http.head(path, headers={"accept-encoding": "gzip"})
+
+    assert (asked.status_code, asked.content, packed.content) == (got.status_code, b"", b"")
+    assert asked.headers["content-type"] == got.headers["content-type"]
+    assert abs(int(asked.headers["content-length"]) - int(got.headers["content-length"])) < 5  # "HEAD" and "GET" in it
+
+
+async def test_nothing_follows_the_answer_to_head(gateway: Gateway) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    request = "{} /companies/u HTTP/1.1\r\nhost: x\r\naccept-encoding: gzip\r\nx-api-key: {}\r\n{}\r\n"
+    for verb, more in (("HEAD", ""), ("GET", "connection: close\r\n")):
+        writer.write(request.format(verb, gateway.api_key, more).encode())
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+    writer.close()
+
+
+async def test_parameter_given_twice_is_400(rest: httpx.AsyncClient) -> None:
+    for query in ("select_columns=a&select_columns=b", "x=1&select_columns=a&y=2&select_columns=a"):
+        reply = await rest.get(f"/companies/u?{query}")
+        assert (reply.status_code, reply.json()["error_code"]) == (400, "BAD_REQUEST")
+    assert (await rest.get("/companies/u?select_columns=a&my_select_columns=b")).json()["columns"] == "a"
+
+
+@pytest.mark.parametrize("path", ["/companies%2Fu", "/companies/u%5c", "/companies%2fcount"])
+async def test_escaped_slash_is_in_no_path(rest: httpx.AsyncClient, path: str) -> None:
+    reply = await rest.get(path)
+
+    assert (reply.status_code, reply.json()["error_code"]) == (404, "NOT_FOUND")
+
+
+async def test_large_headers_arrive_or_are_431(rest: httpx.AsyncClient) -> None:
+    assert (await rest.get("/companies/u", headers={f"x-{n}": "j" * 150 for n in range(85)})).status_code == 200
+    reply = await rest.get("/companies/u", headers={"x-large": "j" * 20_000})
+    assert (reply.status_code, reply.json()["error_code"]) == (431, "HEADERS_TOO_LARGE")
+
+
+async def test_answer_that_the_service_cannot_send_is_no_rate_limit(rest: httpx.AsyncClient) -> None:
+    reply = await rest.post("/companies", json={"bytes": 17 * 2**20})
+
+    assert (reply.status_code, reply.json()["error_code"]) == (500, "INTERNAL_ERROR")
+
+
+async def test_packed_body_is_unpacked(rest: httpx.AsyncClient) -> None:
+    body = json.dumps([{"name": f"company {number}"} for number in range(2000)]).encode()
+    reply = await rest.post("/companies/create", content=gzip.compress(body), headers={"content-encoding": "gzip"})
+
+    assert reply.json() == {"received": len(body)}
+
+
+async def test_what_a_packed_body_becomes_is_limited(rest: httpx.AsyncClient) -> None:
+    incompressible = os.urandom(20_000).hex().encode()
+    body = gzip.compress(incompressible + b" " * 50_000_000)
+    reply = await rest.post("/companies/create", content=body, headers={"content-encoding": "gzip"})
+
+    assert (len(body) < 100_000, reply.status_code) == (True, 413)
+
+
+@pytest.mark.parametrize(("path", "limit"), [("/companies/create", 2**20), ("/companies/bulk", 3_000_000)])
+async def test_body_up_to_the_limit_of_its_kind_arrives(rest: httpx.AsyncClient, path: str, limit: int) -> None:
+    assert (await rest.post(path, content=b" " * limit)).status_code in (201, 207)
+    reply = await rest.post(path, content=b" " * (limit + 1))
 
     assert reply.status_code == 413
     assert reply.json()["error_code"] == "PAYLOAD_TOO_LARGE"
-    assert reply.json()["details"] == {"max_bytes": 3_000_000}
+    assert reply.json()["details"] == {"max_bytes": limit}
 
 
 async def test_read_is_tried_twice_and_a_write_once(rest: httpx.AsyncClient, upstream: Upstream) -> None:
@@ -483,11 +591,33 @@ async def test_service_that_is_not_ready_still_tells_its_health(run_gateway: Run
     upstream = await Upstream().start(NOT_SERVING)
     gateway = await asyncio.to_thread(run_gateway, QUERY_ADDRESS=upstream.address, WRITE_ADDRESS=upstream.address)
     async with opened(gateway) as http:
-        await until_status(http, 200, "GET", "/health")
-        assert (await http.get("/companies/u")).status_code == 503
+        assert (await http.get("/health/db")).json() == {"status": "degraded"}
+        assert (await http.get("/companies/u")).json()["error_code"] == "UNAVAILABLE"
         await upstream.ready(SERVING)
         await until_status(http, 200, "GET", "/companies/u", seconds=3)
     await upstream.stop()
+
+
+async def test_health_and_probes_count_nowhere_need_no_service_and_fail_while_it_stops(run_gateway: RunGateway) -> None:
+    probes = f"http://{free_address()}"
+    gateway = await asyncio.to_thread(
+        run_gateway,
+        QUERY_ADDRESS=free_address(),
+        GATEWAY_UNKNOWN_KEYS_PER_MINUTE="1",
+        GATEWAY_METRICS_LISTEN=probes.removeprefix("http://"),
+        LAME_DUCK_SECONDS="5",
+    )
+    async with client(gateway.url) as http:
+        await until_status(http, 429, "GET", "/openapi.json")
+        for _ in range(20):
+            for verb, path in (("GET", "/health"), ("HEAD", "/v1/health/"), ("GET", f"{probes}/ready")):
+                assert (await http.request(verb, path)).status_code == 200
+        gateway.process.terminate()
+        reply = await until_status(http, 503, "GET", "/health", seconds=3)
+        assert reply.json()["error_code"] == "UNAVAILABLE"
+        assert not [name for name in reply.headers if name.startswith("x-envoy-")]
+        assert (await http.get(f"{probes}/ready")).status_code == 503
+        assert (await http.get("/nothing")).status_code == 429  # connections are still accepted
 
 
 async def test_no_request_is_lost_while_the_gateway_stops(run_gateway: RunGateway, upstream: Upstream) -> None:

@@ -305,7 +305,7 @@ async def test_near_its_memory_limit_requests_are_refused_until_there_is_room(
 ) -> None:
     gateway = await asyncio.to_thread(run_gateway, **services, GATEWAY_MAX_HEAP_MIB="128")
     fields = f"x-api-key: {gateway.api_key}\r\ncontent-type: application/json\r\ncontent-length: {16 * 2**20}"
-    request = f"POST /contacts HTTP/1.1\r\nhost: gateway\r\n{fields}\r\n\r\n".encode()
+    request = f"POST /contacts/bulk HTTP/1.1\r\nhost: gateway\r\n{fields}\r\n\r\n".encode()
     held: list[asyncio.StreamWriter] = []
     async with client(gateway.url) as http:
         while (refused := await http.get("/health")).status_code == 200:

@@ -199,8 +199,8 @@ def test_deployments_are_probed_by_separate_health_names(folder: str) -> None:
         ports = {port["name"]: port["containerPort"] for port in workload.container["ports"]}
         probes = {name: workload.container[f"{name}Probe"] for name in ("startup", "liveness", "readiness")}
         if workload.name == "gateway":
-            # Not /health, which the query service answers: its outage must not restart gateways.
-            assert all(probe["httpGet"] == {"path": "/openapi.json", "port": "http"} for probe in probes.values())
+            # Not at the port of the callers, whom it may have to refuse: that must not restart it.
+            assert all(probe["httpGet"] == {"path": "/ready", "port": "envoy-metrics"} for probe in probes.values())
             continue
         asked = {name: probe["grpc"] for name, probe in probes.items()}
         assert {probe["port"] for probe in asked.values()} == {ports["grpc"]}

@@ -145,7 +145,6 @@ async def test_uuids_in_capitals_and_odd_paths(api: httpx.AsyncClient) -> None:
     assert ":delete" in steps["colon"].json()["message"]
 
 
-@pytest.mark.xfail(strict=True, reason="HEAD and repeated parameters come with the gateway's next round")
 async def test_head_and_repeated_parameters(api: httpx.AsyncClient) -> None:
     steps = await walk(api, "53-paths.steps.json")
     assert steps["HEAD health"].status_code == 200
@@ -190,7 +189,6 @@ async def test_a_body_that_comes_in_chunks(api: httpx.AsyncClient) -> None:
     assert (answer.status_code, answer.json()["data"]["success_count"]) == (200, 20)
 
 
-@pytest.mark.xfail(strict=True, reason="packed bodies come with the gateway's next round")
 async def test_a_packed_body(api: httpx.AsyncClient) -> None:
     packed = (CASES / "50-transport.json.gz").read_bytes()
     answer = await api.post("/companies/bulk", content=packed, headers={"content-encoding": "gzip"})

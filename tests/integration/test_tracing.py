@@ -140,7 +140,7 @@ async def test_a_search_is_one_trace_from_the_gateway_to_both_engines(
     token = (await imports.ImportBatch(batch(str(uuid4()), 0, row(mark, 1)))).consistency_token
     query = traced.start("query")
     await ready_at(lambda: serving(query))
-    gateway = f"http://{traced.start('gateway', QUERY_ADDRESS=query)}"
+    gateway = f"http://{traced.start('gateway', QUERY_ADDRESS=query, GATEWAY_TRUST_TRACEPARENT='true')}"
     await ready_at(lambda: ready.http(f"{gateway}/health"))
 
     trace_id, request_id = os.urandom(16), str(uuid4())

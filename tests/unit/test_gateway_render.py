@@ -112,12 +112,15 @@ def test_traces_and_metrics_leave_the_gateway_only_where_asked() -> None:
     assert "transport_sockets.tls" not in traced
 
 
-def test_every_streaming_method_has_a_route_without_timeout() -> None:
+@pytest.mark.parametrize(
+    ("method", "cluster", "idle"),
+    [("jobs.v1.JobsService/WatchJob", "jobs", 0), ("query.v1.QueryService/ExportCompanies", "query", 120)],
+)
+def test_every_streaming_method_has_a_route_without_timeout(method: str, cluster: str, idle: int) -> None:
     lines = configuration().splitlines()
-    for method in ("/connectra.jobs.v1.JobsService/WatchJob", "/connectra.query.v1.QueryService/ExportCompanies"):
-        at = next(number for number, line in enumerate(lines) if f"path: {method}," in line)
-        route = next(line for line in lines[at:] if "route:" in line)
-        assert "timeout: 0s, idle_timeout: 0s" in route
+    at = next(number for number, line in enumerate(lines) if f"path: /connectra.{method}," in line)
+    route = next(line for line in lines[at:] if "route:" in line)
+    assert f"cluster: {cluster}_streams, timeout: 0s, idle_timeout: {idle}s" in route
 
 
 def test_unknown_keys_are_those_that_match_none() -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import google.api.annotations_pb2 as annotations_pb2
+import google.api.http_pb2 as http_pb2
 from connectra_common.contracts import files, openers
 from google.protobuf import descriptor_pb2
 from google.protobuf.descriptor import FileDescriptor, MethodDescriptor, ServiceDescriptor
@@ -55,11 +56,13 @@ class Service:
         name: full name, `connectra.query.v1.QueryService`.
         cluster: the upstream that serves it, the name after `connectra.` (`query`, `write`, `jobs`).
         bindings: the REST paths of its methods; a service without any is called by gRPC only.
+        parameters: names of the query parameters of those paths.
     """
 
     name: str
     cluster: str
     bindings: tuple[Binding, ...]
+    parameters: frozenset[str]
     methods: tuple[Method, ...]
 
     @property
@@ -85,11 +88,23 @@ def descriptor_set() -> bytes:
         seen.add(file.name)
         for dependency in file.dependencies:
             add(dependency)
-        file.CopyToProto(result.file.add())
+        copy = result.file.add()
+        file.CopyToProto(copy)
+        _answer_head(copy)
 
     for file in files():
         add(file)
     return bytes(result.SerializeToString(deterministic=True))
+
+
+def _answer_head(file: descriptor_pb2.FileDescriptorProto) -> None:
+    """Binds HEAD wherever GET is bound: the transcoder knows no HEAD of its own."""
+    for options in (method.options for service in file.service for method in service.method):
+        if options.HasExtension(_HTTP):
+            rule = options.Extensions[_HTTP]
+            for path in [one.get for one in (rule, *rule.additional_bindings) if one.get]:
+                head = http_pb2.CustomHttpPattern(kind="HEAD", path=path)
+                rule.additional_bindings.append(http_pb2.HttpRule(custom=head))
 
 
 def _service(service: ServiceDescriptor) -> Service:
@@ -97,6 +112,7 @@ def _service(service: ServiceDescriptor) -> Service:
         name=service.full_name,
         cluster=service.full_name.removeprefix(_PROTO_PACKAGE).split(".")[0],
         bindings=tuple(binding for method in service.methods for binding in _bindings(method)),
+        parameters=frozenset(name for method in service.methods for name in _parameters(method)),
         methods=tuple(
             Method(m.full_name, openers(m), bool(m.client_streaming or m.server_streaming)) for m in service.methods
         ),
@@ -111,3 +127,11 @@ def _bindings(method: MethodDescriptor) -> Iterator[Binding]:
     for one in (rule, *rule.additional_bindings):
         verb = one.WhichOneof("pattern")
         yield Binding(verb.upper(), getattr(one, verb), method.full_name)
+
+
+def _parameters(method: MethodDescriptor) -> Iterator[str]:
+    """What a REST call can say in its query string: the fields that are neither in the path nor the body."""
+    templates = [binding.template for binding in _bindings(method)]
+    for field in method.input_type.fields if templates else ():
+        if field.message_type is None and not any(f"{{{field.name}}}" in template for template in templates):
+            yield field.name

@@ -27,7 +27,8 @@ class Launcher:
         admin: host and port of Envoy's admin interface.
         watched: a file to watch; in Kubernetes it is a symlink that is switched.
         changed: called when it has changed.
-        drain_seconds: how long requests may continue after SIGTERM; the drain ends as soon as none is running.
+        lame_duck_seconds: how long after SIGTERM new connections are accepted while health checks fail already.
+        drain_seconds: how long requests may continue after that; the drain ends as soon as none is running.
     """
 
     def __init__(
@@ -36,11 +37,12 @@ class Launcher:
         admin: tuple[str, int],
         watched: Path,
         changed: Callable[[], None],
+        lame_duck_seconds: float,
         drain_seconds: float,
     ) -> None:
         self._command, self._admin = command, admin
         self._watched, self._changed = watched, changed
-        self._drain_seconds = drain_seconds
+        self._lame_duck_seconds, self._drain_seconds = lame_duck_seconds, drain_seconds
         self._stopping = threading.Event()
 
     def run(self) -> int:
@@ -64,9 +66,10 @@ class Launcher:
 
     def _drain(self, envoy: "subprocess.Popen[bytes]") -> None:
         """Fail health checks, ask connections to close, and wait until no request is running."""
-        end = time.monotonic() + self._drain_seconds
         try:
             self._ask("POST", "/healthcheck/fail")
+            time.sleep(self._lame_duck_seconds)
+            end = time.monotonic() + self._drain_seconds
             self._ask("POST", "/drain_listeners?graceful")
             while time.monotonic() < end and envoy.poll() is None and self._is_busy():
                 time.sleep(DRAIN_POLL_SECONDS)

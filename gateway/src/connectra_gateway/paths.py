@@ -76,10 +76,16 @@ def shadowed(bindings: Iterable[Binding]) -> list[PathGroup]:
     return [PathGroup(stolen, tuple(paths)) for stolen, paths in sorted(groups.items())]
 
 
+def batches(bindings: Iterable[Binding]) -> list[str]:
+    """The paths that take many records at once."""
+    return sorted({_bare(b.template) for b in bindings if b.method.rpartition(".")[2].startswith("Batch")})
+
+
 def _verbs(bindings: Iterable[Binding]) -> Verbs:
+    """The verbs of each path; HEAD is answered where GET is."""
     verbs: dict[str, set[str]] = defaultdict(set)
     for binding in bindings:
-        verbs[_bare(binding.template)].add(binding.verb)
+        verbs[_bare(binding.template)] |= {"GET", "HEAD"} if binding.verb == "GET" else {binding.verb}
     return verbs
 
 

@@ -25,14 +25,14 @@ from connectra_gateway import clients, descriptors, keys, limits, paths, tokens
 from connectra_gateway.clients import ClientsError, write_private
 from connectra_gateway.launcher import Launcher
 from connectra_gateway.pages import pages
-from connectra_gateway.replies import METHOD_NOT_ALLOWED, OTHERWISE, replies
+from connectra_gateway.replies import METHOD_NOT_ALLOWED, NOT_FOUND, OTHERWISE, replies, too_large
 from connectra_gateway.settings import GatewaySettings, Settings
 
 _QUERY_REST = "connectra.query.v1.QueryRestService"
-# Needs no key and is not rate-limited.
-KEYLESS_METHOD = f"{_QUERY_REST}.GetHealth"
+# Answered by Envoy itself.
+HEALTH_METHOD = f"{_QUERY_REST}.GetHealth"
 # Also answered by a service that is not ready.
-_ALIVE_METHODS = (f"/{_QUERY_REST}/GetHealth", f"/{_QUERY_REST}/GetDependencyHealth")
+_ALIVE_METHODS = (f"/{_QUERY_REST}/GetDependencyHealth",)
 
 # What it lists depends on the rights of the caller.
 REFLECTION = tuple(f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo" for version in ("v1", "v1alpha"))
@@ -143,11 +143,14 @@ def configuration(files: Files, settings: GatewaySettings, peers: PeerSettings, 
     rest = [service for service in services if service.is_rest]
     bindings = [binding for service in rest for binding in service.bindings]
     limit = limits.per_minute(settings.max_requests_per_minute)
-    own = replies(settings.max_request_bytes)
+    single = min(settings.max_single_request_bytes, settings.max_request_bytes)
+    own = replies(single)
     collector = tracing.collector or ""
     return _template("envoy.yaml.j2").render(
         files=files,
         listen=Address.parse(settings.listen),
+        trusted_hops=settings.trusted_hops,
+        trust_traceparent=settings.trust_traceparent,
         admin=Address.parse(settings.admin_listen),
         metrics=settings.metrics_listen and Address.parse(settings.metrics_listen),
         collector=collector and Address.of_url(collector),
@@ -159,11 +162,15 @@ def configuration(files: Files, settings: GatewaySettings, peers: PeerSettings, 
         rest_services=rest,
         typed_services=[service for service in services if not service.is_rest],
         alive=_ALIVE_METHODS,
-        keyless=[paths.expression(template) for template in paths.templates(bindings, KEYLESS_METHOD)],
+        health=[paths.expression(template) for template in paths.templates(bindings, HEALTH_METHOD)],
         known_paths=paths.known_paths(bindings),
         shadowed=paths.shadowed(bindings),
         pages=list(pages()),
         path_variables=paths.variables(bindings),
+        parameters=sorted({name for service in rest for name in service.parameters}),
+        batches=[paths.expression(template) for template in paths.batches(bindings)],
+        batch_too_large=too_large(settings.max_request_bytes),
+        not_found=NOT_FOUND,
         replies=own,
         method_not_allowed=METHOD_NOT_ALLOWED,
         otherwise=OTHERWISE,
@@ -184,6 +191,7 @@ def configuration(files: Files, settings: GatewaySettings, peers: PeerSettings, 
         limit_client=limit,
         limit_overall=limit.times(settings.overall_factor),
         timeout=settings.request_timeout_seconds,
+        max_single_request_bytes=single,
         max_request_bytes=settings.max_request_bytes,
         max_response_bytes=settings.max_response_bytes,
     )
@@ -328,6 +336,7 @@ def launcher(files: Files, settings: GatewaySettings, app: AppSettings) -> Launc
         (admin.host, admin.port),
         Path(settings.keys_file),
         renew,
+        settings.lame_duck_seconds,
         settings.drain_seconds,
     )
 

@@ -40,9 +40,15 @@ class Reply:
         return json.dumps(self.body, separators=(",", ":"))
 
 
+NOT_FOUND = Reply(404, "NOT_FOUND", "not found")
 METHOD_NOT_ALLOWED = Reply(405, "METHOD_NOT_ALLOWED", "method not allowed")
 # For statuses not in the table.
 OTHERWISE = Reply(500, "INTERNAL_ERROR", "the request failed")
+
+
+def too_large(max_bytes: int) -> Reply:
+    """The reply to a body that is too large."""
+    return Reply(413, "PAYLOAD_TOO_LARGE", "the request body is too large", details={"max_bytes": max_bytes})
 
 
 def replies(max_request_bytes: int) -> list[Reply]:
@@ -51,11 +57,11 @@ def replies(max_request_bytes: int) -> list[Reply]:
         Reply(400, "BAD_REQUEST", "the request could not be read"),
         Reply(401, "UNAUTHORIZED", "unauthorized", "invalid API key", details=None),
         Reply(403, "FORBIDDEN", "this key may not do this"),
-        Reply(404, "NOT_FOUND", "not found"),
+        NOT_FOUND,
         METHOD_NOT_ALLOWED,
         Reply(408, "REQUEST_TIMEOUT", "the request was not received in time"),
         Reply(409, "CONFLICT", "the request conflicts with what is stored"),
-        Reply(413, "PAYLOAD_TOO_LARGE", "the request body is too large", details={"max_bytes": max_request_bytes}),
+        too_large(max_request_bytes),
         Reply(
             429, "RATE_LIMIT_EXCEEDED", "rate limit exceeded", "too many requests, please try again later", details=None
         ),

@@ -54,6 +54,12 @@ class GatewaySettings(GatewayKeysSettings, title="Gateway"):
         validation_alias="DRAIN_SECONDS",
         description="Seconds that running requests may continue after SIGTERM.",
     )
+    lame_duck_seconds: float = Field(
+        0,
+        ge=0,
+        validation_alias="LAME_DUCK_SECONDS",
+        description="Seconds after SIGTERM in which connections are still accepted while `/health` is 503, so that balancers notice.",
+    )
     max_requests_per_minute: Annotated[int, Field(gt=0, le=1_000_000)] = Field(
         60, validation_alias="MAX_REQUESTS_PER_MINUTE", description="Rate limit for each client."
     )
@@ -73,10 +79,25 @@ class GatewaySettings(GatewayKeysSettings, title="Gateway"):
     max_request_bytes: Annotated[int, Field(gt=0, le=64 * 1024 * 1024)] = Field(
         16 * 1024 * 1024,
         validation_alias="GATEWAY_MAX_REQUEST_BYTES",
-        description="Largest request body; larger ones are answered with 413.",
+        description="Largest request body of bulk and batch calls; larger ones are answered with 413.",
+    )
+    max_single_request_bytes: Annotated[int, Field(gt=0, le=64 * 1024 * 1024)] = Field(
+        1024 * 1024,
+        validation_alias="GATEWAY_MAX_SINGLE_REQUEST_BYTES",
+        description="Largest request body of all other calls, at most `GATEWAY_MAX_REQUEST_BYTES`.",
     )
     max_response_bytes: Annotated[int, Field(gt=0, le=1024 * 1024 * 1024)] = Field(
         64 * 1024 * 1024, validation_alias="GATEWAY_MAX_RESPONSE_BYTES", description="Largest response to a REST call."
+    )
+    trusted_hops: Annotated[int, Field(ge=0, le=10)] = Field(
+        0,
+        validation_alias="GATEWAY_TRUSTED_HOPS",
+        description="Proxies in front of the gateway whose `X-Forwarded-For` is believed, for the addresses in its log and limits.",
+    )
+    trust_traceparent: bool = Field(
+        False,
+        validation_alias="GATEWAY_TRUST_TRACEPARENT",
+        description="Continue the traces of callers, who then decide which of their requests are traced.",
     )
     concurrency: Positive = Field(1, validation_alias="GATEWAY_CONCURRENCY", description="Envoy's worker threads.")
     max_heap_mib: Annotated[int, Field(ge=128)] = Field(

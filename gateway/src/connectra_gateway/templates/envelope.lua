@@ -3,10 +3,11 @@
 --   x-http-code   initial metadata   status of a response other than 200 (201, 204, 207; 503 of /health/db)
 --   x-error-json  error trailer      the complete error envelope
 --   x-error-http  error trailer      its HTTP status, where it differs from the transcoder's mapping
+--   x-http-method set by the route   the caller's verb
 --
 -- Listed before the transcoder, so it runs after it on responses. Disabled on the routes of native gRPC.
 
-local INTERNAL = { "x-http-code", "x-error-json", "x-error-http", "grpc-status", "grpc-message", "grpc-status-details-bin" }
+local INTERNAL = { "x-http-code", "x-http-method", "x-error-json", "x-error-http", "grpc-status", "grpc-message", "grpc-status-details-bin" }
 
 -- An error arrives either in the headers of a trailers-only response (context.abort before any initial metadata) or in real
 -- trailers after initial metadata.
@@ -14,8 +15,11 @@ local function find(name, headers, trailers)
   return headers:get(name) or (trailers and trailers:get(name)) or nil
 end
 
-local function write(handle, status, body)
-  local length = handle:body(true):setBytes(body)
+-- Replaces status and body; without a body it stays. The answer to HEAD has the headers of GET and no body.
+local function write(handle, status, body, head)
+  local buffer = handle:body(true)
+  local length = body and buffer:setBytes(body) or buffer:length()
+  if head then buffer:setBytes("") end
   -- body() invalidates what headers() returned before.
   local headers = handle:headers()
   headers:replace(":status", status)
@@ -23,14 +27,25 @@ local function write(handle, status, body)
     headers:remove("content-type")
     headers:remove("content-length")
   else
-    headers:replace("content-type", "application/json")
+    if body then headers:replace("content-type", "application/json") end
     headers:replace("content-length", tostring(length))
+    -- An empty body would be packed into one that is not.
+    if head then headers:replace("cache-control", "no-store, no-transform") end
   end
+end
+
+-- What RESOURCE_EXHAUSTED means when no limit on requests said it: the refusals of gRPC itself.
+local function exhausted(message)
+  if message:find("Received message larger", 1, true) then return "413" end
+  if message:find("metadata", 1, true) then return "431" end
+  if message:find("Sent message larger", 1, true) then return "500" end
+  return "503"
 end
 
 function envoy_on_response(handle)
   local headers = handle:headers()
   local status = headers:get(":status")
+  local head = headers:get("x-http-method") == "HEAD"
 
   if status == "200" then
     local code = headers:get("x-http-code")
@@ -39,8 +54,13 @@ function envoy_on_response(handle)
       write(handle, "204", "") -- a preflight, to which Envoy's CORS filter replies 200
     elseif code == "204" then
       write(handle, code, "")
-    elseif code and code:match("^[245]%d%d$") then
-      headers:replace(":status", code)
+    else
+      if code and code:match("^[245]%d%d$") then status = code end
+      if head then
+        write(handle, status, nil, head)
+      else
+        headers:replace(":status", status)
+      end
     end
     return
   end
@@ -67,6 +87,7 @@ function envoy_on_response(handle)
   else
     -- The service could not parse the transcoded request: invalid UTF-8 in the path.
     if status == "500" and message:find("DecodeError", 1, true) then status = "400" end
+    if status == "429" then status = exhausted(message) end
     -- A fixed text: the message of a crash is the text of the exception.
     local replies = handle:filterContext()
     body = replies:get(status)
@@ -75,5 +96,5 @@ function envoy_on_response(handle)
       body = replies:get(status)
     end
   end
-  write(handle, status, body)
+  write(handle, status, body, head)
 end

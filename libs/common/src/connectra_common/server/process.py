@@ -38,6 +38,19 @@ Service = tuple[Any, Callable[[Any, Any], None], str]
 """Servicer, function that adds it to a server, full name."""
 
 
+CONNECTIONS = (
+    # By default a peer that pings more often than every five minutes, or at all while no call is running, is cut off at the third ping:
+    # the gateway pings every 15 s, also under a stream in which nothing happens.
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    # Callers look for new processes when a connection ends; running calls finish on the old one, however long they take.
+    ("grpc.max_connection_age_ms", 30 * 60 * 1000),
+    # All headers that the gateway lets through, with what it adds; by default more than 8 KiB are refused at random.
+    ("grpc.max_metadata_size", 24 * 1024),
+)
+"""Options of every gRPC server that the gateway calls."""
+
+
 @dataclass(frozen=True)
 class Process:
     """What a process consists of.
@@ -141,12 +154,7 @@ def _grpc_server(
             ("grpc.max_receive_message_length", size),
             ("grpc.max_send_message_length", size),
             ("grpc.so_reuseport", 0),  # a second process on the port is a mistake, not load sharing
-            # By default a peer that pings more often than every five minutes, or at all while no call is running, is cut off at the third
-            # ping: the gateway pings every 15 s, also under a stream in which nothing happens.
-            ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
-            ("grpc.keepalive_permit_without_calls", 1),
-            # Callers look for new processes when a connection ends; running calls finish on the old one, however long they take.
-            ("grpc.max_connection_age_ms", 30 * 60 * 1000),
+            *CONNECTIONS,
         ],
     )
     health_pb2_grpc.add_HealthServicer_to_server(servicer, grpc_server)
