@@ -1,4 +1,4 @@
-"""kustomize, installed once into the project's downloads, and what it renders."""
+"""kustomize and kube-score, installed once into the project's downloads, and what they make of the manifests."""
 
 import os
 import shutil
@@ -13,23 +13,27 @@ from connectra_local.home import Home
 
 from tests.support.paths import ROOT
 
-VERSION = "5.7.1"
+# The Go package of each program.
+PROGRAMS = {
+    "kustomize": ("sigs.k8s.io/kustomize/kustomize/v5", "5.7.1"),
+    "kube-score": ("github.com/zegl/kube-score/cmd/kube-score", "1.20.0"),
+}
 FOLDER = ROOT / "deploy/k8s"
 
 Object = dict[str, Any]
 
 
 @cache
-def binary() -> Path:
-    """The program. Skips the test where there is no Go to build it; a failing build is an error."""
-    folder = Home.find().downloads / f"kustomize-{VERSION}"
-    if not (program := folder / "kustomize").exists():
+def binary(name: str) -> Path:
+    """A program. Skips the test where there is no Go to build it; a failing build is an error."""
+    package, version = PROGRAMS[name]
+    folder = Home.find().downloads / f"{name}-{version}"
+    if not (program := folder / name).exists():
         if not (go := shutil.which("go")):
-            pytest.skip(f"kustomize {VERSION} is built with Go, and there is none here")
+            pytest.skip(f"{name} {version} is built with Go, and there is none here")
         folder.mkdir(parents=True, exist_ok=True)
-        package = f"sigs.k8s.io/kustomize/kustomize/v5@v{VERSION}"
         made = subprocess.run(
-            [go, "install", package],
+            [go, "install", f"{package}@v{version}"],
             env={**os.environ, "GOBIN": str(folder)},
             capture_output=True,
             text=True,
@@ -42,9 +46,24 @@ def binary() -> Path:
 @cache
 def render(folder: str) -> list[Object]:
     """The objects of a folder below deploy/k8s."""
-    done = subprocess.run([binary(), "build", FOLDER / folder], capture_output=True, text=True, check=False)
+    return list(yaml.safe_load_all(built(folder)))
+
+
+@cache
+def built(folder: str) -> str:
+    """The same as YAML."""
+    command = [str(binary("kustomize")), "build", str(FOLDER / folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    return list(yaml.safe_load_all(done.stdout))
+    return done.stdout
+
+
+def criticized(manifests: str, release: str) -> list[str]:
+    """What kube-score finds critical in YAML, for a release of Kubernetes."""
+    command = [str(binary("kube-score")), "score", "--kubernetes-version", f"v{release}", "--output-format", "ci", "-"]
+    done = subprocess.run(command, input=manifests, capture_output=True, text=True, check=False)
+    assert "[OK]" in done.stdout, done.stderr
+    return [line for line in done.stdout.splitlines() if line.startswith("[CRITICAL]")]
 
 
 def of_kind(objects: list[Object], *kinds: str) -> list[Object]:

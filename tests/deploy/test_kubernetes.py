@@ -19,7 +19,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from tests.deploy.kustomize import FOLDER, Object, of_kind, render
+from tests.deploy.kustomize import FOLDER, Object, built, criticized, of_kind, render
 from tests.deploy.packages import closure
 from tests.support.environment import cleared
 from tests.support.paths import ROOT
@@ -159,7 +159,23 @@ def test_the_namespace_enforces_that(folder: str) -> None:
 def test_every_container_says_what_it_needs_and_may_use(folder: str) -> None:
     for workload in workloads(folder):
         resources = workload.container["resources"]
-        assert resources["requests"].keys() == resources["limits"].keys() == {"cpu", "memory"}, workload.name
+        wanted = {"cpu", "memory", "ephemeral-storage"}
+        assert resources["requests"].keys() == resources["limits"].keys() == wanted, workload.name
+        (tmp,) = [volume["emptyDir"] for volume in workload.pod["volumes"] if volume["name"] == "tmp"]
+        # What is on disk, and its logs, must fit; what is in memory counts as the container's.
+        kept_in = "memory" if tmp.get("medium") == "Memory" else "ephemeral-storage"
+        assert mebibytes(tmp["sizeLimit"]) <= mebibytes(resources["limits"][kept_in]) - 64, workload.name
+
+
+def mebibytes(quantity: str) -> int:
+    number, unit = int(quantity[:-2]), quantity[-2:]
+    return number * {"Mi": 1, "Gi": 1024}[unit]
+
+
+def test_envoy_turns_calls_away_before_the_container_is_out_of_memory() -> None:
+    (gateway,) = [workload for workload in workloads("overlays/production") if workload.name == "gateway"]
+    heap = int(environment(gateway)["GATEWAY_MAX_HEAP_MIB"])
+    assert heap <= 0.75 * mebibytes(gateway.container["resources"]["limits"]["memory"])
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
@@ -199,8 +215,10 @@ def test_deployments_are_probed_by_separate_health_names(folder: str) -> None:
         ports = {port["name"]: port["containerPort"] for port in workload.container["ports"]}
         probes = {name: workload.container[f"{name}Probe"] for name in ("startup", "liveness", "readiness")}
         if workload.name == "gateway":
-            # Not at the port of the callers, whom it may have to refuse: that must not restart it.
-            assert all(probe["httpGet"] == {"path": "/ready", "port": "envoy-metrics"} for probe in probes.values())
+            # Not the public port, whose limits an outsider may reach, nor what another process answers: it must not restart gateways.
+            paths = {name: (probe["httpGet"]["path"], probe["httpGet"]["port"]) for name, probe in probes.items()}
+            ready, alive = ("/ready", "envoy-metrics"), ("/stats/prometheus", "envoy-metrics")
+            assert paths == {"startup": ready, "liveness": alive, "readiness": ready}
             continue
         asked = {name: probe["grpc"] for name, probe in probes.items()}
         assert {probe["port"] for probe in asked.values()} == {ports["grpc"]}
@@ -219,6 +237,11 @@ def test_only_one_party_decides_on_the_number_of_pods(folder: str) -> None:
 
     assert len(targets) == len(set(targets))
     assert {name for name, workload in deployments.items() if "replicas" not in workload.object["spec"]} == set(targets)
+
+
+def test_kube_score_finds_nothing_critical_in_production() -> None:
+    folders = ("overlays/production/namespace", "overlays/production/migrate", "overlays/production")
+    assert criticized("\n---\n".join(built(folder) for folder in folders), OLDEST) == []
 
 
 # ---- settings
@@ -251,8 +274,11 @@ def environment(workload: Workload) -> dict[str, str]:
         else:
             found |= secrets[source["secretRef"]["name"]]
     for variable in workload.container.get("env", []):
-        reference = variable["valueFrom"]["secretKeyRef"]  # no literal ones
-        found[variable["name"]] = secrets[reference["name"]][reference["key"]]
+        if "value" in variable:
+            found[variable["name"]] = variable["value"]
+        else:
+            reference = variable["valueFrom"]["secretKeyRef"]
+            found[variable["name"]] = secrets[reference["name"]][reference["key"]]
     return found
 
 
@@ -347,19 +373,31 @@ def test_pods_reach_what_the_design_has_an_arrow_to_and_nothing_else(overlay: st
         for item in of_kind(render(f"overlays/{overlay}{part}"), "NetworkPolicy")
     ]
     stores = {port: name for name, port in STORES.items()}
+    closed = {
+        name
+        for p in policies
+        if "Ingress" in p["policyTypes"]
+        for name in pods
+        if selects(p["podSelector"], pods[name])
+    }
+    assert closed == pods.keys()
 
     leaving, arriving = set(), set()
     for policy in policies:
         ours = [name for name, labels in pods.items() if selects(policy["podSelector"], labels)]
         assert ours
-        assert policy["policyTypes"] == ["Ingress", "Egress"]
         for rule in policy["egress"]:
             for name in ours:
                 for port in (one["port"] for one in rule["ports"]):
+                    # In the namespace, or a store that is outside.
                     goals = (
-                        [goal for goal in pods if any(selects(peer["podSelector"], pods[goal]) for peer in rule["to"])]
-                        if "to" in rule
-                        else [stores[port]]
+                        [stores[port]]
+                        if all(is_outside(peer) for peer in rule["to"])
+                        else [
+                            goal
+                            for goal in pods
+                            if any(selects(peer["podSelector"], pods[goal]) for peer in rule["to"])
+                        ]
                     )
                     leaving |= {(name, goal, port) for goal in goals}
         for rule in policy.get("ingress", []):
@@ -379,6 +417,14 @@ def test_pods_reach_what_the_design_has_an_arrow_to_and_nothing_else(overlay: st
     assert arriving == {arrow for arrow in ARROWS if arrow[1] in pods} | {("everywhere", "gateway", 8000)}
 
 
+def is_outside(peer: Object) -> bool:
+    """Whether a peer is a named place outside of the namespace."""
+    if "ipBlock" in peer:
+        assert int(peer["ipBlock"]["cidr"].rpartition("/")[2]) >= 16
+        return True
+    return "namespaceSelector" in peer and bool(peer["namespaceSelector"]["matchLabels"])
+
+
 def test_nothing_else_is_open_in_the_namespace() -> None:
     policies = {item["metadata"]["name"]: item["spec"] for item in of_kind(render("namespace"), "NetworkPolicy")}
 
@@ -395,11 +441,16 @@ def test_services_lead_to_the_pods_of_their_name(overlay: str) -> None:
     deployments = {w.name: w for w in workloads(f"overlays/{overlay}", "Deployment")}
     services = {item["metadata"]["name"]: item for item in of_kind(render(f"overlays/{overlay}"), "Service")}
 
+    metrics = services.pop("gateway-metrics")
+    assert metrics["spec"]["ports"] == [{"name": "envoy-metrics", "port": 9150}]
+    assert metrics["spec"]["selector"] == services["gateway"]["spec"]["selector"]
     assert services.keys() == deployments.keys()
     for name, service in services.items():
         chosen = [other for other, w in deployments.items() if service["spec"]["selector"].items() <= w.labels.items()]
         assert chosen == [name]
         ports = {port["name"]: port["containerPort"] for port in deployments[name].container["ports"]}
+        if name == "gateway":
+            del ports["envoy-metrics"]
         assert {port["name"]: port["port"] for port in service["spec"]["ports"]} == ports
         # gRPC calls share a connection, so only a client that sees every pod can balance them.
         assert (service["spec"].get("clusterIP") == "None") == (name != "gateway")
@@ -429,8 +480,51 @@ def test_prometheus_finds_every_service_with_metrics() -> None:
     assert scraped == {"metrics": None, "envoy-metrics": "/stats/prometheus"}
     with_metrics = {s["metadata"]["name"] for s in services if any(p["name"] in scraped for p in s["spec"]["ports"])}
     found = {s["metadata"]["name"] for s in services if selects(monitor["spec"]["selector"], s["metadata"]["labels"])}
-    assert with_metrics == {"query", "write", "indexer", "jobs", "first-time", "retry", "gateway"}
+    assert with_metrics == {"query", "write", "indexer", "jobs", "first-time", "retry", "gateway-metrics"}
     assert with_metrics <= found
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_each_process_has_a_login_of_its_own_and_no_other(overlay: str) -> None:
+    given = {
+        workload.name: set(secret_names(workload))
+        for part in ("", "/migrate")
+        for workload in workloads(f"overlays/{overlay}{part}")
+    }
+    roles = {"first-time": "worker", "retry": "worker"}
+    expected = {name: {f"postgres-{roles.get(name, name)}"} for name in given if "postgres" in USES[name]} | {
+        "gateway": {"gateway"}
+    }
+    for name in ("query", "write", "indexer", "migrate"):
+        expected[name].add(f"elasticsearch-{name}")
+    for name in ("jobs", "first-time", "retry"):
+        expected[name].add("s3")
+    assert given == expected
+    accounts = {workload.name: workload.pod["serviceAccountName"] for workload in workloads(f"overlays/{overlay}")}
+    assert accounts == {name: {"first-time": "workers", "retry": "workers"}.get(name, name) for name in accounts}
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_connections_of_all_pods_stay_within_the_documented_budget(overlay: str) -> None:
+    folder = f"overlays/{overlay}"
+    most = {
+        scaler["spec"]["scaleTargetRef"]["name"]: scaler["spec"].get("maxReplicas") or scaler["spec"]["maxReplicaCount"]
+        for scaler in of_kind(render(folder), "HorizontalPodAutoscaler", "ScaledObject")
+    }
+    text = (ROOT / "docs/operations.md").read_text()
+    table = {
+        cells[0]: [int(cell) for cell in cells[1:] if cell]
+        for line in text[text.index(f"| {overlay} |") :].partition("\n\n")[0].splitlines()[2:]
+        if (cells := [cell.strip() for cell in line.strip("|").split("|")])
+    }
+    total = table.pop("together")
+    expected = {
+        workload.name: [pods := most.get(workload.name) or workload.object["spec"]["replicas"], size, (pods + 1) * size]
+        for workload in workloads(folder, "Deployment")
+        if (size := int(environment(workload).get("PG_POOL_SIZE", 0)))
+    }
+    assert table == expected
+    assert total == [sum(row[-1] for row in expected.values())]
 
 
 def test_keda_asks_the_database_of_the_workers_and_one_pod_stays() -> None:
@@ -442,7 +536,10 @@ def test_keda_asks_the_database_of_the_workers_and_one_pod_stays() -> None:
         worker = workers[scaled["spec"]["scaleTargetRef"]["name"]]
         assert {one["name"] for one in login["spec"]["env"]} <= environment(worker).keys()
         assert {one["containerName"] for one in login["spec"]["env"]} == {worker.container["name"]}
+        assert {trigger["metadata"]["sslmode"] for trigger in scaled["spec"]["triggers"]} == {"verify-full"}
         assert scaled["spec"]["minReplicaCount"] == 1
+    own = {(one["name"], one["key"]) for one in login["spec"]["secretTargetRef"]}
+    assert own == {("postgres-keda", key) for key in documented_secrets()["postgres-keda"]}
     (pool,) = [s for s in of_kind(objects, "ScaledObject") if s["metadata"]["name"] == "first-time"]
     at_once = environment(workers["first-time"])["PARALLEL_JOBS"]
     assert [trigger["metadata"]["targetQueryValue"] for trigger in pool["spec"]["triggers"]] == [at_once]
