@@ -5,12 +5,18 @@ import json
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
+from typing import Any
 from uuid import uuid4
 
 import grpc
 import httpx
 import pytest
 from connectra.query.v1 import query_service_pb2, query_service_pb2_grpc
+from connectra_common.rights import OPEN, Right
+from connectra_gateway import clients, descriptors
+from google.protobuf.descriptor_pb2 import FileDescriptorProto
+from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest
+from grpc_reflection.v1alpha.reflection_pb2_grpc import ServerReflectionStub
 
 from tests.support.gateway import RunGateway
 from tests.support.http import client, until_status
@@ -247,3 +253,60 @@ async def test_wrong_keys_are_limited_on_their_own(run_gateway: RunGateway, stac
         reply = await http.get("/nothing")
         assert reply.status_code == 404
         assert reply.headers["x-ratelimit-remaining"] == "29"
+
+
+# ---- reflection
+
+
+async def shown(target: str, key: str = "") -> dict[str, set[str]]:
+    """The services that a server shows by reflection, and the methods of ours."""
+    metadata = (("x-api-key", key),) if key else ()
+    found: dict[str, set[str]] = {}
+    async with grpc.aio.insecure_channel(target) as channel:
+        stub: Any = ServerReflectionStub(channel)  # type: ignore[arg-type]
+
+        async def ask(what: ServerReflectionRequest) -> Any:
+            (reply,) = [reply async for reply in stub.ServerReflectionInfo(iter([what]), metadata=metadata, timeout=20)]
+            return reply
+
+        for service in (await ask(ServerReflectionRequest(list_services=""))).list_services_response.service:
+            answer = await ask(ServerReflectionRequest(file_containing_symbol=service.name))
+            files = map(FileDescriptorProto.FromString, answer.file_descriptor_response.file_descriptor_proto)
+            found[service.name] = {
+                method.name
+                for file in files
+                for declared in file.service
+                if f"{file.package}.{declared.name}" == service.name
+                for method in declared.method
+            }
+    return {name: methods for name, methods in found.items() if name.startswith("connectra.")}
+
+
+@pytest.mark.parametrize(
+    ("server", "services"),
+    [
+        ("query", {"connectra.query.v1.QueryService"}),
+        ("write", {"connectra.write.v1.WriteService", "connectra.write.v1.IndexService"}),
+        ("write_internal", {"connectra.write.internal.v1.ImportService"}),
+        ("jobs", {"connectra.jobs.v1.JobsService"}),
+    ],
+)
+async def test_a_server_shows_by_reflection_what_it_serves(stack: Stack, server: str, services: set[str]) -> None:
+    assert set(await shown(stack.grpc[server])) == services
+
+
+async def test_a_client_is_shown_by_reflection_what_it_may_call(stack: Stack) -> None:
+    target = stack.gateway.removeprefix("http://")
+    typed = [service for service in descriptors.services() if not service.is_rest]
+    everything = {service.name: {m.name.rpartition(".")[2] for m in service.methods} for service in typed}
+    assert await shown(target, stack.api_key) == everything
+
+    reader = clients.add(stack.home / "keys.json", f"reader-{uuid4()}", frozenset({Right.READ}))
+    try:
+        async with client(stack.gateway, reader.key) as http:
+            await until_status(http, 404, "GET", "/nothing")
+        (query,) = (service for service in typed if service.cluster == "query")
+        opened = {m.name.rpartition(".")[2] for m in query.methods if m.openers & {Right.READ, OPEN}}
+        assert await shown(target, reader.key) == {query.name: opened}
+    finally:
+        clients.revoke(stack.home / "keys.json", reader.name)

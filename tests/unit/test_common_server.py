@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 
 import orjson
 import pytest
@@ -13,6 +13,7 @@ from connectra_common.db.audit import UNKNOWN, Origin
 from connectra_common.errors import DeadlineExceeded, ValidationFailed
 from connectra_common.rights import ALL, Right
 from connectra_common.server.background import every, first_of
+from connectra_common.server.reflection import visible
 from connectra_common.server.rest import envelope
 from connectra_common.server.streams import ahead
 from connectra_common.settings import AppSettings
@@ -25,6 +26,30 @@ def test_rights_are_those_the_gateway_names_and_all_for_a_caller_inside() -> Non
     }
     assert Call.read({"x-client-id": "crm"}, "r1", None).rights == frozenset()
     assert Call.read({}, "r1", None).rights == ALL
+
+
+@pytest.mark.parametrize(
+    ("rights", "services", "methods"),
+    [
+        (frozenset(), {"query.v1.QueryService"}, {"CheckHealth"}),
+        ({Right.WRITE}, {"query.v1.QueryService", "write.v1.WriteService"}, {"CheckHealth", "CreateCompany"}),
+        (
+            {Right.ADMIN},
+            {"query.v1.QueryService", "write.v1.IndexService", "jobs.v1.JobsService"},
+            {"Reindex", "GetJob"},
+        ),
+    ],
+)
+def test_reflection_shows_a_client_only_what_its_rights_open(
+    rights: Iterable[Right], services: set[str], methods: set[str]
+) -> None:
+    names, pool = visible(frozenset(rights))
+    assert set(names) == {f"connectra.{name}" for name in services}
+    shown = {method.name for name in names for method in pool.FindServiceByName(name).methods}
+    assert methods <= shown
+    assert not {"ListContacts", "ExportContacts", "CreateJob", "ImportBatch"} & shown
+    with pytest.raises(KeyError):
+        pool.FindFileContainingSymbol("connectra.write.internal.v1.ImportService")
 
 
 def test_a_call_carries_what_its_metadata_say() -> None:

@@ -23,10 +23,9 @@ def files() -> Iterator[FileDescriptor]:
                 yield file
 
 
-def typed_services() -> list[str]:
-    """Full names of the typed services; only Envoy uses the REST services."""
-    names = [service.full_name for file in files() for service in file.services_by_name.values()]
-    return sorted(name for name in names if not name.endswith("RestService"))
+def is_rest(service: str) -> bool:
+    """Whether a service is one that only Envoy calls, after transcoding; by its name, full or not."""
+    return service.endswith("RestService")
 
 
 def openers(method: MethodDescriptor) -> frozenset[str]:

@@ -15,9 +15,9 @@ import grpc
 import psutil
 import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
-from connectra_common import contracts, logging, metrics, telemetry
+from connectra_common import logging, metrics, telemetry
+from connectra_common.server import reflection
 from connectra_common.server.background import Background
 from connectra_common.server.interceptors import CallInterceptor
 from connectra_common.server.peers import listen
@@ -160,9 +160,7 @@ def _grpc_server(
     health_pb2_grpc.add_HealthServicer_to_server(servicer, grpc_server)
     for implementation, add, _ in services:
         add(implementation, grpc_server)
-    # Reflects the whole suite in every process, because the gateway can ask only one.
-    listed = [*contracts.typed_services(), health.SERVICE_NAME, reflection.SERVICE_NAME]
-    reflection.enable_server_reflection(listed, grpc_server)
+    reflection.enable(grpc_server, [name for *_, name in services])
     listen(grpc_server, address, tls)
     return grpc_server
 

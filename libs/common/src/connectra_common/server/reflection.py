@@ -1,0 +1,89 @@
+"""Reflection (grpc.reflection.v1alpha): inside, a server shows what it serves; to a client of the gateway any of them shows what the client
+may call, since the gateway can ask only one.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from functools import cache
+from typing import Any
+
+import grpc
+from google.protobuf.descriptor import FileDescriptor
+from google.protobuf.descriptor_pb2 import FileDescriptorProto
+from google.protobuf.descriptor_pool import DescriptorPool
+from grpc_health.v1 import health
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
+
+from connectra_common import contracts
+from connectra_common.call import current
+from connectra_common.rights import OPEN, Right
+from connectra_common.server import Context
+
+Pool = Any  # a DescriptorPool, whose stub lacks what is used of it
+
+
+class ReflectionServicer(reflection_pb2_grpc.ServerReflectionServicer):
+    """Shows each caller the services that are for it."""
+
+    def __init__(self, served: Sequence[str]) -> None:
+        shown = [name for name in served if not contracts.is_rest(name)]
+        self._inside: Any = reflection.aio.ReflectionServicer([*shown, health.SERVICE_NAME, reflection.SERVICE_NAME])
+
+    async def ServerReflectionInfo(self, requests: AsyncIterator[Any], context: Context) -> AsyncIterator[Any]:
+        call = current()
+        shown = _for_client(call.rights) if call.client else self._inside
+        async for reply in shown.ServerReflectionInfo(requests, context):
+            yield reply
+
+
+def enable(server: grpc.aio.Server, served: Sequence[str]) -> None:
+    """Adds reflection to a server.
+
+    Args:
+        served: full names of its services; those of the REST API are not shown.
+    """
+    add: Any = reflection_pb2_grpc.add_ServerReflectionServicer_to_server
+    add(ReflectionServicer(served), server)
+
+
+@cache
+def _for_client(rights: frozenset[Right]) -> Any:
+    names, pool = visible(rights)
+    return reflection.aio.ReflectionServicer([*names, reflection.SERVICE_NAME], pool)
+
+
+def visible(rights: frozenset[Right]) -> tuple[list[str], Pool]:
+    """Names of the typed services of which these rights open a method, and their contracts without the other methods."""
+    pool: Pool = DescriptorPool()
+    names: list[str] = []
+    added: set[str] = set()
+
+    def add(file: FileDescriptor) -> None:
+        if file.name in added:
+            return
+        added.add(file.name)
+        for dependency in file.dependencies:
+            add(dependency)
+        pool.Add(_opened(file, rights))
+
+    for file in contracts.files():
+        opened = [f"{file.package}.{service.name}" for service in _opened(file, rights).service]
+        if opened:
+            names += opened
+            add(file)
+    return sorted(names), pool
+
+
+def _opened(file: FileDescriptor, rights: frozenset[Right]) -> FileDescriptorProto:
+    """A file of the contracts without the methods that the rights do not open, and without services that have no others."""
+    shown = FileDescriptorProto()
+    file.CopyToProto(shown)
+    services = list(shown.service)
+    del shown.service[:]
+    for service in services:
+        methods = file.services_by_name[service.name].methods_by_name
+        opened = [method for method in service.method if contracts.openers(methods[method.name]) & {*rights, OPEN}]
+        if opened and not contracts.is_rest(service.name):
+            del service.method[:]
+            service.method.extend(opened)
+            shown.service.append(service)
+    return shown
