@@ -29,7 +29,9 @@ OVERLAYS = ("dev", "production")
 FOLDERS = (*BASES, *(f"overlays/{o}{part}" for o in OVERLAYS for part in ("/namespace", "/migrate", "")))
 OLDEST = "1.30"  # the first with preStop `sleep`; docs/operations.md says so
 # Objects of operators, for which Kubernetes has no schemas.
-CUSTOM = {"ServiceMonitor", "ScaledObject", "TriggerAuthentication"}
+CUSTOM = {"ServiceMonitor", "ScaledObject", "TriggerAuthentication", "Certificate", "Issuer"}
+# What an installation adds to production as it likes.
+EXTRAS = ("mtls", "pgbouncer", "rate-limit", "tokens", "tracing")
 
 # What each process reads.
 CONFIGURATIONS: dict[tuple[str, ...], type] = {
@@ -543,3 +545,76 @@ def test_keda_asks_the_database_of_the_workers_and_one_pod_stays() -> None:
     (pool,) = [s for s in of_kind(objects, "ScaledObject") if s["metadata"]["name"] == "first-time"]
     at_once = environment(workers["first-time"])["PARALLEL_JOBS"]
     assert [trigger["metadata"]["targetQueryValue"] for trigger in pool["spec"]["triggers"]] == [at_once]
+
+
+# ---- components
+
+
+@pytest.fixture(scope="module")
+def extended(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A folder with production and all components that an installation may add."""
+    folder = tmp_path_factory.mktemp("extended")
+    here = os.path.relpath(FOLDER, folder)
+    own = {
+        "namespace": "connectra",
+        "resources": [f"{here}/overlays/production"],
+        "components": [f"{here}/components/{name}" for name in EXTRAS],
+    }
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump(own))
+    return str(folder)
+
+
+def test_components_are_as_sound_as_production(extended: str) -> None:
+    for item in render(extended):
+        if item["kind"] not in CUSTOM:
+            kubernetes_validate.validate(item, OLDEST, strict=True)
+    assert criticized(built(extended), OLDEST) == []
+    used = {file.parent.name for file in FOLDER.glob("components/*/kustomization.yaml")}
+    assert used == {*EXTRAS, "keda", "monitoring", "process"}
+
+
+def test_every_way_out_of_a_component_leads_to_a_named_place(extended: str) -> None:
+    policies = {item["metadata"]["name"]: item["spec"] for item in of_kind(render(extended), "NetworkPolicy")}
+    peers = [peer for policy in policies.values() for rule in policy["egress"] for peer in rule["to"]]
+    assert all(is_outside(peer) or peer["podSelector"].get("matchLabels") for peer in peers)
+    assert {"to-collector", "to-issuer", "to-rate-limit", "to-pgbouncer"} <= policies.keys()
+
+
+def test_with_mtls_a_process_takes_calls_from_just_those_that_have_an_arrow_to_it(extended: str) -> None:
+    certificates = {
+        item["spec"]["secretName"]: item["spec"]["dnsNames"]
+        for item in of_kind(render(extended), "Certificate")
+        if not item["spec"].get("isCA")
+    }
+    callers: dict[tuple[str, str], set[str]] = {}
+    for workload in workloads(extended, "Deployment"):
+        given = {one["name"]: one["value"] for one in workload.container.get("env", []) if "value" in one}
+        secrets = [volume["secret"]["secretName"] for volume in workload.pod["volumes"] if volume["name"] == "tls"]
+        if "GRPC_TLS_CERT_FILE" not in given:
+            continue
+        assert certificates[secrets[0]] == [workload.name]
+        for variable in ("GRPC_TLS_CALLERS", "GRPC_INTERNAL_CALLERS"):
+            if variable in given:
+                callers[workload.name, variable] = set(given[variable].split(","))
+        if workload.name != "gateway":
+            assert given["GRPC_TLS_CLIENT_AUTH"] == "true"
+            for name in ("startup", "liveness", "readiness"):
+                assert workload.container[f"{name}Probe"]["grpc"]["port"] == port_of(given["GRPC_HEALTH_LISTEN"])
+
+    for (goal, variable), names in callers.items():
+        port = GRPC[goal] if variable == "GRPC_TLS_CALLERS" else INTERNAL[goal]
+        assert names == {source for source, to, at in ARROWS if to == goal and at == port}, (goal, variable)
+    assert {goal for goal, _ in callers} == GRPC.keys()
+
+
+def test_behind_pgbouncer_are_those_that_keep_nothing_in_a_session(extended: str) -> None:
+    behind = {w.name for w in workloads(extended, "Deployment") if w.labels.get("uses-pgbouncer")}
+    assert behind == {"query", "jobs"}
+    for workload in workloads(extended, "Deployment"):
+        direct = workload.labels.get("uses-postgres") == "true"
+        assert direct == (workload.name not in (*behind, "gateway")), workload.name
+    # Neither listens, nor holds an advisory lock or temporary table beyond a transaction.
+    session = re.compile(r"\.session\(|\.listener\(|pg_(?:try_)?advisory_lock|\bTEMP")
+    for folder in ("query/src/connectra_query", "jobs/src/connectra_jobs"):
+        sources = {file for file in (ROOT / "services" / folder).rglob("*.py") if "worker" not in file.parts}
+        assert [str(file) for file in sources if session.search(file.read_text())] == []

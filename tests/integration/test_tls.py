@@ -20,9 +20,11 @@ from connectra.write.internal.v1.import_service_pb2_grpc import ImportServiceStu
 from connectra_common.db.database import Database
 from connectra_common.errors import from_exception
 from connectra_common.search.client import create_client
-from connectra_common.server.peers import channel
+from connectra_common.server.peers import channel, listen
 from connectra_common.settings import ElasticsearchSettings, PostgresSettings, S3Settings, TlsSettings
 from connectra_common.storage import s3 as storage
+from grpc_health.v1.health import aio as health_aio
+from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 from pydantic import SecretStr
 
 from tests.support.health import SERVING, ask_health
@@ -200,6 +202,41 @@ def files(authority: Authority, certificate: Authority | None) -> TlsSettings:
         tls_key_file=certificate.key_file if certificate else None,
         _env_file=None,
     )
+
+
+async def test_renewed_certificates_are_those_of_the_next_connection(
+    ours: Authority, strangers: Authority, tmp_path: Path
+) -> None:
+    def moved(authority: Authority) -> TlsSettings:
+        """The files, replaced by those of an authority as Kubernetes does: by a move."""
+        for file, name in ((authority.ca_file, "ca"), (authority.cert_file, "cert"), (authority.key_file, "key")):
+            (tmp_path / "part").write_bytes(file.read_bytes())
+            (tmp_path / "part").rename(tmp_path / name)
+        paths = {f"tls_{name}_file": tmp_path / name for name in ("ca", "cert", "key")}
+        return TlsSettings(**paths, tls_client_auth=True, _env_file=None)  # type: ignore[arg-type]
+
+    tls = moved(ours)
+    address = f"127.0.0.1:{free_ports(1)[0]}"
+    server, servicer = grpc.aio.server(), health_aio.HealthServicer()
+    for name in ("liveness", "readiness"):
+        await servicer.set(name, SERVING)
+    add_HealthServicer_to_server(servicer, server)
+    listen(server, address, tls)
+    await server.start()
+    try:
+        async with channel(address, tls) as lasting:
+            assert await ask_health(lasting, "liveness", timeout=5) == SERVING
+            (tmp_path / "key").write_bytes(
+                strangers.key_file.read_bytes()
+            )  # halfway: the key does not belong to the certificate
+            assert await ask_health(lasting, "liveness", timeout=5) == SERVING
+            moved(strangers)
+            assert await ask_health(lasting, "liveness", timeout=5) == SERVING
+        assert await health(address, files(strangers, strangers), 5) == SERVING
+        with pytest.raises(grpc.aio.AioRpcError):
+            await health(address, files(ours, ours), 3)
+    finally:
+        await server.stop(0)
 
 
 async def test_a_service_serves_only_those_whose_certificate_it_trusts_and_the_gateway_is_one(

@@ -117,6 +117,16 @@ class Files:
         return self.root / "tls.json"
 
     @property
+    def peers_tls(self) -> Path:
+        """The secret that names certificate and key for calls to the services."""
+        return self.root / "peers_tls.json"
+
+    @property
+    def peers_ca(self) -> Path:
+        """The secret that names the authorities of the services."""
+        return self.root / "peers_ca.json"
+
+    @property
     def keys_dir(self) -> Path:
         """The watched folder."""
         return self.root / "keys"
@@ -226,7 +236,11 @@ def render(root: Path, settings: GatewaySettings, peers: PeerSettings, tracing: 
         write_private(files.root / page.name, page.content)
     write_private(files.descriptors, descriptors.descriptor_set())
     if settings.tls_cert_file and settings.tls_key_file:
-        write_private(files.tls, _json(tls_secret(Path(settings.tls_cert_file), Path(settings.tls_key_file))))
+        write_private(files.tls, _json(tls_secret("front", Path(settings.tls_cert_file), Path(settings.tls_key_file))))
+    if peers.tls_cert_file and peers.tls_key_file:
+        write_private(files.peers_tls, _json(tls_secret("peers", peers.tls_cert_file, peers.tls_key_file)))
+    if peers.tls_ca_file:
+        write_private(files.peers_ca, _json(ca_secret("authorities", peers.tls_ca_file)))
     render_keys(files, settings)
     write_private(files.envoy, configuration(files, settings, peers, tracing).encode())
     return files
@@ -245,15 +259,27 @@ def render_keys(files: Files, settings: GatewaySettings) -> None:
     write_private(files.api_keys, _json(keys.api_keys(known)))
 
 
-def tls_secret(cert: Path, key: Path) -> dict[str, Any]:
+def tls_secret(name: str, cert: Path, key: Path) -> dict[str, Any]:
     """Certificate and key as a secret that Envoy reloads when a file is moved into the certificate's folder."""
     certificate = {
         "certificate_chain": {"filename": str(cert.absolute())},
         "private_key": {"filename": str(key.absolute())},
         "watched_directory": {"path": str(cert.absolute().parent)},
     }
+    return _secret(name, tls_certificate=certificate)
+
+
+def ca_secret(name: str, ca: Path) -> dict[str, Any]:
+    """Authorities to trust, reloaded likewise."""
+    trusted = {"filename": str(ca.absolute())}
+    return _secret(
+        name, validation_context={"trusted_ca": trusted, "watched_directory": {"path": str(ca.absolute().parent)}}
+    )
+
+
+def _secret(name: str, **content: Any) -> dict[str, Any]:
     kind = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
-    return {"resources": [{"@type": kind, "name": "front", "tls_certificate": certificate}]}
+    return {"resources": [{"@type": kind, "name": name, **content}]}
 
 
 def _opened() -> dict[str, list[str]]:

@@ -147,6 +147,10 @@ class TlsSettings(SettingsGroup, title="TLS between the services"):
         return self
 
 
+def _names(text: str) -> frozenset[str]:
+    return frozenset(name.strip() for name in text.split(",") if name.strip())
+
+
 class ServerSettings(TlsSettings, title="gRPC server"):
     """Where a process listens, and how it ends."""
 
@@ -168,6 +172,11 @@ class ServerSettings(TlsSettings, title="gRPC server"):
     max_message_mib: Positive = Field(
         64, validation_alias="GRPC_MAX_MESSAGE_MIB", description="Largest message sent or accepted, in MiB."
     )
+    callers: str = Field(
+        "",
+        validation_alias="GRPC_TLS_CALLERS",
+        description="Names, separated by commas, of which a caller's certificate must have one (DNS name or URI); absent: any name.",
+    )
     health_listen: Address | None = Field(
         None,
         validation_alias="GRPC_HEALTH_LISTEN",
@@ -179,6 +188,17 @@ class ServerSettings(TlsSettings, title="gRPC server"):
         validation_alias="GRPC_DEFAULT_DEADLINE_SECONDS",
         description="Maximum duration in seconds of a call without a deadline.",
     )
+
+    @model_validator(mode="after")
+    def _identified(self) -> Self:
+        if self.callers and not self.tls_client_auth:
+            raise ValueError("GRPC_TLS_CALLERS needs GRPC_TLS_CLIENT_AUTH")
+        return self
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The callers' names; empty for any."""
+        return _names(self.callers)
 
 
 class InternalSettings(TlsSettings, title="Internal gRPC server"):
@@ -204,7 +224,7 @@ class InternalSettings(TlsSettings, title="Internal gRPC server"):
     @property
     def names(self) -> frozenset[str]:
         """The callers' names; empty for any."""
-        return frozenset(name.strip() for name in self.callers.split(",") if name.strip())
+        return _names(self.callers)
 
 
 class PeerSettings(TlsSettings, title="Addresses of the services"):

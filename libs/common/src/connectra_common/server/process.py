@@ -94,7 +94,7 @@ async def run(
         loop.add_signal_handler(number, stopping.set)
 
     servicer = health.aio.HealthServicer()
-    interceptor = CallInterceptor(server.default_deadline_seconds)
+    interceptor = CallInterceptor(server.default_deadline_seconds, server.names)
     doors = [_grpc_server(process.services, interceptor, server.max_message_mib, servicer, server.listen, server)]
     if internal:
         interceptor = CallInterceptor(server.default_deadline_seconds, internal.names)
