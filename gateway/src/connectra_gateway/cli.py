@@ -25,7 +25,13 @@ File = Annotated[
 def add(
     name: Annotated[str, typer.Argument(help="Name of the client, as logs show it.")],
     right: Annotated[
-        list[Right] | None, typer.Option("--right", help="Repeatable; all rights but `admin` when absent.")
+        list[Right] | None,
+        typer.Option(
+            "--right",
+            help="Repeatable; all rights but `admin` when absent. `read`: search and look up records, page by page. `export`: streams and "
+            "export jobs of any size. `write`: create, change, delete records. `import`: uploads and import jobs. `admin`: the index, and "
+            "the jobs of all clients.",
+        ),
     ] = None,
     file: File = None,
 ) -> None:
