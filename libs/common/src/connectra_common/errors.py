@@ -6,6 +6,7 @@ A driver's message never reaches a client: it is logged under the request id.
     ConnectraError
     ├─ ValidationFailed     400  one or more fields are wrong; named refusals are in `refusals`
     ├─ BadRequest           400  the request cannot be read at all
+    │  └─ PayloadTooLarge   413  it is larger than its method allows
     ├─ NotFound             404
     ├─ Conflict             409  it exists already
     ├─ WrongState           409  it exists, but its state does not allow this
@@ -44,6 +45,8 @@ DOMAIN = "connectra"
 # The JSON envelope travels in a trailer; Envoy takes up to 8 KiB safely.
 MAX_ENVELOPE_BYTES = 6_000
 MAX_MESSAGE_CHARS = 500
+# Violations that an error shows.
+MAX_FIELDS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +130,13 @@ class BadRequest(ConnectraError):
     grpc_code = StatusCode.INVALID_ARGUMENT
     http_status = 400
     error_code = "BAD_REQUEST"
+
+
+class PayloadTooLarge(BadRequest):
+    """The request is larger than its method allows. Not RESOURCE_EXHAUSTED, which callers take for a reason to try again."""
+
+    http_status = 413
+    error_code = "PAYLOAD_TOO_LARGE"
 
 
 class NotFound(ConnectraError):
@@ -301,7 +311,7 @@ def envelope(error: ConnectraError) -> bytes:
     details: dict[str, Any] = dict(error.details)
     if error.reason != error.error_code:
         details["reason"] = error.reason
-    shown = [{"field": f.field, "message": f.message} for f in error.fields]
+    shown = [{"field": f.field, "message": f.message} for f in error.fields[:MAX_FIELDS]]
     while shown:
         text = _body(error, {**details, "fields": shown, **_omitted(len(error.fields) - len(shown))})
         if len(text) <= MAX_ENVELOPE_BYTES:
@@ -333,7 +343,8 @@ def rich_status(error: ConnectraError) -> status_pb2.Status:
     details: list[Any] = [error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=metadata)]
     if error.fields:
         violations = [
-            error_details_pb2.BadRequest.FieldViolation(field=f.field, description=f.message) for f in error.fields[:50]
+            error_details_pb2.BadRequest.FieldViolation(field=f.field, description=f.message)
+            for f in error.fields[:MAX_FIELDS]
         ]
         details.append(error_details_pb2.BadRequest(field_violations=violations))
     status = status_pb2.Status(code=code, message=error.message[:MAX_MESSAGE_CHARS])

@@ -51,6 +51,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The method is declared but not implemented yet."""
     ERROR_REASON_UNAVAILABLE: _ErrorReason.ValueType  # 14
     """A dependency is temporarily unavailable; the same request may succeed later."""
+    ERROR_REASON_PAYLOAD_TOO_LARGE: _ErrorReason.ValueType  # 15
+    """More bytes, or more values, than a request of this method may have."""
     ERROR_REASON_PAGE_SIZE_EXCEEDED: _ErrorReason.ValueType  # 20
     """`limit` above 100."""
     ERROR_REASON_PAGE_OUT_OF_RANGE: _ErrorReason.ValueType  # 21
@@ -108,6 +110,8 @@ ERROR_REASON_NOT_IMPLEMENTED: ErrorReason.ValueType  # 13
 """The method is declared but not implemented yet."""
 ERROR_REASON_UNAVAILABLE: ErrorReason.ValueType  # 14
 """A dependency is temporarily unavailable; the same request may succeed later."""
+ERROR_REASON_PAYLOAD_TOO_LARGE: ErrorReason.ValueType  # 15
+"""More bytes, or more values, than a request of this method may have."""
 ERROR_REASON_PAGE_SIZE_EXCEEDED: ErrorReason.ValueType  # 20
 """`limit` above 100."""
 ERROR_REASON_PAGE_OUT_OF_RANGE: ErrorReason.ValueType  # 21

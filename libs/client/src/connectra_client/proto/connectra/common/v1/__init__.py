@@ -117,6 +117,11 @@ class ErrorReason(betterproto2.Enum):
     A dependency is temporarily unavailable; the same request may succeed later.
     """
 
+    PAYLOAD_TOO_LARGE = 15
+    """
+    More bytes, or more values, than a request of this method may have.
+    """
+
     PAGE_SIZE_EXCEEDED = 20
     """
     `limit` above 100.
@@ -188,6 +193,7 @@ class ErrorReason(betterproto2.Enum):
             12: "ERROR_REASON_DEADLINE_EXCEEDED",
             13: "ERROR_REASON_NOT_IMPLEMENTED",
             14: "ERROR_REASON_UNAVAILABLE",
+            15: "ERROR_REASON_PAYLOAD_TOO_LARGE",
             20: "ERROR_REASON_PAGE_SIZE_EXCEEDED",
             21: "ERROR_REASON_PAGE_OUT_OF_RANGE",
             22: "ERROR_REASON_EMPTY_PAYLOAD",
@@ -221,6 +227,7 @@ class ErrorReason(betterproto2.Enum):
             "ERROR_REASON_DEADLINE_EXCEEDED": 12,
             "ERROR_REASON_NOT_IMPLEMENTED": 13,
             "ERROR_REASON_UNAVAILABLE": 14,
+            "ERROR_REASON_PAYLOAD_TOO_LARGE": 15,
             "ERROR_REASON_PAGE_SIZE_EXCEEDED": 20,
             "ERROR_REASON_PAGE_OUT_OF_RANGE": 21,
             "ERROR_REASON_EMPTY_PAYLOAD": 22,
