@@ -2,13 +2,14 @@
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
 from connectra_common.records.fields import Rule
 from connectra_common.records.providers import is_shared_domain
-from connectra_common.records.values import READERS, Malformed, Refused
+from connectra_common.records.values import READERS, Malformed, Reader, Refused
 from connectra_common.records.values.countries import region_of
 from connectra_common.records.values.emails import read_address, read_email
 from connectra_common.records.values.hosts import compared_host
@@ -446,3 +447,12 @@ def test_names_of_countries_come_without_those_of_towns() -> None:
         "print(region_of('Deutschland'), [name for name in sys.modules if name.startswith('phonenumbers.geodata')])"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True).split(maxsplit=1) == ["DE", "[]\n"]
+
+
+@pytest.mark.parametrize("read", READERS.values())
+@pytest.mark.parametrize("text", ["+1" + "1" * 400 + "x", "<" * 7_000 + "x", "x" * 10**6, ",;" * 4_000])
+def test_no_text_takes_long(read: Reader, text: str) -> None:
+    began = time.process_time()
+    with suppress(Refused, Malformed):
+        read(text)
+    assert time.process_time() - began < 0.5

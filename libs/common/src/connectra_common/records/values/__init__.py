@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from connectra_common.records.fields import Rule
+from connectra_common.records.limits import MAX_GIVEN_CHARS, MAX_TEXT_CHARS
 from connectra_common.records.values.emails import read_email
 from connectra_common.records.values.lists import read_list
 from connectra_common.records.values.numbers import read_integer
@@ -26,6 +27,8 @@ REMEMBERED_CHARS = 200
 
 def _whole(read: Reader) -> Reader:
     def checked(text: str) -> Value:
+        if len(text) > MAX_GIVEN_CHARS and read is not read_list:
+            raise Refused(f"has {len(text)} characters; at most {MAX_TEXT_CHARS} are allowed")
         if "\x00" in text:
             raise Refused("contains a NUL character, which cannot be stored")
         return read(text)

@@ -17,8 +17,7 @@ def read_items(items: Sequence[str]) -> list[str] | None:
     Raises:
         Refused: too many, one too long, or with a NUL.
     """
-    if len(items) > MAX_LIST_ITEMS:
-        raise Refused(f"has {len(items)} items; at most {MAX_LIST_ITEMS} are allowed")
+    _counted(items)
     if any("\x00" in item for item in items):
         raise Refused("contains a NUL character, which cannot be stored")
     found = [value for item in items if (value := tidy(item))]
@@ -27,9 +26,15 @@ def read_items(items: Sequence[str]) -> list[str] | None:
     return found or None
 
 
+def _counted(items: Sequence[str]) -> Sequence[str]:
+    if len(items) > MAX_LIST_ITEMS:
+        raise Refused(f"has {len(items)} items; at most {MAX_LIST_ITEMS} are allowed")
+    return items
+
+
 def read_list(cell: str) -> list[str] | None:
     """Items of a cell, in lower case: between commas, else between semicolons. Raises as `read_items`."""
-    return read_items([lower(item) for item in _split(cell)])
+    return read_items([lower(item) for item in _counted(_split(cell))])
 
 
 def _split(cell: str) -> list[str]:

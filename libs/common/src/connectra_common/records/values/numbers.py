@@ -8,6 +8,8 @@ from connectra_common.records.values.refused import Refused, shown
 from connectra_common.records.values.text import is_nothing, tidy
 
 MAX_INT64 = 2**63 - 1
+# Of a number with its currency and words.
+MAX_NUMBER_CHARS = 100
 
 _ALLOWED = "write a whole number such as 1200, 1,200 or 1.2M"
 
@@ -63,6 +65,8 @@ def read_integer(text: str) -> int | None:
     """
     if text.isascii() and text.isdigit() and len(text) < 19:
         return int(text)
+    if len(text) > MAX_NUMBER_CHARS:
+        raise _unclear(text)
     if (amount := _amount(text)) is None:
         return None
     if (number := int(amount)) > MAX_INT64:

@@ -26,7 +26,7 @@ _NUMBER = re.compile(r"\(?\s*\+?[\d\s().\-‐-―−/*•·_'’]*")
 _SECOND = re.compile(r"\s/|/\s*(?=\+|00|\(|-)|(?<=\d{7})/(?=\s*\d{4})|\s{2,}|:::|\bor\b")
 _TRUNK = re.compile(r"\(\s*0\s*\)")
 # What needs no second look, unless a trunk prefix stands behind the country code.
-_USUAL = re.compile(r"\+[1-9](?:[ -]?\(?\d+\)?){2,8}")
+_USUAL = re.compile(r"\+[1-9](?=\D*\d\D*\d)(?:[ -]?\(?\d++\)?){1,8}")
 _SIGNS = str.maketrans("", "", "+ ()-")
 
 
