@@ -254,7 +254,6 @@ async def test_a_deadline_that_has_no_time_left_is_an_error_never_a_short_answer
         ({"facets": [{"field": "titel"}]}, "did you mean 'title'?"),
         ({"facets": [{"field": "title", "ranges": [{"gte": 1}]}]}, "neither a number nor a date"),
         ({"facets": [{"field": "city", "size": 101}]}, "1 to 100 are allowed"),
-        ({"facets": [{"field": "city"}] * 11}, "at most 10 are allowed"),
         ({"highlight": True}, "no text condition"),
         ({"order_by": [{"order_by": "id"}], "cursor": ["x", "y"]}, "'x' is not a value of id"),
     ],

@@ -1,9 +1,12 @@
 """The VQL pipeline: request → tree → checks → Elasticsearch request, without any server."""
 
+import re
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from connectra.common.v1 import vql_pb2
 from connectra_common.errors import ValidationFailed
 from connectra_common.records.fields import COMPANY, CONTACT, Entity
 from connectra_common.requests import read
@@ -14,6 +17,7 @@ from connectra_common.vql.order import ordered
 from connectra_common.vql.proto import to_json, to_proto
 from connectra_common.vql.validate import checked
 from connectra_query.search.compile import compile_query, search_body
+from google.protobuf import struct_pb2
 
 from tests.support.queries import text_clause, text_query
 
@@ -165,10 +169,73 @@ def test_the_boolean_tree_nests_and_joins_where() -> None:
         ({"cursor": ["1", "u"], "page": 2}, "cannot be given together with page"),
         ({"filters": {"field": "stage", "operator": "is", "value": 1}}, "filters.operator: input should be 'eq'"),
         ({"filters": {"and": [], "or": []}}, "exactly one of"),
+        ({"filters": {"and": [], "not": {"or": [{}] * 201}}}, "filters: has more than 200 conditions"),
+        (text_query(*[text_clause("a", "title")] * 201), "where.text_matches.must: 201 conditions; at most 200"),
+        ({"where": {"range_query": {"must": {f"f{n}": {} for n in range(201)}}}}, "201 conditions; at most 200"),
+        ({"where": {"keyword_match": {"must": {"stage": [{}] * 9}}}}, "input should be a valid boolean"),
+        ({"where": {f"k{n}": 1 for n in range(30)}}, "20 more unknown fields"),
+        ({"order_by": [{"order_by": "agee"}] * 6}, "order_by: 6 keys; at most 5 are allowed"),
+        ({"select_columns": ["uuid"] * 101}, "select_columns: 101 columns; at most 100 are allowed"),
+        ({"facets": [{"field": "stage"}] * 11}, "facets: 11 facets; at most 10 are allowed"),
+        ({"cursor": ["a"] * 7}, "cursor: 7 values; at most 6 are allowed"),
+        *(
+            ({"where": {"range_query": {"must": {"company_employees_count": {"gt": n}}}}}, "is not a number")
+            for n in ("--5", "+-5", " 12 ", "nan", "1" * 4_400)
+        ),
+        *(
+            ({"where": {"range_query": {"must": {"created_at": {"gt": moment}}}}}, "is not a date")
+            for moment in ("2024-01-15 08:00:00", "2024-W03-1", "2024-01-15t08:00:00", "2024-13-01")
+        ),
+        *(
+            ({"order_by": [{"order_by": "id"}], "cursor": [number, "u"]}, "is not a value of id")
+            for number in ("nan", "inf", "1e400", "--5", "1" * 4_400)
+        ),
     ],
 )
 def test_refusals_say_where_what_and_what_would_be_allowed(document: dict[str, Any], refusal: str) -> None:
     assert refusal in refusals(document)[0]
+
+
+def test_a_few_names_are_hinted_and_the_others_counted() -> None:
+    found = refusals({"select_columns": [f"first_nam{n}" for n in range(50)]})
+    assert (len(found), found[-1]) == (11, "select_columns: 40 more unknown fields")
+    assert len(refusals({"select_columns": ["x" * 100_000]})[0]) < 1_000
+    warnings = read(Vql, {f"lim{n}": 1 for n in range(5_000)}).warnings
+    assert (len(warnings), warnings[-1]["message"]) == (11, "4,990 more unknown fields")
+
+
+def test_a_column_asked_twice_is_answered_once() -> None:
+    assert compiled({"select_columns": ["uuid", "email", "uuid"]}).columns == ("uuid", "email")
+
+
+def test_whole_numbers_of_64_bits_are_numbers_in_texts_too() -> None:
+    bounds = {"gte": "9223372036854775807", "lt": "-1.5"}
+    assert conditions({"where": {"range_query": {"must": {"company_employees_count": bounds}}}})
+
+
+@pytest.mark.parametrize(
+    ("fill", "refusal"),
+    [
+        (lambda v: v.order_by.extend([vql_pb2.OrderBy()] * 6), "order_by: 6 keys"),
+        (lambda v: v.where.text_matches.must.extend([vql_pb2.TextMatch()] * 201), "201 conditions"),
+        (lambda v: v.where.keyword_match.must["stage"].values.extend([struct_pb2.Value()] * 1_001), "1001 values"),
+        (lambda v: v.filters.all.nodes.extend([vql_pb2.FilterNode()] * 201), "filters: has more than 200 conditions"),
+        (lambda v: v.facets.add().ranges.extend([vql_pb2.FacetRange()] * 51), "facets[0].ranges: 51 ranges"),
+    ],
+)
+def test_a_typed_query_is_counted_before_it_is_converted(fill: Callable[[vql_pb2.Vql], None], refusal: str) -> None:
+    message = vql_pb2.Vql()
+    fill(message)
+    with pytest.raises(ValidationFailed, match=re.escape(refusal)):
+        to_json(message)
+
+
+def test_the_lists_of_a_typed_query_are_counted_together() -> None:
+    message = vql_pb2.Vql()
+    for n in range(51):
+        message.where.keyword_match.must[f"f{n}"].values.extend([struct_pb2.Value(number_value=1)] * 1_000)
+    with pytest.raises(ValidationFailed, match="more than 50000 values"):
+        to_json(message)
 
 
 def test_an_installation_may_have_limits_of_its_own() -> None:

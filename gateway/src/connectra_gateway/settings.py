@@ -77,7 +77,7 @@ class GatewaySettings(GatewayKeysSettings, title="Gateway"):
         30, validation_alias="GATEWAY_TIMEOUT_SECONDS", description="Deadline of a call, in seconds; streams have none."
     )
     max_request_bytes: Annotated[int, Field(gt=0, le=64 * 1024 * 1024)] = Field(
-        16 * 1024 * 1024,
+        6 * 1024 * 1024,
         validation_alias="GATEWAY_MAX_REQUEST_BYTES",
         description="Largest request body of bulk and batch calls; larger ones are answered with 413.",
     )

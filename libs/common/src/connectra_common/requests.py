@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
 
 from connectra_common.errors import FieldViolation, ValidationFailed
 
@@ -12,6 +12,11 @@ M = TypeVar("M", bound=BaseModel)
 
 # {"field", "message"} of what was ignored.
 Warning: TypeAlias = dict[str, str]
+
+# Suggestions in one answer: each costs as much as reading some hundred values.
+MAX_HINTS = 10
+# Of a name that a client made up.
+MAX_NAME_CHARS = 100
 
 
 class Request(BaseModel):
@@ -29,9 +34,9 @@ class Part(BaseModel):
     @classmethod
     def _refuse_unknown(cls, data: Any) -> Any:
         if isinstance(data, dict):
-            unknown = [hint(key, keys(cls)) for key in data if key not in keys(cls)]
-            if unknown:
-                raise ValueError("; ".join(unknown))
+            known = keys(cls)
+            if unknown := [key for key in data if key not in known]:
+                raise ValueError("; ".join([*(hint(key, known) for key in unknown[:MAX_HINTS]), *_more(unknown)]))
         return data
 
 
@@ -57,9 +62,14 @@ def read(model: type[M], data: object, *more_keys: str) -> Read[M]:
 
 
 def nul_violations(data: object, prefix: str = "") -> list[FieldViolation]:
-    """A violation for each text, at any depth, that contains the character U+0000, which PostgreSQL can neither store nor compare."""
-    found, rest = [], [(prefix, data)]
-    while rest:
+    """A violation for each text, at any depth, that contains the character U+0000, which PostgreSQL can neither store nor compare;
+    at most MAX_HINTS.
+    """
+    if not _has_nul(data):
+        return []
+    found: list[FieldViolation] = []
+    rest = [(prefix, data)]
+    while rest and len(found) < MAX_HINTS:
         at, value = rest.pop()
         if isinstance(value, str) and "\0" in value:
             found.append(FieldViolation(at, f"{at}: has the character U+0000 (NUL), which is not allowed"))
@@ -71,10 +81,25 @@ def nul_violations(data: object, prefix: str = "") -> list[FieldViolation]:
     return found
 
 
+def _has_nul(data: object) -> bool:
+    rest = [data]
+    while rest:
+        value = rest.pop()
+        if isinstance(value, str):
+            if "\0" in value:
+                return True
+        elif isinstance(value, Mapping):
+            rest += value
+            rest += value.values()
+        elif isinstance(value, list):
+            rest += value
+    return False
+
+
 def violations(error: ValidationError, prefix: str = "") -> list[FieldViolation]:
     """A pydantic error as violations, e.g. field `where.text_matches.must[0].text_value`."""
     found = []
-    for item in error.errors(include_url=False):
+    for item in error.errors(include_url=False, include_context=False, include_input=False):
         field = path(item["loc"], prefix)
         text = item["msg"].removeprefix("Value error, ")
         text = text[0].lower() + text[1:]
@@ -84,10 +109,10 @@ def violations(error: ValidationError, prefix: str = "") -> list[FieldViolation]
 
 
 def path(location: Iterable[str | int], prefix: str = "") -> str:
-    """`("a", 0, "b")` as `a[0].b`."""
+    """`("a", 0, "b")` as `a[0].b`; names that are too long are cut."""
     text = prefix
     for part in location:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+        text += f"[{part}]" if isinstance(part, int) else f".{part[:MAX_NAME_CHARS]}" if text else part[:MAX_NAME_CHARS]
     return text
 
 
@@ -106,12 +131,37 @@ def keys(model: type[BaseModel]) -> list[str]:
 
 def hint(name: str, known: Sequence[str]) -> str:
     """`unknown field 'nmae'; did you mean 'name'?`, or what is allowed if no name is similar."""
-    close = get_close_matches(name, known, n=1)
-    return f"unknown field {name!r}; " + (f"did you mean {close[0]!r}?" if close else f"allowed: {', '.join(known)}")
+    close = get_close_matches(name, known, n=1) if len(name) <= MAX_NAME_CHARS else []
+    end = f"did you mean {close[0]!r}?" if close else f"allowed: {', '.join(known)}"
+    return f"unknown field {name[:MAX_NAME_CHARS]!r}; {end}"
+
+
+def hinted(unknown: Sequence[tuple[str, str]], known: Sequence[str], rest: str = "") -> list[FieldViolation]:
+    """A violation with a hint for each (place, name), up to MAX_HINTS; one at `rest` says how many more there are."""
+    found = [FieldViolation.at(place, hint(name, known)) for place, name in unknown[:MAX_HINTS]]
+    return found + [FieldViolation.at(rest, more) for more in _more(unknown)]
 
 
 def unknown_keys(data: object, known: Sequence[str], prefix: str = "") -> list[Warning]:
-    """A warning for each key that is ignored."""
+    """A warning with a hint for each key that is ignored, up to MAX_HINTS; one at `prefix` says how many more there are."""
     if not isinstance(data, Mapping):
         return []
-    return [{"field": path((key,), prefix), "message": hint(key, known)} for key in data if key not in known]
+    unknown = [key for key in data if key not in known]
+    found = [{"field": path((key,), prefix), "message": hint(key, known)} for key in unknown[:MAX_HINTS]]
+    return found + [{"field": prefix, "message": more} for more in _more(unknown)]
+
+
+def _more(unknown: Sequence[object]) -> list[str]:
+    more = len(unknown) - MAX_HINTS
+    return [f"{more:,} more unknown fields"] if more > 0 else []
+
+
+def at_most(number: int, noun: str) -> BeforeValidator:
+    """Of a list or an object in a model: refuses one with more members than that before it reads any of them."""
+
+    def counted(value: Any) -> Any:
+        if isinstance(value, list | dict) and len(value) > number:
+            raise ValueError(f"{len(value)} {noun}; at most {number} are allowed")
+        return value
+
+    return BeforeValidator(counted)

@@ -170,7 +170,7 @@ class ServerSettings(TlsSettings, title="gRPC server"):
         description="Seconds after SIGTERM during which new calls are still accepted, so that callers can notice it is no longer ready.",
     )
     max_message_mib: Positive = Field(
-        64, validation_alias="GRPC_MAX_MESSAGE_MIB", description="Largest message sent or accepted, in MiB."
+        64, validation_alias="GRPC_MAX_MESSAGE_MIB", description="Largest message that is sent, in MiB."
     )
     callers: str = Field(
         "",

@@ -5,6 +5,9 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any
 
+from connectra_common.requests import MAX_HINTS
+from connectra_common.server.bodies import MAX_DIGITS
+from connectra_common.server.limits import BODY, BULK_BODY
 from connectra_gateway.replies import replies
 
 from connectra_reference.contracts import Method, methods
@@ -22,6 +25,12 @@ Every path exists with and without `/v1`, and with and without a trailing slash.
 sent one. All calls but `/health` need the header `X-API-Key`, or `Authorization: Bearer` where tokens are configured, and most of
 them a right ([what each opens](../gateway/README.md#clients)). Queries are described in [vql.md](vql.md), jobs in [jobs.md](jobs.md).
 
+## Limits
+
+A body has at most {body.bytes:,} bytes and {body.values:,} values, of bulk and batch calls {bulk.bytes:,} bytes and
+{bulk.values:,} values; arrays and objects nest at most {body.depth} levels, and a number has at most {digits} digits. Beyond that
+it is refused before it is read. Of unknown names the first {hints} are named, with a suggestion, the others counted.
+
 ## Errors
 
 All errors have the same envelope, with `success` (false), `error`, `error_code`, `message` and `details`. `details.fields` lists every
@@ -36,7 +45,8 @@ def page() -> str:
     for row in rows():
         if row.method and not row.is_of_every_path:
             own.setdefault(row.method, []).append(row)
-    parts = [HEAD, *_errors(), "\n## What every path answers\n", *_common(), "\n## Paths\n"]
+    head = HEAD.format(body=BODY, bulk=BULK_BODY, digits=MAX_DIGITS, hints=MAX_HINTS)
+    parts = [head, *_errors(), "\n## What every path answers\n", *_common(), "\n## Paths\n"]
     for name, found in own.items():
         parts += _section(declared[name], found)
     return "\n".join(parts).rstrip() + "\n"

@@ -19,7 +19,18 @@ from connectra_common.refusals import (
     MissingSelectColumns,
     UnknownService,
 )
-from connectra_common.requests import Request, Warning, keys, nul_violations, read, unknown_keys, violations
+from connectra_common.requests import (
+    MAX_HINTS,
+    MAX_NAME_CHARS,
+    Request,
+    Warning,
+    at_most,
+    keys,
+    nul_violations,
+    read,
+    unknown_keys,
+    violations,
+)
 from connectra_common.vql.model import Vql
 from connectra_common.vql.validate import checked_export
 from pydantic import AfterValidator, BaseModel, Field, ValidationError, field_validator
@@ -45,6 +56,7 @@ MAX_LIMIT = 100
 MAX_PAGE = 100_000
 MAX_RETRIES = 1000
 MAX_COLUMNS, MAX_HEADER_CHARS = 2000, 1000
+MAX_STATES = 20
 
 
 def _bucket(name: str) -> str:
@@ -61,7 +73,10 @@ Bucket = Annotated[str, Field(description="Absent: the service's own bucket."), 
 
 def _mapping(columns: dict[str, str | None]) -> dict[str, str | None]:
     by_target = Counter(target for target in columns.values() if target is not None)
-    problems = [hint(target) for target in by_target if target not in targets()]
+    unknown = [target for target in by_target if target not in targets()]
+    problems = [hint(target) for target in unknown[:MAX_HINTS]]
+    if len(unknown) > MAX_HINTS:
+        problems.append(f"{len(unknown) - MAX_HINTS:,} more unknown targets")
     problems += [f"{target!r} is given to {count} columns" for target, count in by_target.items() if count > 1]
     said: dict[str, str | None] = {}
     twice = [header for header, target in columns.items() if said.setdefault(normal(header), target) != target]
@@ -77,6 +92,7 @@ ColumnMapping = Annotated[
         max_length=MAX_COLUMNS,
         description="What columns mean, by header: a CSV column of the field catalogue, or null to leave the column out.",
     ),
+    at_most(MAX_COLUMNS, "columns"),
     AfterValidator(_mapping),
 ]
 
@@ -162,7 +178,10 @@ class ListJobsBody(Request):
     """Body of `POST /common/jobs`; may be absent."""
 
     job_type: Annotated[str, Field(description="Only jobs of this type.")] | None = None
-    status: Annotated[list[str], Field(description="Only jobs in one of these states.")] | None = None
+    status: (
+        Annotated[list[str], at_most(MAX_STATES, "states"), Field(description="Only jobs in one of these states.")]
+        | None
+    ) = None
     limit: Annotated[int, Field(description="0 to 100; 0 means 25.")] | None = None
     page: Annotated[int, Field(ge=0, le=MAX_PAGE, description="From 1; 0 means 1.")] | None = None
     cursor: Annotated[str, Field(description="`next_cursor` of the previous page.")] | None = None
@@ -296,7 +315,10 @@ _NOUNS = {"status": "status", "job_type": "type"}
 
 
 def _unknown(field: str, name: str, names: tuple[str, ...]) -> Warning:
-    return {"field": field, "message": f"no job has the {_NOUNS[field]} {name!r}; there are {', '.join(names)}"}
+    return {
+        "field": field,
+        "message": f"no job has the {_NOUNS[field]} {name[:MAX_NAME_CHARS]!r}; there are {', '.join(names)}",
+    }
 
 
 def _check_data(job_type: str, data: JsonObject) -> tuple[JobData | None, list[ValidationFailed]]:

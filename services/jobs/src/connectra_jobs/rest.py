@@ -30,13 +30,13 @@ class JobsRestServicer(pb_grpc.JobsRestServiceServicer):
         return envelope(success=True, upload_url=upload.url, s3_key=upload.s3_key, expires_in=expires)
 
     async def CreateUpload(self, request: pb.CreateUploadRestRequest, context: Context) -> HttpBody:
-        wanted, warnings = read(CreateUploadBody, read_object(request.body, required=True))
+        wanted, warnings = read(CreateUploadBody, await read_object(request.body, required=True))
         state = await self._uploads.create(wanted)
         await send_headers(context, status=201)
         return envelope(**_upload(state), warnings=warnings or None, success=True)
 
     async def CreateUploadPartUrls(self, request: pb.CreateUploadPartUrlsRestRequest, context: Context) -> HttpBody:
-        wanted, warnings = read(CreateUploadPartUrlsBody, read_object(request.body, required=True))
+        wanted, warnings = read(CreateUploadPartUrlsBody, await read_object(request.body, required=True))
         urls = await self._uploads.part_urls(request.upload_id, wanted.part_numbers)
         expires = _duration(self._uploads.url_seconds)
         return envelope(
@@ -57,19 +57,19 @@ class JobsRestServicer(pb_grpc.JobsRestServiceServicer):
         return envelope(message="Upload aborted")
 
     async def PreviewImport(self, request: pb.PreviewImportRestRequest, context: Context) -> HttpBody:
-        wanted, warnings = read_preview(read_object(request.body, required=True))
+        wanted, warnings = read_preview(await read_object(request.body, required=True))
         found = await self._previews.preview(wanted)
         return envelope(data=found.to_json(), success=True, warnings=warnings or None)
 
     async def CreateJob(self, request: pb.CreateJobRestRequest, context: Context) -> HttpBody:
-        new, warnings = read_create(read_object(request.body, required=True))
+        new, warnings = read_create(await read_object(request.body, required=True))
         created = await self._service.create(new, current().idempotency_key)
         await send_headers(context, status=201, **({"idempotent_replayed": "true"} if created.replayed else {}))
         message, data = "Job created successfully", created.job.to_json()
         return envelope(message=message, success=True, data=data, warnings=warnings or None)
 
     async def ListJobs(self, request: pb.ListJobsRestRequest, context: Context) -> HttpBody:
-        condition, warnings = read_list(read_object(request.body))
+        condition, warnings = read_list(await read_object(request.body))
         page = await self._service.find(condition)
         data = [job.to_json() for job in page.jobs]
         return envelope(data=data, success=True, next_cursor=page.next_cursor, warnings=warnings or None)

@@ -8,6 +8,7 @@ from typing import Any
 from connectra.jobs.v1 import jobs_service_pb2 as pb
 from connectra.jobs.v1 import jobs_service_pb2_grpc as pb_grpc
 from connectra_common.call import current
+from connectra_common.errors import ValidationFailed
 from connectra_common.export import ExportFormat
 from connectra_common.records.fields import COMPANY, CONTACT
 from connectra_common.records.messages import to_message
@@ -20,7 +21,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from connectra_jobs.models import EXPORT, IMPORT, Job, JsonObject
 from connectra_jobs.preview.models import Preview
 from connectra_jobs.preview.service import PreviewService
-from connectra_jobs.requests import read_create, read_list, read_preview
+from connectra_jobs.requests import MAX_COLUMNS, read_create, read_list, read_preview
 from connectra_jobs.service import JobsService
 from connectra_jobs.uploads.requests import CreateUploadBody, CreateUploadPartUrlsBody
 from connectra_jobs.uploads.service import UploadService, UploadState
@@ -65,8 +66,11 @@ class JobsServicer(pb_grpc.JobsServiceServicer):
             yield pb.WatchJobResponse(job=_job(job))
 
     async def PreviewImport(self, request: pb.PreviewImportRequest, context: Context) -> pb.PreviewImportResponse:
-        columns = {header: target or None for header, target in request.columns.items()}
-        body = {"s3_key": request.s3_key, "s3_bucket": request.s3_bucket or None, "columns": columns or None}
+        body = {
+            "s3_key": request.s3_key,
+            "s3_bucket": request.s3_bucket or None,
+            "columns": _columns(request.columns),
+        }
         wanted, _ = read_preview(_present(body))
         return _preview(await self._previews.preview(wanted))
 
@@ -142,7 +146,7 @@ def _create_to_json(request: pb.CreateJobRequest) -> JsonObject:
                 "s3_bucket": file.s3_bucket or None,
                 "max_rejected": getattr(file, allowed) if allowed else None,
                 "validate_only": file.validate_only or None,
-                "columns": {header: target or None for header, target in file.columns.items()} or None,
+                "columns": _columns(file.columns),
             }
             body |= {"job_type": IMPORT, "job_data": _present(source)}
         case "export_query":
@@ -157,6 +161,12 @@ def _create_to_json(request: pb.CreateJobRequest) -> JsonObject:
             }
             body |= {"job_type": EXPORT, "job_data": _present(data)}
     return body
+
+
+def _columns(columns: Mapping[str, str]) -> JsonObject | None:
+    if len(columns) > MAX_COLUMNS:
+        raise ValidationFailed.at("columns", f"{len(columns)} columns; at most {MAX_COLUMNS} are allowed")
+    return {header: target or None for header, target in columns.items()} or None
 
 
 def _preview(found: Preview) -> pb.PreviewImportResponse:

@@ -90,13 +90,13 @@ class QueryRestServicer(pb_grpc.QueryRestServiceServicer):
 
     async def _filter_values(self, service: str, request: _FilterValues) -> HttpBody:
         # The path says which service; clients send it in the body too.
-        asked, warnings = read(FilterValuesRequest, read_object(request.body), "service")
+        asked, warnings = read(FilterValuesRequest, await read_object(request.body), "service")
         values = await self._service.filter_values(service, asked, current())
         data = [{"value": value, "display_value": shown} for value, shown in values]
         return envelope(data=data, warnings=warnings or None)
 
     async def _list(self, entity: Entity, request: _List) -> HttpBody:
-        query, warnings = read(Vql, read_object(request.body))
+        query, warnings = read(Vql, await read_object(request.body))
         page = await self._service.page(entity, query, current())
         return envelope(
             data=page.rows,
@@ -107,7 +107,7 @@ class QueryRestServicer(pb_grpc.QueryRestServiceServicer):
         )
 
     async def _count(self, entity: Entity, request: _Count) -> HttpBody:
-        query, warnings = read(Vql, read_object(request.body))
+        query, warnings = read(Vql, await read_object(request.body))
         return envelope(count=await self._service.count(entity, query, current()), warnings=warnings or None)
 
     async def _get(self, entity: Entity, request: _Get, context: Context) -> HttpBody:

@@ -136,10 +136,10 @@ class QueryService:
             NotFound: none, or deleted.
         """
         uuid = ids.checked_uuid(uuid)
-        if wrong := unknown_columns(entity, tuple(columns), "select_columns"):
+        if wrong := unknown_columns(entity, columns, "select_columns"):
             raise ValidationFailed.of(wrong)
         async with self._database.connection() as connection:
-            row = await RecordRepository(connection).get(entity, uuid, tuple(columns))
+            row = await RecordRepository(connection).get(entity, uuid, tuple(dict.fromkeys(columns)))
         if row is None:
             raise RecordNotFound(entity.title, uuid)
         return row
@@ -150,19 +150,18 @@ class QueryService:
         Raises:
             ValidationFailed: too many, not uuids, or unknown columns.
         """
+        if len(uuids) > (most := self._limits.batch_uuids):
+            raise ValidationFailed.at("uuids", f"{len(uuids)} uuids; at most {most} are allowed")
         uuids = [ids.canonical_uuid(uuid) for uuid in uuids]
-        most = self._limits.batch_uuids
         wrong = [
             FieldViolation(f"uuids[{i}]", f"uuids[{i}]: invalid UUID format: {uuid[:100]}")
-            for i, uuid in enumerate(uuids[:most])
+            for i, uuid in enumerate(uuids)
             if not ids.is_uuid(uuid)
         ]
-        if len(uuids) > most:
-            wrong.append(FieldViolation.at("uuids", f"{len(uuids)} uuids; at most {most} are allowed"))
-        if wrong := wrong + unknown_columns(entity, tuple(columns), "select_columns"):
+        if wrong := wrong + unknown_columns(entity, columns, "select_columns"):
             raise ValidationFailed.of(wrong)
         async with self._database.connection() as connection:
-            rows, found = await RecordRepository(connection).many(entity, uuids, tuple(columns))
+            rows, found = await RecordRepository(connection).many(entity, uuids, tuple(dict.fromkeys(columns)))
         return rows, [uuid for uuid in uuids if uuid not in found]
 
     async def filters(self, service: str, call: Call) -> list[Filter]:
@@ -201,7 +200,7 @@ class QueryService:
         token = call.token
         if token is None:
             return
-        if not token.isdecimal() or int(token) >= 2**63:
+        if not token.isdecimal() or len(token) > 19 or int(token) >= 2**63:
             raise ValidationFailed.at("x-consistency-token", "is not a token of a write")
         until, pause = time.monotonic() + call.seconds(self._limits.consistency_seconds), CONSISTENCY_POLL_SECONDS
         while not await self._is_indexed(int(token)):

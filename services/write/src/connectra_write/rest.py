@@ -1,5 +1,6 @@
 """The REST door: JSON as documented."""
 
+import asyncio
 from typing import Any
 
 from connectra.write.v1 import write_rest_pb2 as pb
@@ -8,9 +9,10 @@ from connectra_common.call import current
 from connectra_common.errors import FieldViolation, ValidationFailed
 from connectra_common.records.columns import unknown_headers
 from connectra_common.records.fields import COMPANY, CONTACT, Entity, csv_columns
-from connectra_common.records.limits import MAX_WARNINGS
+from connectra_common.records.limits import MAX_BATCH_RECORDS, MAX_BATCH_ROWS, MAX_WARNINGS
 from connectra_common.requests import Warning, path, unknown_keys
 from connectra_common.server import Context
+from connectra_common.server.limits import BULK_BODY
 from connectra_common.server.rest import envelope, read_json, read_object, send_headers
 from google.api.httpbody_pb2 import HttpBody
 
@@ -57,18 +59,18 @@ class WriteRestServicer(pb_grpc.WriteRestServiceServicer):
         return await self._batch(CONTACT, request, context)
 
     async def BatchUpsertRows(self, request: pb.BatchUpsertRowsRestRequest, context: Context) -> HttpBody:
-        rows, found = _read_rows(request)
+        rows, found = await _read_rows(request)
         written = await self._records.batch_upsert_rows(rows, current().idempotency_key)
         message = "Batch upsert completed with errors" if written.failures else "Batch upsert successful"
         return await _batch_reply(written, found, context, message=message)
 
     async def _create(self, entity: Entity, request: Any, context: Context) -> HttpBody:
-        record, found = _read_record(entity, request)
+        record, found = await _read_record(entity, request)
         written = await self._records.create(entity, record, current().idempotency_key)
         return await _reply(written, found, context)
 
     async def _update(self, entity: Entity, request: Any, context: Context) -> HttpBody:
-        record, found = _read_record(entity, request)
+        record, found = await _read_record(entity, request)
         written = await self._records.update(entity, request.uuid, record, current().versions)
         return await _reply(written, found, context)
 
@@ -78,24 +80,26 @@ class WriteRestServicer(pb_grpc.WriteRestServiceServicer):
         return envelope(message=f"{entity.title} deleted successfully")
 
     async def _upsert(self, entity: Entity, request: Any, context: Context) -> HttpBody:
-        record, found = _read_record(entity, request)
+        record, found = await _read_record(entity, request)
         written = await self._records.upsert(entity, record, current().idempotency_key)
         return await _reply(written, found, context, is_new=written.is_new)
 
     async def _batch(self, entity: Entity, request: Any, context: Context) -> HttpBody:
-        records, prefix, found = _read_records(entity, request)
+        records, prefix, found = await _read_records(entity, request)
         written = await self._records.batch_upsert(entity, records, current().idempotency_key)
         found += [{"field": path((w.index, w.field), prefix), "message": w.message} for w in written.warnings]
         return await _batch_reply(written, found[:MAX_WARNINGS], context)
 
 
-def _read_record(entity: Entity, request: Any) -> tuple[dict[str, Any], list[Warning]]:
-    record = read_object(request.body, required=True)
+async def _read_record(entity: Entity, request: Any) -> tuple[dict[str, Any], list[Warning]]:
+    record = await read_object(request.body, required=True)
     return record, warnings(entity, record)
 
 
-def _read_records(entity: Entity, request: Any) -> tuple[list[Any], str, list[Warning]]:
-    records, prefix, found = _array(read_json(request.body, required=True), (entity.table, "data"))
+async def _read_records(entity: Entity, request: Any) -> tuple[list[Any], str, list[Warning]]:
+    document = await read_json(request.body, required=True, limits=BULK_BODY)
+    records, prefix, found = _array(document, (entity.table, "data"))
+    batches.check_size(len(records), MAX_BATCH_RECORDS)
     for index, record in enumerate(records):
         if len(found) >= MAX_WARNINGS:
             break
@@ -103,15 +107,25 @@ def _read_records(entity: Entity, request: Any) -> tuple[list[Any], str, list[Wa
     return records, prefix, found
 
 
-def _read_rows(request: Any) -> tuple[list[Any], list[Warning]]:
-    rows, prefix, found = _array(read_json(request.body, required=True), ("data",))
-    known = sorted(csv_columns())
-    for index, row in enumerate(rows if len(found) < MAX_WARNINGS else ()):
-        if isinstance(row, dict):
+async def _read_rows(request: Any) -> tuple[list[Any], list[Warning]]:
+    document = await read_json(request.body, required=True, limits=BULK_BODY)
+    rows, prefix, found = _array(document, ("data",))
+    batches.check_size(len(rows), MAX_BATCH_ROWS)
+    # A row may have cells of some megabytes.
+    found += await asyncio.to_thread(_row_warnings, rows, prefix)
+    return rows, found[:MAX_WARNINGS]
+
+
+def _row_warnings(rows: list[Any], prefix: str) -> list[Warning]:
+    known, found = sorted(csv_columns()), list[Warning]()
+    for index, row in enumerate(rows):
+        if len(found) >= MAX_WARNINGS:
+            break
+        if isinstance(row, dict) and batches.is_header(row):
             unknown = dict.fromkeys(unknown_headers(tuple(row)))
             found += unknown_keys(unknown, known, f"{prefix}[{index}]")
             found += batches.left_out(row, f"{prefix}[{index}]")
-    return rows, found[:MAX_WARNINGS]
+    return found
 
 
 def _array(document: Any, names: tuple[str, ...]) -> tuple[list[Any], str, list[Warning]]:

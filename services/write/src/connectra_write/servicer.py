@@ -1,5 +1,6 @@
 """The typed door."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -7,14 +8,18 @@ from connectra.common.v1 import records_pb2
 from connectra.write.v1 import write_service_pb2 as pb
 from connectra.write.v1 import write_service_pb2_grpc as pb_grpc
 from connectra_common.call import CONSISTENCY_TOKEN, current
-from connectra_common.errors import FieldViolation, ValidationFailed
-from connectra_common.records.fields import COMPANY, CONTACT, Entity
+from connectra_common.errors import PayloadTooLarge, ValidationFailed
+from connectra_common.records.fields import COMPANY, CONTACT, Entity, Type
+from connectra_common.records.limits import MAX_BATCH_RECORDS, MAX_BATCH_ROWS
 from connectra_common.records.messages import from_message, to_message
-from connectra_common.requests import hint
+from connectra_common.requests import hinted
 from connectra_common.server import Context
+from connectra_common.server.limits import BULK_BODY
 
+from connectra_write.records.batches import check_size
 from connectra_write.records.outcomes import BatchWritten, RecordWarning, Written
 from connectra_write.records.service import RecordService
+from connectra_write.records.writing import in_thread
 
 
 class WriteServicer(pb_grpc.WriteServiceServicer):
@@ -82,7 +87,7 @@ class WriteServicer(pb_grpc.WriteServiceServicer):
     async def BatchUpsertCompanies(
         self, request: pb.BatchUpsertCompaniesRequest, context: Context
     ) -> pb.BatchUpsertCompaniesResponse:
-        records = [from_message(COMPANY, company) for company in request.companies]
+        records = await _records(COMPANY, request.companies)
         written = await self._records.batch_upsert(COMPANY, records, current().idempotency_key)
         token = await _send_token(written.token, context)
         return pb.BatchUpsertCompaniesResponse(result=_result(written), consistency_token=token)
@@ -90,15 +95,16 @@ class WriteServicer(pb_grpc.WriteServiceServicer):
     async def BatchUpsertContacts(
         self, request: pb.BatchUpsertContactsRequest, context: Context
     ) -> pb.BatchUpsertContactsResponse:
-        records = [from_message(CONTACT, contact) for contact in request.contacts]
+        records = await _records(CONTACT, request.contacts)
         written = await self._records.batch_upsert(CONTACT, records, current().idempotency_key)
         token = await _send_token(written.token, context)
         return pb.BatchUpsertContactsResponse(result=_result(written), consistency_token=token)
 
     async def BatchUpsertRows(self, request: pb.BatchUpsertRowsRequest, context: Context) -> pb.BatchUpsertRowsResponse:
-        written = await self._records.batch_upsert_rows(
-            [dict(row.values) for row in request.rows], current().idempotency_key
-        )
+        check_size(len(request.rows), MAX_BATCH_ROWS)
+        _check_values(sum(len(row.values) for row in request.rows))
+        rows = [dict(row.values) for row in request.rows]
+        written = await self._records.batch_upsert_rows(rows, current().idempotency_key)
         token = await _send_token(written.token, context)
         return pb.BatchUpsertRowsResponse(result=_result(written), consistency_token=token)
 
@@ -107,13 +113,25 @@ class WriteServicer(pb_grpc.WriteServiceServicer):
         return await self._records.update(entity, message.uuid, record, _versions(request))
 
 
+async def _records(entity: Entity, messages: Sequence[Any]) -> list[dict[str, Any]]:
+    check_size(len(messages), MAX_BATCH_RECORDS)
+    lists = [field.name for field in entity.writable if field.type is Type.LIST]
+    _check_values(sum(len(getattr(message, name)) for message in messages for name in lists))
+    return await in_thread(len(messages), lambda: [from_message(entity, message) for message in messages])
+
+
+def _check_values(count: int) -> None:
+    if count > BULK_BODY.values:
+        raise PayloadTooLarge(f"the request has more than {BULK_BODY.values:,} values")
+
+
 def _masked(entity: Entity, record: dict[str, Any], paths: Any) -> dict[str, Any]:
     """The fields that a mask names, None where unset; without a mask those that are set."""
     if not paths:
         return record
     names = [field.name for field in entity.data_fields]
-    if unknown := [path for path in paths if path not in names and path not in entity.by_name]:
-        raise ValidationFailed.of([FieldViolation("update_mask", hint(path, names)) for path in unknown])
+    if unknown := [("update_mask", path) for path in paths if path not in names and path not in entity.by_name]:
+        raise ValidationFailed.of(hinted(unknown, names, "update_mask"))
     return {name: record.get(name) for name in paths if name in names}
 
 

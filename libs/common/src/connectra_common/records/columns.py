@@ -10,6 +10,7 @@ from functools import cache, lru_cache
 
 from connectra_common.records import column_names as names
 from connectra_common.records.fields import csv_columns
+from connectra_common.requests import MAX_NAME_CHARS
 
 # Ranks of candidates for one target, the lowest wins; a known name has its place in its list.
 _GIVEN, _EXACT, _BARE, _NUMBERED, _PREFIXED = -2, -1, 5_000, 10_000, 20_000
@@ -84,7 +85,7 @@ class Columns:
         return {target: position for position, target in enumerate(self.targets) if target}
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def unknown_headers(headers: tuple[str, ...]) -> tuple[str, ...]:
     """Headers that nobody understands, whatever else is wrong with them all."""
     try:
@@ -104,8 +105,8 @@ def targets() -> frozenset[str]:
 
 def hint(target: str) -> str:
     """What is wrong with a target that does not exist."""
-    close = get_close_matches(target, targets(), 1)
-    return f"unknown target {target!r}" + (f"; did you mean {close[0]!r}?" if close else "")
+    close = get_close_matches(target, targets(), 1) if len(target) <= MAX_NAME_CHARS else []
+    return f"unknown target {target[:MAX_NAME_CHARS]!r}" + (f"; did you mean {close[0]!r}?" if close else "")
 
 
 def normal(cell: str) -> str:

@@ -3,7 +3,7 @@
 import asyncio
 import inspect
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import cache
 from typing import Any
@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import grpc
 import structlog
+from google.protobuf.message import DecodeError
 from grpc_health.v1 import health
 from grpc_status import rpc_status
 from prometheus_client import Counter, Histogram
@@ -18,6 +19,7 @@ from prometheus_client import Counter, Histogram
 from connectra_common import errors
 from connectra_common.call import REQUEST_ID, Call, bind
 from connectra_common.server import Context
+from connectra_common.server.limits import MessageLimits
 
 log = structlog.get_logger()
 
@@ -73,11 +75,11 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
         async def unary(request: Any, context: Context) -> Any:
             async with method.call(context):
-                return await behaviour(request, context)
+                return await behaviour(_readable(request), context)
 
         async def stream(request: Any, context: Context) -> AsyncIterator[Any]:
             async with method.call(context):
-                replies = behaviour(request, context)
+                replies = behaviour(_readable(request), context)
                 if inspect.isawaitable(replies):  # grpcio's own health service writes its replies itself
                     await replies
                     return
@@ -87,11 +89,34 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         for kind in ("unary_unary", "unary_stream", "stream_unary", "stream_stream"):
             if behaviour := getattr(handler, kind):
                 make = getattr(grpc, f"{kind}_rpc_method_handler")
-                self._wrapped[call.method] = make(
-                    stream if streams else unary, handler.request_deserializer, handler.response_serializer
-                )
+                read = handler.request_deserializer
+                if kind.startswith("unary"):
+                    read = _bounded(call.method, read)
+                self._wrapped[call.method] = make(stream if streams else unary, read, handler.response_serializer)
                 return self._wrapped[call.method]
         return handler
+
+
+def _bounded(method: str, read: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+    """Reads messages within the limits of a method. An error is returned: raised here, it would not reach the caller in words."""
+    limits = MessageLimits(method)
+
+    def bounded(data: bytes) -> Any:
+        try:
+            limits.check(data)
+            return read(data)
+        except errors.PayloadTooLarge as error:
+            return error
+        except DecodeError:
+            return errors.BadRequest("the request is not a message of this method")
+
+    return bounded
+
+
+def _readable(request: Any) -> Any:
+    if isinstance(request, errors.ConnectraError):
+        raise request
+    return request
 
 
 class _Method:

@@ -20,6 +20,7 @@ from connectra_common import logging, metrics, telemetry
 from connectra_common.server import reflection
 from connectra_common.server.background import Background
 from connectra_common.server.interceptors import CallInterceptor
+from connectra_common.server.limits import MIB, MOST_BYTES
 from connectra_common.server.peers import listen
 from connectra_common.settings import AppSettings, InternalSettings, ServerSettings, TlsSettings, TracingSettings
 
@@ -147,12 +148,11 @@ def _grpc_server(
     tls: TlsSettings,
 ) -> grpc.aio.Server:
     """A gRPC server: services, health and reflection."""
-    size = message_mib * 1024 * 1024
     grpc_server = grpc.aio.server(
         interceptors=[*telemetry.server_interceptors(), interceptor],
         options=[
-            ("grpc.max_receive_message_length", size),
-            ("grpc.max_send_message_length", size),
+            ("grpc.max_receive_message_length", MOST_BYTES),
+            ("grpc.max_send_message_length", message_mib * MIB),
             ("grpc.so_reuseport", 0),  # a second process on the port is a mistake, not load sharing
             *CONNECTIONS,
         ],

@@ -14,12 +14,15 @@ class Limits:
     window: int = 1_000
     clauses: int = 200
     terms: int = 1_000
+    # Of all conditions together; of a JSON document all values are counted.
+    values: int = 50_000
     depth: int = 8
     text_chars: int = 1_000
     value_chars: int = 1_000
     # Trigrams: shorter words have none.
     substring_chars: int = 3
     sort_keys: int = 5
+    columns: int = 100
     facets: int = 10
     facet_size: int = 100
     default_facet_size: int = 10

@@ -1,13 +1,28 @@
 """The JSON document of a query. Field names and values are checked later, by the pass `validate`."""
 
-from typing import Annotated, Literal, Optional
+from typing import Annotated, Any, Literal, Optional
 
-from pydantic import AliasChoices, Field, StrictBool, StrictFloat, StrictInt, StrictStr, model_validator
+from pydantic import (
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    model_validator,
+)
 
-from connectra_common.requests import Part, Request
+from connectra_common.requests import Part, Request, at_most
+from connectra_common.vql.limits import LIMITS
+from connectra_common.vql.tree import check_tree
 
 Scalar = StrictBool | StrictInt | StrictFloat | StrictStr
 Bound = StrictInt | StrictFloat | StrictStr | None
+Values = Annotated[Scalar | Annotated[list[Scalar], Field(fail_fast=True)], at_most(LIMITS.terms, "values")]
+Columns = Annotated[list[str], at_most(LIMITS.columns, "columns")]
+# Conditions of one kind; those of all kinds together are counted when they are known.
+_CONDITIONS = at_most(LIMITS.clauses, "conditions")
 
 
 class TextMatch(Part):
@@ -24,15 +39,15 @@ class TextMatch(Part):
 class TextMatches(Part):
     """In `must`, conditions on one field are joined by OR, fields by AND; in `must_not` each stands alone."""
 
-    must: list[TextMatch] | None = None
-    must_not: list[TextMatch] | None = None
+    must: Annotated[list[TextMatch] | None, _CONDITIONS] = None
+    must_not: Annotated[list[TextMatch] | None, _CONDITIONS] = None
 
 
 class KeywordMatch(Part):
     """Whole values: a scalar, or a list of alternatives."""
 
-    must: dict[str, Scalar | list[Scalar]] | None = None
-    must_not: dict[str, Scalar | list[Scalar]] | None = None
+    must: Annotated[dict[str, Values] | None, _CONDITIONS] = None
+    must_not: Annotated[dict[str, Values] | None, _CONDITIONS] = None
 
 
 class Range(Part):
@@ -47,8 +62,8 @@ class Range(Part):
 class RangeQuery(Part):
     """Field to bounds."""
 
-    must: dict[str, Range] | None = None
-    must_not: dict[str, Range] | None = None
+    must: Annotated[dict[str, Range] | None, _CONDITIONS] = None
+    must_not: Annotated[dict[str, Range] | None, _CONDITIONS] = None
 
 
 class Where(Part):
@@ -70,7 +85,7 @@ class CompanyConfig(Part):
     """Whether and how a contact's company is shown."""
 
     populate: bool = False
-    select_columns: list[str] | None = None
+    select_columns: Columns | None = None
 
 
 class FilterNode(Part):
@@ -83,7 +98,7 @@ class FilterNode(Part):
     operator: (
         Literal["eq", "ne", "gt", "gte", "lt", "lte", "in", "nin", "contains", "ncontains", "exists", "nexists"] | None
     ) = None
-    value: Scalar | list[Scalar] | None = None
+    value: Values | None = None
 
     @model_validator(mode="after")
     def _one_kind(self) -> "FilterNode":
@@ -93,6 +108,22 @@ class FilterNode(Part):
         if self.field is not None and self.operator is None:
             raise ValueError("`operator` is missing beside `field`")
         return self
+
+
+def _small_tree(tree: Any) -> Any:
+    check_tree(tree, _children)
+    return tree
+
+
+def _children(node: Any) -> list[Any]:
+    if not isinstance(node, dict):
+        return []
+    # One that has more than one kind is refused later, but read before.
+    found = [node["not"]] if "not" in node else []
+    for name in ("and", "or"):
+        if isinstance(nodes := node.get(name), list):
+            found += nodes
+    return found
 
 
 class FacetRange(Part):
@@ -107,7 +138,7 @@ class Facet(Part):
 
     field: str
     size: int | None = None
-    ranges: list[FacetRange] | None = None
+    ranges: Annotated[list[FacetRange] | None, at_most(LIMITS.facet_ranges, "ranges")] = None
 
 
 class Vql(Request):
@@ -117,15 +148,17 @@ class Vql(Request):
     """
 
     where: Where | None = None
-    filters: FilterNode | None = None
-    order_by: list[OrderBy] | None = None
+    filters: Annotated[FilterNode | None, BeforeValidator(_small_tree)] = None
+    order_by: Annotated[list[OrderBy] | None, at_most(LIMITS.sort_keys, "keys")] = None
     page: int | None = None
     limit: int | None = None
     offset: int | None = None
-    cursor: list[Scalar | None] | None = Field(None, validation_alias=AliasChoices("cursor", "search_after"))
-    select_columns: list[str] | None = None
+    cursor: Annotated[list[Scalar | None] | None, at_most(LIMITS.sort_keys + 1, "values")] = Field(
+        None, validation_alias=AliasChoices("cursor", "search_after")
+    )
+    select_columns: Columns | None = None
     company_config: CompanyConfig | None = None
     explain: bool = False
-    facets: list[Facet] | None = None
+    facets: Annotated[list[Facet] | None, at_most(LIMITS.facets, "facets")] = None
     highlight: bool = False
     track_total: bool = False

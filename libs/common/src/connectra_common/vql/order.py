@@ -1,13 +1,12 @@
 """The order of the hits, decided once: the sort keys, the cursor that continues in them, the sort values that rows return."""
 
-from contextlib import suppress
 from dataclasses import replace
 
 from connectra_common.errors import ValidationFailed
 from connectra_common.records.fields import Index
 from connectra_common.search.mappings import indexed_fields
 from connectra_common.vql.ast import And, Node, Or, Query, Scalar, Sort, Text
-from connectra_common.vql.values import fits_64_bits, is_date
+from connectra_common.vql.values import fits_64_bits, is_date, read_number
 
 # Elasticsearch's name for relevance; never requested by name.
 SCORE = "_score"
@@ -44,7 +43,7 @@ def with_typed_cursor(query: Query) -> Query:
         try:
             values.append(_typed(value, index))
         except ValueError:
-            raise ValidationFailed.at("cursor", f"{value!r} is not a value of {key.field}"[:100]) from None
+            raise ValidationFailed.at("cursor", f"{repr(value)[:60]} is not a value of {key.field}") from None
     return replace(query, cursor=tuple(values))
 
 
@@ -61,13 +60,12 @@ def scores(node: Node) -> bool:
 def _typed(value: Scalar | None, index: Index) -> Scalar | None:
     if index not in (Index.LONG, Index.DATE):
         return None if value is None else str(value)
-    if isinstance(value, str) and value.lstrip("-").isdecimal():
-        value = int(value)
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and fits_64_bits(value):
+    if index is Index.DATE and isinstance(value, str) and is_date(value):
         return value
     if isinstance(value, str):
-        if index is Index.DATE and is_date(value):
-            return value
-        with suppress(ValueError):
-            return float(value)
-    raise ValueError(value)
+        # A score may have an exponent.
+        number = read_number(value)
+        value = float(value) if number is None else number
+    if value is None or isinstance(value, bool) or not fits_64_bits(value):
+        raise ValueError(value)
+    return value

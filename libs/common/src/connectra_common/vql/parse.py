@@ -31,9 +31,9 @@ def parse(entity: Entity, request: Vql, limits: Limits) -> Query:
         size=size,
         skip=skip,
         cursor=tuple(request.cursor) if request.cursor else None,
-        columns=tuple(request.select_columns or ()),
+        columns=tuple(dict.fromkeys(request.select_columns or ())),
         # Only contacts have a company.
-        company_columns=tuple(config.select_columns or ())
+        company_columns=tuple(dict.fromkeys(config.select_columns or ()))
         if entity is CONTACT and config and config.populate
         else None,
         facets=tuple(_facet(facet, f"facets[{i}]", limits) for i, facet in enumerate(request.facets or ())),

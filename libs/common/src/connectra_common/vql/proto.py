@@ -4,13 +4,18 @@ A typed request is first converted to the JSON document, so that both APIs share
 `ast` and in `model` (search types, operators, bounds, Facet, Scalar) are duplicated on purpose: the three change independently.
 """
 
-from typing import Any, Literal
+from collections.abc import Sequence, Sized
+from typing import Any, Literal, TypeVar
 
 from connectra.common.v1 import vql_pb2
 from google.protobuf import struct_pb2
-from google.protobuf.json_format import MessageToDict
 
+from connectra_common.errors import ValidationFailed
+from connectra_common.vql.limits import LIMITS
 from connectra_common.vql.model import FilterNode, Range, TextMatch, Vql
+from connectra_common.vql.tree import check_tree
+
+Members = TypeVar("Members", bound=Sized)
 
 _SEARCH_TYPES = {
     "exact": vql_pb2.SEARCH_TYPE_EXACT,
@@ -60,18 +65,27 @@ def to_proto(query: Vql) -> vql_pb2.Vql:
 
 
 def to_json(message: vql_pb2.Vql) -> dict[str, Any]:
-    """The equivalent JSON document; `Vql.model_validate` checks it like a client's."""
+    """The equivalent JSON document; `Vql.model_validate` checks it like a client's.
+
+    Raises:
+        ValidationFailed: it has more of something than a query may have.
+    """
+    counted = _Counted()
+    facets = _at_most(message.facets, LIMITS.facets, "facets", "facets")
     document: dict[str, Any] = {
-        "order_by": [{"order_by": o.order_by, "order_direction": o.order_direction} for o in message.order_by],
+        "order_by": [
+            {"order_by": o.order_by, "order_direction": o.order_direction}
+            for o in _at_most(message.order_by, LIMITS.sort_keys, "order_by", "keys")
+        ],
         "page": message.page,
         "limit": message.limit,
         "offset": message.offset or None,
-        "cursor": [_plain(v) for v in message.cursor] or None,
+        "cursor": [_plain(v) for v in _at_most(message.cursor, LIMITS.sort_keys + 1, "cursor", "values")] or None,
         "select_columns": list(message.select_columns) or None,
         "explain": message.explain,
         "highlight": message.highlight,
         "track_total": message.track_total,
-        "facets": [_facet_to_json(facet) for facet in message.facets] or None,
+        "facets": [_facet_to_json(facet, f"facets[{i}]") for i, facet in enumerate(facets)] or None,
     }
     if message.HasField("company_config"):
         config = message.company_config
@@ -80,26 +94,45 @@ def to_json(message: vql_pb2.Vql) -> dict[str, Any]:
             "select_columns": list(config.select_columns) or None,
         }
     if message.HasField("filters"):
-        document["filters"] = _tree_to_json(message.filters)
+        try:
+            check_tree(message.filters, _children)
+        except ValueError as error:
+            raise ValidationFailed.at("filters", str(error)) from None
+        document["filters"] = _tree_to_json(message.filters, counted)
     if message.HasField("where"):
         where = message.where
         document["where"] = {
             "text_matches": {
-                "must": [_text_to_json(t) for t in where.text_matches.must],
-                "must_not": [_text_to_json(t) for t in where.text_matches.must_not],
+                side: [_text_to_json(t) for t in _conditions(where.text_matches, "text_matches", side)]
+                for side in _SIDES
             },
             "keyword_match": {
                 side: {
-                    f: [_plain(v) for v in values.values] for f, values in getattr(where.keyword_match, side).items()
+                    f: _list_to_json(values, f"where.keyword_match.{side}.{f}", counted)
+                    for f, values in _conditions(where.keyword_match, "keyword_match", side).items()
                 }
-                for side in ("must", "must_not")
+                for side in _SIDES
             },
             "range_query": {
-                side: {f: _range_to_json(bounds) for f, bounds in getattr(where.range_query, side).items()}
-                for side in ("must", "must_not")
+                side: {f: _range_to_json(r) for f, r in _conditions(where.range_query, "range_query", side).items()}
+                for side in _SIDES
             },
         }
     return document
+
+
+_SIDES = ("must", "must_not")
+
+
+def _conditions(clause: Any, name: str, side: str) -> Any:
+    return _at_most(getattr(clause, side), LIMITS.clauses, f"where.{name}.{side}", "conditions")
+
+
+def _at_most(members: Members, number: int, path: str, noun: str) -> Members:
+    """The members, if there are so few; to be asked before they are converted."""
+    if len(members) > number:
+        raise ValidationFailed.at(path, f"{len(members)} {noun}; at most {number} are allowed")
+    return members
 
 
 def to_value(value: object) -> struct_pb2.Value:
@@ -117,15 +150,38 @@ def to_value(value: object) -> struct_pb2.Value:
 
 
 def _plain(value: struct_pb2.Value) -> Any:
-    plain = MessageToDict(value)
-    return _number(plain)
+    """A scalar; of what is none, the empty one of its kind, which is refused as well."""
+    match value.WhichOneof("kind"):
+        case "string_value":
+            return value.string_value
+        case "number_value":
+            # Value has only one kind of number.
+            number = value.number_value
+            return int(number) if number.is_integer() and abs(number) < 2**53 else number
+        case "bool_value":
+            return value.bool_value
+        case "list_value":
+            return []
+        case "struct_value":
+            return {}
+    return None
 
 
-def _number(value: Any) -> Any:
-    # Value has only one kind of number.
-    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
-        return int(value)
-    return [_number(v) for v in value] if isinstance(value, list) else value
+def _list_to_json(values: struct_pb2.ListValue, path: str, counted: "_Counted") -> list[Any]:
+    counted.add(len(_at_most(values.values, LIMITS.terms, path, "values")))
+    return [_plain(value) for value in values.values]
+
+
+class _Counted:
+    """The values of all lists so far."""
+
+    def __init__(self) -> None:
+        self._values = 0
+
+    def add(self, values: int) -> None:
+        self._values += values
+        if self._values > LIMITS.values:
+            raise ValidationFailed.at("where", f"more than {LIMITS.values} values in all conditions")
 
 
 def _text(text: TextMatch) -> vql_pb2.TextMatch:
@@ -162,8 +218,9 @@ def _range_to_json(bounds: vql_pb2.Range) -> dict[str, Any]:
     return {b: _plain(getattr(bounds, b)) for b in _BOUNDS if bounds.HasField(b)}
 
 
-def _facet_to_json(facet: vql_pb2.Facet) -> dict[str, Any]:
-    ranges = [{b: _plain(getattr(r, b)) for b in ("gte", "lt") if r.HasField(b)} for r in facet.ranges]
+def _facet_to_json(facet: vql_pb2.Facet, path: str) -> dict[str, Any]:
+    given = _at_most(facet.ranges, LIMITS.facet_ranges, f"{path}.ranges", "ranges")
+    ranges = [{b: _plain(getattr(r, b)) for b in ("gte", "lt") if r.HasField(b)} for r in given]
     return {"field": facet.field, "size": facet.size or None, "ranges": ranges or None}
 
 
@@ -184,12 +241,24 @@ def _tree_to_proto(node: FilterNode) -> vql_pb2.FilterNode:
     return message
 
 
-def _tree_to_json(message: vql_pb2.FilterNode) -> dict[str, Any]:
+def _tree_to_json(message: vql_pb2.FilterNode, counted: _Counted) -> dict[str, Any]:
     kind = message.WhichOneof("node")
     if kind == "negate":
-        return {"not": _tree_to_json(message.negate)}
+        return {"not": _tree_to_json(message.negate, counted)}
     for key, field in _LISTS.items():
         if kind == field:
-            return {key: [_tree_to_json(child) for child in getattr(message, field).nodes]}
+            return {key: [_tree_to_json(child, counted) for child in getattr(message, field).nodes]}
     leaf = message.leaf
-    return {"field": leaf.field, "operator": leaf.operator, "value": _plain(leaf.value)}
+    is_list = leaf.value.HasField("list_value")
+    value = _list_to_json(leaf.value.list_value, "filters", counted) if is_list else _plain(leaf.value)
+    return {"field": leaf.field, "operator": leaf.operator, "value": value}
+
+
+def _children(message: vql_pb2.FilterNode) -> Sequence[vql_pb2.FilterNode]:
+    kind = message.WhichOneof("node")
+    if kind == "negate":
+        return (message.negate,)
+    if kind == "leaf" or kind is None:
+        return ()
+    nodes: Sequence[vql_pb2.FilterNode] = getattr(message, kind).nodes
+    return nodes

@@ -1,12 +1,12 @@
 """Tree × field catalogue → everything that is wrong with it. `checked` runs all passes up to compiling."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from connectra_common.errors import FieldViolation, ValidationFailed
 from connectra_common.records.fields import COMPANY, Entity, Field, Index
 from connectra_common.refusals import MissingSelectColumns
-from connectra_common.requests import hint
+from connectra_common.requests import hint, hinted
 from connectra_common.search.mappings import indexed_fields
 from connectra_common.vql.ast import And, Bounds, Exists, Leaf, Node, Not, Or, Query, Scalar, Terms, Text
 from connectra_common.vql.limits import LIMITS, Limits
@@ -14,7 +14,7 @@ from connectra_common.vql.model import Vql
 from connectra_common.vql.order import ordered, with_typed_cursor
 from connectra_common.vql.parse import parse
 from connectra_common.vql.render import leaves as leaves_of
-from connectra_common.vql.values import fits_64_bits, is_date
+from connectra_common.vql.values import fits_64_bits, is_date, read_number
 
 # Prefix of columns of a contact's company in an export.
 COMPANY_PREFIX = "company."
@@ -44,16 +44,10 @@ def checked_export(entity: Entity, request: Vql, limits: Limits = LIMITS) -> Que
         raise MissingSelectColumns
     ignored = ("limit", "page", "offset", "cursor", "order_by", "company_config")
     query = parse(entity, request.model_copy(update=dict.fromkeys(ignored)), limits)
-    if found := [*validate(replace(query, columns=()), limits), *_unknown_export_columns(entity, query.columns)]:
+    unknown = _unknown(query.columns, export_columns(entity), "select_columns")
+    if found := [*validate(replace(query, columns=()), limits), *unknown]:
         raise ValidationFailed.of(found)
     return query
-
-
-def _unknown_export_columns(entity: Entity, columns: tuple[str, ...]) -> Iterator[FieldViolation]:
-    known = export_columns(entity)
-    for i, name in enumerate(columns):
-        if name not in known:
-            yield FieldViolation.at(f"select_columns[{i}]", hint(name, known))
 
 
 def export_columns(entity: Entity) -> list[str]:
@@ -71,12 +65,14 @@ def validate(query: Query, limits: Limits) -> list[FieldViolation]:
         found.append(FieldViolation.at("where", f"{len(leaves)} conditions; at most {limits.clauses} are allowed"))
     if _depth(query.root) - 1 > limits.depth:
         found.append(FieldViolation.at("filters", f"nested deeper than {limits.depth} levels"))
+    unknown = []
     for leaf in leaves[: limits.clauses]:
         field = fields.get(leaf.field)
         if field is None:
-            found.append(FieldViolation.at(leaf.path, hint(leaf.field, sorted(fields))))
+            unknown.append((leaf.path, leaf.field))
         else:
             found += [FieldViolation.at(leaf.path, message) for message in _leaf(leaf, field, limits)]
+    found += hinted(unknown, sorted(fields), "where")
     found += _order(query, fields, limits)
     found += _facets(query, fields, limits)
     if query.highlight and not any(isinstance(leaf, Text) for leaf in leaves):
@@ -87,13 +83,15 @@ def validate(query: Query, limits: Limits) -> list[FieldViolation]:
     return found
 
 
-def unknown_columns(entity: Entity, columns: tuple[str, ...], path: str) -> list[FieldViolation]:
-    """A violation for each column the entity does not have."""
-    return [
-        FieldViolation.at(f"{path}[{i}]", hint(name, entity.columns))
-        for i, name in enumerate(columns)
-        if name not in entity.by_name
-    ]
+def unknown_columns(entity: Entity, columns: Sequence[str], path: str) -> list[FieldViolation]:
+    """What is wrong with columns: a violation for each that the entity does not have, see `hinted`."""
+    return _unknown(columns, entity.columns, path)
+
+
+def _unknown(columns: Sequence[str], known: Sequence[str], path: str) -> list[FieldViolation]:
+    if len(columns) > LIMITS.columns:
+        return [FieldViolation.at(path, f"{len(columns)} columns; at most {LIMITS.columns} are allowed")]
+    return hinted([(f"{path}[{i}]", name) for i, name in enumerate(columns) if name not in known], known, path)
 
 
 def _depth(node: Node) -> int:
@@ -160,14 +158,10 @@ def _bounds(leaf: Bounds, field: Field, limits: Limits) -> Iterator[str]:
 
 def _bad_value(value: Scalar, field: Field, limits: Limits) -> str | None:
     if field.index is Index.LONG:
-        if isinstance(value, str):
-            value = value.strip()
-            if not value.lstrip("+-").replace(".", "", 1).isdecimal():
-                return f"{_shown(value)} is not a number"
-            value = float(value)
-        if isinstance(value, bool):
+        number = read_number(value) if isinstance(value, str) else value
+        if number is None or isinstance(number, bool):
             return f"{_shown(value)} is not a number"
-        if not fits_64_bits(value):
+        if not fits_64_bits(number):
             return f"{_shown(value)} is beyond 64 bits"
     elif field.index is Index.DATE:
         if not isinstance(value, str) or not is_date(value):
@@ -182,9 +176,8 @@ def _bad_value(value: Scalar, field: Field, limits: Limits) -> str | None:
 def _order(query: Query, fields: Mapping[str, Field], limits: Limits) -> Iterator[FieldViolation]:
     if len(query.sort) > limits.sort_keys:
         yield FieldViolation.at("order_by", f"{len(query.sort)} keys; at most {limits.sort_keys} are allowed")
-    for i, key in enumerate(query.sort):
-        if key.field not in fields:
-            yield FieldViolation.at(f"order_by[{i}].order_by", hint(key.field, sorted(fields)))
+    unknown = [(f"order_by[{i}].order_by", key.field) for i, key in enumerate(query.sort) if key.field not in fields]
+    yield from hinted(unknown, sorted(fields), "order_by")
     if query.cursor is not None and query.skip:
         yield FieldViolation.at("cursor", "continues after a row, so it cannot be given together with page or offset")
 
@@ -212,5 +205,5 @@ def _clause(field: Field) -> str:
 
 
 def _shown(value: object) -> str:
-    text = repr(value)
+    text = repr(value[:60] if isinstance(value, str) else value)
     return text if len(text) <= 60 else text[:60] + "…"

@@ -82,7 +82,7 @@ class FilterService:
         chosen = known.get(request.filter_key)
         if chosen is None:
             raise NotFound(
-                f"{entity.name} has no filter {request.filter_key!r}; {hint(request.filter_key, sorted(known))}",
+                f"{entity.name} has no filter {request.filter_key[:100]!r}; {hint(request.filter_key, sorted(known))}",
                 details={"filter_key": request.filter_key[:100]},
             )
         key = (entity.name, chosen.key, search, skip, limit)

@@ -1,6 +1,6 @@
 """Batches of records: which stored record each one means, and the outcome, as if they were written one by one."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -13,6 +13,7 @@ from connectra_common.records.csv_rows import NOTHING_IDENTIFIED, RowReader, Row
 from connectra_common.records.fields import COMPANY, CONTACT, Entity
 from connectra_common.records.identity import Record
 from connectra_common.records.keys import Key
+from connectra_common.records.limits import MAX_HEADER_CHARS, MAX_ROW_COLUMNS
 from connectra_common.refusals import BatchTooLarge, EmptyPayload, SeveralRecords
 from connectra_common.requests import Warning, path
 
@@ -237,9 +238,18 @@ def left_out(row: object, prefix: str) -> list[Warning]:
     return [{"field": path((cell.column,), prefix), "message": cell.reason} for cell in cells]
 
 
+def is_header(names: Collection[str]) -> bool:
+    """Whether the keys of a row may be columns; thousands of them would take seconds to understand, and are remembered."""
+    return len(names) <= MAX_ROW_COLUMNS and sum(map(len, names)) <= MAX_HEADER_CHARS
+
+
 def _read_row(row: object) -> RowRecords:
     if not isinstance(row, Mapping):
         raise CellRefused("a row must be a JSON object of CSV columns and texts")
+    if not is_header(row):
+        raise CellRefused(
+            f"a row may have {MAX_ROW_COLUMNS} columns, whose names together have at most {MAX_HEADER_CHARS:,} characters"
+        )
     read = _reader(tuple(row)).read([_cell(name, value) for name, value in row.items()])
     if read.company is None and read.contact is None:
         raise CellRefused(NOTHING_IDENTIFIED)

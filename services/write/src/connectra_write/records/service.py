@@ -1,5 +1,6 @@
 """What clients ask for: changes of records."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
@@ -162,7 +163,7 @@ class RecordService:
             EmptyPayload, BatchTooLarge: no record, or too many.
         """
         batches.check_size(len(records), MAX_BATCH_RECORDS)
-        batch = await writing.in_thread(len(records), batches.sort_out, entity, records)
+        batch = await asyncio.to_thread(batches.sort_out, entity, records)
 
         async def change(repository: RecordRepository) -> Outcome[BatchWritten]:
             done = await writing.write(repository, self._known, batch, batches.RECORDS)
@@ -178,7 +179,7 @@ class RecordService:
     async def batch_upsert_rows(self, rows: Sequence[object], key: IdempotencyKey | None = None) -> BatchWritten:
         """Up to 100 rows of CSV columns, by the rules of an import. Raises as `batch_upsert`."""
         batches.check_size(len(rows), MAX_BATCH_ROWS)
-        batch = batches.read_rows(rows)
+        batch = await asyncio.to_thread(batches.read_rows, rows)
 
         async def change(repository: RecordRepository) -> Outcome[BatchWritten]:
             done = await writing.write(repository, self._known, batch, batches.ROWS)

@@ -13,7 +13,7 @@ from connectra_common.records import ids
 from connectra_common.records.cleaning import clean
 from connectra_common.records.fields import COMPANY, CONTACT, Entity, Field, Rule, Type
 from connectra_common.records.identity import Candidate
-from connectra_common.records.limits import MAX_WARNINGS
+from connectra_common.records.limits import MAX_GIVEN_CHARS, MAX_LIST_ITEMS, MAX_TEXT_CHARS
 from connectra_common.records.providers import is_shared_domain
 from connectra_common.records.values import READERS, Malformed, Refused, Value
 from connectra_common.records.values.emails import read_address
@@ -21,7 +21,7 @@ from connectra_common.records.values.lists import read_items
 from connectra_common.records.values.numbers import MAX_INT64
 from connectra_common.records.values.phones import read_phone
 from connectra_common.records.values.urls import domain_of
-from connectra_common.requests import hint, path
+from connectra_common.requests import path, unknown_keys
 
 
 class Mode(StrEnum):
@@ -97,14 +97,14 @@ def candidate(entity: Entity, checked: Checked) -> Candidate:
 
 
 def warnings(entity: Entity, record: object, prefix: str = "") -> list[dict[str, str]]:
-    """A warning for each unknown field of a record, which is ignored (at most MAX_WARNINGS), and for an address that is one of several."""
+    """Warnings of the unknown fields of a record, which are ignored, and of an address that is one of several."""
     if not isinstance(record, Mapping):
         return []
     known = _known(entity)
-    unknown = [name for name in record if name not in known][:MAX_WARNINGS]
-    found = [{"field": path((name,), prefix), "message": _hint(entity.name, name)} for name in unknown]
+    unknown = {name: None for name in record if name not in known}
+    found = unknown_keys(unknown, [field.name for field in entity.writable], prefix)
     email = record.get("email") if entity is CONTACT else None
-    if isinstance(email, str) and (note := _several(email)):
+    if isinstance(email, str) and len(email) <= MAX_GIVEN_CHARS and (note := _several(email)):
         found.append({"field": path(("email",), prefix), "message": f"email {note}"})
     return found
 
@@ -160,6 +160,8 @@ def _given_text(name: str, given: object) -> str | None:
         return None
     if not isinstance(given, str):
         raise _Wrong(f"{name} must be a text")
+    if len(given) > MAX_GIVEN_CHARS:
+        raise _Wrong(f"{name} has {len(given)} characters; at most {MAX_TEXT_CHARS} are allowed")
     return given
 
 
@@ -205,7 +207,11 @@ def _list(field: str) -> _Rule:
     def rule(given: object, mode: Mode) -> list[str] | None:
         if given is None or given == "":
             return None
-        if not isinstance(given, list) or not all(isinstance(item, str) for item in given):
+        if not isinstance(given, list):
+            raise _Wrong(f"{field} must be a list of texts")
+        if len(given) > MAX_LIST_ITEMS:
+            raise _Wrong(f"{field} has {len(given)} items; at most {MAX_LIST_ITEMS} are allowed")
+        if not all(isinstance(item, str) for item in given):
             raise _Wrong(f"{field} must be a list of texts")
         try:
             return read_items(given)
@@ -281,9 +287,3 @@ def _shown(text: str) -> str:
 def _known(entity: Entity) -> frozenset[str]:
     # Members that a record has when it is read, and may still have when it is sent back.
     return frozenset((*entity.columns, "row_version", "cursor", "company"))
-
-
-@lru_cache(maxsize=1_024)
-def _hint(entity: str, name: str) -> str:
-    fields = COMPANY.writable if entity == COMPANY.name else CONTACT.writable
-    return hint(name, [field.name for field in fields])

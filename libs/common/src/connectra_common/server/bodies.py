@@ -1,0 +1,125 @@
+"""JSON documents of strangers: strict, in bounded time and memory."""
+
+import json
+import re
+from math import isinf
+from typing import Any
+
+from connectra_common.errors import BadRequest, PayloadTooLarge
+from connectra_common.server.limits import BodyLimits
+
+MAX_DIGITS = 400
+
+
+def parse(data: bytes, limits: BodyLimits) -> Any:
+    """The value of a document.
+
+    Raises:
+        PayloadTooLarge: more values than allowed.
+        BadRequest: not JSON (with the position), nested too deeply, a key twice in one object, NaN or Infinity, half a character.
+    """
+    brackets = data.count(b"[") + data.count(b"{")
+    if brackets + data.count(b",") > limits.values:
+        _count_values(data, limits.values)
+    try:
+        text = data.decode()
+        # Not the fastest parser, but one that shows us every key; others silently keep the last of two equal keys.
+        value = json.loads(
+            text, object_pairs_hook=_object, parse_constant=_no_constant, parse_int=_integer, parse_float=_fraction
+        )
+        if brackets > limits.depth:
+            _check_depth(value, limits.depth)
+        if "\\" in text and _SURROGATE.search(text):
+            _check_characters(value)
+        return value
+    except UnicodeDecodeError as error:
+        raise BadRequest(f"the request body is not UTF-8: byte {error.start}", details={"byte": error.start}) from None
+    except json.JSONDecodeError as error:
+        raise BadRequest(
+            f"the request body is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}",
+            details={"line": error.lineno, "column": error.colno},
+        ) from None
+    except RecursionError:
+        raise _too_deep() from None
+
+
+# A call into C keeps all other threads waiting: where that may be long, it is given so much at a time.
+_PIECE = 64 * 1024
+_BACKSLASHES = re.compile(rb"\\*")
+
+
+def _count_values(data: bytes, most: int) -> None:
+    """Checks the number of values by what stands outside of strings."""
+    values = start = inside = 0
+    while start < len(data):
+        end = start + _PIECE
+        if data[end - 1 : end] == b"\\":
+            # What is escaped must not be cut off.
+            end = _BACKSLASHES.match(data, end).end() + 1  # type: ignore[union-attr]
+        # Without the escaped ones, every quotation mark begins or ends a string.
+        parts = data[start:end].replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')
+        outside = b"".join(parts[inside::2])
+        values += outside.count(b",") + outside.count(b"[") + outside.count(b"{")
+        if values > most:
+            raise PayloadTooLarge(f"the request body has more than {most:,} values", details={"max_values": most})
+        inside = (inside + len(parts) - 1) % 2
+        start = end
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        seen = set[str]()
+        twice = next(name for name, _ in pairs if name in seen or seen.add(name))[:100]  # type: ignore[func-returns-value]
+        raise BadRequest(f"the request body has the key {twice!r} twice in one object", details={"key": twice})
+    return found
+
+
+def _integer(digits: str) -> int:
+    return int(_short(digits))
+
+
+def _fraction(digits: str) -> float:
+    number = float(_short(digits))
+    if isinf(number):
+        raise BadRequest(f"the request body has the number {digits}, which is too large")
+    return number
+
+
+def _short(digits: str) -> str:
+    if len(digits) > MAX_DIGITS:
+        raise BadRequest(f"the request body has a number of more than {MAX_DIGITS} digits")
+    return digits
+
+
+def _no_constant(name: str) -> Any:
+    raise BadRequest(f"the request body has {name}, which is not JSON")
+
+
+def _check_depth(value: Any, most: int) -> None:
+    level: list[Any] = [[value]]
+    for _ in range(most + 1):
+        inner: list[Any] = []
+        for container in level:
+            members = container.values() if type(container) is dict else container
+            inner += [member for member in members if type(member) is dict or type(member) is list]
+        if not inner:
+            return
+        level = inner
+    raise _too_deep()
+
+
+def _too_deep() -> BadRequest:
+    return BadRequest("the request body is nested too deeply")
+
+
+# Escapes of lone surrogates, which no store accepts.
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+def _check_characters(value: object) -> None:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        half = f"\\u{ord(error.object[error.start]):04x}"
+        raise BadRequest(f"the request body has {half} alone, which is half of a character") from None
