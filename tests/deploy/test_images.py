@@ -126,7 +126,7 @@ def test_the_base_image_is_pinned_by_digest(part: str) -> None:
 
 
 def test_compose_runs_every_process() -> None:
-    assert set(SERVICES) == {*NAMES, "migrate"}
+    assert set(SERVICES) == {*NAMES, "logins", "migrate"}
 
 
 def test_compose_stores_are_pinned_as_in_the_local_suite() -> None:
@@ -157,6 +157,24 @@ def test_compose_gives_every_process_what_it_must_have_and_no_right() -> None:
         assert service["security_opt"] == ["no-new-privileges:true"], name
         assert set(service.get("ports", [])) <= {"127.0.0.1:${GATEWAY_PORT:-8000}:8000"}, name
         assert service.get("healthcheck"), name
+
+
+def test_compose_gives_every_process_its_own_login_and_the_gateway_none() -> None:
+    roles = {"first_time": "worker", "retry": "worker"}
+    for name, service in OUR_SERVICES.items():
+        secrets = {
+            key: value for key, value in service["environment"].items() if re.search("PASSWORD|SECRET|API_KEY", key)
+        }
+        if name == "gateway":
+            assert secrets.keys() == {"API_KEY"}
+            assert service["networks"] == ["edge", "inner"]
+            continue
+        role = roles.get(name, name)
+        assert service["environment"]["PG_DB_USERNAME"] == ("connectra" if name == "migrate" else f"connectra_{role}")
+        variable = "PG_DB_PASSWORD" if name == "migrate" else f"{role.upper()}_DB_PASSWORD"
+        assert secrets.pop("PG_DB_PASSWORD") == f"${{{variable}:?}}"
+        assert secrets.keys() == ({"S3_SECRET_KEY"} if name in ("jobs", *roles) else set())
+        assert "edge" not in service["networks"]
 
 
 def test_compose_holds_no_secret() -> None:
