@@ -142,6 +142,12 @@ async def test_subject_of_a_token_is_a_client_with_the_rights_of_its_claim(token
     async with client(tokens.url, headers=bearer(issuer.token("bob", ["write"]))) as bob:
         assert (await bob.post("/companies/create", json={})).status_code == 400
         assert (await bob.post("/companies", json={})).status_code == 403
+    async with client(tokens.url, headers=bearer(issuer.token("carol", ["jobs", "fly", 7]))) as carol:
+        assert (await carol.get("/common/upload-url")).status_code == 400
+        assert (await carol.post("/companies", json={})).status_code == 403
+    for claim in ("read", None, {"read": True}):
+        async with client(tokens.url, headers=bearer(issuer.token("dave", claim))) as dave:
+            assert (await dave.post("/companies", json={})).status_code == 403
 
     assert json.loads(await tokens.logs(mine))["client"] == "token:alice"
     assert "eyJ" not in tokens.log.read_text()
