@@ -20,6 +20,7 @@ from connectra_common import errors
 from connectra_common.call import REQUEST_ID, Call, bind
 from connectra_common.server import Context
 from connectra_common.server.limits import MessageLimits
+from connectra_common.server.memory import Memory
 
 log = structlog.get_logger()
 
@@ -97,6 +98,9 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         return handler
 
 
+_MEMORY = Memory()
+
+
 def _bounded(method: str, read: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
     """Reads messages within the limits of a method. An error is returned: raised here, it would not reach the caller in words."""
     limits = MessageLimits(method)
@@ -104,6 +108,7 @@ def _bounded(method: str, read: Callable[[bytes], Any]) -> Callable[[bytes], Any
     def bounded(data: bytes) -> Any:
         try:
             limits.check(data)
+            _MEMORY.take(len(data))
             return read(data)
         except errors.PayloadTooLarge as error:
             return error

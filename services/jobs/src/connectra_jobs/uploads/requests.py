@@ -4,7 +4,7 @@ import unicodedata
 from typing import Annotated, Self
 
 from connectra_common.errors import FieldViolation, ValidationFailed
-from connectra_common.requests import Request
+from connectra_common.requests import Request, at_most
 from pydantic import Field, field_validator, model_validator
 
 from connectra_jobs.uploads import models
@@ -60,6 +60,7 @@ class CreateUploadPartUrlsBody(Request):
     part_numbers: Annotated[
         list[Annotated[int, Field(ge=1, le=MAX_PARTS)]],
         Field(min_length=1, max_length=MAX_URLS, description="Which parts, from 1."),
+        at_most(MAX_URLS, "parts"),
     ]
 
     @field_validator("part_numbers")
