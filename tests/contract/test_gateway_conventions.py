@@ -4,10 +4,12 @@ import asyncio
 import gzip
 import json
 import os
+import re
 import struct
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -107,6 +109,10 @@ class Service(  # type: ignore[misc]  # methods of the two query services share 
             yield query_service_pb2.ExportContactsResponse()
             await asyncio.sleep(TIMEOUT / 2)
 
+    async def ExportCompanies(self, request: Any, context: Any) -> AsyncIterator[Any]:
+        await asyncio.sleep(75)
+        yield query_service_pb2.ExportCompaniesResponse()
+
     async def CreateCompany(self, request: Any, context: Any) -> HttpBody:
         await context.send_initial_metadata((("x-http-code", "201"), ("x-consistency-token", "9")))
         return json_body({"received": len(request.body.data)})
@@ -131,7 +137,7 @@ class Upstream:
         own = [
             ("grpc.so_reuseport", 0),
             ("grpc.max_receive_message_length", 1 << 24),
-            ("grpc.max_send_message_length", 1 << 24),
+            ("grpc.max_send_message_length", 6_000_000),
         ]
         self._server = grpc.aio.server(options=[*own, *CONNECTIONS])
         self._health = health.aio.HealthServicer()
@@ -388,7 +394,7 @@ async def test_large_headers_arrive_or_are_431(rest: httpx.AsyncClient) -> None:
 
 
 async def test_answer_that_the_service_cannot_send_is_no_rate_limit(rest: httpx.AsyncClient) -> None:
-    reply = await rest.post("/companies", json={"bytes": 17 * 2**20})
+    reply = await rest.post("/companies", json={"bytes": 6_000_001})
 
     assert (reply.status_code, reply.json()["error_code"]) == (500, "INTERNAL_ERROR")
 
@@ -438,6 +444,14 @@ async def test_stream_outlasts_the_deadline_of_calls_and_is_not_buffered(
     assert len(arrivals) == 4
     assert arrivals[0] < TIMEOUT / 2
     assert arrivals[-1] > TIMEOUT
+
+
+@pytest.mark.long
+async def test_stream_in_which_nothing_happens_outlasts_the_pings(channel: grpc.aio.Channel, gateway: Gateway) -> None:
+    request = query_service_pb2.ExportCompaniesRequest()
+    call = query_service_pb2_grpc.QueryServiceStub(channel).ExportCompanies(request, metadata=key(gateway))
+
+    assert len([reply async for reply in call]) == 1
 
 
 async def test_streams_that_nobody_reads_keep_nobody_else_waiting(rest: httpx.AsyncClient, gateway: Gateway) -> None:
@@ -528,6 +542,47 @@ async def test_keys_are_exchanged_without_restart(gateway: Gateway) -> None:
         gateway.keys_file.write_text(valid)
         clients.revoke(gateway.keys_file, "second")
         await until_status(http, 401, "GET", "/companies/u", headers=another)
+
+
+async def test_keys_overlap_expire_and_have_limits_of_their_own(gateway: Gateway) -> None:
+    soon = datetime.now(UTC) + timedelta(seconds=8)
+    old = clients.add(gateway.keys_file, "own", ALL, expires_at=soon, requests_per_minute=500).key
+    new = clients.rotate(gateway.keys_file, "own", timedelta(hours=1)).key
+    # As some editors save it.
+    gateway.keys_file.write_bytes(gateway.keys_file.read_text().encode("utf-16"))
+    async with client(gateway.url) as http:
+        for one in (old, new):
+            reply = await until_status(http, 200, "GET", "/companies/u", headers={"x-api-key": one})
+            assert reply.json()["metadata"]["x-client-id"] == "own"
+            assert reply.headers["x-ratelimit-limit"] == "500"
+        await until_status(http, 401, "GET", "/companies/u", headers={"x-api-key": old})
+        assert (await http.get("/companies/u", headers={"x-api-key": new})).status_code == 200
+        clients.revoke(gateway.keys_file, "own")
+        metrics = (await http.get(f"{gateway.admin}/stats/prometheus")).text
+        assert re.search(r'^envoy_client_requests\{client="own"\} [1-9]', metrics, re.MULTILINE)
+
+
+async def test_calls_without_a_key_are_limited_by_address_and_keys_written_as_tokens_are_keys(
+    run_gateway: RunGateway, upstream: Upstream
+) -> None:
+    gateway = await asyncio.to_thread(
+        run_gateway,
+        QUERY_ADDRESS=upstream.address,
+        GATEWAY_UNKNOWN_KEYS_PER_MINUTE="8",
+        GATEWAY_UNKNOWN_KEYS_PER_ADDRESS="4",
+        GATEWAY_TRUSTED_HOPS="1",
+    )
+    async with client(gateway.url) as http:
+
+        async def statuses(**headers: str) -> Counter[int]:
+            return Counter([(await http.get("/companies/u", headers=headers)).status_code for _ in range(10)])
+
+        assert await statuses(**{"x-forwarded-for": "192.0.2.1"}) == {401: 4, 429: 6}
+        assert await statuses(**{"x-forwarded-for": "203.0.113.9, 192.0.2.2"}) == {401: 4, 429: 6}
+        assert await statuses(**{"x-forwarded-for": "192.0.2.3"}) == {429: 10}
+        for written in (gateway.api_key, f"Bearer {gateway.api_key}"):
+            assert await statuses(**{"x-api-key": written}) == {200: 10}
+    assert json.loads(await gateway.logs("192.0.2.2"))["remote"] == "192.0.2.2"
 
 
 async def test_a_client_may_do_only_what_it_has_the_right_to(gateway: Gateway) -> None:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -105,27 +105,65 @@ def issuer() -> Issuer:
 
 
 @pytest.fixture(scope="module")
-def jwks_url(issuer: Issuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("jwks")
-    (folder / "jwks.json").write_text(issuer.jwks)
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, format: str, *args: Any) -> None: ...
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/jwks.json"
-    server.shutdown()
+def jwks(issuer: Issuer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("jwks") / "jwks.json"
+    file.write_text(issuer.jwks)
+    return file
 
 
 @pytest.fixture(scope="module")
-async def tokens(services: dict[str, str], jwks_url: str, run_gateway: RunGateway) -> Gateway:
-    """A gateway that accepts tokens of the issuer, whose keys it fetches by HTTP."""
-    settings = {"GATEWAY_JWT_ISSUER": ISSUER, "GATEWAY_JWT_AUDIENCE": AUDIENCE, "GATEWAY_JWT_JWKS": jwks_url}
-    running = await asyncio.to_thread(run_gateway, **services, **settings, MAX_REQUESTS_PER_MINUTE="600")
-    async with client(running.url) as http:
-        await until_status(http, 200, "GET", "/health")
-    return running
+async def tokens(services: dict[str, str], jwks: Path, run_gateway: RunGateway) -> Gateway:
+    """A gateway that accepts tokens of the issuer, whose keys are in a file."""
+    settings = {"GATEWAY_JWT_ISSUER": ISSUER, "GATEWAY_JWT_AUDIENCE": AUDIENCE, "GATEWAY_JWT_JWKS": str(jwks)}
+    return await asyncio.to_thread(run_gateway, **services, **settings, MAX_REQUESTS_PER_MINUTE="600")
+
+
+async def test_keys_of_the_issuer_are_fetched_by_tls(
+    services: dict[str, str], jwks: Path, issuer: Issuer, run_gateway: RunGateway
+) -> None:
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *args: Any) -> None: ...
+
+    authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    authority.cert_pem.write_to_path(str(jwks.parent / "ca.pem"))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(jwks.parent)))
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    settings = {
+        "GATEWAY_JWT_ISSUER": ISSUER,
+        "GATEWAY_JWT_AUDIENCE": AUDIENCE,
+        "GATEWAY_JWT_JWKS": f"https://localhost:{server.server_port}/jwks.json",
+        "SSL_CERT_FILE": str(jwks.parent / "ca.pem"),
+    }
+    running = await asyncio.to_thread(run_gateway, **services, **settings)
+    async with client(running.url, headers=bearer(issuer.token())) as alice:
+        await until_status(alice, 200, "GET", "/health/db")
+    server.shutdown()
+
+
+async def test_keys_of_the_issuer_are_read_again_when_the_file_is_replaced(
+    tokens: Gateway, issuer: Issuer, jwks: Path
+) -> None:
+    def put(text: str) -> None:
+        (jwks.parent / "new").write_text(text)
+        (jwks.parent / "new").rename(jwks)
+
+    other = Issuer()
+    async with client(tokens.url, headers=bearer(other.token())) as http:
+        put("{}")
+        await tokens.logs("jwks.json: has no `keys`")
+        put(other.jwks)
+        await until_status(http, 200, "GET", "/health/db")
+        assert (await http.get("/health/db", headers=bearer(issuer.token()))).status_code == 401
+        put(issuer.jwks)
+        await until_status(http, 401, "GET", "/health/db")
+
+
+@pytest.mark.parametrize("subject", ["x" * 129, "a b", "a,b", "ü", ""])
+async def test_subject_that_fits_no_log_is_401(tokens: Gateway, issuer: Issuer, subject: str) -> None:
+    async with client(tokens.url, headers=bearer(issuer.token(subject))) as http:
+        assert (await http.get("/health/db")).status_code == 401
 
 
 def bearer(token: str) -> dict[str, str]:

@@ -1,15 +1,19 @@
 """The file of clients, and the command that changes it."""
 
 import json
+import re
 import stat
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from connectra_common.rights import ALL, Right
 from connectra_gateway import clients, keys
 from connectra_gateway.cli import app
-from connectra_gateway.clients import ClientsError
+from connectra_gateway.clients import Client, ClientsError
 from typer.testing import CliRunner
+
+from tests.support.environment import cleared
 
 
 def test_a_client_that_was_added_is_there_until_it_is_revoked(tmp_path: Path) -> None:
@@ -39,6 +43,9 @@ def test_a_name_that_is_taken_or_not_possible_is_refused(tmp_path: Path, name: s
     ("document", "problem"),
     [
         ("{", "JSON"),
+        ({"clients": [{"name": "a", "key": "12345678", "expires_at": "soon"}]}, "expires_at"),
+        ({"clients": [{"name": "a", "key": "12345678", "expires_at": "2027-01-01T00:00:00"}]}, "expires_at"),
+        ({"clients": [{"name": "a", "keys": [{"key": "12345678"}, {"key": "12345678"}]}]}, "same key"),
         ({"clients": [{"name": "a"}]}, "key"),
         ({"clients": [{"name": "a", "key": "12345678"}, {"name": "b", "key": "12345678"}]}, "same key"),
         ({"clients": [{"name": "a", "key": "12345678"}, {"name": "a", "key": "87654321"}]}, "same name"),
@@ -107,3 +114,61 @@ def test_the_command_shows_a_key_once_and_lists_clients_without_it(tmp_path: Pat
     assert run(app, ["add", "crm", "--file", file]).exit_code == 1
     assert run(app, ["revoke", "crm", "--file", file]).exit_code == 0
     assert clients.load(Path(file)) == []
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+def test_a_file_may_be_written_by_any_editor(tmp_path: Path, encoding: str) -> None:
+    file = tmp_path / "keys.json"
+    file.write_text(json.dumps({"clients": [{"name": "crm", "key": "12345678"}]}), encoding=encoding)
+    assert clients.load(file)[0].key == "12345678"
+
+
+def test_a_generated_key_is_known_by_its_form() -> None:
+    keys = [clients.new_key() for _ in range(100)]
+    assert len(set(keys)) == 100
+    assert all(re.fullmatch("ctra_[0-9A-Za-z]{38}", key) and clients.is_generated(key) for key in keys)
+    assert not any(map(clients.is_generated, (keys[0][:-1], f"{keys[0][:-1]}-", keys[0].swapcase(), "ctra_", "")))
+    # As other programs have to compute it.
+    assert clients.is_generated(f"ctra_{'0' * 32}2WJYRi")
+
+
+def test_a_rotated_key_goes_on_for_a_while_and_then_leaves_the_file(tmp_path: Path) -> None:
+    file, day = tmp_path / "keys.json", timedelta(days=1)
+    first = clients.add(file, "crm", frozenset({Right.READ}), requests_per_minute=7)
+    second = clients.rotate(file, "crm", day)
+    now = datetime.now(UTC)
+    assert [key.key for key in second.at(now).keys] == [first.key, second.key]
+    assert [key.key for key in second.at(now + day).keys] == [second.key]
+    third = clients.rotate(file, "crm", timedelta(), now + day)
+    assert [key.key for key in third.keys] == [third.key]
+    assert third.keys[0].expires_at == now + day
+    assert (third.requests_per_minute, third.rights) == (7, frozenset({Right.READ}))
+    assert clients.load(file) == [third]
+    with pytest.raises(ClientsError, match="no client 'other'"):
+        clients.rotate(file, "other", day)
+
+
+def test_a_client_may_have_a_limit_of_its_own() -> None:
+    own = Client(name="own", keys=(), requests_per_minute=7)
+    config = keys.rate_limit([own, Client(name="crm", keys=())], 60, 600)["resources"][0]["typed_config"]
+    buckets = {one["entries"][0].get("value"): one["token_bucket"]["max_tokens"] for one in config["descriptors"]}
+    assert (buckets, config["token_bucket"]["max_tokens"]) == ({"own": 7, None: 60}, 600)
+
+
+def test_the_command_says_which_file_it_changed_and_who_reads_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cleared(monkeypatch, tmp_path)
+    monkeypatch.setenv("CONNECTRA_HOME", str(tmp_path / "home"))
+    run = CliRunner().invoke
+    added = run(app, ["add", "crm", "--expires", "90d", "--per-minute", "600"])
+    assert f"changed {tmp_path}/home/keys.json; gateways whose" in added.stderr
+    rotated = run(app, ["rotate", "crm", "--overlap", "2h"])
+    assert clients.is_generated(rotated.stdout.strip())
+    listed = run(app, ["list"]).stdout
+    assert "600/min" in listed
+    assert listed.count("ctra_") == 2
+    assert listed.count(" until ") == 1
+    assert run(app, ["rotate", "crm", "--overlap", "soon"]).exit_code == 2
+    monkeypatch.setenv("GATEWAY_KEYS_FILE", str(tmp_path / "own.json"))
+    assert "no clients in" in run(app, ["list"]).stderr

@@ -1,13 +1,20 @@
 """What the gateway renders, short of letting Envoy read it (tests/contract does)."""
 
+import errno
 import json
 import stat
+import tempfile
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
+from connectra_common.rights import ALL
 from connectra_common.settings import AppSettings, PeerSettings, TracingSettings
-from connectra_gateway import keys, limits, render
+from connectra_gateway import clients, keys, render
+from connectra_gateway.clients import Client, Key
+from connectra_gateway.memory import max_heap_bytes
 from connectra_gateway.pages import pages
 from connectra_gateway.replies import replies
 from connectra_gateway.settings import GatewaySettings
@@ -25,40 +32,13 @@ def peers(**values: Any) -> PeerSettings:
 
 
 OFF = TracingSettings(_env_file=None)
+APP = AppSettings(_env_file=None)
 
 
 def configuration(
     settings: GatewaySettings | None = None, upstreams: PeerSettings | None = None, tracing: TracingSettings = OFF
 ) -> str:
     return render.configuration(render.Files(Path("/state")), settings or gateway(), upstreams or peers(), tracing)
-
-
-@pytest.mark.parametrize(
-    ("requests", "tokens", "nanoseconds"),
-    [
-        (1, 1, 60 * 10**9),
-        (30, 1, 2 * 10**9),
-        (60, 1, 10**9),
-        (1200, 1, 5 * 10**7),
-        (6000, 5, 5 * 10**7),
-        (7, 1, 8571428571),
-    ],
-)
-def test_bucket_is_filled_in_small_steps(requests: int, tokens: int, nanoseconds: int) -> None:
-    assert limits.per_minute(requests) == limits.Bucket(requests, tokens, nanoseconds)
-
-
-@pytest.mark.parametrize("requests", [1, 7, 59, 61, 999, 1201, 100_000, 1_000_000])
-def test_bucket_gives_a_minutes_worth_a_minute_and_never_fills_faster_than_envoy_can(requests: int) -> None:
-    bucket = limits.per_minute(requests)
-
-    assert bucket.fill_nanoseconds >= 50_000_000
-    assert bucket.tokens_per_fill * 60 * 10**9 / bucket.fill_nanoseconds == pytest.approx(requests, rel=1e-6)
-
-
-def test_bucket_interval_is_a_protobuf_duration() -> None:
-    assert limits.per_minute(1200).config["fill_interval"] == "0.050000000s"
-    assert limits.per_minute(30).config["fill_interval"] == "2.000000000s"
 
 
 def test_documented_texts() -> None:
@@ -123,15 +103,82 @@ def test_every_streaming_method_has_a_route_without_timeout(method: str, cluster
     assert f"cluster: {cluster}_streams, timeout: 0s, idle_timeout: {idle}s" in route
 
 
-def test_unknown_keys_are_those_that_match_none() -> None:
-    resource = keys.unknown_keys(["one", "two"], 60)["resources"][0]["typed_config"]
-    actions = [action["header_value_match"] for action in resource["rate_limits"][0]["actions"]]
+def test_unknown_keys_are_those_that_the_key_check_would_refuse() -> None:
+    clients = [Client(name="a", keys=(Key(key="first-one"), Key(key="second-one"))), Client(name="b", keys=())]
+    filter_config = keys.unknown_keys(clients, 60, 10)["resources"][0]["typed_config"]
+    matcher = filter_config["xds_matcher"]
 
-    *with_key, with_token = [action["headers"][0] for action in actions]
-    assert [header["string_match"]["exact"] for header in with_key] == ["one", "two"]
-    assert with_token["name"] == keys.SUBJECT
-    assert not any(action["expect_match"] for action in actions)
-    assert len(resource["descriptors"][0]["entries"]) == 3
+    assert set(matcher["matcher_tree"]["exact_match_map"]["map"]) == {
+        "first-one", "Bearer first-one", "second-one", "Bearer second-one",
+    }  # fmt: skip
+    assert keys.SUBJECT in json.dumps(matcher["on_no_match"])
+    assert keys.SUBJECT in json.dumps(keys.unknown_keys([], 60, 10)["resources"][0]["typed_config"]["xds_matcher"])
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "mib"),
+    [
+        ("memory.max", "536870912\n", 384),
+        ("memory.max", "max\n", 1024),
+        ("memory/memory.limit_in_bytes", "536870912\n", 384),
+        ("memory/memory.limit_in_bytes", "9223372036854771712\n", 1024),
+        ("other", "1", 1024),
+    ],
+)
+def test_heap_is_three_quarters_of_what_the_container_may_use(tmp_path: Path, name: str, text: str, mib: int) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text(text)
+
+    assert max_heap_bytes(None, tmp_path) == mib * 2**20
+    assert max_heap_bytes(200, tmp_path) == 200 * 2**20
+
+
+@pytest.mark.parametrize("broken", [b"{ broken", b"\xff\xfe\x00", b"\x80", b"[" * 100_000, b"[]", b"\x00" * 9])
+def test_a_broken_file_of_clients_stops_no_gateway(
+    tmp_path: Path, broken: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "keys.json"
+    file.write_bytes(broken)
+    settings = gateway(keys_file=str(file))
+    files = render.render(tmp_path / "state", settings, peers(), OFF)
+    assert '"client": "default"' in files.api_keys.read_text()
+    crm = clients.add(tmp_path / "good.json", "crm", ALL)
+    file.write_bytes((tmp_path / "good.json").read_bytes())
+    render.render_keys(files, settings)
+    file.write_bytes(broken)
+    assert render.launcher(files, settings.model_copy(update={"envoy_bin": "sh"}), APP)._changed() == 10
+    render.render(tmp_path / "state", settings, peers(), OFF)
+    assert crm.key in files.api_keys.read_text()
+    assert capsys.readouterr().err.count(f"the keys remain unchanged: {file}: ") == 3
+
+
+def test_full_disk_leaves_the_keys_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = gateway(envoy_bin="sh")
+    files = render.render(tmp_path, settings, peers(), OFF)
+    before = files.api_keys.read_text()
+    monkeypatch.setattr(tempfile, "mkstemp", Mock(side_effect=OSError(errno.ENOSPC, "No space left on device")))
+
+    assert render.launcher(files, settings, APP)._changed() == render.RETRY_SECONDS
+    assert files.api_keys.read_text() == before
+    assert "No space left" in capsys.readouterr().err
+
+
+def test_keys_are_rendered_again_when_one_expires(tmp_path: Path) -> None:
+    file = tmp_path / "keys.json"
+    now = datetime.now(UTC)
+    later = clients.add(file, "later", ALL, expires_at=now + timedelta(hours=1))
+    clients.add(file, "past", ALL, expires_at=now - timedelta(hours=1))
+    settings = gateway(keys_file=str(file), envoy_bin="sh")
+    files = render.render(tmp_path / "state", settings, peers(), OFF)
+    credentials = json.loads(files.api_keys.read_text())["resources"][0]["typed_config"]["extension_config"][
+        "typed_config"
+    ]["credentials"]
+
+    assert {one["client"] for one in credentials} == {"default", "later"}
+    assert later.key in files.unknown_keys.read_text()
+    assert 3500 < render.launcher(files, settings, APP)._changed() < 3600
 
 
 def test_files_are_readable_by_their_owner_only(tmp_path: Path) -> None:
@@ -145,6 +192,7 @@ def test_files_are_readable_by_their_owner_only(tmp_path: Path) -> None:
         *(page.name for page in pages()),
         "api_keys.json",
         "client_rights.json",
+        "rate_limit.json",
         "unknown_keys.json",
     }
     assert {stat.S_IMODE(path.stat().st_mode) for path in written} == {0o600}
@@ -166,6 +214,7 @@ def test_rendering_again_replaces_the_files(tmp_path: Path) -> None:
     assert sorted(path.name for path in files.keys_dir.iterdir()) == [
         "api_keys.json",
         "client_rights.json",
+        "rate_limit.json",
         "unknown_keys.json",
     ]
 
@@ -181,6 +230,7 @@ def test_rendering_again_replaces_the_files(tmp_path: Path) -> None:
         ("api_key", "with a space"),
         ("api_key", "schlüssel-1"),
         ("max_requests_per_minute", 0),
+        ("jwt_jwks", "http://issuer.example/keys"),
     ],
 )
 def test_setting_that_cannot_work_is_refused(name: str, value: object) -> None:

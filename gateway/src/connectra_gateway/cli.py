@@ -1,29 +1,64 @@
-"""What the gateway adds to the `connectra` command: `keys add | list | revoke`."""
+"""What the gateway adds to the `connectra` command: `keys add | list | rotate | revoke`."""
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 from connectra_common.rights import Right
 from connectra_common.settings import load
 
 from connectra_gateway import clients
-from connectra_gateway.clients import USUAL, ClientsError
+from connectra_gateway.clients import PREFIX, USUAL, ClientsError, Key
 from connectra_gateway.settings import KeysSettings
 
 app = typer.Typer(
-    help="Add, list and revoke API keys; a running gateway picks up the change at once.", no_args_is_help=True
+    help="Add, list, rotate and revoke API keys; a running gateway picks up the change at once.", no_args_is_help=True
 )
+# Group of entry points: functions that return the file of clients of a gateway on this machine and its URL while it runs, or None.
+_GATEWAYS = "connectra.gateways"
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
+
+def _duration(text: str) -> timedelta:
+    if not (found := re.fullmatch(r"(\d{1,6})([mhd])", text)):
+        raise typer.BadParameter("a number and m, h or d are expected, such as 90m, 24h or 30d")
+    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+
+
+def _end(text: str) -> datetime:
+    """A duration from now, or a date."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return (datetime.now(UTC) + _duration(text)).replace(microsecond=0)
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+Name = Annotated[str, typer.Argument(help="Name of the client, as logs show it.")]
+Expires = Annotated[
+    datetime | None,
+    typer.Option(
+        "--expires", parser=_end, metavar="TIME", help="End of the key: 90d, or 2027-01-31; never when absent."
+    ),
+]
 File = Annotated[
     Path | None,
-    typer.Option("--file", help="File of clients; GATEWAY_KEYS_FILE by default.", dir_okay=False),
+    typer.Option(
+        "--file",
+        help="File of clients; by default GATEWAY_KEYS_FILE, else that of the suite on this machine.",
+        dir_okay=False,
+    ),
 ]
 
 
 @app.command()
 def add(
-    name: Annotated[str, typer.Argument(help="Name of the client, as logs show it.")],
+    name: Name,
     right: Annotated[
         list[Right] | None,
         typer.Option(
@@ -33,43 +68,90 @@ def add(
             "the jobs of all clients.",
         ),
     ] = None,
+    expires: Expires = None,
+    per_minute: Annotated[
+        int | None, typer.Option("--per-minute", min=1, help="Its own rate limit; that of all when absent.")
+    ] = None,
     file: File = None,
 ) -> None:
     """Add a client and print its key, which is shown only this once."""
-    try:
-        client = clients.add(_file(file), name, frozenset(right) if right else USUAL)
-    except ClientsError as error:
-        _fail(error)
+    with _changing(file) as path:
+        rights = frozenset(right) if right else USUAL
+        client = clients.add(path, name, rights, expires_at=expires, requests_per_minute=per_minute)
     typer.echo(client.key)
 
 
 @app.command("list")
 def show(file: File = None) -> None:
-    """Show the clients, their rights and the first characters of their keys."""
-    try:
-        found = clients.load(_file(file))
-    except ClientsError as error:
-        _fail(error)
+    """Show the clients, their rights and limits, and the first characters of their keys."""
+    path, _ = _file(file)
+    with _complaining():
+        found = clients.load(path)
     for client in found:
-        typer.echo(f"{client.name:<24} {','.join(sorted(client.rights)):<16} {client.key[:4]}…")
+        limit = f"{client.requests_per_minute}/min" if client.requests_per_minute else "-"
+        keys = ", ".join(map(_shown, client.keys))
+        typer.echo(f"{client.name:<24} {','.join(sorted(client.rights)):<28} {limit:<10} {keys}")
     if not found:
-        typer.echo("no clients besides `default`, whose key is API_KEY", err=True)
+        typer.echo(f"no clients in {path}, besides `default`, whose key is API_KEY", err=True)
 
 
 @app.command()
-def revoke(name: Annotated[str, typer.Argument(help="Name of the client.")], file: File = None) -> None:
-    """Remove a client and its key."""
-    try:
-        clients.revoke(_file(file), name)
-    except ClientsError as error:
-        _fail(error)
+def rotate(
+    name: Name,
+    overlap: Annotated[
+        timedelta, typer.Option("--overlap", parser=_duration, metavar="DURATION", help="How long former keys go on.")
+    ] = timedelta(hours=24),
+    expires: Expires = None,
+    file: File = None,
+) -> None:
+    """Give a client a new key and print it; its former ones go on for a while."""
+    with _changing(file) as path:
+        client = clients.rotate(path, name, overlap, expires)
+    typer.echo(client.key)
+
+
+@app.command()
+def revoke(name: Name, file: File = None) -> None:
+    """Remove a client and its keys."""
+    with _changing(file) as path:
+        clients.revoke(path, name)
     typer.echo(f"revoked {name}")
 
 
-def _file(given: Path | None) -> Path:
-    return given or Path(load(KeysSettings).keys.keys_file)
+def _shown(key: Key) -> str:
+    end = ""
+    if key.expires_at:
+        word = "until" if key.expires_at > datetime.now(UTC) else "expired"
+        end = f" {word} {key.expires_at:%Y-%m-%d %H:%M}Z"
+    start = len(PREFIX) + 4 if key.key.startswith(PREFIX) else 4
+    return f"{key.key[:start]}…{end}"
 
 
-def _fail(error: ClientsError) -> NoReturn:
-    typer.echo(f"keys: {error}", err=True)
-    raise typer.Exit(1)
+def _file(given: Path | None) -> tuple[Path, str | None]:
+    """The file, and the URL of the gateway that reads it, if that is known."""
+    if given:
+        return given, None
+    settings = load(KeysSettings).keys
+    if "keys_file" not in settings.model_fields_set:
+        for entry in entry_points(group=_GATEWAYS):
+            if found := entry.load()():
+                return Path(found[0]), found[1]
+    return Path(settings.keys_file), None
+
+
+@contextmanager
+def _changing(given: Path | None) -> Iterator[Path]:
+    path, gateway = _file(given)
+    with _complaining():
+        yield path
+    reader = f"the gateway at {gateway} reads it" if gateway else "gateways whose GATEWAY_KEYS_FILE it is read it"
+    typer.echo(f"keys: changed {path.absolute()}; {reader}", err=True)
+
+
+@contextmanager
+def _complaining() -> Iterator[None]:
+    try:
+        yield
+    except ClientsError as error:
+        typer.echo(f"keys: {error}", err=True)
+        raise typer.Exit(1) from None

@@ -1,8 +1,9 @@
-"""Who may call: clients with their keys and rights, kept in one JSON file (in Kubernetes, a secret).
+"""Who may call: clients with their keys, rights and limits, kept in one JSON file (in Kubernetes, a secret).
 
-    {"clients": [{"name": "crm", "key": "…", "rights": ["read", "write"]}]}
+    {"clients": [{"name": "crm", "keys": [{"key": "ctra_…", "expires_at": "2027-01-31T00:00:00Z"}],
+                  "rights": ["read", "write"], "requests_per_minute": 600}]}
 
-The right `jobs` of older files means `import` and `export`.
+A client with one key may have it as `"key": "…"`. The right `jobs` of older files means `import` and `export`.
 `API_KEY` is the simple case: the key of one more client, `default`, which has all rights. Others have `admin` only if it is named.
 """
 
@@ -10,14 +11,17 @@ import contextlib
 import json
 import os
 import secrets
+import string
 import tempfile
+import zlib
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from connectra_common.requests import violations
 from connectra_common.rights import ALIASES, ALL, Right
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 DEFAULT = "default"
 # Of a client whose rights are not listed.
@@ -28,14 +32,70 @@ class ClientsError(Exception):
     """The clients cannot be read or changed; the text says why and never contains a key."""
 
 
+# A generated key: the prefix, 32 random characters, and 6 that are a checksum of them, so that scanners of code and logs know one.
+PREFIX = "ctra_"
+_CHARACTERS = string.digits + string.ascii_letters
+_RANDOM, _CHECK = 32, 6
+
+
+def new_key() -> str:
+    """A key with 190 random bits."""
+    text = "".join(secrets.choice(_CHARACTERS) for _ in range(_RANDOM))
+    return f"{PREFIX}{text}{_checksum(text)}"
+
+
+def is_generated(text: str) -> bool:
+    """Whether a text is a key that `new_key` may have made."""
+    random, check = text.removeprefix(PREFIX)[:_RANDOM], text[len(PREFIX) + _RANDOM :]
+    return text.startswith(PREFIX) and len(random) == _RANDOM and check == _checksum(random)
+
+
+def _checksum(text: str) -> str:
+    """CRC-32 in base 62, the most significant digit first."""
+    left, digits = zlib.crc32(text.encode()), ""
+    for _ in range(_CHECK):
+        left, digit = divmod(left, len(_CHARACTERS))
+        digits = _CHARACTERS[digit] + digits
+    return digits
+
+
+class Key(BaseModel):
+    """One key, of characters that an HTTP header can carry."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    key: Annotated[str, Field(pattern=r"^[\x21-\x7e]+$", min_length=8, max_length=256, repr=False)]
+    expires_at: AwareDatetime | None = None
+
+
 class Client(BaseModel):
-    """One client. Its key consists of characters that an HTTP header can carry."""
+    """One client; `requests_per_minute` None: the limit of all."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-    key: Annotated[str, Field(pattern=r"^[\x21-\x7e]+$", min_length=8, max_length=256, repr=False)]
+    keys: tuple[Key, ...]
     rights: frozenset[Right] = USUAL
+    requests_per_minute: Annotated[int, Field(gt=0, le=1_000_000)] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_key(cls, given: Any) -> Any:
+        """`key` and its `expires_at` in the place of `keys`."""
+        if not isinstance(given, dict) or "keys" in given:
+            return given
+        of_key = {name: value for name, value in given.items() if name in Key.model_fields}
+        return {name: value for name, value in given.items() if name not in of_key} | {"keys": [of_key]}
+
+    @property
+    def key(self) -> str:
+        """The newest key."""
+        return self.keys[-1].key
+
+    def at(self, now: datetime) -> "Client":
+        """The client with those keys that have not expired."""
+        valid = tuple(key for key in self.keys if not key.expires_at or key.expires_at > now)
+        return self.model_copy(update={"keys": valid})
 
     @field_validator("rights", mode="before")
     @classmethod
@@ -60,8 +120,10 @@ class _File(BaseModel):
 
     @model_validator(mode="after")
     def _distinct(self) -> "_File":
-        for what in ("name", "key"):
-            if len({getattr(client, what) for client in self.clients}) < len(self.clients):
+        names = [client.name for client in self.clients]
+        keys = [key.key for client in self.clients for key in client.keys]
+        for what, values in (("name", names), ("key", keys)):
+            if len(set(values)) < len(values):
                 raise ValueError(f"two clients have the same {what}")
         return self
 
@@ -73,13 +135,22 @@ def load(path: Path) -> list[Client]:
         ClientsError: the file cannot be read or is not valid.
     """
     try:
-        text = path.read_text()
+        content = path.read_bytes()
     except FileNotFoundError:
         return []
     except OSError as error:
         raise ClientsError(f"{path}: {error.strerror}") from None
+    if not content:
+        return []
     try:
-        return _File.model_validate_json(text).clients
+        # Whatever editor wrote it: UTF-8 or UTF-16, with a byte order mark or without.
+        document = json.loads(content)
+    except UnicodeDecodeError:
+        raise ClientsError(f"{path}: is neither UTF-8 nor UTF-16") from None
+    except (ValueError, RecursionError):
+        raise ClientsError(f"{path}: is not JSON") from None
+    try:
+        return _File.model_validate(document).clients
     except ValidationError as error:
         raise ClientsError("\n".join(f"{path}: {v.message}" for v in violations(error))) from None
 
@@ -94,7 +165,7 @@ def known(path: Path | None, api_key: str | None) -> list[Client]:
     Raises:
         ClientsError: the file cannot be read, or there is no client at all.
     """
-    given = [Client(name=DEFAULT, key=api_key, rights=ALL)] if api_key else []
+    given = [Client(name=DEFAULT, keys=(Key(key=api_key),), rights=ALL)] if api_key else []
     clients = [*given, *(load(path) if path else [])]
     if not clients:
         raise ClientsError("there is no client: set API_KEY, or add one with `connectra keys add NAME`")
@@ -104,8 +175,22 @@ def known(path: Path | None, api_key: str | None) -> list[Client]:
         raise ClientsError(f"{path}: a client has the name or the key of the client `{DEFAULT}` (API_KEY)") from None
 
 
-def add(path: Path, name: str, rights: frozenset[Right]) -> Client:
+def add(
+    path: Path,
+    name: str,
+    rights: frozenset[Right],
+    *,
+    expires_at: datetime | None = None,
+    requests_per_minute: int | None = None,
+) -> Client:
     """Add a client with a new key to the file.
+
+    Args:
+        path: the file.
+        name: of the client.
+        rights: of the client.
+        expires_at: when the key ends; None: never.
+        requests_per_minute: its own limit; None: that of all.
 
     Raises:
         ClientsError: the name is taken or invalid.
@@ -114,11 +199,36 @@ def add(path: Path, name: str, rights: frozenset[Right]) -> Client:
     if name == DEFAULT or name in {client.name for client in clients}:
         raise ClientsError(f"there is already a client {name!r}")
     try:
-        client = Client(name=name, key=secrets.token_urlsafe(32), rights=rights)
+        keys = (Key(key=new_key(), expires_at=expires_at),)
+        client = Client(name=name, keys=keys, rights=rights, requests_per_minute=requests_per_minute)
     except ValidationError as error:
         raise ClientsError("; ".join(v.message for v in violations(error))) from None
     _save(path, [*clients, client])
     return client
+
+
+def rotate(path: Path, name: str, overlap: timedelta, expires_at: datetime | None = None) -> Client:
+    """Give a client a new key.
+
+    Args:
+        path: the file.
+        name: of the client.
+        overlap: how long its former keys go on.
+        expires_at: when the new key ends; None: never.
+
+    Raises:
+        ClientsError: there is no client of that name.
+    """
+    clients, now = load(path), datetime.now(UTC)
+    for number, client in enumerate(clients):
+        if client.name == name:
+            end = now + overlap
+            former = [key.model_copy(update={"expires_at": min(key.expires_at or end, end)}) for key in client.keys]
+            keys = (*former, Key(key=new_key(), expires_at=expires_at))
+            clients[number] = client.model_copy(update={"keys": keys}).at(now)
+            _save(path, clients)
+            return clients[number]
+    raise ClientsError(f"there is no client {name!r} in {path}")
 
 
 def revoke(path: Path, name: str) -> None:
@@ -135,9 +245,16 @@ def revoke(path: Path, name: str) -> None:
 
 
 def _save(path: Path, clients: Sequence[Client]) -> None:
-    document = {"clients": [{"name": c.name, "key": c.key, "rights": sorted(c.rights)} for c in clients]}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_private(path, json.dumps(document, indent=2).encode() + b"\n")
+    document = {"clients": [_document(client) for client in clients]}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_private(path, json.dumps(document, indent=2).encode() + b"\n")
+    except OSError as error:
+        raise ClientsError(f"{path}: {error.strerror}") from None
+
+
+def _document(client: Client) -> dict[str, Any]:
+    return client.model_dump(mode="json", exclude_none=True) | {"rights": sorted(client.rights)}
 
 
 def write_private(path: Path, content: bytes) -> None:

@@ -3,8 +3,7 @@
 (Extension config discovery from a folder that Envoy watches.)
 """
 
-from collections.abc import Collection, Iterable, Mapping
-from math import ceil
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from connectra_common import call
@@ -13,9 +12,21 @@ from connectra_common.rights import ALIASES, OPEN, Right, header
 from connectra_gateway import limits
 from connectra_gateway.clients import Client
 
-_ALWAYS = {"default_value": {"numerator": 100, "denominator": "HUNDRED"}}
-# The rate limit descriptor of calls that nothing identifies.
-_UNKNOWN = {"key": "header_match", "value": "unknown"}
+# Set by the token check.
+SUBJECT = "x-token-subject"
+# Precedes the subject in `x-client-id`; names of clients contain no colon.
+TOKEN = "token:"  # noqa: S105
+
+_RATE_LIMIT = "envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit"
+_MATCHED = "envoy.extensions.common.matching.v3.ExtensionWithMatcher"
+_SKIP = {
+    "action": {
+        "name": "skip",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.common.matcher.action.v3.SkipFilter",
+        },
+    }
+}
 
 
 def api_keys(clients: Iterable[Client]) -> dict[str, Any]:
@@ -23,86 +34,102 @@ def api_keys(clients: Iterable[Client]) -> dict[str, Any]:
     name, kind = "envoy.filters.http.api_key_auth", "envoy.extensions.filters.http.api_key_auth.v3.ApiKeyAuth"
     check = {
         "@type": f"type.googleapis.com/{kind}",
-        "credentials": [{"key": client.key, "client": client.name} for client in clients],
+        "credentials": [{"key": key.key, "client": client.name} for client in clients for key in client.keys],
         "key_sources": [{"header": "x-api-key"}],
         "forwarding": {"header": call.CLIENT, "hide_credentials": True},
     }
-    return _extension(
-        name,
-        "envoy.extensions.common.matching.v3.ExtensionWithMatcher",
-        {"extension_config": {"name": name, "typed_config": check}, "xds_matcher": _SKIP_WITH_TOKEN},
-    )
+    return extension(name, _MATCHED, _unless(check, name, _with_token()))
 
 
-# Set by the token check.
-SUBJECT = "x-token-subject"
-# Precedes the subject in `x-client-id`; names of clients contain no colon.
-TOKEN = "token:"  # noqa: S105
-_SKIP_WITH_TOKEN = {
-    "matcher_tree": {
-        "input": {
-            "name": "subject",
-            "typed_config": {
-                "@type": "type.googleapis.com/envoy.type.matcher.v3.HttpRequestHeaderMatchInput",
-                "header_name": SUBJECT,
-            },
-        },
-        "prefix_match_map": {
-            "map": {
-                "": {
-                    "action": {
-                        "name": "skip",
-                        "typed_config": {
-                            "@type": "type.googleapis.com/envoy.extensions.filters.common.matcher.action.v3.SkipFilter"
-                        },
-                    }
-                }
-            }
-        },
-    }
-}
-
-
-def unknown_keys(keys: Collection[str], per_minute: int) -> dict[str, Any]:
-    """The rate limit for calls with neither one of these keys nor a valid token; other calls consume nothing of it.
+def unknown_keys(clients: Iterable[Client], per_minute: int, per_address: int) -> dict[str, Any]:
+    """The rate limit for calls with neither a key of these clients nor a valid token; it does not see other calls.
 
     Args:
-        keys: the keys of all clients.
+        clients: all clients.
         per_minute: how many such calls are let through to the key check, which refuses them.
+        per_address: how many of them from one address.
     """
-    bucket = limits.per_minute(per_minute)
-    # For calls without a descriptor. Envoy requires a bucket for them, so it is one that never runs empty.
-    endless = limits.Bucket(2**32 - 1, 2**32 - 1, bucket.fill_nanoseconds)
-    # An action yields its entry if its header does not match, and the descriptor exists only if every action yields one.
-    headers: list[dict[str, Any]] = [{"name": "x-api-key", "string_match": {"exact": key}} for key in keys]
-    headers.append({"name": SUBJECT, "present_match": True})
-    actions = [_unless(header) for header in headers]
-    return _extension(
-        "connectra.unknown_keys",
-        "envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit",
+    limit = {
+        **_limit("unknown_keys"),
+        "token_bucket": limits.per_minute(per_minute),
+        # An entry without a value makes a bucket for every value seen.
+        "rate_limits": [{"actions": [{"remote_address": {}}]}],
+        "descriptors": [
+            {
+                "entries": [{"key": "remote_address"}],
+                "token_bucket": limits.per_minute(min(per_address, per_minute)),
+            }
+        ],
+        "max_dynamic_descriptors": 10_000,
+    }
+    # As the key check reads the header: a key, also with "Bearer " before it.
+    known = [f"{scheme}{key.key}" for client in clients for key in client.keys for scheme in ("", "Bearer ")]
+    matcher = _with_token()
+    if known:
+        matcher = {
+            "matcher_tree": {"input": _header("x-api-key"), "exact_match_map": {"map": dict.fromkeys(known, _SKIP)}},
+            "on_no_match": {"matcher": matcher},
+        }
+    name = "connectra.unknown_keys"
+    return extension(name, _MATCHED, _unless(limit, name, matcher))
+
+
+def rate_limit(clients: Iterable[Client], per_client: int, overall: int) -> dict[str, Any]:
+    """The rate limits of clients, after the key check.
+
+    Args:
+        clients: all clients with a key; some have limits of their own.
+        per_client: requests per minute of the others, and of every token's subject.
+        overall: requests per minute of all. A client whose own bucket is empty takes nothing from it.
+    """
+    own = [(client.name, client.requests_per_minute) for client in clients if client.requests_per_minute]
+    return extension(
+        "connectra.rate_limit",
+        _RATE_LIMIT,
         {
-            "stat_prefix": "unknown_keys",
-            "filter_enabled": _ALWAYS,
-            "filter_enforced": _ALWAYS,
-            "rate_limited_as_resource_exhausted": True,
-            "token_bucket": endless.config,
-            "always_consume_default_token_bucket": False,
-            "rate_limits": [{"actions": actions}],
-            "descriptors": [{"entries": [_UNKNOWN] * len(actions), "token_bucket": bucket.config}],
-            "enable_retry_after_header": True,
-            # Envoy's own X-RateLimit headers would show the endless bucket to valid calls.
-            "response_headers_to_add": [
-                {"header": {"key": "x-ratelimit-limit", "value": str(per_minute)}},
-                {"header": {"key": "x-ratelimit-remaining", "value": "0"}},
-                {"header": {"key": "x-ratelimit-reset", "value": str(ceil(bucket.fill_nanoseconds / 10**9))}},
+            **_limit("rate_limit"),
+            "token_bucket": limits.per_minute(overall),
+            "rate_limits": [
+                {"actions": [{"request_headers": {"header_name": call.CLIENT, "descriptor_key": "client"}}]}
             ],
+            "descriptors": [
+                *(
+                    {"entries": [{"key": "client", "value": name}], "token_bucket": limits.per_minute(requests)}
+                    for name, requests in own
+                ),
+                # An entry without a value makes a bucket for every value seen.
+                {"entries": [{"key": "client"}], "token_bucket": limits.per_minute(per_client)},
+            ],
+            "max_dynamic_descriptors": 1000,
         },
     )
 
 
-def _unless(header: dict[str, Any]) -> dict[str, Any]:
-    match = {"descriptor_key": _UNKNOWN["key"], "descriptor_value": _UNKNOWN["value"], "expect_match": False}
-    return {"header_value_match": {**match, "headers": [header]}}
+def _limit(name: str) -> dict[str, Any]:
+    always = {"default_value": {"numerator": 100, "denominator": "HUNDRED"}}
+    return {
+        "@type": f"type.googleapis.com/{_RATE_LIMIT}",
+        "stat_prefix": name,
+        "filter_enabled": always,
+        "filter_enforced": always,
+        "enable_x_ratelimit_headers": "DRAFT_VERSION_03",
+        "enable_retry_after_header": True,
+        "rate_limited_as_resource_exhausted": True,
+    }
+
+
+def _unless(filter_config: Mapping[str, Any], name: str, matcher: Mapping[str, Any]) -> dict[str, Any]:
+    """A filter that calls pass by for which the matcher says so."""
+    return {"extension_config": {"name": name, "typed_config": filter_config}, "xds_matcher": matcher}
+
+
+def _with_token() -> dict[str, Any]:
+    return {"matcher_tree": {"input": _header(SUBJECT), "prefix_match_map": {"map": {"": _SKIP}}}}
+
+
+def _header(name: str) -> dict[str, Any]:
+    kind = "type.googleapis.com/envoy.type.matcher.v3.HttpRequestHeaderMatchInput"
+    return {"name": name, "typed_config": {"@type": kind, "header_name": name}}
 
 
 def client_rights(clients: Iterable[Client]) -> dict[str, Any]:
@@ -120,7 +147,7 @@ function envoy_on_request(handle)
   if found then headers:replace("{call.RIGHTS}", found) end
 end
 """
-    return _extension(
+    return extension(
         "connectra.client_rights",
         "envoy.extensions.filters.http.lua.v3.Lua",
         {"default_source_code": {"inline_string": source}},
@@ -150,10 +177,11 @@ def policies(opened: Mapping[str, Iterable[str]]) -> dict[str, Any]:
     }
 
 
-def _extension(name: str, kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
+def extension(name: str, kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """The file of a filter."""
     resource = {
         "@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
         "name": name,
-        "typed_config": {"@type": f"type.googleapis.com/{kind}", **config},
+        "typed_config": {**config, "@type": f"type.googleapis.com/{kind}"},
     }
     return {"resources": [resource]}

@@ -16,6 +16,8 @@ from types import FrameType
 WATCH_SECONDS = 0.5
 DRAIN_POLL_SECONDS = 0.1
 STOP_SECONDS = 5.0
+# Envoy's own drain time, after which it accepts no connection any more.
+LISTENER_SECONDS = 1
 _PR_SET_PDEATHSIG = 1
 
 
@@ -25,8 +27,8 @@ class Launcher:
     Args:
         command: Envoy's command line.
         admin: host and port of Envoy's admin interface.
-        watched: a file to watch; in Kubernetes it is a symlink that is switched.
-        changed: called when it has changed.
+        watched: files to watch; in Kubernetes they are symlinks that are switched.
+        changed: called at first, when one has changed, and after as many seconds as it has returned.
         lame_duck_seconds: how long after SIGTERM new connections are accepted while health checks fail already.
         drain_seconds: how long requests may continue after that; the drain ends as soon as none is running.
     """
@@ -35,8 +37,8 @@ class Launcher:
         self,
         command: Sequence[str],
         admin: tuple[str, int],
-        watched: Path,
-        changed: Callable[[], None],
+        watched: Sequence[Path],
+        changed: Callable[[], float],
         lame_duck_seconds: float,
         drain_seconds: float,
     ) -> None:
@@ -49,17 +51,21 @@ class Launcher:
         """Run Envoy; return its exit code, or 0 after a drain."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
-        before = _stamp(self._watched)
+        before = self._stamps()
+        due = time.time() + self._changed()
         # Started from the main thread: the death signal is tied to the thread that forks.
         envoy = subprocess.Popen(self._command, preexec_fn=partial(_die_with, os.getpid()), start_new_session=True)
         while envoy.poll() is None:
             if self._stopping.wait(WATCH_SECONDS):
                 self._drain(envoy)
                 return 0
-            if (now := _stamp(self._watched)) != before:
+            if (now := self._stamps()) != before or time.time() >= due:
                 before = now
-                self._changed()
+                due = time.time() + self._changed()
         return envoy.returncode
+
+    def _stamps(self) -> list[tuple[int, int, int] | None]:
+        return [_stamp(path) for path in self._watched]
 
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
         self._stopping.set()
@@ -71,6 +77,8 @@ class Launcher:
             time.sleep(self._lame_duck_seconds)
             end = time.monotonic() + self._drain_seconds
             self._ask("POST", "/drain_listeners?graceful")
+            # Until then a moment without a request is no end: the next one is on its way.
+            time.sleep(min(LISTENER_SECONDS, self._drain_seconds))
             while time.monotonic() < end and envoy.poll() is None and self._is_busy():
                 time.sleep(DRAIN_POLL_SECONDS)
         except OSError as error:

@@ -2,16 +2,19 @@
 
 import argparse
 import json
+import os
 import shutil
 import ssl
 import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from importlib import resources
 from importlib.util import find_spec
 from ipaddress import ip_address
+from math import inf
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,9 +24,10 @@ from connectra_common import call
 from connectra_common.rights import OPEN, Right
 from connectra_common.settings import AppSettings, PeerSettings, SettingsGroup, TracingSettings, load
 
-from connectra_gateway import clients, descriptors, keys, limits, paths, tokens
+from connectra_gateway import clients, descriptors, keys, paths, tokens
 from connectra_gateway.clients import ClientsError, write_private
-from connectra_gateway.launcher import Launcher
+from connectra_gateway.launcher import LISTENER_SECONDS, Launcher
+from connectra_gateway.memory import max_heap_bytes
 from connectra_gateway.pages import pages
 from connectra_gateway.replies import METHOD_NOT_ALLOWED, NOT_FOUND, OTHERWISE, replies, too_large
 from connectra_gateway.settings import GatewaySettings, Settings
@@ -36,6 +40,9 @@ _ALIVE_METHODS = (f"/{_QUERY_REST}/GetDependencyHealth",)
 
 # What it lists depends on the rights of the caller.
 REFLECTION = tuple(f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo" for version in ("v1", "v1alpha"))
+
+# How long after the keys could not be rendered it is tried again.
+RETRY_SECONDS = 10.0
 
 # A retry after "unavailable" may repeat what has been done already, so it is for reads only.
 _RETRY_READS = "connect-failure,refused-stream,unavailable"
@@ -142,6 +149,16 @@ class Files:
         return self.keys_dir / "client_rights.json"
 
     @property
+    def rate_limit(self) -> Path:
+        """The rate limits of the clients."""
+        return self.keys_dir / "rate_limit.json"
+
+    @property
+    def tokens(self) -> Path:
+        """The check of tokens."""
+        return self.keys_dir / "tokens.json"
+
+    @property
     def unknown_keys(self) -> Path:
         """The rate limit for calls without a valid key."""
         return self.keys_dir / "unknown_keys.json"
@@ -152,7 +169,6 @@ def configuration(files: Files, settings: GatewaySettings, peers: PeerSettings, 
     services = descriptors.services()
     rest = [service for service in services if service.is_rest]
     bindings = [binding for service in rest for binding in service.bindings]
-    limit = limits.per_minute(settings.max_requests_per_minute)
     single = min(settings.max_single_request_bytes, settings.max_request_bytes)
     own = replies(single)
     collector = tracing.collector or ""
@@ -189,7 +205,8 @@ def configuration(files: Files, settings: GatewaySettings, peers: PeerSettings, 
         tls=settings.tls_cert_file,
         subject=keys.SUBJECT,
         token=keys.TOKEN,
-        jwt=tokens.jwt(settings),
+        jwt=settings.jwt_issuer,
+        jwks=tokens.jwks(settings),
         rights_claim=settings.jwt_rights_claim,
         claimable=keys.claimable(),
         client=call.CLIENT,
@@ -197,9 +214,7 @@ def configuration(files: Files, settings: GatewaySettings, peers: PeerSettings, 
         reflection=REFLECTION,
         policies=keys.policies(_opened()),
         rate_limit_service=Address.parse(settings.rate_limit_service) if settings.rate_limit_service else None,
-        max_heap_bytes=settings.max_heap_mib * 2**20,
-        limit_client=limit,
-        limit_overall=limit.times(settings.overall_factor),
+        max_heap_bytes=max_heap_bytes(settings.max_heap_mib),
         timeout=settings.request_timeout_seconds,
         max_single_request_bytes=single,
         max_request_bytes=settings.max_request_bytes,
@@ -241,22 +256,46 @@ def render(root: Path, settings: GatewaySettings, peers: PeerSettings, tracing: 
         write_private(files.peers_tls, _json(tls_secret("peers", peers.tls_cert_file, peers.tls_key_file)))
     if peers.tls_ca_file:
         write_private(files.peers_ca, _json(ca_secret("authorities", peers.tls_ca_file)))
-    render_keys(files, settings)
+    try:
+        render_keys(files, settings)
+    except (ClientsError, OSError) as error:
+        # A broken file stops no gateway, not even one that starts again: the keys stay as they were, or API_KEY is the only one.
+        if not files.api_keys.exists():
+            if not settings.api_key:
+                raise
+            render_keys(files, settings.model_copy(update={"keys_file": os.devnull}))
+        complain(error)
     write_private(files.envoy, configuration(files, settings, peers, tracing).encode())
     return files
 
 
-def render_keys(files: Files, settings: GatewaySettings) -> None:
-    """Write what depends on the clients; a running Envoy reloads it at once.
+def render_keys(files: Files, settings: GatewaySettings) -> datetime | None:
+    """Write what depends on the clients and on the file of the issuer's keys; a running Envoy reloads it at once.
+
+    Returns:
+        When the next key expires, and this is to be done again; None: none does.
 
     Raises:
-        ClientsError: the file of clients cannot be read; nothing is written.
+        ClientsError: a file cannot be read; nothing is written.
+        OSError: not everything can be written. No key is valid yet that was not before.
     """
-    known = clients.known(Path(settings.keys_file), settings.api_key.get_secret_value() if settings.api_key else None)
-    per_minute = settings.unknown_keys_per_minute
-    write_private(files.unknown_keys, _json(keys.unknown_keys([client.key for client in known], per_minute)))
+    given = clients.known(Path(settings.keys_file), settings.api_key.get_secret_value() if settings.api_key else None)
+    now = datetime.now(UTC)
+    known = [client.at(now) for client in given]
+    if settings.jwt_issuer:
+        write_private(files.tokens, _json(tokens.token_check(settings)))
+    unknown = settings.unknown_keys_per_minute, settings.unknown_keys_per_address
+    write_private(files.unknown_keys, _json(keys.unknown_keys(known, *unknown)))
+    limit = settings.max_requests_per_minute, settings.overall_requests_per_minute
+    write_private(files.rate_limit, _json(keys.rate_limit(known, *limit)))
     write_private(files.client_rights, _json(keys.client_rights(known)))
     write_private(files.api_keys, _json(keys.api_keys(known)))
+    return min((key.expires_at for client in known for key in client.keys if key.expires_at), default=None)
+
+
+def complain(error: Exception) -> None:
+    """Say why the keys stay as they are."""
+    sys.stderr.write(f"gateway: the keys remain unchanged: {error}\n")
 
 
 def tls_secret(name: str, cert: Path, key: Path) -> dict[str, Any]:
@@ -313,7 +352,7 @@ def command(binary: str, files: Files, settings: GatewaySettings, app: AppSettin
         # Otherwise two Envoys on one machine would fight over the shared memory of hot restarts.
         "--disable-hot-restart",
         # When draining, close connections with their next response instead of over minutes.
-        *("--drain-strategy", "immediate", "--drain-time-s", "1"),
+        *("--drain-strategy", "immediate", "--drain-time-s", str(LISTENER_SECONDS)),
         *("--log-level", _LOG_LEVELS[app.log_level]),
         # At every start seven lines warn that api_key_auth is work in progress; `validate` shows all warnings of `misc`.
         *("--component-log-level", "misc:error"),
@@ -350,17 +389,20 @@ def _run(name: str, root: Path, read: Settings) -> None:
 def launcher(files: Files, settings: GatewaySettings, app: AppSettings) -> Launcher:
     """Envoy, whose keys are reloaded whenever the file of clients changes."""
 
-    def renew() -> None:
+    def renew() -> float:
+        """Render the keys; how many seconds until that is to be done again, whatever changes."""
         try:
-            render_keys(files, settings)
-        except ClientsError as error:
-            sys.stderr.write(f"gateway: the keys remain unchanged: {error}\n")
+            expiry = render_keys(files, settings)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with a file, the gateway goes on with what it has
+            complain(error)
+            return RETRY_SECONDS
+        return (expiry - datetime.now(UTC)).total_seconds() if expiry else inf
 
     admin = Address.parse(settings.admin_listen)
     return Launcher(
         command(envoy_binary(settings.envoy_bin), files, settings, app),
         (admin.host, admin.port),
-        Path(settings.keys_file),
+        [path for path in (Path(settings.keys_file), tokens.jwks_file(settings)) if path],
         renew,
         settings.lame_duck_seconds,
         settings.drain_seconds,

@@ -61,17 +61,24 @@ class GatewaySettings(GatewayKeysSettings, title="Gateway"):
         description="Seconds after SIGTERM in which connections are still accepted while `/health` is 503, so that balancers notice.",
     )
     max_requests_per_minute: Annotated[int, Field(gt=0, le=1_000_000)] = Field(
-        60, validation_alias="MAX_REQUESTS_PER_MINUTE", description="Rate limit for each client."
+        60,
+        validation_alias="MAX_REQUESTS_PER_MINUTE",
+        description="Rate limit for each client that has none of its own in the file of clients.",
     )
-    overall_factor: Annotated[int, Field(gt=0, le=1_000)] = Field(
-        10,
-        validation_alias="GATEWAY_OVERALL_FACTOR",
-        description="The rate limit for all clients together is this many times the limit of one.",
+    overall_requests_per_minute: Annotated[int, Field(gt=0, le=10_000_000)] = Field(
+        60_000,
+        validation_alias="GATEWAY_OVERALL_REQUESTS_PER_MINUTE",
+        description="Rate limit for all clients together: what the services can bear.",
     )
     unknown_keys_per_minute: Annotated[int, Field(gt=0, le=1_000_000)] = Field(
         300,
         validation_alias="GATEWAY_UNKNOWN_KEYS_PER_MINUTE",
         description="Rate limit for all calls without a valid key together.",
+    )
+    unknown_keys_per_address: Annotated[int, Field(gt=0, le=1_000_000)] = Field(
+        60,
+        validation_alias="GATEWAY_UNKNOWN_KEYS_PER_ADDRESS",
+        description="Rate limit per minute for the calls without a valid key from one address; see `GATEWAY_TRUSTED_HOPS`.",
     )
     request_timeout_seconds: Positive = Field(
         30, validation_alias="GATEWAY_TIMEOUT_SECONDS", description="Deadline of a call, in seconds; streams have none."
@@ -100,10 +107,11 @@ class GatewaySettings(GatewayKeysSettings, title="Gateway"):
         description="Continue the traces of callers, who then decide which of their requests are traced.",
     )
     concurrency: Positive = Field(1, validation_alias="GATEWAY_CONCURRENCY", description="Envoy's worker threads.")
-    max_heap_mib: Annotated[int, Field(ge=128)] = Field(
-        1024,
+    max_heap_mib: Annotated[int, Field(ge=128)] | None = Field(
+        None,
         validation_alias="GATEWAY_MAX_HEAP_MIB",
-        description="At 85 % of this heap size Envoy frees memory, at 95 % it answers requests with 503.",
+        description="At 85 % of this heap size Envoy frees memory, at 95 % it answers requests with 503; absent: three quarters of the "
+        "container's memory limit, 1024 without one.",
     )
     cors_origins: str = Field(
         "*",
@@ -127,7 +135,7 @@ class GatewaySettings(GatewayKeysSettings, title="Gateway"):
     jwt_jwks: str | None = Field(
         None,
         validation_alias="GATEWAY_JWT_JWKS",
-        description="Public keys of the issuer (JWKS): a file or an http(s) URL.",
+        description="Public keys of the issuer (JWKS): a file, which is read again when it is replaced, or an https URL.",
     )
     jwt_rights_claim: str = Field(
         "rights",
@@ -177,7 +185,9 @@ class GatewaySettings(GatewayKeysSettings, title="Gateway"):
     @field_validator("jwt_jwks", "tls_cert_file", "tls_key_file")
     @classmethod
     def _readable(cls, name: str | None) -> str | None:
-        if name and not name.startswith(("http://", "https://")) and not os.access(name, os.R_OK):
+        if name and name.startswith("http://"):
+            raise ValueError("must be https: whoever changes the keys on their way can forge tokens")
+        if name and not name.startswith("https://") and not os.access(name, os.R_OK):
             raise ValueError(f"there is no readable file {name}")
         return name
 

@@ -25,6 +25,8 @@ SERVICE_DEFAULTS = {
     "S3_REGION": "us-east-1",
     "S3_BUCKET": "connectra",
     "MAX_REQUESTS_PER_MINUTE": "6000",
+    # The limit of a container in which all of this runs is not the gateway's alone.
+    "GATEWAY_MAX_HEAP_MIB": "1024",
     "PARALLEL_JOBS": "2",
     "TICKER_INTERVAL_MINUTES": "1",
     "JOB_IN_QUEUE_SIZE": "100",

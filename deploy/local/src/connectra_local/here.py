@@ -1,5 +1,6 @@
 """How other programs on this machine find what is running."""
 
+import os
 from urllib.parse import urlsplit
 
 from connectra_local.home import Home
@@ -12,6 +13,18 @@ def running_server() -> tuple[str, str] | None:
     if state is None or not state.is_current():
         return None
     return state.connection["gateway"], state.connection["api_key"]
+
+
+def gateway_keys() -> tuple[str, str | None] | None:
+    """The file of clients of the gateway on this home, and its URL while it runs; None if nothing runs here and no home is named.
+
+    An entry point of "connectra.gateways".
+    """
+    home = Home.find()
+    state = State.load(home)
+    if state is not None and state.is_current():
+        return str(home.path / "keys.json"), state.connection["gateway"]
+    return (str(home.path / "keys.json"), None) if os.environ.get("CONNECTRA_HOME") else None
 
 
 def running_environment() -> dict[str, str] | None:
