@@ -57,11 +57,13 @@ IMAGES := services/query services/write services/jobs gateway
 COMPILE := .venv/bin/uv pip compile --universal --python-version 3.11 --quiet --generate-hashes --no-header --no-annotate \
   $(OURS:%=--no-emit-package connectra-%)
 
+# The image of the gateway has the official Envoy, not the package.
 lock: setup ## Rewrite every requirements.txt from the pyproject.toml files
 	@$(COMPILE) pyproject.toml --group dev --group build --output-file requirements.txt
 	@$(COMPILE) --constraints requirements.txt --group build --output-file deploy/images/requirements.txt
 	@set -e; for part in $(IMAGES); do \
-	  $(COMPILE) --constraints requirements.txt --all-extras $$part/pyproject.toml --output-file $$part/requirements.txt; done
+	  extras=--all-extras; [ $$part != gateway ] || extras=; \
+	  $(COMPILE) --constraints requirements.txt $$extras $$part/pyproject.toml --output-file $$part/requirements.txt; done
 
 DIST := .connectra/dist
 packages: setup ## Build wheels and source distributions of all packages into .connectra/dist, and check them

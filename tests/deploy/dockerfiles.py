@@ -10,6 +10,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from connectra_gateway.render import envoy_binary
+
 from tests.support.paths import ROOT
 
 PARTS = {"query": "services/query", "write": "services/write", "jobs": "services/jobs", "gateway": "gateway"}
@@ -53,13 +55,18 @@ class Image:
 
     def __init__(self, part: str, folder: Path) -> None:
         self.folder = folder
-        build, final = stages(part)
+        *others, build, final = stages(part)
         self.entrypoint: list[str] = json.loads(value(final, "ENTRYPOINT"))
         self.user, self.group = value(final, "USER").split(":")
         self.environment = dict(item.split("=", 1) for item in shlex.split(self._here(value(final, "ENV"))))
         self.environment["PATH"] = self.environment["PATH"].replace("$PATH", os.defpath)
         self._run_steps(build)
-        assert value(final, "COPY") == "--from=build /opt/connectra /opt/connectra"
+        copies = ["--from=build /opt/connectra /opt/connectra"]
+        if others:
+            copies.append("--from=envoy {0} {0}".format(self.environment["ENVOY_BIN"]))
+            # Of the image of Envoy, which stands here for the one that the tests run with.
+            self.environment["ENVOY_BIN"] = str(shutil.copy(envoy_binary(None), folder / "envoy"))
+        assert [step.value for step in final if step.name == "COPY"] == copies
 
     def command(self, *arguments: str, environment: dict[str, str]) -> list[str]:
         """A command line that runs `arguments` as process 1 of a container would: as the image's user, without any right, on a

