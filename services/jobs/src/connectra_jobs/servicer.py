@@ -23,7 +23,7 @@ from connectra_jobs.preview.models import Preview
 from connectra_jobs.preview.service import PreviewService
 from connectra_jobs.requests import MAX_COLUMNS, read_create, read_list, read_preview
 from connectra_jobs.service import JobsService
-from connectra_jobs.uploads.requests import CreateUploadBody, CreateUploadPartUrlsBody
+from connectra_jobs.uploads.requests import MAX_URLS, CreateUploadBody, CreateUploadPartUrlsBody
 from connectra_jobs.uploads.service import UploadService, UploadState
 
 
@@ -101,6 +101,10 @@ class JobsServicer(pb_grpc.JobsServiceServicer):
     async def CreateUploadPartUrls(
         self, request: pb.CreateUploadPartUrlsRequest, context: Context
     ) -> pb.CreateUploadPartUrlsResponse:
+        if len(request.part_numbers) > MAX_URLS:
+            raise ValidationFailed.at(
+                "part_numbers", f"{len(request.part_numbers)} parts; at most {MAX_URLS} are allowed"
+            )
         wanted = read(CreateUploadPartUrlsBody, {"part_numbers": list(request.part_numbers)}).model
         urls = await self._uploads.part_urls(request.upload_id, wanted.part_numbers)
         parts = [pb.PartUrl(part_number=url.part_number, upload_url=url.upload_url) for url in urls]
