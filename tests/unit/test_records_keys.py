@@ -73,6 +73,12 @@ def test_a_compared_form_is_its_own_compared_form(kind: str, text: str) -> None:
         assert keys.read(kind, key.value) in (key, None)
 
 
+@given(st.from_regex(r"[A-Za-zÀ-ž\u0301Σİ'(),-]{1,12}/?", fullmatch=True))
+def test_a_usual_profile_url_has_the_key_of_an_unusual_one(name: str) -> None:
+    usual, unusual = f"https://www.linkedin.com/in/{name}", f"HTTPS://linkedin.com:443/in/{name}?trk=x"
+    assert keys.read(URL, usual) == keys.read(URL, unusual)
+
+
 @pytest.mark.parametrize("entity", [COMPANY, CONTACT])
 def test_a_number_is_that_of_the_database(entity: Entity) -> None:
     numbers = {keys.number(entity, Key(kind, "jane@acme.com")) for kind in (EMAIL, DOMAIN, URL)}

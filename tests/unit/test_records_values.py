@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from unicodedata import normalize
 
 import pytest
 from connectra_common.records.fields import Rule
@@ -18,6 +19,7 @@ from connectra_common.records.values.numbers import read_integer
 from connectra_common.records.values.phones import phone_spellings, read_phone
 from connectra_common.records.values.text import lower, read_text, tidy
 from connectra_common.records.values.urls import domain_of, read_domain, read_linkedin, read_linkedin_lower, read_url
+from email_validator import EmailNotValidError, validate_email
 from hypothesis import given
 from hypothesis import strategies as st
 from phonenumbers import (
@@ -439,6 +441,39 @@ def test_domains_that_many_share(domain: str) -> None:
 )  # fmt: skip
 def test_domains_of_somebody(domain: str) -> None:
     assert not is_shared_domain(domain)
+
+
+LOCAL = st.from_regex(r"[a-z]([a-z+_.-]{0,12}[a-z])?", fullmatch=True)
+HOST = st.from_regex(r"([a-zé0-9-]{1,8}\.){0,3}[a-zé0-9-]{0,6}[a-zé]", fullmatch=True)
+
+
+@given(LOCAL, HOST)
+def test_an_address_is_what_the_library_says(local: str, host: str) -> None:
+    address = f"{local}@{host}"
+    try:
+        parsed = validate_email(address, check_deliverability=False, globally_deliverable=False, strict=True)
+    except EmailNotValidError:
+        parsed = None
+    if parsed and compared_host(parsed.domain):
+        assert read_email(address) == address
+    else:
+        with pytest.raises(Malformed):
+            read_email(address)
+
+
+@given(st.characters())
+def test_each_character_has_one_lower_case(char: str) -> None:
+    assert lower(f"A{char}B") == normalize("NFC", f"a{char.lower()[0]}b")
+
+
+@given(st.from_regex(r"\(?[0-9]{1,6}\)?([ -][0-9]{1,5}){0,5}", fullmatch=True), st.sampled_from([None, *REGIONS]))
+def test_a_usual_national_number_is_read_like_any_other(text: str, region: str | None) -> None:
+    def read(given_: str) -> str | None:
+        with suppress(Refused):
+            return read_phone(given_, region)
+        return None
+
+    assert read(text) == read(f"Tel: {text}")
 
 
 def test_names_of_countries_come_without_those_of_towns() -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from connectra_common.records import ids
 from connectra_common.records.cleaning import CellRefused, clean
@@ -12,7 +12,7 @@ from connectra_common.records.formulas import as_text
 from connectra_common.records.identity import Candidate, Record
 from connectra_common.records.providers import is_shared_domain
 from connectra_common.records.spread import Spread
-from connectra_common.records.values import READERS, REMEMBERED_CHARS, REMEMBERING, Refused
+from connectra_common.records.values import READERS, Reader, Refused, Value
 from connectra_common.records.values.emails import domain_of, read_address
 from connectra_common.records.values.hosts import compared_host
 from connectra_common.records.values.phones import read_phone
@@ -136,22 +136,28 @@ class _Plan:
         found = [(field, at) for field in entity.data_fields if (at := _position(field, columns)) is not None]
         self.positions = {field.name: at for field, at in found}
         rules = [(field.name, at, _rule(field)) for field, at in found if field.rule is not Rule.PHONE]
-        self._fields = [(name, at, REMEMBERING[rule], READERS[rule]) for name, at, rule in rules]
+        # With the values of the cells read before: a file repeats the same companies, places and titles. Nobody changes a value in place.
+        self._fields: list[tuple[str, int, dict[str, Value], Reader]]
+        self._fields = [(name, at, {}, READERS[rule]) for name, at, rule in rules]
         # A number may need the country of its record, which is read first.
         self._phones = [(field.name, at) for field, at in found if field.rule is Rule.PHONE]
 
     def read(self, cells: Sequence[str], headers: Sequence[str], left_out: list[LeftOut]) -> Record:
         """The values of the cells that are not empty."""
         record: Record = {}
-        for name, at, short, long in self._fields:
+        for name, at, known, read in self._fields:
             if not (cell := cells[at]):
                 continue
-            read = short if len(cell) <= REMEMBERED_CHARS else long
-            try:
-                value = read(cell if cell[0] != "'" else as_text(cell))
-            except Refused as error:
-                left_out.append(_refused(headers[at], cell, error))
-                continue
+            if (value := known.get(cell, _UNREAD)) is _UNREAD:
+                try:
+                    value = read(cell if cell[0] != "'" else as_text(cell))
+                except Refused as error:
+                    left_out.append(_refused(headers[at], cell, error))
+                    continue
+                if len(cell) <= _REMEMBERED_CHARS:
+                    if len(known) >= _REMEMBERED:
+                        known.clear()
+                    known[cell] = value
             if value is not None:
                 record[name] = value
         country = record.get("country") if self._phones else None
@@ -170,6 +176,11 @@ class _Plan:
     def written(self, cells: Sequence[str], record: Record, name: str) -> str | None:
         """The cell of a field that has a value: ids are made of what is written."""
         return as_text(cells[self.positions[name]]) if name in record else None
+
+
+# Cells of a column that are remembered (a longer one is hardly ever repeated), and what stands for a cell that is not among them.
+_REMEMBERED, _REMEMBERED_CHARS = 512, 200
+_UNREAD: Any = object()
 
 
 def _refused(header: str, cell: str, error: Refused) -> LeftOut:

@@ -89,6 +89,12 @@ def profile_url(given: str) -> str:
 
     "" for one without a profile's name (https://www.linkedin.com/in/).
     """
+    if usual := _USUAL_PROFILE.fullmatch(given):
+        return f"linkedin.com/{_folded(usual[1])}"
+    return _profile_url(given)
+
+
+def _profile_url(given: str) -> str:
     address, *_ = _QUERY.split(_SCHEME.sub("", given.strip(), count=1), maxsplit=1)
     host, _, path = address.partition("/")
     host = _folded(host).partition(":")[0].removeprefix("www.")
@@ -100,6 +106,8 @@ def profile_url(given: str) -> str:
     return f"{host}/{path}" if path else ""
 
 
+# What needs no second look: nothing to cut, no percent-encoding.
+_USUAL_PROFILE = re.compile(r"https?://(?:[a-z]++\.)?linkedin\.com/([a-z]++/[^\s/?#%]++)")
 _SCHEME = re.compile(r"^(?:[a-z][a-z0-9+.-]*:)?//", re.IGNORECASE)
 _HOST = re.compile(r"[:/?#]")
 _QUERY = re.compile(r"[?#]")
@@ -108,7 +116,7 @@ _FORMS: dict[str, Callable[[str], str]] = {EMAIL: email, DOMAIN: domain, URL: pr
 
 def _folded(text: str) -> str:
     text = text.strip()
-    return lower(text) if text.isascii() else unicodedata.normalize("NFC", lower(unicodedata.normalize("NFC", text)))
+    return lower(text if text.isascii() else unicodedata.normalize("NFC", text))
 
 
 def _unicode(host: str) -> str:

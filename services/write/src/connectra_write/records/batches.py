@@ -256,7 +256,7 @@ def _read_row(row: object) -> RowRecords:
     return read
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=8)
 def _reader(columns: tuple[str, ...]) -> RowReader:
     return RowReader(Columns.read(columns))
 

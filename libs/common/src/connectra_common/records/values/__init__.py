@@ -5,7 +5,6 @@ as it was read does not change.
 """
 
 from collections.abc import Callable
-from functools import lru_cache
 
 from connectra_common.records.fields import Rule
 from connectra_common.records.limits import MAX_GIVEN_CHARS, MAX_TEXT_CHARS
@@ -17,12 +16,10 @@ from connectra_common.records.values.refused import Malformed, Refused
 from connectra_common.records.values.text import lower, read_lower, read_text, tidy
 from connectra_common.records.values.urls import read_domain, read_linkedin, read_linkedin_lower, read_url
 
-__all__ = ["READERS", "REMEMBERED_CHARS", "REMEMBERING", "Malformed", "Reader", "Refused", "Value", "lower", "tidy"]
+__all__ = ["READERS", "Malformed", "Reader", "Refused", "Value", "lower", "tidy"]
 
 Value = str | int | list[str] | None
 Reader = Callable[[str], Value]
-# A longer text is hardly ever repeated, and would fill the memory of a cache.
-REMEMBERED_CHARS = 200
 
 
 def _whole(read: Reader) -> Reader:
@@ -49,5 +46,3 @@ READERS: dict[Rule, Reader] = {
     Rule.LINKEDIN: _whole(read_linkedin),
     Rule.LINKEDIN_LOWER: _whole(read_linkedin_lower),
 }
-# For texts of at most REMEMBERED_CHARS: a file repeats the same companies, places and titles. Nobody changes the values in place.
-REMEMBERING: dict[Rule, Reader] = {rule: lru_cache(maxsize=8_192)(read) for rule, read in READERS.items()}

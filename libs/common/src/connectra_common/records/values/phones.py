@@ -27,6 +27,7 @@ _SECOND = re.compile(r"\s/|/\s*(?=\+|00|\(|-)|(?<=\d{7})/(?=\s*\d{4})|\s{2,}|:::
 _TRUNK = re.compile(r"\(\s*0\s*\)")
 # What needs no second look, unless a trunk prefix stands behind the country code.
 _USUAL = re.compile(r"\+[1-9](?=\D*\d\D*\d)(?:[ -]?\(?\d++\)?){1,8}")
+_USUAL_NATIONAL = re.compile(r"\(?\d++\)?(?:[ -]\d++){1,4}", re.ASCII)
 _SIGNS = str.maketrans("", "", "+ ()-")
 
 
@@ -40,7 +41,12 @@ def read_phone(text: str, country: str | None = None) -> str | None:
         digits = text.translate(_SIGNS)
         if len(digits) <= MAX_DIGITS and not _has_trunk_prefix(digits):
             return f"+{digits}"
-    return _read(text, region_of(country) if country and needs_country(text) else None)
+    region = region_of(country) if country and needs_country(text) else None
+    if _USUAL_NATIONAL.fullmatch(text):
+        digits = text.translate(_SIGNS)
+        if 5 <= len(digits) <= MAX_DIGITS and not digits.startswith("00"):
+            return (_national(digits, region) if region else None) or digits
+    return _read(text, region)
 
 
 def phone_spellings(text: str) -> list[str]:

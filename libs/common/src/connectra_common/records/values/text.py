@@ -38,8 +38,10 @@ def lower(text: str) -> str:
     """Lower case, character by character: no rule for a final sigma, no dot split off a Turkish İ."""
     if text.isascii():
         return text.lower()
+    # In no other capital do `lower` and the rule differ.
+    lowered = "".join([char.lower()[0] for char in text]) if "Σ" in text or "İ" in text else text.lower()
     # A small letter may have a composed form where the capital has none.
-    return unicodedata.normalize("NFC", "".join([char.lower()[0] for char in text]))
+    return unicodedata.normalize("NFC", lowered)
 
 
 def read_text(text: str) -> str | None:

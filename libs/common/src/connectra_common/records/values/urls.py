@@ -1,6 +1,7 @@
 """Addresses of web pages, profiles and domains."""
 
 import re
+from unicodedata import is_normalized
 from urllib.parse import urlsplit
 
 from connectra_common.records.values.hosts import compared_host
@@ -10,9 +11,12 @@ from connectra_common.records.values.text import is_nothing, lower, read_text
 # As documented.
 _DOCUMENTED = re.compile(r"https?://[^\s/$.?#].[^\s]*")
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):(?!\d)(//)?", re.IGNORECASE)
-_USUAL = re.compile(r"https?://(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}(?:/[!-~]*)?")
+# Addresses that need no second look. Of ASCII not < and >, and not what stands between two addresses.
+_PATH = r"[!-+\--:=?-{}~]"
+_USUAL = re.compile(rf"https?://(?:[a-z0-9]++(?:-++[a-z0-9]++)*+\.)++[a-z]{{2,63}}(?:/{_PATH}*)?")
 _LINKEDIN = re.compile(r"(?:[a-z0-9-]+\.)?linkedin\.com", re.IGNORECASE)
-_USUAL_LINKEDIN = re.compile(r"https?://(?:[a-z0-9-]+\.)?linkedin\.com/[!-~]*")
+# Letters of Latin, Greek and Cyrillic script have no invisible characters among them.
+_USUAL_LINKEDIN = re.compile(rf"https?://(?:[a-z0-9-]+\.)?linkedin\.com/(?:{_PATH}|[À-ɏͰ-ԯ])*")
 _SEVERAL = re.compile(r"\s*(?:[;,|\s]|:::)+\s*(?=(?:https?://|www\.))", re.IGNORECASE)
 
 
@@ -22,7 +26,7 @@ def read_url(text: str) -> str | None:
     Raises:
         Malformed: it is none.
     """
-    if len(text) < 1_000 and _USUAL.fullmatch(text):
+    if _looks(_USUAL, text):
         return text
     tidied = read_text(text)
     if tidied is None or is_nothing(tidied):
@@ -36,7 +40,7 @@ def read_url(text: str) -> str | None:
 
 def read_linkedin(text: str) -> str | None:
     """The address of a LinkedIn page, of any of its hosts. Raises as `read_url`."""
-    if len(text) < 1_000 and _USUAL_LINKEDIN.fullmatch(text):
+    if _looks(_USUAL_LINKEDIN, text) and is_normalized("NFC", text):
         return text
     problem = f"{shown(text)} is not the address of a LinkedIn page; write one such as https://linkedin.com/in/name"
     try:
@@ -68,6 +72,11 @@ def read_domain(text: str) -> str | None:
     if url is None or (domain := domain_of(url)) is None:
         raise Malformed(f"{shown(tidied)} is not a domain; write one such as example.com")
     return domain
+
+
+def _looks(usual: re.Pattern[str], text: str) -> bool:
+    """Whether a text is one address of the usual kind; http(s):// inside may begin another one."""
+    return len(text) < 1_000 and usual.fullmatch(text) is not None and text.find("://", 8) < 0
 
 
 def domain_of(url: str) -> str | None:
