@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from connectra_client import rest
+from connectra_client.commands.transfer import fetch_files
 from connectra_client.connection import Connection
 from connectra_client.errors import ApiError, ClientError, Unreachable
 from connectra_client.rest import RestClient
@@ -49,6 +50,9 @@ class Scene:
     ended: threading.Event = field(default_factory=threading.Event)
     breaks_at: list[int] = field(default_factory=list)
     """Bytes after which the connection of each download breaks, in turn."""
+    used_up: bool = False
+    """Whether a download URL has expired when it is used again."""
+    links: int = 0
 
     def sent(self, path: str) -> list[bytes]:
         """The bodies that a path was sent."""
@@ -66,6 +70,8 @@ def scene() -> Iterator[Scene]:
             state.requests.append((self.command, self.path, {k.lower(): v for k, v in self.headers.items()}, body))
             if path.startswith("/part/"):
                 return self.part(int(path.rpartition("/")[2]), body)
+            if state.used_up and [p for _, p, _, _ in state.requests].count(self.path) > 1 and path == "/store":
+                return self.answer(403, STORE_REFUSAL)
             if path == "/store" and self.command == "GET" and state.store_status == 200:
                 return self.object(self.headers.get("Range"))
             if path == "/store":
@@ -105,7 +111,8 @@ def scene() -> Iterator[Scene]:
                     return self.answer(503, {"message": "not available"})
                 return self.answer(200, found if isinstance(found, bytes) else {"data": found})
             if path == "/common/jobs/job-1/files":
-                file = {"size_bytes": len(state.store_body), "download_url": f"{state.url}/store"}
+                state.links += 1
+                file = {"size_bytes": len(state.store_body), "download_url": f"{state.url}/store?link={state.links}"}
                 keys = {
                     "source": f"uploads/{UUID}_in.csv",
                     "result": f"uploads/{UUID}.csv",
@@ -235,6 +242,21 @@ def test_a_download_goes_on_where_its_connection_broke(scene: Scene, client: Res
     ranges = [headers.get("range") for _, path, headers, _ in scene.requests if path == "/store"]
     assert [wanted for wanted in ranges if wanted] == ["bytes=300000-", "bytes=500000-"]
     assert list(tmp_path.iterdir()) == [out]
+
+
+def test_a_download_whose_url_has_expired_goes_on_by_a_new_one(
+    scene: Scene, client: RestClient, tmp_path: Path
+) -> None:
+    scene.store_body = random.Random(5).randbytes(900_000)
+    scene.used_up, scene.breaks_at = True, [300_000, 200_000]
+    fetch_files(client, "job-1", ["result"], tmp_path)
+    assert (tmp_path / f"{UUID}.csv").read_bytes() == scene.store_body
+    assert scene.links == 3
+    # What is refused whatever the URL is asked for twice and no more.
+    scene.store_status, scene.links = 403, 0
+    with pytest.raises(ApiError, match="Request has expired"):
+        fetch_files(client, "job-1", ["rejected"], tmp_path)
+    assert scene.links == 2
 
 
 def test_a_download_that_was_given_up_goes_on_next_time(

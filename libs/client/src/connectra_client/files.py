@@ -91,13 +91,27 @@ class Store:
             raise unreachable("the object store", error) from error
         _require(response)
 
-    def get(self, url: str, out: Path, progress: Progress) -> None:
+    def get(self, url: str, out: Path, progress: Progress, renew: Callable[[], str] | None = None) -> None:
         """Fetch an object. `out` is replaced only once all of it is here; until then it is in a file beside it, named after
         `out` and the object's version, from which a later call goes on.
+
+        Args:
+            url: where it is.
+            out: the file.
+            progress: see `Progress`.
+            renew: gives a new URL; asked once the store refuses the one before, which may have expired.
         """
         download = _Download(self._http, url, out, progress)
         try:
-            persist(download.go_on)
+            while True:
+                began = download.done
+                try:
+                    return persist(download.go_on)
+                except StoreRefused as error:
+                    # One that is refused at once is refused for another reason.
+                    if error.status != 403 or renew is None or (download.renewed and download.done == began):
+                        raise
+                    download.renew(renew())
         except OSError as error:
             raise ClientError(f"{out} cannot be written: {error.strerror}") from error
 
@@ -109,6 +123,16 @@ class _Download:
         self._http, self._url, self._out, self._progress = http, url, out, progress
         self._part: Path | None = None  # known once the store has told the object's version
         self._etag, self._total, self._counted = "", 0, 0
+        self.renewed = False
+
+    @property
+    def done(self) -> int:
+        """Bytes that are here."""
+        return self._counted
+
+    def renew(self, url: str) -> None:
+        """Go on by another URL."""
+        self._url, self.renewed = url, True
 
     def go_on(self) -> None:
         """Fetch what is missing."""

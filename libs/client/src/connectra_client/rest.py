@@ -28,6 +28,7 @@ class Job(TypedDict):
     status: str
     job_response: Json
     retry_count: int
+    client: str | None  # that made it
     retry_interval: int  # seconds before the first retry; doubles with every failure
     run_after: str | None  # when it is retried; None when it is not
     created_at: str
@@ -150,7 +151,9 @@ class RestClient:
         """Make the parts one object; safe to repeat."""
         self._call("POST", f"/common/uploads/{upload_id}/complete", json={})
 
-    def download(self, url: str, out: Path, progress: Progress = lambda _: None) -> None:
+    def download(
+        self, url: str, out: Path, progress: Progress = lambda _: None, renew: Callable[[], str] | None = None
+    ) -> None:
         """Fetch a file from the object store.
 
         A connection that breaks is opened again where it broke. What has arrived of a download that fails or is interrupted stays
@@ -160,12 +163,13 @@ class RestClient:
             url: a download URL that the server signed.
             out: replaced only once the whole file has arrived.
             progress: called with the number of bytes just received.
+            renew: gives a new URL when this one has expired; URLs are good for minutes.
 
         Raises:
             ClientError: `out` cannot be written.
         """
         with Store(trust_env=not self.connection.loopback) as store:
-            store.get(url, out, progress)
+            store.get(url, out, progress, renew)
 
     def preview_import(self, job_data: Json) -> Json:
         """What an import would make of the beginning of a file.

@@ -250,12 +250,15 @@ def fetch_files(client: RestClient, uuid: str, kinds: Collection[str] | None, fo
         name = file["s3_key"].rpartition("/")[2]
         if file["kind"] == "source":
             name = re.sub(r"^[0-9a-f-]{36}_", "", name)
-        _download(client, file, folder / name)
+        _download(client, uuid, file, folder / name)
 
 
-def _download(client: RestClient, file: JobFile, out: Path) -> None:
+def _download(client: RestClient, uuid: str, file: JobFile, out: Path) -> None:
+    def renew() -> str:
+        return next((f["download_url"] for f in client.job_files(uuid) if f["kind"] == file["kind"]), "")
+
     with transfer_bar("fetching", file["size_bytes"]) as moved:
-        client.download(file["download_url"], out, moved)
+        client.download(file["download_url"], out, moved, renew)
     console.print(f"saved to {out}", soft_wrap=True)
 
 
@@ -271,7 +274,7 @@ def _fetch(client: RestClient, job: Job, kind: str, out: Path) -> None:
         raise ClientError(f"the {kind} file of job {job['uuid']} cannot be fetched: {error}") from error
     if found is None:
         raise ClientError(f"the server has no {kind} file of job {job['uuid']}")
-    _download(client, found, out)
+    _download(client, job["uuid"], found, out)
 
 
 def require_completed(job: Job) -> None:
