@@ -1,5 +1,6 @@
-"""Objects that jobs write, on the real object store."""
+"""Objects that jobs read and write, on the real object store."""
 
+import gzip
 import hashlib
 import random
 from collections.abc import AsyncIterator
@@ -11,8 +12,9 @@ from connectra_common.settings import PostgresSettings
 from connectra_jobs.repository import JobRepository
 from connectra_jobs.settings import JobsSettings
 from connectra_jobs.states import FIRST_TIME
-from connectra_jobs.worker import objects
+from connectra_jobs.worker import content, objects
 from connectra_jobs.worker.attempt import Attempt
+from connectra_jobs.worker.content import UnreadableFile, open_content
 from pydantic import SecretStr
 
 from tests.support.jobs import stored_job
@@ -50,3 +52,23 @@ async def test_parts_grow_and_the_larger_ones_are_not_kept_in_memory(
     assert head["ETag"].strip('"').endswith("-3")  # 8, 16 and 17 MiB
     got = await store.get_object(Bucket=bucket.name, Key=key, Range=f"bytes=0-{len(data)}", IfMatch="*")
     assert hashlib.sha256(await got["Body"].read()).digest() == hashlib.sha256(data).digest()
+
+
+async def test_a_gzip_file_that_no_table_makes_is_not_unpacked_to_its_end(
+    attempt: Attempt, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(content, "ANY_RATIO_BYTES", 8 * MIB)
+    key = bucket.settings.key("bomb.csv.gz")
+
+    async def unpacked(text: bytes) -> int:
+        packed = gzip.compress(text)
+        await bucket.store.put_object(Bucket=bucket.name, Key=key, Body=packed, ContentType="text/csv")
+        source = await objects.find(attempt, bucket.store, bucket.name, key)
+        return sum([len(piece) async for piece in (await open_content(attempt, bucket.store, source)).read(0)])
+
+    people = b"first_name,email\n" + b"ann,ann@x.example\n" * (MIB // 2)
+    assert await unpacked(people[: 8 * MIB]) == 8 * MIB
+    with pytest.raises(UnreadableFile, match="more than 200 times its size"):
+        await unpacked(people)
+    varied = b"".join(b"%d,%d@x.example\n" % (n, n) for n in range(MIB // 2))
+    assert await unpacked(varied) == len(varied) > 8 * MIB

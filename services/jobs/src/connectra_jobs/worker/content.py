@@ -17,6 +17,14 @@ from connectra_jobs.worker.objects import Reading, Source
 GZIP = b"\x1f\x8b"
 ZIP = b"PK\x03\x04"
 UNPACKED_BYTES = 4 * 1024 * 1024
+# What is packed tighter than any table is made to fill disks. Small files may be.
+MAX_RATIO = 200
+ANY_RATIO_BYTES = 256 * 1024 * 1024
+
+
+def is_bomb(packed: int, unpacked: int) -> bool:
+    """Whether so few bytes become so many that it is no table any more."""
+    return unpacked > max(ANY_RATIO_BYTES, packed * MAX_RATIO)
 
 
 class UnreadableFile(ValueError):
@@ -43,7 +51,7 @@ class Content:
         what comes before the offset is dropped.
 
         Raises:
-            UnreadableFile: a gzip file that is damaged or cut off.
+            UnreadableFile: a gzip file that is damaged, cut off, or made to fill disks.
             JobFailed: the object was replaced or removed meanwhile.
         """
         stream = self._unpacked() if self.packed else self._raw(offset)
@@ -77,7 +85,7 @@ class Content:
 
     async def _unpacked(self) -> AsyncGenerator[bytes]:
         member = zlib.decompressobj(zlib.MAX_WBITS | 16)
-        begun = False
+        begun, unpacked = False, 0
         async with aclosing(self._raw(0)) as pieces:
             async for piece in pieces:
                 rest = piece
@@ -95,6 +103,11 @@ class Content:
                         raise UnreadableFile(f"the gzip file is damaged {at}: it cannot be unpacked") from None
                     begun = not member.eof
                     rest = member.unused_data if member.eof else member.unconsumed_tail
+                    unpacked += len(text)
+                    if is_bomb(self.position, unpacked):
+                        raise UnreadableFile(
+                            f"the gzip file unpacks to more than {MAX_RATIO} times its size, which no table does; import it unpacked"
+                        )
                     if text:
                         yield text
         if not member.eof:

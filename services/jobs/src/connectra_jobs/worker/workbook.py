@@ -12,7 +12,7 @@ from typing import IO, Any
 import openpyxl
 from openpyxl.utils.exceptions import InvalidFileException
 
-from connectra_jobs.worker.content import UnreadableFile
+from connectra_jobs.worker.content import MAX_RATIO, UnreadableFile, is_bomb
 
 # The whole file, and its texts when they are unpacked, which are held in memory.
 MAX_BYTES = 200 * 1024 * 1024
@@ -117,7 +117,8 @@ def _check(file: IO[bytes]) -> None:
     """Whether the archive is a workbook that can be read."""
     try:
         with zipfile.ZipFile(file) as archive:
-            sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
+            entries = archive.infolist()
+            sizes = {entry.filename: entry.file_size for entry in entries}
             kind = archive.read("mimetype").decode(errors="replace") if sizes.get("mimetype", 1000) < 200 else ""
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError):
         raise UnreadableFile("the ZIP archive or workbook is damaged or cut off: it cannot be unpacked") from None
@@ -131,6 +132,8 @@ def _check(file: IO[bytes]) -> None:
         raise UnreadableFile(
             f"the file is a ZIP archive and not a spreadsheet ({shown_names}); unpack it and import the table in it"
         )
+    if is_bomb(sum(entry.compress_size for entry in entries), sum(entry.file_size for entry in entries)):
+        raise UnreadableFile(f"the workbook unpacks to more than {MAX_RATIO} times its size, which no table does")
     texts = sum(size for name, size in sizes.items() if "sharedstrings" in name.lower())
     if texts > MAX_TEXT_BYTES:
         raise UnreadableFile(
