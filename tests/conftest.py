@@ -12,7 +12,7 @@ from tests.support.stack import Stack, given_postgres, running
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
     """The whole real stack, started once per run on free ports, removed without a trace at the end."""
-    with running("test", **given_postgres()) as started:
+    with running("test", S3_OTHER_BUCKETS="partner", **given_postgres()) as started:
         yield started
 
 

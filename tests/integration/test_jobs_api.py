@@ -27,6 +27,7 @@ ROW = {
     "updated_at",
     "attempts",
     "progress",
+    "client",
 }
 
 

@@ -8,6 +8,7 @@ import pytest
 from connectra_common.db.database import Database
 from connectra_common.settings import PostgresSettings
 from connectra_common.storage import s3
+from connectra_jobs.places import Places
 from connectra_jobs.worker import leftovers
 from connectra_jobs.worker.deps import Deps
 from pydantic import SecretStr
@@ -21,7 +22,7 @@ async def deps(bucket: Bucket, database: asyncpg.Connection, empty_database: str
     """What a worker is given, on a database and a key prefix of the test's own."""
     postgres = PostgresSettings(connection=SecretStr(empty_database))
     async with Database.open(postgres, "test") as opened:
-        yield Deps(opened, bucket.store, bucket.settings, None, None)  # type: ignore[arg-type]
+        yield Deps(opened, bucket.store, bucket.settings, None, None, Places(bucket.name))  # type: ignore[arg-type]
 
 
 async def uploads(deps: Deps) -> set[str]:

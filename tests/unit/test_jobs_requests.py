@@ -4,29 +4,34 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from connectra_common.errors import ValidationFailed
+from connectra_common.settings import S3Settings
 from connectra_jobs import models, states
 from connectra_jobs.models import Cursor, JsonObject, rfc3339
+from connectra_jobs.places import Places
 from connectra_jobs.repository import add_error
-from connectra_jobs.requests import read_create, read_data, read_list
+from connectra_jobs.requests import MAX_DATA_BYTES, read_create, read_data, read_list
+from connectra_jobs.settings import FileSettings
 from connectra_jobs.states import retry_delay
 from connectra_jobs.uploads.requests import check_filename
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
+PLACES = Places("own", ("b",))
 EXPORT = {"service": "contact", "vql": {"select_columns": ["uuid", "email"]}}
 
 
 def refused(body: dict[str, object]) -> ValidationFailed:
     with pytest.raises(ValidationFailed) as caught:
-        read_create(body)
+        read_create(body, PLACES)
     return caught.value
 
 
 def test_an_import_and_an_export_are_taken_as_they_are() -> None:
     data = {"s3_key": "a.csv", "s3_bucket": "b"}
-    job, warnings = read_create({"job_type": "insert_csv_file", "job_data": data, "retry_count": 2})
+    job, warnings = read_create({"job_type": "insert_csv_file", "job_data": data, "retry_count": 2}, PLACES)
     assert (job.job_type, job.data, job.retry_count, warnings) == ("insert_csv_file", data, 2, [])
-    job, warnings = read_create({"job_type": "export_csv_file", "job_data": EXPORT})
+    job, warnings = read_create({"job_type": "export_csv_file", "job_data": EXPORT}, PLACES)
     assert (job.data, job.retry_count, warnings) == (EXPORT, 0, [])
 
 
@@ -85,14 +90,66 @@ def test_a_column_nearly_right_is_suggested() -> None:
     assert "did you mean 'email'" in refused({"job_type": "export_csv_file", "job_data": data}).message
 
 
-def test_unknown_members_are_named_but_do_not_hurt() -> None:
-    _, warnings = read_create({"job_type": "insert_csv_file", "job_data": {"s3_key": "a", "x": 1}, "retries": 1})
+def test_unknown_members_are_named_but_neither_hurt_nor_are_stored() -> None:
+    job, warnings = read_create(
+        {"job_type": "insert_csv_file", "job_data": {"s3_key": "a", "x": 1}, "retries": 1}, PLACES
+    )
     assert [w["field"] for w in warnings] == ["retries", "job_data.x"]
+    assert job.data == {"s3_key": "a"}
+
+
+def test_what_a_job_is_given_is_small() -> None:
+    room = MAX_DATA_BYTES - len('{"s3_key": "a", "columns": {"": null}}')
+    fits = {"s3_key": "a", "columns": {"ü" * 500 + str(n): None for n in range(60)}}
+    assert read_create({"job_type": "insert_csv_file", "job_data": fits}, PLACES)[0].data == fits
+    error = refused({"job_type": "insert_csv_file", "job_data": {"s3_key": "a", "columns": {"x" * (room + 1): None}}})
+    assert error.message == "job_data: has 65,537 bytes; at most 65,536 are allowed"
+
+
+@pytest.mark.parametrize(
+    ("data", "field"),
+    [
+        ({"s3_key": "uploads/a.csv"}, None),
+        ({"s3_key": "/uploads/a.csv", "s3_bucket": "own"}, None),
+        ({"s3_key": "s3://own/in/a.csv"}, None),
+        ({"s3_key": "uploadsx/a.csv"}, "job_data.s3_key"),
+        ({"s3_key": "backups/a.csv"}, "job_data.s3_key"),
+        ({"s3_key": "backups/a.csv", "s3_bucket": "own"}, "job_data.s3_key"),
+        ({"s3_key": "uploads/../backups/a.csv"}, "job_data.s3_key"),
+        ({"s3_key": "s3://own/uploads/../../other/a.csv"}, "job_data.s3_key"),
+        # The operator named this bucket as a whole.
+        ({"s3_key": "anything.csv", "s3_bucket": "partner"}, None),
+        ({"s3_key": "uploads/a.csv", "s3_bucket": "foreign"}, "job_data.s3_bucket"),
+        ({"s3_key": "s3://foreign/uploads/a.csv"}, "job_data.s3_bucket"),
+        ({"s3_key": "a.csv", "s3_bucket": ".."}, "job_data.s3_bucket"),
+    ],
+)
+def test_an_import_reads_where_the_settings_allow(data: JsonObject, field: str | None) -> None:
+    files = FileSettings(other_buckets="partner, more", import_prefixes="uploads,/in/")
+    places = Places.of(S3Settings(access_key="a", secret_key=SecretStr("s"), bucket="own"), files)
+    body: JsonObject = {"job_type": "insert_csv_file", "job_data": data}
+    if field is None:
+        stored = read_create(body, places)[0]
+        assert read_data(stored.job_type, stored.data, places)
+        return
+    with pytest.raises(ValidationFailed) as caught:
+        read_create(body, places)
+    assert [violation.field for violation in caught.value.fields] == [field]
+    # Nor is it read once the settings have become narrower.
+    with pytest.raises(ValidationFailed):
+        read_data("insert_csv_file", data, places)
+
+
+def test_an_export_writes_where_the_settings_allow() -> None:
+    job, _ = read_create({"job_type": "export_csv_file", "job_data": {**EXPORT, "s3_bucket": "b"}}, PLACES)
+    assert job.data["s3_bucket"] == "b"
+    error = refused({"job_type": "export_csv_file", "job_data": {**EXPORT, "s3_bucket": "c"}})
+    assert error.message == "job_data.s3_bucket: jobs may not use this bucket; allowed: own, b"
 
 
 def test_a_stored_job_of_an_unknown_type_is_refused_when_it_runs() -> None:
     with pytest.raises(ValidationFailed, match="ERR_INVALID_JOB_TYPE"):
-        read_data("sleep", {})
+        read_data("sleep", {}, PLACES)
 
 
 def test_a_list_has_defaults_and_documented_limits() -> None:
@@ -172,7 +229,7 @@ def test_a_name_that_the_store_would_refuse_is_refused_by_its_bytes() -> None:
     ],
 )
 def test_an_object_is_found_in_every_usual_spelling_of_its_key(data: JsonObject, stored: JsonObject) -> None:
-    assert read_create({"job_type": "insert_csv_file", "job_data": data})[0].data == stored
+    assert read_create({"job_type": "insert_csv_file", "job_data": data}, PLACES)[0].data == stored
 
 
 @pytest.mark.parametrize(
@@ -231,7 +288,7 @@ def test_the_pools_name_documented_states_only() -> None:
 
 def test_a_mapping_of_columns_is_taken_as_it_is() -> None:
     data = {"s3_key": "a.csv", "columns": {"Job Title": "title", "Notes": None}}
-    job, warnings = read_create({"job_type": "insert_csv_file", "job_data": data})
+    job, warnings = read_create({"job_type": "insert_csv_file", "job_data": data}, PLACES)
     assert (job.data, warnings) == (data, [])
 
 

@@ -7,6 +7,7 @@ A driver's message never reaches a client: it is logged under the request id.
     ├─ ValidationFailed     400  one or more fields are wrong; named refusals are in `refusals`
     ├─ BadRequest           400  the request cannot be read at all
     │  └─ PayloadTooLarge   413  it is larger than its method allows
+    ├─ Forbidden            403
     ├─ NotFound             404
     ├─ Conflict             409  it exists already
     ├─ WrongState           409  it exists, but its state does not allow this

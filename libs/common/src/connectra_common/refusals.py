@@ -5,7 +5,7 @@ The texts are documented; clients match on the part before the colon. A test com
 
 from collections.abc import Sequence
 
-from connectra_common.errors import Conflict, DatabaseUnavailable, FieldViolation, NotFound, ValidationFailed
+from connectra_common.errors import Conflict, DatabaseUnavailable, FieldViolation, Forbidden, NotFound, ValidationFailed
 from connectra_common.records.fields import Entity
 
 
@@ -77,6 +77,13 @@ class _OfField(ValidationFailed):
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message, fields=[FieldViolation(field, message)])
+
+
+class MissingRight(Forbidden):
+    """The client may call the method, but lacks the right for what it asks of it."""
+
+    def __init__(self, right: str) -> None:
+        super().__init__(f"this key may not do this: it lacks the right '{right}'", details={"right": right})
 
 
 class MissingJobType(_OfField):

@@ -31,7 +31,11 @@ class AuditFilter:
 
 
 _FIND = """
-    SELECT id, at, actor, request_id, entity, uuid, operation, row_version, changes::text AS changes FROM audit
+    SELECT id, at, actor, request_id, entity, uuid, operation, row_version, changes::text AS changes,
+        CASE WHEN actor LIKE 'job:%' THEN (
+            SELECT made.actor FROM audit made
+            WHERE made.uuid = substr(audit.actor, 5) AND made.entity = 'job' AND made.operation = 'create' LIMIT 1) END AS made_by
+    FROM audit
     WHERE ($1::text IS NULL OR uuid = $1) AND ($2::text IS NULL OR actor = $2) AND ($3::text IS NULL OR request_id = $3)
       AND ($4::text IS NULL OR operation = $4) AND ($5::timestamptz IS NULL OR at >= $5) AND ($6::timestamptz IS NULL OR at < $6)
     ORDER BY id DESC LIMIT $7"""
@@ -41,16 +45,18 @@ _Time = Annotated[datetime | None, typer.Option(formats=_FORMATS, help="UTC.")]
 
 
 def audit(
-    uuid: Annotated[str | None, typer.Argument(help="Of one record; absent: of all.")] = None,
+    uuid: Annotated[str | None, typer.Argument(help="Of one record or job; absent: of all.")] = None,
     actor: Annotated[str | None, typer.Option(help="client:NAME, job:UUID, direct, or sql:USER.")] = None,
     request: Annotated[str | None, typer.Option(help="Id of a request.")] = None,
-    operation: Annotated[str | None, typer.Option(help="create, update, delete or revive.")] = None,
+    operation: Annotated[
+        str | None, typer.Option(help="create, update, delete, revive; of jobs cancel, retry, complete, fetch.")
+    ] = None,
     since: _Time = None,
     until: _Time = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1)] = 100,
     json: Annotated[bool, typer.Option("--json", help="One JSON object a line, with old and new values.")] = False,
 ) -> None:
-    """Show who changed which record, the newest change first."""
+    """Show who changed which record or had which job run, the newest entry first."""
     wanted = AuditFilter(uuid, actor, request, operation, _utc(since), _utc(until))
     try:
         rows = asyncio.run(_read(load(AuditSettings).postgres, wanted, limit))
@@ -64,6 +70,7 @@ def audit(
     table = Table("at", "actor", "request", "entity", "uuid", "operation", "changed")
     for row in rows:
         shown = [str(row[name] or "") for name in ("at", "actor", "request_id", "entity", "uuid", "operation")]
+        shown[1] += f" by {row['made_by']}" if row["made_by"] else ""
         table.add_row(*shown, ", ".join(row["changes"] or ()))
     console.print(table)
 

@@ -124,6 +124,7 @@ def _jobs() -> Json:
         updated_at=TEXT,
         attempts=NUMBER,
         progress=OBJECT,
+        client=NULLABLE,
     )
     file = obj(kind=enum("source", "result", "rejected"), s3_key=TEXT, size_bytes=NUMBER, download_url=TEXT)
     return {"Job": job, "JobFile": file}

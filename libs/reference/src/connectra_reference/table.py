@@ -439,6 +439,7 @@ def job(status: str, **known: Any) -> Json:
         "updated_at": TIME,
         "attempts": 1,
         "progress": {},
+        "client": "default",
     } | known
 
 

@@ -10,6 +10,7 @@ from connectra_common.server import peers, process
 from connectra_common.settings import load
 from connectra_common.storage import s3
 
+from connectra_jobs.places import Places
 from connectra_jobs.settings import RunnerSettings
 from connectra_jobs.states import FIRST_TIME, RETRY, Pool
 from connectra_jobs.worker.deps import Deps
@@ -56,6 +57,7 @@ async def serve(settings: RunnerSettings, pool: Pool, workers: int) -> None:
             settings.s3,
             import_service_pb2_grpc.ImportServiceStub(write),
             query_service_pb2_grpc.QueryServiceStub(query),
+            Places.of(settings.s3, settings.files),
         )
         worker_pool = WorkerPool(pool, workers, deps, settings.jobs, settings.server.drain_seconds)
         await process.run(

@@ -10,6 +10,7 @@ from connectra_common.settings import load
 from connectra_common.storage import s3
 
 from connectra_jobs.monitor import job_monitor
+from connectra_jobs.places import Places
 from connectra_jobs.preview.service import PreviewService
 from connectra_jobs.rest import JobsRestServicer
 from connectra_jobs.retention.sweep import Retention
@@ -22,20 +23,22 @@ from connectra_jobs.uploads.service import UploadService
 async def serve(settings: Settings) -> None:
     """Runs until told to stop."""
     async with Database.open(settings.postgres, "jobs") as database, s3.client(settings.s3) as store:
-        service = JobsService(database, store, settings.s3)
+        places = Places.of(settings.s3, settings.files)
+        url_seconds = settings.files.download_url_ttl_minutes * 60
+        service = JobsService(database, store, settings.s3, places, url_seconds)
         uploads = UploadService(database, store, settings.s3, settings.retention.unfinished_upload_days)
         retention = Retention(database, store, settings.s3, settings.retention)
-        previews = PreviewService(store, settings.s3)
+        previews = PreviewService(database, store, settings.s3)
         await run(
             Process(
                 services=[
                     (
-                        JobsServicer(service, uploads, previews),
+                        JobsServicer(service, uploads, previews, places),
                         add_JobsServiceServicer_to_server,
                         "connectra.jobs.v1.JobsService",
                     ),
                     (
-                        JobsRestServicer(service, uploads, previews),
+                        JobsRestServicer(service, uploads, previews, places),
                         add_JobsRestServiceServicer_to_server,
                         "connectra.jobs.v1.JobsRestService",
                     ),

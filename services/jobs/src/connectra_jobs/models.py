@@ -26,7 +26,7 @@ CANCELLED = "Cancelled by request"
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """A job to be stored; checked."""
+    """A job to be stored; checked, and without members that mean nothing."""
 
     job_type: str
     data: JsonObject
@@ -70,11 +70,17 @@ class JobFilter:
     # Where the page before ended.
     cursor: Cursor | None = None
     skip: int = 0
+    # Whose jobs.
+    client: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A row of the job table, without the lease."""
+    """A row of the job table, without the lease.
+
+    Args:
+        client: that made it; None: it did not come through the gateway, or is from before clients were noted.
+    """
 
     id: int
     uuid: str
@@ -89,6 +95,7 @@ class Job:
     updated_at: datetime
     attempts: int
     progress: Progress
+    client: str | None = None
 
     @property
     def ended(self) -> bool:
@@ -111,6 +118,7 @@ class Job:
             "updated_at": rfc3339(self.updated_at),
             "attempts": self.attempts,
             "progress": self.progress,
+            "client": self.client,
         }
 
     @classmethod

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import asyncpg
 import orjson
+from connectra_common.call import current
 from connectra_common.db import locks
 from connectra_common.db.database import Connection
 
@@ -23,7 +24,25 @@ from connectra_jobs.states import Pool
 CHANNEL = "jobs"
 
 _COLUMNS = """id, uuid, job_type, data, status, job_response, retry_count, retry_interval, run_after, created_at,
-    updated_at, attempts, progress"""
+    updated_at, attempts, progress, client"""
+
+# Runtime errors that a response keeps.
+MAX_ERRORS = 100
+# Of `data` and `job_response`, 100 times both must fit into one answer.
+MAX_LISTED_BYTES = 4096
+MAX_LISTED_MEMBER_BYTES = 1024
+
+
+def _listed(column: str) -> str:
+    """A column of JSON as lists have it: without large members where it is large."""
+    return f"""CASE WHEN octet_length({column}::text) <= {MAX_LISTED_BYTES} THEN {column} ELSE (
+        SELECT coalesce(jsonb_object_agg(key, value), '{{}}') FROM jsonb_each({column})
+        WHERE octet_length(value::text) <= {MAX_LISTED_MEMBER_BYTES}) END AS {column}"""
+
+
+_LISTED_COLUMNS = _COLUMNS.replace("job_response", _listed("job_response")).replace(" data", f" {_listed('data')}", 1)
+# Whose jobs a statement sees; NULL: those of all.
+_SEEN = "({0}::text IS NULL OR client = {0})"
 
 
 def _among(names: Iterable[str]) -> str:
@@ -47,6 +66,8 @@ class Claim:
     token: int
     # What an earlier run of an import read.
     input: JobInput | None = None
+    # What it names belongs to another client.
+    source_denied: bool = False
 
     @property
     def fence(self) -> tuple[str, int, str]:
@@ -90,19 +111,22 @@ class Unreported:
 
 # A new job.
 INSERT = f"""
-    INSERT INTO jobs (uuid, job_type, data, retry_count) VALUES ($1, $2, $3, $4)
+    INSERT INTO jobs (uuid, job_type, data, retry_count, client, source_denied) VALUES ($1, $2, $3, $4, $5, $6)
     RETURNING {_COLUMNS}"""
+
+# What was done to a job, beside what triggers note of records.
+RECORD = "SELECT audit_job($1, $2, $3, $4, $5)"
 
 # Jobs, newest first.
 LIST = f"""
-    SELECT {_COLUMNS} FROM jobs
+    SELECT {_LISTED_COLUMNS} FROM jobs
     WHERE ($1::text IS NULL OR job_type = $1) AND ($2::text[] IS NULL OR status = ANY($2))
         AND ($3::timestamptz IS NULL OR created_at >= $3) AND ($4::timestamptz IS NULL OR created_at < $4)
-        AND ($5::timestamptz IS NULL OR (created_at, id) < ($5, $6))
+        AND ($5::timestamptz IS NULL OR (created_at, id) < ($5, $6)) AND {_SEEN.format("$9")}
     ORDER BY created_at DESC, id DESC LIMIT $7 OFFSET $8"""
 
 # One job.
-GET = f"SELECT {_COLUMNS} FROM jobs WHERE uuid = $1"
+GET = f"SELECT {_COLUMNS} FROM jobs WHERE uuid = $1 AND {_SEEN.format('$2')}"
 
 # A job cancelled: one that nobody runs ends here, and a worker that has just claimed it will find its token gone; one that runs is
 # asked to stop; a failed one is not retried.
@@ -113,14 +137,14 @@ CANCEL = f"""
         lease_until = CASE WHEN status {_IS_RUNNING} THEN lease_until END,
         lease_token = CASE WHEN status {_IS_RUNNING} THEN lease_token ELSE lease_token + 1 END,
         job_response = CASE WHEN status {_IS_RUNNING} THEN job_response ELSE job_response || $2::jsonb END
-    WHERE uuid = $1 AND (status {_IS_UNDER_WAY} OR (status {_IS_FAILED} AND run_after IS NOT NULL))
+    WHERE uuid = $1 AND (status {_IS_UNDER_WAY} OR (status {_IS_FAILED} AND run_after IS NOT NULL)) AND {_SEEN.format("$3")}
     RETURNING {_COLUMNS}"""
 
 # A failed job made open again.
 REOPEN = f"""
     UPDATE jobs SET status = '{states.OPEN}', cancel_requested = false, run_after = NULL, updated_at = now(),
         job_response = job_response - 'messages', files_removed_at = NULL
-    WHERE uuid = $1 AND status {_IS_FAILED}
+    WHERE uuid = $1 AND status {_IS_FAILED} AND {_SEEN.format("$2")}
     RETURNING {_COLUMNS}"""
 
 # Wakes the runners when the transaction commits.
@@ -148,7 +172,7 @@ CLAIM = {
     UPDATE jobs SET status = $4, lease_owner = $5, lease_token = lease_token + 1,
         lease_until = now() + make_interval(secs => $6), updated_at = now()
     FROM picked WHERE jobs.uuid = picked.uuid
-    RETURNING {_COLUMNS.replace("uuid", "jobs.uuid", 1)}, lease_token, input"""
+    RETURNING {_COLUMNS.replace("uuid", "jobs.uuid", 1)}, lease_token, input, source_denied"""
     for pool in states.POOLS.values()
 }
 
@@ -278,12 +302,34 @@ class JobRepository:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def insert(self, uuid: str, job: NewJob) -> Job:
-        """Stores a job and wakes the runners at commit."""
-        row = await self._connection.fetchrow(INSERT, uuid, job.job_type, _dumped(job.data), job.retry_count)
+    async def insert(self, uuid: str, job: NewJob, client: str | None = None, *, source_denied: bool = False) -> Job:
+        """Stores a job of a client and wakes the runners at commit.
+
+        Args:
+            source_denied: what it would read belongs to another client.
+        """
+        row = await self._connection.fetchrow(
+            *(INSERT, uuid, job.job_type, _dumped(job.data), job.retry_count, client, source_denied)
+        )
         assert row is not None
         await self.notify()
         return _job(row)
+
+    async def record(
+        self, uuid: str, operation: str, values: Mapping[str, object] | None = None, *, actor: str | None = None
+    ) -> None:
+        """Adds what is done to a job to the audit trail; it commits with the transaction.
+
+        Args:
+            uuid: of the job.
+            operation: what is done: create, cancel, retry, fetch or complete.
+            values: what was given for it or came out of it, by name.
+            actor: who does it; None: the caller.
+        """
+        call = current()
+        actor = actor or (f"client:{call.client}" if call.client else "direct")
+        changes = {name: [None, value] for name, value in values.items()} if values else None
+        await self._connection.execute(RECORD, actor, call.request_id, uuid, operation, _dumped(changes))
 
     async def notify(self) -> None:
         """Wakes the runners at commit."""
@@ -300,20 +346,21 @@ class JobRepository:
             *(condition.cursor or (None, None)),
             condition.limit + 1,
             condition.skip,
+            condition.client,
         )
         return [_job(row) for row in rows]
 
-    async def get(self, uuid: str) -> Job | None:
-        """One job."""
-        return _optional(await self._connection.fetchrow(GET, uuid))
+    async def get(self, uuid: str, client: str | None = None) -> Job | None:
+        """One job, if it is this client's; None: anybody's."""
+        return _optional(await self._connection.fetchrow(GET, uuid, client))
 
-    async def cancel(self, uuid: str) -> Job | None:
-        """Ends a waiting job, asks a running one to stop. None: it has ended, or there is none."""
-        return _optional(await self._connection.fetchrow(CANCEL, uuid, _dumped({"messages": CANCELLED})))
+    async def cancel(self, uuid: str, client: str | None = None) -> Job | None:
+        """Ends a waiting job, asks a running one to stop. None: it has ended, there is none, or it is another client's."""
+        return _optional(await self._connection.fetchrow(CANCEL, uuid, _dumped({"messages": CANCELLED}), client))
 
-    async def reopen(self, uuid: str) -> Job | None:
-        """Makes a failed job open and wakes the runners at commit. None: it has not failed, or there is none."""
-        row = await self._connection.fetchrow(REOPEN, uuid)
+    async def reopen(self, uuid: str, client: str | None = None) -> Job | None:
+        """Makes a failed job open and wakes the runners at commit. None: it has not failed, there is none, or it is another client's."""
+        row = await self._connection.fetchrow(REOPEN, uuid, client)
         await self.notify()
         return _optional(row)
 
@@ -333,7 +380,7 @@ class JobRepository:
             CLAIM[pool.name], free, queue_size, types, pool.queued, worker, lease_seconds
         )
         return [
-            Claim(_job(row), pool, worker, row["lease_token"], _input(row))
+            Claim(_job(row), pool, worker, row["lease_token"], _input(row), row["source_denied"])
             for row in sorted(rows, key=lambda row: row["id"])
         ]
 
@@ -368,13 +415,17 @@ class JobRepository:
         Args:
             searchable_after: token of what it stored.
         """
-        return await self._release(
+        released = await self._release(
             *(claim, attempt, states.COMPLETED, "completed"),
             response=response,
             progress=progress,
             searchable_after=searchable_after,
             reported=True,
         )
+        if released:
+            told = {name: value for name, value in response.items() if name in ("rows", "bytes", "s3_key")}
+            await self.record(claim.job.uuid, "complete", told, actor=f"job:{claim.job.uuid}")
+        return released
 
     async def fail(
         self,
@@ -537,9 +588,9 @@ def after_failure(job: Job, failures: int, response: JsonObject) -> tuple[int | 
 
 
 def add_error(response: JsonObject, error: str) -> JsonObject:
-    """A job_response with one more runtime error; they accumulate over the attempts."""
+    """A job_response with one more runtime error; the last ones of all attempts are kept."""
     earlier = response.get("runtime_errors")
-    errors = [*earlier, error] if isinstance(earlier, list) else [error]
+    errors = [*earlier, error][-MAX_ERRORS:] if isinstance(earlier, list) else [error]
     return {**{k: v for k, v in response.items() if k != "messages"}, "runtime_errors": errors}
 
 
@@ -567,6 +618,7 @@ def _job(row: asyncpg.Record) -> Job:
         updated_at=row["updated_at"],
         attempts=row["attempts"],
         progress=orjson.loads(row["progress"]),
+        client=row["client"],
     )
 
 

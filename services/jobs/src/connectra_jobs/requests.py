@@ -1,5 +1,6 @@
 """The REST JSON of the jobs service: bodies, their rules, and what they are read as."""
 
+import json
 import re
 from collections import Counter
 from datetime import datetime
@@ -47,6 +48,7 @@ from connectra_jobs.models import (
     NewJob,
     read_moment,
 )
+from connectra_jobs.places import Places
 from connectra_jobs.states import STATES
 from connectra_jobs.uploads.requests import MAX_KEY_BYTES
 
@@ -57,6 +59,7 @@ MAX_PAGE = 100_000
 MAX_RETRIES = 1000
 MAX_COLUMNS, MAX_HEADER_CHARS = 2000, 1000
 MAX_STATES = 20
+MAX_DATA_BYTES = 64 * 1024
 
 
 def _bucket(name: str) -> str:
@@ -121,6 +124,8 @@ class ImportSource(Request):
             raise ValueError(f"is a URL; a key is expected: {expected}")
         if len(key.encode()) > MAX_KEY_BYTES:
             raise ValueError(f"has more than {MAX_KEY_BYTES} bytes")
+        if {".", ".."} & {*key.split("/")}:
+            raise ValueError("has '.' or '..' between slashes, by which some stores understand another object")
         return key
 
 
@@ -209,8 +214,12 @@ class ListJobsBody(Request):
 JobData: TypeAlias = ImportData | ExportData
 
 
-def read_create(body: JsonObject) -> tuple[NewJob, list[Warning]]:
+def read_create(body: JsonObject, places: Places) -> tuple[NewJob, list[Warning]]:
     """The body of a creation as a job, and a warning for each of its keys that is ignored.
+
+    Args:
+        body: as it was sent.
+        places: where jobs may read and write.
 
     Raises:
         ValidationFailed: with every violation; its reason is the first's.
@@ -230,12 +239,18 @@ def read_create(body: JsonObject) -> tuple[NewJob, list[Warning]]:
         wrong.append(InvalidRetryCount(retry_count, MAX_RETRIES))
     warnings = unknown_keys(body, keys(CreateJobBody))
     if isinstance(data, dict) and job_type in JOB_TYPES:
+        known = keys(ImportData if job_type == IMPORT else ExportData)
+        warnings += unknown_keys(data, known, "job_data")
+        data = {name: value for name, value in data.items() if name in known}
         if nul := nul_violations(data, "job_data"):
             wrong.append(ValidationFailed.of(nul))
         if job_type == IMPORT:
             data = located(data)
-        wrong += _check_data(str(job_type), data)[1]
-        warnings += unknown_keys(data, keys(ImportData if job_type == IMPORT else ExportData), "job_data")
+        if (size := len(json.dumps(data, ensure_ascii=False).encode(errors="replace"))) > MAX_DATA_BYTES:
+            problem = f"has {size:,} bytes; at most {MAX_DATA_BYTES:,} are allowed"
+            wrong.append(ValidationFailed.at("job_data", problem))
+        else:
+            wrong += _check_data(str(job_type), data, places)[1]
     if wrong or not isinstance(data, dict) or not isinstance(retries, int):
         raise ValidationFailed.together(wrong)
     return NewJob(str(job_type), data, retries), warnings
@@ -253,24 +268,31 @@ def located(data: JsonObject) -> JsonObject:
     return {**data, "s3_key": key.lstrip("/")}
 
 
-def read_preview(body: JsonObject) -> tuple[PreviewImportBody, list[Warning]]:
+def read_preview(body: JsonObject, places: Places) -> tuple[PreviewImportBody, list[Warning]]:
     """The body of a preview, and a warning for each of its keys that is ignored.
+
+    Args:
+        body: as it was sent.
+        places: where imports may read.
 
     Raises:
         ValidationFailed: with every violation.
     """
-    return read(PreviewImportBody, located(body))
+    wanted, warnings = read(PreviewImportBody, located(body))
+    if problems := places.violations(wanted.s3_bucket, wanted.s3_key):
+        raise ValidationFailed.of(problems)
+    return wanted, warnings
 
 
-def read_data(job_type: str, data: JsonObject) -> JobData:
-    """`job_data` of a stored job.
+def read_data(job_type: str, data: JsonObject, places: Places) -> JobData:
+    """`job_data` of a stored job, by the rules and settings of now.
 
     Raises:
         ValidationFailed: with every violation; its reason is the first's.
     """
     if job_type not in JOB_TYPES:
         raise InvalidJobType(job_type)
-    value, wrong = _check_data(job_type, data)
+    value, wrong = _check_data(job_type, data, places)
     if value is None or wrong:
         raise ValidationFailed.together(wrong)
     return value
@@ -321,9 +343,14 @@ def _unknown(field: str, name: str, names: tuple[str, ...]) -> Warning:
     }
 
 
-def _check_data(job_type: str, data: JsonObject) -> tuple[JobData | None, list[ValidationFailed]]:
+def _check_data(job_type: str, data: JsonObject, places: Places) -> tuple[JobData | None, list[ValidationFailed]]:
     """`job_data` as far as it can be read, and what is wrong with it."""
-    return _validated(ImportData, data) if job_type == IMPORT else _check_export(data)
+    value, wrong = _validated(ImportData, data) if job_type == IMPORT else _check_export(data)
+    if value:
+        key = value.s3_key if isinstance(value, ImportData) else None
+        if problems := places.violations(value.s3_bucket, key, "job_data."):
+            wrong = [*wrong, ValidationFailed.of(problems)]
+    return value, wrong
 
 
 def _check_export(data: JsonObject) -> tuple[ExportData | None, list[ValidationFailed]]:

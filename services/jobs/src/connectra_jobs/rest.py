@@ -11,6 +11,7 @@ from connectra_common.server.rest import envelope, read_object, send_headers
 from google.api.httpbody_pb2 import HttpBody
 
 from connectra_jobs.models import Job, JsonObject, rfc3339
+from connectra_jobs.places import Places
 from connectra_jobs.preview.service import PreviewService
 from connectra_jobs.requests import read_create, read_list, read_preview
 from connectra_jobs.service import JobsService
@@ -21,8 +22,8 @@ from connectra_jobs.uploads.service import UploadService, UploadState
 class JobsRestServicer(pb_grpc.JobsRestServiceServicer):
     """See proto/connectra/jobs/v1/jobs_rest.proto."""
 
-    def __init__(self, service: JobsService, uploads: UploadService, previews: PreviewService) -> None:
-        self._service, self._uploads, self._previews = service, uploads, previews
+    def __init__(self, service: JobsService, uploads: UploadService, previews: PreviewService, places: Places) -> None:
+        self._service, self._uploads, self._previews, self._places = service, uploads, previews, places
 
     async def CreateUploadUrl(self, request: pb.CreateUploadUrlRestRequest, context: Context) -> HttpBody:
         upload = await self._uploads.create_url(request.filename)
@@ -57,12 +58,12 @@ class JobsRestServicer(pb_grpc.JobsRestServiceServicer):
         return envelope(message="Upload aborted")
 
     async def PreviewImport(self, request: pb.PreviewImportRestRequest, context: Context) -> HttpBody:
-        wanted, warnings = read_preview(await read_object(request.body, required=True))
+        wanted, warnings = read_preview(await read_object(request.body, required=True), self._places)
         found = await self._previews.preview(wanted)
         return envelope(data=found.to_json(), success=True, warnings=warnings or None)
 
     async def CreateJob(self, request: pb.CreateJobRestRequest, context: Context) -> HttpBody:
-        new, warnings = read_create(await read_object(request.body, required=True))
+        new, warnings = read_create(await read_object(request.body, required=True), self._places)
         created = await self._service.create(new, current().idempotency_key)
         await send_headers(context, status=201, **({"idempotent_replayed": "true"} if created.replayed else {}))
         message, data = "Job created successfully", created.job.to_json()

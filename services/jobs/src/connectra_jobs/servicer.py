@@ -19,6 +19,7 @@ from google.protobuf.struct_pb2 import Struct
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from connectra_jobs.models import EXPORT, IMPORT, Job, JsonObject
+from connectra_jobs.places import Places
 from connectra_jobs.preview.models import Preview
 from connectra_jobs.preview.service import PreviewService
 from connectra_jobs.requests import MAX_COLUMNS, read_create, read_list, read_preview
@@ -30,11 +31,11 @@ from connectra_jobs.uploads.service import UploadService, UploadState
 class JobsServicer(pb_grpc.JobsServiceServicer):
     """See proto/connectra/jobs/v1/jobs_service.proto for what each method promises."""
 
-    def __init__(self, service: JobsService, uploads: UploadService, previews: PreviewService) -> None:
-        self._service, self._uploads, self._previews = service, uploads, previews
+    def __init__(self, service: JobsService, uploads: UploadService, previews: PreviewService, places: Places) -> None:
+        self._service, self._uploads, self._previews, self._places = service, uploads, previews, places
 
     async def CreateJob(self, request: pb.CreateJobRequest, context: Context) -> pb.CreateJobResponse:
-        new, _ = read_create(_create_to_json(request))
+        new, _ = read_create(_create_to_json(request), self._places)
         created = await self._service.create(new, current().idempotency_key)
         return pb.CreateJobResponse(job=_job(created.job))
 
@@ -71,7 +72,7 @@ class JobsServicer(pb_grpc.JobsServiceServicer):
             "s3_bucket": request.s3_bucket or None,
             "columns": _columns(request.columns),
         }
-        wanted, _ = read_preview(_present(body))
+        wanted, _ = read_preview(_present(body), self._places)
         return _preview(await self._previews.preview(wanted))
 
     async def ListJobFiles(self, request: pb.ListJobFilesRequest, context: Context) -> pb.ListJobFilesResponse:
@@ -235,6 +236,7 @@ def _job(job: Job) -> pb.Job:
         retry_interval=job.retry_interval,
         attempts=job.attempts,
         progress=_struct(job.progress),
+        client=job.client or "",
     )
     message.created_at.FromDatetime(job.created_at.astimezone(UTC))
     message.updated_at.FromDatetime(job.updated_at.astimezone(UTC))

@@ -51,6 +51,11 @@ class JobsSettings(SettingsGroup, title="Workers"):
         validation_alias="JOB_LEASE_SECONDS",
         description="Seconds without a heartbeat after which a worker's job is given to another.",
     )
+    max_rejected: Positive = Field(
+        10_000_000,
+        validation_alias="IMPORT_MAX_REJECTED",
+        description="Number of rejected rows with which an import fails, whatever its own `max_rejected` allows.",
+    )
     patience_seconds: float = Field(
         600,
         gt=0,
@@ -81,6 +86,24 @@ class RetentionSettings(SettingsGroup, title="Retention"):
     )
 
 
+class FileSettings(SettingsGroup, title="Files of jobs"):
+    """Where jobs may read and write besides the service's own bucket, and for how long their files can be fetched."""
+
+    other_buckets: str = Field(
+        "",
+        validation_alias="S3_OTHER_BUCKETS",
+        description="Further buckets that imports may read and exports may write, separated by commas.",
+    )
+    import_prefixes: str = Field(
+        "",
+        validation_alias="S3_IMPORT_PREFIXES",
+        description="Prefixes of the keys that imports may read in the service's own bucket, separated by commas; absent: any key.",
+    )
+    download_url_ttl_minutes: Annotated[int, Field(ge=1, le=1440)] = Field(
+        15, validation_alias="S3_DOWNLOAD_URL_TTL_MINUTES", description="Minutes for which a download URL is valid."
+    )
+
+
 @dataclass(frozen=True)
 class _ProcessSettings:
     app: AppSettings
@@ -88,6 +111,7 @@ class _ProcessSettings:
     server: ServerSettings
     postgres: PostgresSettings
     s3: S3Settings
+    files: FileSettings
 
 
 @dataclass(frozen=True)

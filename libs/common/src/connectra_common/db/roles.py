@@ -10,7 +10,8 @@ import asyncpg
 
 _READ = "SELECT"
 _KEEP = "SELECT, INSERT, UPDATE, DELETE"
-# Privileges by table, or sequence, by process. A column in brackets: only that.
+_AUDIT_JOB = "FUNCTION audit_job"
+# Privileges by table, sequence or function, by process. A column in brackets: only that.
 RIGHTS: Mapping[str, Mapping[str, str]] = {
     "query": dict.fromkeys(("companies", "contacts", "filters", "filters_data", "outbox"), _READ),
     "write": {
@@ -46,8 +47,9 @@ RIGHTS: Mapping[str, Mapping[str, str]] = {
         "uploads": _KEEP,
         "import_batches": "SELECT (job_uuid), DELETE",
         "idempotency_keys": "SELECT, INSERT, UPDATE",
+        _AUDIT_JOB: "EXECUTE",
     },
-    "worker": {"jobs": "SELECT, UPDATE", "job_attempts": "SELECT, INSERT, UPDATE"},
+    "worker": {"jobs": "SELECT, UPDATE", "job_attempts": "SELECT, INSERT, UPDATE", _AUDIT_JOB: "EXECUTE"},
     # `connectra doctor` and `connectra audit`.
     "ops": {
         "companies": "SELECT (deleted_at)",

@@ -242,6 +242,10 @@ jobs = Table(
     Column("searchable_after", BigInteger),
     # When the files that it had written were removed.
     Column("files_removed_at", DateTime(timezone=True)),
+    # Who made it; NULL: a caller that did not come through the gateway, or a release that did not note it.
+    Column("client", Text),
+    # An import of an object that belongs to another client, who must not learn that it exists.
+    Column("source_denied", Boolean, nullable=False, server_default=text("false")),
     CheckConstraint("retry_count >= 0", name="retry_count"),
     CheckConstraint(
         "NOT cancel_requested OR lease_until IS NOT NULL OR status = 'completed' OR (status = 'failed' AND run_after IS NULL)",
@@ -253,6 +257,7 @@ jobs = Table(
     ),
     Index("jobs_status_run_after_idx", "status", "run_after"),
     Index("jobs_created_at_idx", "created_at"),
+    Index("jobs_client_created_at_idx", "client", "created_at"),
     Index("jobs_report_due_idx", "id", postgresql_where=text("report_due")),
     Index("jobs_searchable_after_idx", "searchable_after", postgresql_where=text("searchable_after IS NOT NULL")),
 )
@@ -313,6 +318,7 @@ uploads = Table(
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=_NOW),
     Column("completed_at", DateTime(timezone=True)),
     Index("uploads_created_at_idx", "created_at"),
+    Index("uploads_s3_key_idx", "s3_key"),
 )
 
 # Answers of writes that carried an Idempotency-Key.

@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable
 from contextlib import aclosing, closing
 from typing import TypeVar
 
+from connectra_common.call import current
+from connectra_common.db.database import Database
 from connectra_common.errors import NotFound, ValidationFailed
 from connectra_common.records.columns import Columns
 from connectra_common.records.csv_file import Row, Rows
@@ -12,6 +14,7 @@ from connectra_common.records.csv_rows import RowReader
 from connectra_common.settings import S3Settings
 from connectra_common.storage.s3 import ObjectStore
 
+from connectra_jobs.owners import SourceRepository
 from connectra_jobs.preview.models import Column, LeftOutCell, Preview, RejectedRow, StoredRow, record_of
 from connectra_jobs.requests import PreviewImportBody
 from connectra_jobs.worker import objects
@@ -34,22 +37,24 @@ AT_ONCE = 4
 class PreviewService:
     """Previews of files in one object store."""
 
-    def __init__(self, store: ObjectStore, settings: S3Settings) -> None:
-        self._store, self._settings = store, settings
+    def __init__(self, database: Database, store: ObjectStore, settings: S3Settings) -> None:
+        self._database, self._store, self._settings = database, store, settings
         self._turn = asyncio.Semaphore(AT_ONCE)
 
     async def preview(self, wanted: PreviewImportBody) -> Preview:
         """What an import of the file would make of its first MiB.
 
         Raises:
-            NotFound: there is no such object.
+            NotFound: there is no such object, or it is another client's.
             ValidationFailed: the file cannot be imported as it is; says why.
         """
         async with self._turn:
             reading = _Once()
             bucket = wanted.s3_bucket or self._settings.bucket
+            async with self._database.connection() as connection:
+                denied = await SourceRepository(connection, self._settings).denied(current(), bucket, wanted.s3_key)
             try:
-                source = await objects.find(reading, self._store, bucket, wanted.s3_key)
+                source = await objects.find(reading, self._store, bucket, wanted.s3_key, denied=denied)
             except JobFailed as error:
                 raise NotFound(str(error)) from None
             try:

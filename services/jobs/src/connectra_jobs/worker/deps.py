@@ -8,6 +8,8 @@ from connectra_common.db.database import Database
 from connectra_common.settings import S3Settings
 from connectra_common.storage.s3 import ObjectStore
 
+from connectra_jobs.places import Places
+
 
 @dataclass(frozen=True)
 class Deps:
@@ -18,3 +20,4 @@ class Deps:
     s3_settings: S3Settings
     write: import_service_pb2_grpc.ImportServiceStub
     query: query_service_pb2_grpc.QueryServiceStub
+    places: Places

@@ -50,7 +50,9 @@ async def run_import(attempt: Attempt, data: ImportData, deps: Deps) -> JsonObje
         SourceReplaced: the file was replaced meanwhile.
     """
     began = time.monotonic()
-    source = await objects.find(attempt, deps.s3, data.s3_bucket or deps.s3_settings.bucket, data.s3_key)
+    source = await objects.find(
+        *(attempt, deps.s3, data.s3_bucket or deps.s3_settings.bucket, data.s3_key), denied=attempt.claim.source_denied
+    )
     try:
         with closing(await open_table(attempt, deps.s3, source, data, _earlier_shape(attempt, source))) as table:
             found = await (_validate if data.validate_only else _store)(attempt, table, data, deps)
@@ -77,7 +79,7 @@ async def _store(attempt: Attempt, table: Table, data: ImportData, deps: Deps) -
         await _report_failed(attempt, work)
         raise
     found = await work.report()
-    _check(found, data.max_rejected, work.first_rejected)
+    _check(found, data.max_rejected, attempt.settings.max_rejected, work.first_rejected)
     await work.reports.remove_pieces()
     return found
 
@@ -117,13 +119,19 @@ async def _remember(attempt: Attempt, table: Table) -> JobInput:
     return given
 
 
-def _check(found: dict[str, Any], max_rejected: float | None, first: tuple[int, str] | None) -> None:
+def _check(found: dict[str, Any], allowed: float | None, most: int, first: tuple[int, str] | None) -> None:
     """Whether an import did what it was to do.
+
+    Args:
+        found: what is known of it.
+        allowed: its own `max_rejected`.
+        most: rejected rows that the settings allow.
+        first: line and reason of the first one.
 
     Raises:
         JobFailed: too much was rejected.
     """
-    if problem := _too_many(found["rejected"], found["rows"], max_rejected):
+    if problem := _too_many(found["rejected"], found["rows"], allowed, most):
         raise JobFailed(problem)
     if found["rows"] and found["rows"] == found["rejected"]:
         raise JobFailed(told.nothing_stored(found, first))
@@ -165,7 +173,7 @@ async def _validate_once(attempt: Attempt, table: Table, data: ImportData, deps:
             await rejected.write(as_csv([[row.line, row.reason, *row.cells] for row in findings.rejected]))
             await left_out.write(as_csv(findings.left_out))
             await _checkpoint(attempt, table, found["rows"], offset)
-            if type(data.max_rejected) is int and found["rejected"] > data.max_rejected:
+            if found["rejected"] > _rows_allowed(data.max_rejected, attempt.settings.max_rejected):
                 break
         for kind, upload in (("rejected", rejected), ("left_out", left_out)):
             if found[kind]:
@@ -173,7 +181,7 @@ async def _validate_once(attempt: Attempt, table: Table, data: ImportData, deps:
                 found[f"{kind}_s3_key"] = keys[kind]
     found |= _of_file(table, offset)
     attempt.known = {**found, "messages": told.facts(found, table.notes)}
-    _check(found, data.max_rejected, first)
+    _check(found, data.max_rejected, attempt.settings.max_rejected, first)
     return found
 
 
@@ -183,8 +191,17 @@ def _of_file(table: Table, offset: int) -> dict[str, Any]:
     return {"encoding": table.shape.encoding, **unknown, **({"unpacked_bytes": offset} if table.shape.gzip else {})}
 
 
-def _too_many(rejected: int, rows: int, allowed: float | None) -> str | None:
+def _rows_allowed(allowed: float | None, most: int) -> int:
+    """Rejected rows with which there is no point in reading on, but for one more."""
+    return min(allowed, most) if isinstance(allowed, int) else most
+
+
+def _too_many(rejected: int, rows: int, allowed: float | None, most: int) -> str | None:
     """The error when more rows were rejected than are allowed."""
+    if rejected > most:
+        return (
+            f"{rejected:,} of {rows:,} rows were rejected; no import may have more than {most:,} (IMPORT_MAX_REJECTED)"
+        )
     if allowed is None or rejected <= (allowed if isinstance(allowed, int) else allowed * rows):
         return None
     limit = f"{allowed:,}" if isinstance(allowed, int) else f"{allowed:.3g} of the rows"
@@ -207,7 +224,7 @@ class _Import:
         deps: Deps,
     ) -> None:
         self._attempt, self._table, self._deps = attempt, table, deps
-        self._max_rejected = max_rejected if type(max_rejected) is int else None
+        self._most_rejected = _rows_allowed(max_rejected, attempt.settings.max_rejected)
         self._given, self._looked = given, time.monotonic()
         self.reports = Reports(attempt, deps.s3, deps.s3_settings, attempt.job.uuid, given)
         # Line and reason, as far as this attempt knows.
@@ -271,7 +288,7 @@ class _Import:
             self._looked = time.monotonic()
 
     def _is_full(self, ledger: import_service_pb2.GetImportProgressResponse) -> bool:
-        return self._max_rejected is not None and ledger.counts.rejected > self._max_rejected
+        return ledger.counts.rejected > self._most_rejected
 
     async def _send(self, number: int, batch: Batch) -> import_service_pb2.ImportBatchResponse:
         shape = self._table.shape

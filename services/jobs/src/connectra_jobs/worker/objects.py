@@ -53,21 +53,31 @@ class SourceReplaced(RunFailed):
         super().__init__(f"the object '{key}' was replaced or removed while it was read")
 
 
-async def find(reading: Reading, s3: ObjectStore, bucket: str, key: str) -> Source:
+async def find(reading: Reading, s3: ObjectStore, bucket: str, key: str, *, denied: bool = False) -> Source:
     """Looks the object up.
 
+    Args:
+        reading: who reads.
+        s3: the store.
+        bucket: where it is.
+        key: its name.
+        denied: it is another client's.
+
     Raises:
-        JobFailed: there is none, or it may not be read.
+        JobFailed: there is none, or it may not be read, which nobody is to learn.
     """
+    missing = JobFailed(f"there is no object '{key}' in the bucket '{bucket}'")
     try:
         head = await reading.persist(lambda: s3.head_object(Bucket=bucket, Key=key))
     except ClientError as error:
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-        if status == 404:
-            raise JobFailed(f"there is no object '{key}' in the bucket '{bucket}'") from None
         if status in (400, 401, 403):
-            raise JobFailed(f"the object '{key}' in the bucket '{bucket}' may not be read") from None
+            log.warning("the store refuses an object", bucket=bucket, key=key, status=status)
+        if status in (400, 401, 403, 404):
+            raise missing from None
         raise
+    if denied:
+        raise missing
     return Source(bucket, key, head["ContentLength"], head["ETag"], head.get("VersionId"))
 
 

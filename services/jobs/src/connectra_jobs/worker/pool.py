@@ -184,7 +184,7 @@ class WorkerPool:
             log.warning("lease lost; the result is dropped")
 
     async def _execute(self, attempt: Attempt) -> JsonObject:
-        data = read_data(attempt.job.job_type, attempt.job.data)
+        data = read_data(attempt.job.job_type, attempt.job.data, self._deps.places)
         if isinstance(data, ImportData):
             return await run_import(attempt, data, self._deps)
         return await run_export(attempt, data, self._deps)

@@ -40,6 +40,7 @@ class Job(_message.Message):
     PROGRESS_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
+    CLIENT_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     uuid: _builtins.str
     job_type: _builtins.str
@@ -52,6 +53,8 @@ class Job(_message.Message):
     """Seconds before the first retry; doubles with each one."""
     attempts: _builtins.int
     """Runs so far."""
+    client: _builtins.str
+    """The client that made it; empty if it did not come through the gateway, or is older than this field."""
     @_builtins.property
     def data(self) -> _struct_pb2.Struct:
         """As given at creation (`job_data`)."""
@@ -90,10 +93,11 @@ class Job(_message.Message):
         progress: _struct_pb2.Struct | None = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
+        client: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "data", b"data", "job_response", b"job_response", "progress", b"progress", "run_after", b"run_after", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "created_at", b"created_at", "data", b"data", "id", b"id", "job_response", b"job_response", "job_type", b"job_type", "progress", b"progress", "retry_count", b"retry_count", "retry_interval", b"retry_interval", "run_after", b"run_after", "status", b"status", "updated_at", b"updated_at", "uuid", b"uuid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "client", b"client", "created_at", b"created_at", "data", b"data", "id", b"id", "job_response", b"job_response", "job_type", b"job_type", "progress", b"progress", "retry_count", b"retry_count", "retry_interval", b"retry_interval", "run_after", b"run_after", "status", b"status", "updated_at", b"updated_at", "uuid", b"uuid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

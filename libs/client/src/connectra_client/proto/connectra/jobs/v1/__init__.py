@@ -490,6 +490,11 @@ class Job(betterproto2.Message):
         13, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
     )
 
+    client: "str" = betterproto2.field(14, betterproto2.TYPE_STRING)
+    """
+    The client that made it; empty if it did not come through the gateway, or is older than this field.
+    """
+
 
 default_message_pool.register_message("connectra.jobs.v1", "Job", Job)
 
