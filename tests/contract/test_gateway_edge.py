@@ -349,15 +349,15 @@ async def test_near_its_memory_limit_requests_are_refused_until_there_is_room(
     run_gateway: RunGateway, services: dict[str, str]
 ) -> None:
     gateway = await asyncio.to_thread(run_gateway, **services, GATEWAY_MAX_HEAP_MIB="128")
-    fields = f"x-api-key: {gateway.api_key}\r\ncontent-type: application/json\r\ncontent-length: {16 * 2**20}"
+    fields = f"x-api-key: {gateway.api_key}\r\ncontent-type: application/json\r\ncontent-length: {6 * 2**20}"
     request = f"POST /contacts/bulk HTTP/1.1\r\nhost: gateway\r\n{fields}\r\n\r\n".encode()
     held: list[asyncio.StreamWriter] = []
     async with client(gateway.url) as http:
         while (refused := await http.get("/health")).status_code == 200:
-            assert len(held) < 30
+            assert len(held) < 60
             _, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
             held.append(writer)
-            writer.write(request + b" " * (15 * 2**20))  # the last megabyte is never sent
+            writer.write(request + b" " * (5 * 2**20))  # the last megabyte is never sent
             with contextlib.suppress(ConnectionError):  # refused while it is sent
                 await asyncio.wait_for(writer.drain(), 10)
             await asyncio.sleep(0.5)  # memory is checked four times a second
