@@ -53,9 +53,9 @@ class Calls:
             known["uuid"] = str(uuid4())
             async with self.lock:
                 await self.postgres.execute(
-                    """INSERT INTO jobs (uuid, job_type, data, status, retry_count, attempts, run_after)
+                    """INSERT INTO jobs (uuid, job_type, data, status, retry_count, attempts, run_after, client)
                     VALUES ($1, 'insert_csv_file', jsonb_build_object('s3_key', $2::text), $3, $4::int, 1,
-                            CASE WHEN $4::int > 0 THEN now() + interval '1 hour' END)""",
+                            CASE WHEN $4::int > 0 THEN now() + interval '1 hour' END, 'default')""",
                     *(known["uuid"], self.object_key, *JOBS[status]),
                 )
         elif kind == "upload":
