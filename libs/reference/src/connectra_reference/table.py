@@ -632,7 +632,10 @@ def of_every_path() -> Iterator[Row]:
     verbs: dict[str, set[str]] = {}
     for service in descriptors.services():
         for binding in service.bindings:
-            verbs.setdefault(binding.template, set()).add(binding.verb)
+            # HEAD is answered where GET is.
+            verbs.setdefault(binding.template, set()).update(
+                {"GET", "HEAD"} if binding.verb == "GET" else {binding.verb}
+            )
     for service in descriptors.services():
         openers = {method.name: method.openers for method in service.methods}
         for binding in service.bindings:
@@ -659,8 +662,9 @@ def _common(binding: descriptors.Binding, openers: frozenset[str], verbs: list[s
         yield Row(method, "no right", call, 403, fixed(403), body, lacks=",".join(sorted(openers)))
     other = next(verb for verb in ("PATCH", "GET") if verb not in verbs)
     yield Row(method, "wrong method", f"{other} {path}", 405, fixed(405), shows={"allow": ", ".join(verbs)})
-    yield Row(method, "service away", call, 503, fixed(503), body, through="away")
-    yield Row(method, "service too slow", call, 504, fixed(504), body, through="slow")
+    if method not in KEYLESS:  # which the gateway answers itself
+        yield Row(method, "service away", call, 503, fixed(503), body, through="away")
+        yield Row(method, "service too slow", call, 504, fixed(504), body, through="slow")
     if body is None:
         return
     yield Row(method, "too large", call, 413, fixed(413), b" " * (MAX_REQUEST_BYTES + 1))
