@@ -60,7 +60,8 @@ async def upstream() -> AsyncIterator[tuple[Everything, str]]:
 @pytest.fixture(scope="module")
 async def gateway(upstream: tuple[Everything, str], run_gateway: RunGateway) -> Gateway:
     peers = dict.fromkeys(("QUERY_ADDRESS", "WRITE_ADDRESS", "JOBS_ADDRESS"), upstream[1])
-    return await asyncio.to_thread(run_gateway, **peers)
+    patient = dict.fromkeys(("GATEWAY_UNKNOWN_KEYS_PER_MINUTE", "GATEWAY_UNKNOWN_KEYS_PER_ADDRESS"), "60000")
+    return await asyncio.to_thread(run_gateway, **peers, **patient)
 
 
 @pytest.fixture(scope="module")

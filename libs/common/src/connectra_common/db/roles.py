@@ -26,7 +26,8 @@ RIGHTS: Mapping[str, Mapping[str, str]] = {
         "import_batches": "SELECT, INSERT, UPDATE",
         "idempotency_keys": _KEEP,
         "audit": "SELECT, DELETE",
-        "row_version_seq": "SELECT, USAGE",
+        # A repair raises it above the versions in the index.
+        "row_version_seq": "SELECT, USAGE, UPDATE",
         "outbox_seq": "SELECT, USAGE",
     },
     "indexer": {
