@@ -30,6 +30,7 @@ from connectra_ops.doctor.finding import Check, Finding, Level, fail, ok
 
 # Group of entry points: functions that return the variables of an installation that runs on this machine, or None.
 LOCAL_ENVIRONMENTS = "connectra.environments"
+PLACES = {"PG_DB_CONNECTION", "PG_DB_HOST", "ELASTICSEARCH_CONNECTION", "ELASTICSEARCH_HOST", "S3_ENDPOINT", "S3_BUCKET"}
 CHECK_SECONDS = 60
 _MARKS = {Level.OK: typer.colors.GREEN, Level.WARN: typer.colors.YELLOW, Level.FAIL: typer.colors.RED}
 
@@ -111,8 +112,8 @@ async def _look(check: str, advice: str, look: Check) -> list[Finding]:
 
 
 def _find_local() -> None:
-    """Without any setting of a store in the environment: those of what runs on this machine."""
-    if any(name.startswith(("PG_DB_", "ELASTICSEARCH_", "S3_")) for name in os.environ):
+    """Where the environment does not say where a store is: the settings of what runs on this machine."""
+    if PLACES & os.environ.keys():
         return
     for entry in entry_points(group=LOCAL_ENVIRONMENTS):
         find: Callable[[], dict[str, str] | None] = entry.load()
