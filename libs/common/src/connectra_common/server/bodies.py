@@ -7,6 +7,7 @@ from typing import Any
 
 from connectra_common.errors import BadRequest, PayloadTooLarge
 from connectra_common.server.limits import BodyLimits
+from connectra_common.vql.limits import LIMITS
 
 MAX_DIGITS = 400
 
@@ -16,7 +17,7 @@ def parse(data: bytes, limits: BodyLimits) -> Any:
 
     Raises:
         PayloadTooLarge: more values than allowed.
-        BadRequest: not JSON (with the position), nested too deeply, a key twice in one object, NaN or Infinity, half a character.
+        BadRequest: not JSON (with the position), too many levels, a key twice in one object, NaN or Infinity, half a character.
     """
     brackets = data.count(b"[") + data.count(b"{")
     if brackets + data.count(b",") > limits.values:
@@ -40,7 +41,7 @@ def parse(data: bytes, limits: BodyLimits) -> Any:
             details={"line": error.lineno, "column": error.colno},
         ) from None
     except RecursionError:
-        raise _too_deep() from None
+        raise _too_deep(limits.depth) from None
 
 
 # A call into C keeps all other threads waiting: where that may be long, it is given so much at a time.
@@ -106,11 +107,13 @@ def _check_depth(value: Any, most: int) -> None:
         if not inner:
             return
         level = inner
-    raise _too_deep()
+    raise _too_deep(most)
 
 
-def _too_deep() -> BadRequest:
-    return BadRequest("the request body is nested too deeply")
+def _too_deep(most: int) -> BadRequest:
+    return BadRequest(
+        f"the request body is nested deeper than {most} levels; a tree of conditions may have {LIMITS.depth} levels"
+    )
 
 
 # Escapes of lone surrogates, which no store accepts.
