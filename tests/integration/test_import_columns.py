@@ -105,8 +105,8 @@ async def test_a_file_that_cannot_be_previewed_says_why(api: httpx.AsyncClient) 
 
 
 async def test_the_typed_preview_shows_the_same(api: httpx.AsyncClient, stack: Stack) -> None:
-    key = await upload(api, b"First Name,Company,Rank\nAda,One Ltd,Pilot\n")
-    wanted = pb.PreviewImportRequest(s3_key=key, columns={"rank": "title", "company": ""})
+    key = await upload(api, b"First Name,Company,Rank\nZo\x91,One Ltd,Pilot\n")
+    wanted = pb.PreviewImportRequest(s3_key=key, columns={"rank": "title", "company": ""}, encoding="mac-roman")
     async with channel(stack.grpc["jobs"]) as opened:
         found = await JobsServiceStub(opened).PreviewImport(wanted)
     assert [(column.target, column.confidence) for column in found.columns] == [
@@ -114,4 +114,10 @@ async def test_the_typed_preview_shows_the_same(api: httpx.AsyncClient, stack: S
         ("", ""),
         ("title", "given"),
     ]
-    assert (found.rows[0].contact.title, found.rows[0].HasField("company")) == ("Pilot", False)
+    contact = found.rows[0].contact
+    assert (contact.first_name, contact.title, found.rows[0].HasField("company")) == ("zoë", "Pilot", False)
+
+
+async def test_a_column_that_another_fills_better_is_named(api: httpx.AsyncClient) -> None:
+    job = await import_file(api, f"Titel;Position;E-Mail\nHerr;Buyer;{word()}@two.example\n".encode())
+    assert "fills the same field better: 'Titel' (there is 'Position')" in job["job_response"]["messages"]

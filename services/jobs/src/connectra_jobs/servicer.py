@@ -71,6 +71,7 @@ class JobsServicer(pb_grpc.JobsServiceServicer):
             "s3_key": request.s3_key,
             "s3_bucket": request.s3_bucket or None,
             "columns": _columns(request.columns),
+            "encoding": request.encoding or None,
         }
         wanted, _ = read_preview(_present(body), self._places)
         return _preview(await self._previews.preview(wanted))
@@ -152,6 +153,7 @@ def _create_to_json(request: pb.CreateJobRequest) -> JsonObject:
                 "max_rejected": getattr(file, allowed) if allowed else None,
                 "validate_only": file.validate_only or None,
                 "columns": _columns(file.columns),
+                "encoding": file.encoding or None,
             }
             body |= {"job_type": IMPORT, "job_data": _present(source)}
         case "export_query":

@@ -72,6 +72,10 @@ def import_file(
         Path | None,
         typer.Option("--save-mapping", help="Save what the columns mean as JSON.", dir_okay=False, metavar="FILE"),
     ] = None,
+    encoding: Annotated[
+        str | None,
+        typer.Option(help="Encoding of FILE, such as windows-1252; found out by default.", metavar="NAME"),
+    ] = None,
     retries: Annotated[int, typer.Option(help="How many times a failed job is retried.", min=0)] = 0,
     resume: Annotated[
         str | None,
@@ -90,11 +94,13 @@ def import_file(
     data: Json = {"validate_only": True} if dry_run else {}
     if max_rejected is not None:
         data["max_rejected"] = read_max_rejected(max_rejected)
-    columns: Json = {"columns": given} if (given := read_mapping(mapping, map or ())) else {}
-    data |= columns
+    reading: Json = {"encoding": encoding} if encoding else {}
+    if columns := read_mapping(mapping, map or ()):
+        reading["columns"] = columns
+    data |= reading
     with RestClient(find_connection(url, api_key)) as client:
         if preview or save:
-            found = preview_file(client, file, columns)
+            found = preview_file(client, file, reading)
             if preview:
                 show_preview(found)
             if save:

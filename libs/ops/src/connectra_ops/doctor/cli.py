@@ -30,7 +30,14 @@ from connectra_ops.doctor.finding import Check, Finding, Level, fail, ok
 
 # Group of entry points: functions that return the variables of an installation that runs on this machine, or None.
 LOCAL_ENVIRONMENTS = "connectra.environments"
-PLACES = {"PG_DB_CONNECTION", "PG_DB_HOST", "ELASTICSEARCH_CONNECTION", "ELASTICSEARCH_HOST", "S3_ENDPOINT", "S3_BUCKET"}
+PLACES = {
+    "PG_DB_CONNECTION",
+    "PG_DB_HOST",
+    "ELASTICSEARCH_CONNECTION",
+    "ELASTICSEARCH_HOST",
+    "S3_ENDPOINT",
+    "S3_BUCKET",
+}
 CHECK_SECONDS = 60
 _MARKS = {Level.OK: typer.colors.GREEN, Level.WARN: typer.colors.YELLOW, Level.FAIL: typer.colors.RED}
 

@@ -18,6 +18,7 @@ from connectra_jobs.worker import decoding
 from connectra_jobs.worker.content import ZIP, Content, Text, UnreadableFile, open_content, refuse_other_kinds
 from connectra_jobs.worker.csv_stream import DELIMITERS, Batch, Cutter
 from connectra_jobs.worker.objects import Reading, Source
+from connectra_jobs.worker.told import MAX_NAMED
 from connectra_jobs.worker.workbook import MAX_BYTES, Workbook
 
 # The header is one of so many lines.
@@ -103,6 +104,10 @@ class Table:
         if lines := self._repeated.lines:
             more = f" and {self._repeated.count - len(lines):,} more" if self._repeated.count > len(lines) else ""
             notes.append(f"Skipped the header where it is repeated, in line {', '.join(map(str, lines))}{more}")
+        if unused := self.columns.unused:
+            names = ", ".join(f"{name!r} (there is {better!r})" for name, better in unused[:MAX_NAMED])
+            more = f" and {len(unused) - MAX_NAMED:,} more" if len(unused) > MAX_NAMED else ""
+            notes.append(f"Not used, as another column fills the same field better: {names}{more}")
         return notes
 
     def position(self, offset: int) -> int:

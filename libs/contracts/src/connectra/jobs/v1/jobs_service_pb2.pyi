@@ -163,6 +163,7 @@ class ImportFile(_message.Message):
     MAX_REJECTED_SHARE_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     COLUMNS_FIELD_NUMBER: _builtins.int
+    ENCODING_FIELD_NUMBER: _builtins.int
     s3_key: _builtins.str
     s3_bucket: _builtins.str
     """Empty: the service's own bucket."""
@@ -172,6 +173,8 @@ class ImportFile(_message.Message):
     """Share of all rows in the file, between 0 and 1 (exclusive); checked once all rows are read."""
     validate_only: _builtins.bool
     """Count and report, but store no records."""
+    encoding: _builtins.str
+    """Such as utf-8, windows-1252 or shift_jis. Empty: found out."""
     @_builtins.property
     def columns(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """What columns mean, by header (whatever its case and blanks): a column of the field catalogue, or empty to leave the column out. The
@@ -187,10 +190,11 @@ class ImportFile(_message.Message):
         max_rejected_share: _builtins.float = ...,
         validate_only: _builtins.bool = ...,
         columns: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        encoding: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["max_rejected", b"max_rejected", "max_rejected_rows", b"max_rejected_rows", "max_rejected_share", b"max_rejected_share"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "max_rejected", b"max_rejected", "max_rejected_rows", b"max_rejected_rows", "max_rejected_share", b"max_rejected_share", "s3_bucket", b"s3_bucket", "s3_key", b"s3_key", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "encoding", b"encoding", "max_rejected", b"max_rejected", "max_rejected_rows", b"max_rejected_rows", "max_rejected_share", b"max_rejected_share", "s3_bucket", b"s3_bucket", "s3_key", b"s3_key", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_max_rejected: _TypeAlias = _typing.Literal["max_rejected_rows", "max_rejected_share"]  # noqa: Y015
     _WhichOneofArgType_max_rejected: _TypeAlias = _typing.Literal["max_rejected", b"max_rejected"]  # noqa: Y015
@@ -584,12 +588,14 @@ class PreviewImportRequest(_message.Message):
     S3_KEY_FIELD_NUMBER: _builtins.int
     S3_BUCKET_FIELD_NUMBER: _builtins.int
     COLUMNS_FIELD_NUMBER: _builtins.int
+    ENCODING_FIELD_NUMBER: _builtins.int
     s3_key: _builtins.str
     s3_bucket: _builtins.str
     """Empty: the service's own bucket."""
+    encoding: _builtins.str
     @_builtins.property
     def columns(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """As in ImportFile."""
+        """These as in ImportFile."""
 
     def __init__(
         self,
@@ -597,10 +603,11 @@ class PreviewImportRequest(_message.Message):
         s3_key: _builtins.str = ...,
         s3_bucket: _builtins.str = ...,
         columns: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        encoding: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "s3_bucket", b"s3_bucket", "s3_key", b"s3_key"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "encoding", b"encoding", "s3_bucket", b"s3_bucket", "s3_key", b"s3_key"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -422,6 +422,11 @@ class ImportFile(betterproto2.Message):
     others mean what their names say.
     """
 
+    encoding: "str" = betterproto2.field(7, betterproto2.TYPE_STRING)
+    """
+    Such as utf-8, windows-1252 or shift_jis. Empty: found out.
+    """
+
 
 default_message_pool.register_message("connectra.jobs.v1", "ImportFile", ImportFile)
 
@@ -688,8 +693,10 @@ class PreviewImportRequest(betterproto2.Message):
         3, betterproto2.TYPE_MAP, map_meta=betterproto2.map_meta(betterproto2.TYPE_STRING, betterproto2.TYPE_STRING)
     )
     """
-    As in ImportFile.
+    These as in ImportFile.
     """
+
+    encoding: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
 
 
 default_message_pool.register_message("connectra.jobs.v1", "PreviewImportRequest", PreviewImportRequest)
