@@ -12,6 +12,7 @@ A driver's message never reaches a client: it is logged under the request id.
     ├─ Conflict             409  it exists already
     ├─ WrongState           409  it exists, but its state does not allow this
     ├─ VersionConflict      412  it has changed since it was read
+    ├─ TooManyRequests      429  the client has to wait
     ├─ NotImplementedYet    501
     ├─ Unavailable          503  the same request may succeed later
     │  ├─ DatabaseUnavailable
@@ -170,6 +171,14 @@ class VersionConflict(ConnectraError):
     grpc_code = StatusCode.ABORTED
     http_status = 412
     error_code = "CONFLICT"
+
+
+class TooManyRequests(ConnectraError):
+    """The client asks for more than its share; the same request may succeed later."""
+
+    grpc_code = StatusCode.RESOURCE_EXHAUSTED
+    http_status = 429
+    error_code = "RATE_LIMIT_EXCEEDED"
 
 
 class WrongState(ConnectraError):

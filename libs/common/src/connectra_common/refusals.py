@@ -5,7 +5,17 @@ The texts are documented; clients match on the part before the colon. A test com
 
 from collections.abc import Sequence
 
-from connectra_common.errors import Conflict, DatabaseUnavailable, FieldViolation, Forbidden, NotFound, ValidationFailed
+from connectra_common.errors import (
+    Conflict,
+    DatabaseUnavailable,
+    DeadlineExceeded,
+    FieldViolation,
+    Forbidden,
+    NotFound,
+    TooManyRequests,
+    Unavailable,
+    ValidationFailed,
+)
 from connectra_common.records.fields import Entity
 
 
@@ -240,3 +250,27 @@ class PoolExhausted(DatabaseUnavailable):
 
     def __init__(self) -> None:
         super().__init__("the database is busy; try again")
+
+
+class TooManyAtOnce(TooManyRequests):
+    """The client has as many calls of a kind as it may have at once."""
+
+    def __init__(self, kind: str, most: int) -> None:
+        super().__init__(
+            f"too many {kind} at once: a client may have {most}; wait until one has ended",
+            details={"kind": kind, "maximum": most},
+        )
+
+
+class Busy(Unavailable):
+    """The process has as many calls of a kind, of all clients, as it runs at once."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(f"the service is busy with {kind}; try again", details={"kind": kind})
+
+
+class NotRead(DeadlineExceeded):
+    """The caller of a stream did not read what it was sent."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"the stream has ended, because nothing of it was read for {seconds:g} seconds")

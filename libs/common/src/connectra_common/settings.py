@@ -188,6 +188,12 @@ class ServerSettings(TlsSettings, title="gRPC server"):
         validation_alias="GRPC_DEFAULT_DEADLINE_SECONDS",
         description="Maximum duration in seconds of a call without a deadline.",
     )
+    stream_idle_seconds: float = Field(
+        90,
+        gt=0,
+        validation_alias="GRPC_STREAM_IDLE_SECONDS",
+        description="Seconds after which a stream ends of which the caller reads nothing.",
+    )
 
     @model_validator(mode="after")
     def _identified(self) -> Self:

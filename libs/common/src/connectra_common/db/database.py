@@ -1,4 +1,4 @@
-"""The only way to PostgreSQL: the driver's own pool, which holds all connections of a process.
+"""The only way to PostgreSQL: the driver's own pools, which hold all connections of a process, apart for each kind of work.
 
 Statements go straight to the driver: every call passes here, and a layer in between took a third of the cost of a small read.
 SQLAlchemy is used only to describe the tables (`tables`) and to run migrations.
@@ -6,7 +6,7 @@ SQLAlchemy is used only to describe the tables (`tables`) and to run migrations.
 
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import asyncpg
@@ -46,13 +46,15 @@ def connect_options(settings: PostgresSettings, process: str) -> dict[str, Any]:
 
 
 class Database:
-    """The connections of a process: at most PG_POOL_SIZE, each opened when first needed."""
+    """The connections of a process, or of one kind of its work, each opened when first needed. All those of a process together are at most
+    PG_POOL_SIZE.
+    """
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: asyncpg.Pool, name: str) -> None:
         self._pool = pool
         self._waiting = 0
         metrics.watch_pool(
-            "asyncpg",
+            name,
             idle=pool.get_idle_size,
             used=lambda: pool.get_size() - pool.get_idle_size(),
             waiting=lambda: self._waiting,
@@ -62,13 +64,22 @@ class Database:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, settings: PostgresSettings, process: str, session: Mapping[str, str] | None = None, **options: Any
+        cls,
+        settings: PostgresSettings,
+        process: str,
+        session: Mapping[str, str] | None = None,
+        *,
+        work: str = "calls",
+        connections: int | None = None,
+        **options: Any,
     ) -> AsyncIterator["Database"]:
         """Closed with the block.
 
         Args:
             process: its name, which PostgreSQL shows as `connectra-NAME`.
             session: PostgreSQL settings of every connection, in addition to the usual ones.
+            work: the kind of work they are for, in metrics.
+            connections: how many at most; by default PG_POOL_SIZE.
             options: further arguments of `asyncpg.connect`.
         """
         usual = connect_options(settings, process)
@@ -76,14 +87,26 @@ class Database:
         pool = asyncpg.create_pool(
             settings.dsn(),
             min_size=0,
-            max_size=settings.pool_size,
+            max_size=connections or settings.pool_size,
             max_inactive_connection_lifetime=IDLE_CONNECTION_SECONDS,
             init=_log_statements if settings.debug else None,
             reset=_as_it_is,
             **(usual | options),
         )
         async with pool:
-            yield cls(pool)
+            yield cls(pool, work)
+
+    @classmethod
+    def own(cls, settings: PostgresSettings, process: str) -> AbstractAsyncContextManager["Database"]:
+        """One connection that no call holds, for readiness and short statements of the process: however busy the others are, it tells
+        whether the server answers.
+        """
+        return cls.open(settings, process, work="own", connections=1)
+
+    @property
+    def most(self) -> int:
+        """How many connections there are at most."""
+        return self._pool.get_max_size()
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:

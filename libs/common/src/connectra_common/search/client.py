@@ -32,8 +32,11 @@ class _Node(AiohttpHttpNode):
             REQUESTS.labels(status).inc()
 
 
-def create_client(settings: ElasticsearchSettings) -> AsyncElasticsearch:
-    """A client with one connection pool; the caller closes it. It never retries: each caller knows what is safe to repeat."""
+def create_client(settings: ElasticsearchSettings, connections: int = 32) -> AsyncElasticsearch:
+    """A client with one pool of at most so many connections; the caller closes it.
+
+    It never retries: each caller knows what is safe to repeat.
+    """
     options: dict[str, Any] = {}
     if settings.auth and settings.username and settings.password:
         options["basic_auth"] = (settings.username, settings.password.get_secret_value())
@@ -44,7 +47,7 @@ def create_client(settings: ElasticsearchSettings) -> AsyncElasticsearch:
         node_class=_Node,
         serializer=OrjsonSerializer(),
         request_timeout=settings.timeout_seconds,
-        connections_per_node=32,
+        connections_per_node=connections,
         max_retries=0,
         retry_on_timeout=False,
         # A node that was down is tried again at once: with one address there is no other.

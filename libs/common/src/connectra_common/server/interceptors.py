@@ -1,10 +1,10 @@
-"""What every call passes through: binding its context, metrics, errors, deadline."""
+"""What every call passes through: binding its context, metrics, errors, deadline, and the bulkhead of its kind."""
 
 import asyncio
 import inspect
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, nullcontext, suppress
 from functools import cache
 from typing import Any
 from uuid import uuid4
@@ -18,7 +18,9 @@ from prometheus_client import Counter, Histogram
 
 from connectra_common import errors
 from connectra_common.call import REQUEST_ID, Call, bind
+from connectra_common.refusals import NotRead
 from connectra_common.server import Context
+from connectra_common.server.bulkheads import Bulkhead, BulkheadOf
 from connectra_common.server.limits import MessageLimits
 from connectra_common.server.memory import Memory
 
@@ -49,6 +51,11 @@ def _spelled(code: grpc.StatusCode) -> str:
 _CODES = {key: _spelled(code) for code in grpc.StatusCode for key in (code, code.value[0])}
 
 
+def unbounded(method: str) -> Bulkhead | None:
+    """A method without a bulkhead."""
+    return None
+
+
 class CallInterceptor(grpc.aio.ServerInterceptor):
     """Wraps every handler, unary or streaming, in `_Method.call`.
 
@@ -56,10 +63,19 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         default_deadline_seconds: of a unary call without a deadline.
         callers: names of which the certificate of a caller must have one, except to ask for health; empty for any caller, with or without
             a certificate.
+        bulkhead_of: the bulkhead of each method.
+        idle_seconds: how long a stream waits for its caller to read a message.
     """
 
-    def __init__(self, default_deadline_seconds: float, callers: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        default_deadline_seconds: float,
+        callers: frozenset[str] = frozenset(),
+        bulkhead_of: BulkheadOf = unbounded,
+        idle_seconds: float | None = None,
+    ) -> None:
         self._default, self._callers = default_deadline_seconds, callers
+        self._bulkhead_of, self._idle_seconds = bulkhead_of, idle_seconds
         self._wrapped: dict[str, Any] = {}
 
     async def intercept_service(self, continuation: Any, call: grpc.HandlerCallDetails) -> Any:
@@ -72,7 +88,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         streams: bool = handler.response_streaming
         # A caller that may not know the health of a server takes it for one that is away.
         callers = frozenset() if call.method.startswith(f"/{health.SERVICE_NAME}/") else self._callers
-        method = _Method(call.method, streams, None if streams else self._default, callers)
+        default = None if streams else self._default
+        method = _Method(call.method, streams, default, callers, self._bulkhead_of(call.method.rpartition("/")[2]))
 
         async def unary(request: Any, context: Context) -> Any:
             async with method.call(context):
@@ -84,8 +101,12 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 if inspect.isawaitable(replies):  # grpcio's own health service writes its replies itself
                     await replies
                     return
-                async for reply in replies:
-                    yield reply
+                # As this does: a message is written when the caller has room for it, and how long that takes can be bounded only here.
+                async with aclosing(replies):
+                    async for reply in replies:
+                        await _write(context, reply, self._idle_seconds)
+            return
+            yield  # OpenTelemetry's interceptor takes generators only
 
         for kind in ("unary_unary", "unary_stream", "stream_unary", "stream_stream"):
             if behaviour := getattr(handler, kind):
@@ -127,17 +148,25 @@ def _readable(request: Any) -> Any:
 class _Method:
     """What the calls of one method pass through. One interceptor, not one per concern: the extra layers cost 14 % of a small call."""
 
-    def __init__(self, path: str, streams: bool, default_seconds: float | None, callers: frozenset[str]) -> None:
+    def __init__(
+        self,
+        path: str,
+        streams: bool,
+        default_seconds: float | None,
+        callers: frozenset[str],
+        bulkhead: Bulkhead | None,
+    ) -> None:
         _, service, name = path.split("/", 2)
         labels = ("server_stream" if streams else "unary", service, name)
-        self._path, self._default, self._callers = path, default_seconds, callers
+        self._path, self._default, self._callers, self._bulkhead = path, default_seconds, callers, bulkhead
         self._started, self._seconds = STARTED.labels(*labels), SECONDS.labels(*labels)
         self._handled = cache(lambda code: HANDLED.labels(*labels, _CODES[code]))
 
     @asynccontextmanager
     async def call(self, context: Context) -> AsyncIterator[None]:
         """In this order: binds what the call carries, with the caller's request id or a new one (each call has its own task, and so its own
-        context variables); counts and times the call; turns any exception, including a passed deadline, into its API's error format.
+        context variables); counts and times the call; turns any exception, including a passed deadline, into its API's error format; takes
+        a place in the bulkhead, which it gives back before the caller is told how the call ended.
         """
         metadata = dict(context.invocation_metadata() or ())
         remaining = context.time_remaining()
@@ -150,7 +179,8 @@ class _Method:
             async with asyncio.timeout(seconds):
                 if self._callers:
                     _identify(context, self._callers)
-                yield
+                async with self._bulkhead.entered() if self._bulkhead else nullcontext():
+                    yield
         except (asyncio.CancelledError, GeneratorExit):
             code = grpc.StatusCode.CANCELLED.value[0]
             raise
@@ -161,6 +191,19 @@ class _Method:
         finally:
             self._handled(code or context.code() or 0).inc()
             self._seconds.observe(time.perf_counter() - began)
+
+
+async def _write(context: Context, reply: Any, seconds: float | None) -> None:
+    """Sends a message of a stream.
+
+    Raises:
+        NotRead: the caller did not take it, and what was sent before it, in time.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            await context.write(reply)
+    except TimeoutError:
+        raise NotRead(seconds or 0) from None
 
 
 def _identify(context: Context, allowed: frozenset[str]) -> None:
@@ -189,4 +232,6 @@ async def _abort(method: str, context: Context, cause: Exception) -> None:
         )
     else:
         trailer = rpc_status.to_status(errors.rich_status(error)).trailing_metadata
-    await context.abort(error.grpc_code, message, trailer)
+    # An internal error of grpcio: the caller has gone, perhaps while it still had to read what came before this.
+    with suppress(grpc.aio.InternalError):
+        await context.abort(error.grpc_code, message, trailer)

@@ -19,7 +19,8 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from connectra_common import logging, metrics, telemetry
 from connectra_common.server import reflection
 from connectra_common.server.background import Background
-from connectra_common.server.interceptors import CallInterceptor
+from connectra_common.server.bulkheads import BulkheadOf
+from connectra_common.server.interceptors import CallInterceptor, unbounded
 from connectra_common.server.limits import MIB, MOST_BYTES
 from connectra_common.server.peers import listen
 from connectra_common.settings import AppSettings, InternalSettings, ServerSettings, TlsSettings, TracingSettings
@@ -59,13 +60,16 @@ class Process:
     Args:
         services: for clients; a process without any has only health.
         internal: for other processes of the suite, on an address of its own.
-        checks: readiness depends on these; one that raises, or takes over two seconds, three times in a row means not ready.
+        checks: readiness depends on these, which every method needs; one that raises, or takes over two seconds, three times in a row means
+            not ready.
+        bulkhead_of: the bulkhead of each method.
         background: loops that run until the event is set, then have `drain_seconds` to hand back what they hold.
     """
 
     services: Sequence[Service] = ()
     internal: Sequence[Service] = ()
     checks: Mapping[str, Check] = field(default_factory=dict)
+    bulkhead_of: BulkheadOf = unbounded
     background: Sequence[Background] = ()
 
     @property
@@ -95,12 +99,17 @@ async def run(
         loop.add_signal_handler(number, stopping.set)
 
     servicer = health.aio.HealthServicer()
-    interceptor = CallInterceptor(server.default_deadline_seconds, server.names)
-    doors = [_grpc_server(process.services, interceptor, server.max_message_mib, servicer, server.listen, server)]
+
+    def door(
+        services: Sequence[Service], message_mib: int, listening: ServerSettings | InternalSettings
+    ) -> grpc.aio.Server:
+        idle, bulkhead_of = server.stream_idle_seconds, process.bulkhead_of
+        interceptor = CallInterceptor(server.default_deadline_seconds, listening.names, bulkhead_of, idle)
+        return _grpc_server(services, interceptor, message_mib, servicer, listening.listen, listening)
+
+    doors = [door(process.services, server.max_message_mib, server)]
     if internal:
-        interceptor = CallInterceptor(server.default_deadline_seconds, internal.names)
-        door = process.internal, interceptor, INTERNAL_MESSAGE_MIB, servicer, internal.listen, internal
-        doors.append(_grpc_server(*door))
+        doors.append(door(process.internal, INTERNAL_MESSAGE_MIB, internal))
     probes = _probes(server, servicer)
     followed = ("", "readiness", *process.names)
     await servicer.set("liveness", health_pb2.HealthCheckResponse.SERVING)
