@@ -21,11 +21,14 @@ from connectra_common.search.client import create_client
 from connectra_common.settings import ElasticsearchSettings, PostgresSettings
 from connectra_common.vql.model import Vql
 from connectra_common.vql.proto import to_proto
+from connectra_query.bulkheads import Bulkheads
+from connectra_query.connections import Connections
 from connectra_query.export import stream
 from connectra_query.export.repository import Layout
 from connectra_query.limits import Limits
 from connectra_query.search.engine import Search
 from connectra_query.service import QueryService
+from connectra_query.settings import BoundSettings
 from elasticsearch import AsyncElasticsearch
 from google.protobuf.json_format import MessageToDict
 from pydantic import SecretStr
@@ -122,7 +125,9 @@ class Reader:
     """A query service in this process, on the engines of the stack, whose points in time can be taken away from it."""
 
     def __init__(self, database: Database, elastic: AsyncElasticsearch) -> None:
-        self.service = QueryService(database, Search(elastic, 10), elastic.info, Limits())
+        connections = Connections(database, database, database, database)
+        bulkheads = Bulkheads.of(BoundSettings(_env_file=None), connections)
+        self.service = QueryService(connections, Search(elastic, 10), elastic.info, Limits(), bulkheads)
         self._elastic, self._open = elastic, elastic.open_point_in_time
         self._opened: list[str] = []
         elastic.open_point_in_time = self._remember  # type: ignore[method-assign]

@@ -4,12 +4,15 @@ import asyncio
 
 from connectra.query.v1.query_rest_pb2_grpc import add_QueryRestServiceServicer_to_server
 from connectra.query.v1.query_service_pb2_grpc import add_QueryServiceServicer_to_server
-from connectra_common.db.database import Database
 from connectra_common.search.client import create_client
-from connectra_common.server.process import Process, begin, run
+from connectra_common.server.background import every
+from connectra_common.server.bulkheads import REFLECTION, by_method
+from connectra_common.server.process import CHECK_INTERVAL_SECONDS, Process, begin, run
 from connectra_common.settings import load
 from connectra_common.storage import health
 
+from connectra_query.bulkheads import Bulkheads, engine_connections
+from connectra_query.connections import LEAST, Connections
 from connectra_query.limits import Limits
 from connectra_query.rest import QueryRestServicer
 from connectra_query.search.engine import Search
@@ -21,11 +24,12 @@ from connectra_query.settings import Settings
 async def serve(settings: Settings) -> None:
     """Runs until told to stop."""
     async with (
-        Database.open(settings.postgres, "query") as database,
-        create_client(settings.elasticsearch) as elastic,
+        Connections.open(settings.postgres) as connections,
+        create_client(settings.elasticsearch, engine_connections(settings.bounds)) as elastic,
     ):
         search = Search(elastic, settings.elasticsearch.timeout_seconds)
-        service = QueryService(database, search, lambda: health.ping(settings.s3), Limits())
+        bulkheads = Bulkheads.of(settings.bounds, connections)
+        service = QueryService(connections, search, lambda: health.ping(settings.s3), Limits(), bulkheads)
         await run(
             Process(
                 services=[
@@ -36,7 +40,10 @@ async def serve(settings: Settings) -> None:
                         "connectra.query.v1.QueryRestService",
                     ),
                 ],
-                checks={"postgres": database.ping, "elasticsearch": search.ping},
+                # Not Elasticsearch: without it, records by uuid, filters and exports without conditions are still answered.
+                checks={"postgres": connections.own.ping},
+                bulkhead_of=by_method({bulkheads.streams: [REFLECTION]}),
+                background=[every(CHECK_INTERVAL_SECONDS, search.look, "elasticsearch")],
             ),
             settings.app,
             settings.server,
@@ -46,5 +53,6 @@ async def serve(settings: Settings) -> None:
 def main() -> None:
     """Entry point."""
     settings = load(Settings)
+    settings.postgres.require(LEAST, "the query service")
     begin(settings.app, settings.tracing, "query")
     asyncio.run(serve(settings))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import lru_cache
 
-from connectra_common.db.database import Connection, rows_of
+from connectra_common.db.database import Connection
 from connectra_common.records.fields import COMPANY, Entity
 from connectra_common.records.sql import json_object
 
@@ -40,15 +40,20 @@ class RecordRepository:
         row = await self._connection.fetchrow(_one(entity, columns), uuid)
         return (row[0].encode(), row[1]) if row else None
 
-    async def is_indexed(self, token: int) -> bool:
-        """Whether everything up to a consistency token has left the outbox."""
+
+class OutboxRepository:
+    """Reads what is not indexed yet."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def oldest(self) -> int | None:
+        """The number of the oldest mark; None when there is none."""
         # The outbox is empty one moment and has thousands of rows the next: left to choose, the planner would have all of it read.
-        # Sent together, the two are one transaction and one round trip.
-        return not rows_of(
-            await self._connection.execute(
-                f"SET LOCAL enable_seqscan = off; SELECT FROM outbox WHERE first_seq <= {int(token)} LIMIT 1"
-            )
-        )
+        async with self._connection.transaction():
+            await self._connection.execute("SET LOCAL enable_seqscan = off")
+            oldest: int | None = await self._connection.fetchval("SELECT min(first_seq) FROM outbox")
+        return oldest
 
 
 @lru_cache(maxsize=512)

@@ -5,19 +5,24 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 
 import orjson
 from connectra_common.call import Call
 from connectra_common.db.database import Database
-from connectra_common.errors import FieldViolation, Unavailable, ValidationFailed
+from connectra_common.errors import FieldViolation, ValidationFailed
 from connectra_common.records import ids
-from connectra_common.records.fields import Entity
+from connectra_common.records.fields import ENTITIES, Entity
 from connectra_common.refusals import RecordNotFound
 from connectra_common.server.process import passes
+from connectra_common.server.together import Together
 from connectra_common.vql.ast import Query
 from connectra_common.vql.model import Vql
 from connectra_common.vql.validate import checked, checked_export, unknown_columns
 
+from connectra_query.bulkheads import Bulkheads
+from connectra_query.connections import Connections
+from connectra_query.consistency import Follower, Token
 from connectra_query.export.repository import Chunk, Layout
 from connectra_query.export.stream import export
 from connectra_query.filters.repository import Filter, Value
@@ -28,8 +33,6 @@ from connectra_query.search import extras
 from connectra_query.search.compile import Json, count_body, search_body, walk_body
 from connectra_query.search.engine import Search
 
-# First poll interval of a query that waits for a write; each next one is 1.5 times as long, up to the maximum.
-CONSISTENCY_POLL_SECONDS, CONSISTENCY_POLL_MOST_SECONDS = 0.02, 0.3
 # Rows in one message of a stream.
 WALK_PAGE_ROWS = 500
 
@@ -57,17 +60,21 @@ class QueryService:
     """Reads over PostgreSQL and Elasticsearch."""
 
     def __init__(
-        self, database: Database, search: Search, storage_check: Callable[[], Awaitable[object]], limits: Limits
+        self,
+        connections: Connections,
+        search: Search,
+        storage_check: Callable[[], Awaitable[object]],
+        limits: Limits,
+        bulkheads: Bulkheads,
     ) -> None:
-        self._database = database
-        self._limits = limits
+        self._pages, self._streams = connections.pages, connections.streams
+        self._limits, self._bulkheads = limits, bulkheads
         self._search = search
-        self._filters = FilterService(database, limits.vql)
-        self._checks: dict[str, Callable[[], Awaitable[object]]] = {
-            "postgres": database.ping,
-            "elasticsearch": search.ping,
-            "s3": storage_check,
-        }
+        self._follower = Follower(connections.marks)
+        self._filters = FilterService(connections.pages, limits.vql)
+        self._refresh = {e: Together(partial(search.refresh, e.alias)) for e in ENTITIES.values()}
+        checks = {"postgres": connections.own.ping, "elasticsearch": search.ping, "s3": storage_check}
+        self._checks = [Together(partial(_checked_health, name, check)) for name, check in checks.items()]
 
     async def page(self, entity: Entity, request: Vql, call: Call) -> Page:
         """One page of records, with the total, facets and explanation that the request asks for.
@@ -79,14 +86,16 @@ class QueryService:
         """
         query = checked(entity, request, self._limits.vql)
         await self._wait_for(entity, call)
-        body = search_body(query, extras.facet_requests(query), extras.highlight_request(query))
-        answer = await self._search.run(entity.alias, body, call)
-        explanation = None
-        if query.explain:
-            counted = await self._search.run(entity.alias, extras.clause_request(query), call)
-            explanation = extras.explanation(query, body, counted)
+        async with self._bulkheads.searches.entered():
+            body = search_body(query, extras.facet_requests(query), extras.highlight_request(query))
+            answer = await self._search.run(entity.alias, body, call)
+            explanation = None
+            if query.explain:
+                counted = await self._search.run(entity.alias, extras.clause_request(query), call)
+                explanation = extras.explanation(query, body, counted)
+            rows = await self._rows(self._pages, query, answer.get("hits", {}).get("hits", []))
         return Page(
-            rows=await self._rows(query, answer.get("hits", {}).get("hits", [])),
+            rows=rows,
             total=answer["hits"]["total"] if query.track_total else None,
             facets=extras.facet_results(query, answer) if query.facets else None,
             explanation=explanation,
@@ -96,7 +105,8 @@ class QueryService:
         """Number of records that match. Raises as `page`."""
         query = checked(entity, request, self._limits.vql)
         await self._wait_for(entity, call)
-        answer = await self._search.run(entity.alias, count_body(query), call)
+        async with self._bulkheads.searches.entered():
+            answer = await self._search.run(entity.alias, count_body(query), call)
         return int(answer["hits"]["total"]["value"])
 
     async def walk(self, entity: Entity, request: Vql, call: Call) -> AsyncGenerator[bytes]:
@@ -107,11 +117,15 @@ class QueryService:
         query = checked(entity, request, self._limits.vql)
         await self._wait_for(entity, call)
         body = walk_body(query, WALK_PAGE_ROWS)
-        async with self._search.snapshot(entity.alias) as view, aclosing(view.pages(body, call)) as pages:
+        async with (
+            self._bulkheads.streams.entered(),
+            self._search.snapshot(entity.alias) as view,
+            aclosing(view.pages(body, call)) as pages,
+        ):
             async for hits in pages:
-                yield await self._rows(query, hits)
+                yield await self._rows(self._streams, query, hits)
 
-    async def _rows(self, query: Query, hits: Sequence[Json]) -> bytes:
+    async def _rows(self, database: Database, query: Query, hits: Sequence[Json]) -> bytes:
         if not hits:
             return b"[]"
         # The uuid is the last key of the order; a walk has one more sort value, Elasticsearch's own. Clients hold cursors as text.
@@ -123,7 +137,7 @@ class QueryService:
         highlights = None
         if query.highlight:
             highlights = [orjson.dumps(extras.highlight_result(hit)).decode() for hit in hits]
-        async with self._database.connection() as connection:
+        async with database.connection() as connection:
             return await RecordRepository(connection).page(
                 query.entity, uuids, cursors, query.columns, query.company_columns, highlights
             )
@@ -138,7 +152,7 @@ class QueryService:
         uuid = ids.checked_uuid(uuid)
         if wrong := unknown_columns(entity, columns, "select_columns"):
             raise ValidationFailed.of(wrong)
-        async with self._database.connection() as connection:
+        async with self._bulkheads.reads.entered(), self._pages.connection() as connection:
             row = await RecordRepository(connection).get(entity, uuid, tuple(dict.fromkeys(columns)))
         if row is None:
             raise RecordNotFound(entity.title, uuid)
@@ -160,20 +174,21 @@ class QueryService:
         ]
         if wrong := wrong + unknown_columns(entity, columns, "select_columns"):
             raise ValidationFailed.of(wrong)
-        async with self._database.connection() as connection:
+        async with self._bulkheads.reads.entered(), self._pages.connection() as connection:
             rows, found = await RecordRepository(connection).many(entity, uuids, tuple(dict.fromkeys(columns)))
         return rows, [uuid for uuid in uuids if uuid not in found]
 
     async def filters(self, service: str, call: Call) -> list[Filter]:
         """The filters of a service; see `FilterService.filters`."""
-        return await self._filters.filters(service, call.seconds(self._limits.read_seconds))
+        async with self._bulkheads.reads.entered():
+            return await self._filters.filters(service, call.seconds(self._limits.read_seconds))
 
     async def filter_values(self, service: str, request: FilterValuesRequest, call: Call) -> list[Value]:
         """One page of a filter's values; see `FilterService.values`."""
         fresh = call.token is not None
-        return await self._filters.values(
-            service, request, seconds=call.seconds(self._limits.read_seconds), fresh=fresh
-        )
+        async with self._bulkheads.values.entered():
+            seconds = call.seconds(self._limits.read_seconds)
+            return await self._filters.values(service, request, seconds=seconds, fresh=fresh)
 
     async def export(self, entity: Entity, request: Vql, layout: Layout, call: Call) -> AsyncGenerator[Chunk]:
         """Every match as a file in pieces; see `export.stream`.
@@ -183,34 +198,25 @@ class QueryService:
         """
         query = checked_export(entity, request, self._limits.vql)
         await self._wait_for(entity, call)
-        async with aclosing(export(self._database, self._search, query, layout, call)) as chunks:
+        made = export(self._streams, self._search, query, layout, call)
+        async with self._bulkheads.exports.entered(), aclosing(made) as chunks:
             async for chunk in chunks:
                 yield chunk
 
     async def health(self) -> list[Health]:
-        """The state of each dependency, checked now."""
-        return list(await asyncio.gather(*(self._check(name) for name in self._checks)))
-
-    async def _check(self, name: str) -> Health:
-        began = time.perf_counter()
-        ok = await passes(self._checks[name])
-        return Health(name, ok, round((time.perf_counter() - began) * 1000, 1))
+        """The state of each dependency, checked after this was asked."""
+        return list(await asyncio.gather(*(check() for check in self._checks)))
 
     async def _wait_for(self, entity: Entity, call: Call) -> None:
-        token = call.token
-        if token is None:
+        if call.token is None:
             return
-        if not token.isdecimal() or len(token) > 19 or int(token) >= 2**63:
-            raise ValidationFailed.at("x-consistency-token", "is not a token of a write")
-        until, pause = time.monotonic() + call.seconds(self._limits.consistency_seconds), CONSISTENCY_POLL_SECONDS
-        while not await self._is_indexed(int(token)):
-            if time.monotonic() > until:
-                raise Unavailable("the write of this consistency token is not searchable yet; try again")
-            await asyncio.sleep(pause)
-            pause = min(pause * 1.5, CONSISTENCY_POLL_MOST_SECONDS)
-        await self._search.refresh(entity.alias)
+        token = Token.parse(call.token)
+        async with self._bulkheads.waiters.entered():
+            await self._follower.wait(token, call.seconds(self._limits.consistency_seconds))
+            await self._refresh[entity]()
 
-    async def _is_indexed(self, token: int) -> bool:
-        # One connection per look: otherwise waiting calls could hold the whole pool.
-        async with self._database.connection() as connection:
-            return await RecordRepository(connection).is_indexed(token)
+
+async def _checked_health(name: str, check: Callable[[], Awaitable[object]]) -> Health:
+    began = time.perf_counter()
+    ok = await passes(check)
+    return Health(name, ok, round((time.perf_counter() - began) * 1000, 1))

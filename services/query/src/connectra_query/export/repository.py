@@ -1,11 +1,10 @@
 """All SQL of exports. It only reads; PostgreSQL itself writes the bytes of the file."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from connectra_common.db.database import Connection, Database, rows_of
+from connectra_common.db.database import Connection, rows_of
 from connectra_common.export import ExportFormat
 from connectra_common.records.fields import COMPANY, Entity, Field, Type
 from connectra_common.records.sql import expression
@@ -32,26 +31,22 @@ class Chunk:
     rows: int
 
 
-@asynccontextmanager
-async def snapshot(database: Database) -> AsyncIterator[Connection]:
-    """A transaction whose reads all see the same moment."""
-    async with database.transaction(isolation="repeatable_read", readonly=True) as connection:
-        # It may idle while the file is taken, for as long as an import waits for a dependency by default.
-        await connection.execute("SET LOCAL idle_in_transaction_session_timeout = '10min'")
-        yield connection
-
-
 class ExportRepository:
     """Reads the records of one export."""
 
     def __init__(self, connection: Connection, query: Query, layout: Layout) -> None:
         self._connection, self._query, self._layout = connection, query, layout
 
-    async def page_end(self, after: int, rows: int) -> int | None:
-        """The last id of the page of `rows` rows after an id; None when nothing follows."""
+    async def last(self) -> int:
+        """The greatest id so far; 0 when there is no record."""
+        last: int = await self._connection.fetchval(f"SELECT coalesce(max(id), 0) FROM {self._query.entity.table}")
+        return last
+
+    async def page_end(self, after: int, until: int, rows: int) -> int | None:
+        """The last id of the page of `rows` rows after an id, up to another; None when nothing follows."""
         table = self._query.entity.table
-        statement = f"SELECT max(id) FROM (SELECT id FROM {table} WHERE id > $1 ORDER BY id LIMIT $2) p"
-        end: int | None = await self._connection.fetchval(statement, after, rows)
+        page = f"SELECT id FROM {table} WHERE id > $1 AND id <= $2 ORDER BY id LIMIT $3"
+        end: int | None = await self._connection.fetchval(f"SELECT max(id) FROM ({page}) p", after, until, rows)
         return end
 
     async def page(self, after: int, until: int) -> Chunk:

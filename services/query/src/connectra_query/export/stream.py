@@ -10,7 +10,7 @@ from connectra_common.export import ExportFormat
 from connectra_common.server.streams import ahead
 from connectra_common.vql.ast import Query
 
-from connectra_query.export.repository import Chunk, ExportRepository, Layout, snapshot
+from connectra_query.export.repository import Chunk, ExportRepository, Layout
 from connectra_query.search.compile import Json, slice_body
 from connectra_query.search.engine import Search
 
@@ -29,8 +29,8 @@ PAGES_AHEAD = 2
 async def export(database: Database, search: Search, query: Query, layout: Layout, call: Call) -> AsyncGenerator[Chunk]:
     """The file in pieces, header first. The next pages are made while one is taken.
 
-    Without conditions only the database is read, in one snapshot. Otherwise the set of records is that of the index at the moment
-    of the call, each record as it is when its page is read.
+    The set of records is that of the moment of the call, in the index or, without conditions, in the database; each record is as it is
+    when its page is read. Between two pages nothing is held in the database, however long the caller takes.
 
     Raises:
         Unavailable: an engine is away, or lost the view that the export walks through; it can be asked for again from its beginning.
@@ -60,14 +60,18 @@ class _Pace:
 
 
 async def _everything(database: Database, query: Query, layout: Layout) -> AsyncGenerator[Chunk]:
-    async with snapshot(database) as connection:
-        repository = ExportRepository(connection, query, layout)
-        after, pace = 0, _Pace()
-        while (until := await repository.page_end(after, pace.rows)) is not None:
+    async with database.connection() as connection:
+        last = await ExportRepository(connection, query, layout).last()
+    after, pace = 0, _Pace()
+    while True:
+        async with database.connection() as connection:
+            repository = ExportRepository(connection, query, layout)
+            if (until := await repository.page_end(after, last, pace.rows)) is None:
+                return
             chunk = await repository.page(after, until)
-            pace.after(chunk)
-            yield chunk
-            after = until
+        pace.after(chunk)
+        yield chunk
+        after = until
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ import orjson
 import structlog
 from connectra_common.call import Call
 from connectra_common.errors import DeadlineExceeded, SearchUnavailable
+from connectra_common.server.process import FAILURES_UNTIL_NOT_READY, passes
 from elastic_transport import ConnectionTimeout
 from elasticsearch import ApiError, AsyncElasticsearch, NotFoundError
 
@@ -32,18 +33,37 @@ class Search:
     def __init__(self, client: AsyncElasticsearch, most_seconds: float) -> None:
         self._client = client
         self._most = most_seconds
+        self._failures = 0
 
     async def ping(self) -> None:
         """Raises when Elasticsearch does not answer."""
         await self._client.info()
+
+    async def look(self) -> None:
+        """Finds out whether Elasticsearch answers at all, to be called again and again. While it does not, what needs it fails at once
+        instead of after the time that it may take.
+        """
+        failures = 0 if await passes(self.ping) else self._failures + 1
+        if (failures >= FAILURES_UNTIL_NOT_READY) != self._is_away:
+            log.info("search engine", answers=failures == 0)
+        self._failures = failures
+
+    @property
+    def _is_away(self) -> bool:
+        return self._failures >= FAILURES_UNTIL_NOT_READY
+
+    def _expect_answer(self) -> None:
+        if self._is_away:
+            raise SearchUnavailable("the search engine cannot be reached; try again")
 
     async def run(self, alias: str | None, body: Json, call: Call) -> Json:
         """The answer to a search body; `alias` None when the body names a point in time.
 
         Raises:
             DeadlineExceeded: not within the call's time.
-            SearchUnavailable: a part of the index did not answer.
+            SearchUnavailable: it, or a part of the index, does not answer.
         """
+        self._expect_answer()
         seconds = call.seconds(self._most)
         path = f"/{alias}/_search" if alias else "/_search"
         try:
@@ -72,6 +92,7 @@ class Search:
     @asynccontextmanager
     async def snapshot(self, alias: str) -> AsyncIterator["Snapshot"]:
         """An index as of now; closed in every case."""
+        self._expect_answer()
         opened = await self._client.open_point_in_time(
             index=alias, keep_alive=PIT_KEEP_ALIVE, allow_partial_search_results=False
         )
@@ -84,6 +105,7 @@ class Search:
 
     async def refresh(self, alias: str) -> None:
         """Makes searchable what has been indexed."""
+        self._expect_answer()
         await self._client.indices.refresh(index=alias)
 
     async def _close(self, pit: str) -> None:
