@@ -19,11 +19,11 @@ def test_an_indexer_does_not_start_with_fewer_connections_than_its_lanes_need(
         main.main()
 
 
-def test_the_write_service_needs_a_connection_besides_the_one_of_a_rebuild(
+def test_the_write_service_needs_a_connection_for_each_kind_of_work(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     cleared(monkeypatch, tmp_path)
-    for name, value in {"PG_DB_USERNAME": "app", "PG_DB_PASSWORD": "secret", "PG_POOL_SIZE": "1"}.items():
+    for name, value in {"PG_DB_USERNAME": "app", "PG_DB_PASSWORD": "secret", "PG_POOL_SIZE": "4"}.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(SystemExit, match="PG_POOL_SIZE: the write service needs at least 2 connections"):
+    with pytest.raises(SystemExit, match="PG_POOL_SIZE: the write service needs at least 5 connections"):
         write.main()

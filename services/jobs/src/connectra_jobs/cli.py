@@ -16,7 +16,7 @@ from connectra_jobs.states import FIRST_TIME, RETRY, Pool
 from connectra_jobs.worker.deps import Deps
 from connectra_jobs.worker.pool import WorkerPool
 
-MIN_CONNECTIONS = 2
+MIN_CONNECTIONS = 3
 
 app = typer.Typer(help="Run the worker pools. To list, watch or cancel jobs: `connectra job`.", no_args_is_help=True)
 
@@ -35,7 +35,7 @@ def retry() -> None:
 
 
 def runner_settings() -> RunnerSettings:
-    """What a runner reads. Ends the process when its pool has no connection besides the one that listens."""
+    """What a runner reads. Ends the process when it has no connection besides those that listen and tell whether it is ready."""
     settings = load(RunnerSettings)
     settings.postgres.require(MIN_CONNECTIONS, "a runner")
     return settings
@@ -46,7 +46,8 @@ async def serve(settings: RunnerSettings, pool: Pool, workers: int) -> None:
     name = f"jobs-{pool.name}"
     process.begin(settings.app, settings.tracing, name)
     async with (
-        Database.open(settings.postgres, name) as database,
+        Database.open(settings.postgres, name, connections=settings.postgres.pool_size - 1) as database,
+        Database.own(settings.postgres, name) as own,
         s3.client(settings.s3) as store,
         peers.channel(settings.peers.write_internal, settings.peers) as write,
         peers.channel(settings.peers.query, settings.peers) as query,
@@ -62,7 +63,7 @@ async def serve(settings: RunnerSettings, pool: Pool, workers: int) -> None:
         worker_pool = WorkerPool(pool, workers, deps, settings.jobs, settings.server.drain_seconds)
         await process.run(
             process.Process(
-                checks={"postgres": database.ping, "s3": lambda: s3.ping(store, settings.s3)},
+                checks={"postgres": own.ping, "s3": lambda: s3.ping(store, settings.s3)},
                 background=[worker_pool.run],
             ),
             settings.app,

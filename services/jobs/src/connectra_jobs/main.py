@@ -9,6 +9,7 @@ from connectra_common.server.process import Process, begin, run
 from connectra_common.settings import load
 from connectra_common.storage import s3
 
+from connectra_jobs.bulkheads import bulkheads
 from connectra_jobs.monitor import job_monitor
 from connectra_jobs.places import Places
 from connectra_jobs.preview.service import PreviewService
@@ -22,7 +23,12 @@ from connectra_jobs.uploads.service import UploadService
 
 async def serve(settings: Settings) -> None:
     """Runs until told to stop."""
-    async with Database.open(settings.postgres, "jobs") as database, s3.client(settings.s3) as store:
+    calls = settings.postgres.pool_size - 1
+    async with (
+        Database.open(settings.postgres, "jobs", connections=calls) as database,
+        Database.own(settings.postgres, "jobs") as own,
+        s3.client(settings.s3) as store,
+    ):
         places = Places.of(settings.s3, settings.files)
         url_seconds = settings.files.download_url_ttl_minutes * 60
         service = JobsService(database, store, settings.s3, places, url_seconds)
@@ -43,7 +49,9 @@ async def serve(settings: Settings) -> None:
                         "connectra.jobs.v1.JobsRestService",
                     ),
                 ],
-                checks={"postgres": database.ping, "s3": lambda: s3.ping(store, settings.s3)},
+                # Not S3: without it, jobs can still be listed, watched, made and cancelled.
+                checks={"postgres": own.ping},
+                bulkhead_of=bulkheads(),
                 background=[job_monitor(database), retention.loop()],
             ),
             settings.app,
@@ -54,5 +62,6 @@ async def serve(settings: Settings) -> None:
 def main() -> None:
     """Entry point."""
     settings = load(Settings)
+    settings.postgres.require(2, "the jobs service")
     begin(settings.app, settings.tracing, "jobs")
     asyncio.run(serve(settings))

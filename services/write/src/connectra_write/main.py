@@ -6,12 +6,14 @@ from connectra.write.internal.v1.import_service_pb2_grpc import add_ImportServic
 from connectra.write.v1.index_service_pb2_grpc import add_IndexServiceServicer_to_server
 from connectra.write.v1.write_rest_pb2_grpc import add_WriteRestServiceServicer_to_server
 from connectra.write.v1.write_service_pb2_grpc import add_WriteServiceServicer_to_server
-from connectra_common.db.database import Database
 from connectra_common.search.client import create_client
 from connectra_common.server.process import Process, begin, run
 from connectra_common.settings import load
 
 from connectra_write import housekeeping
+from connectra_write.bulkheads import bulkheads
+from connectra_write.connections import LEAST, Connections
+from connectra_write.consistency import ConsistencyTokens
 from connectra_write.filter_values.known import KnownValues
 from connectra_write.imports.service import ImportService
 from connectra_write.imports.servicer import ImportServicer
@@ -32,12 +34,13 @@ async def serve(settings: Settings) -> None:
     session = {} if settings.audit.enabled else AUDIT_OFF
     async with (
         create_client(settings.elasticsearch) as search,
-        Database.open(settings.postgres, "write", session=session) as database,
+        Connections.open(settings.postgres, session) as connections,
     ):
-        notifier, known = Notifier(database), KnownValues()
-        records = RecordService(database, notifier, known)
-        imports = ImportService(database, notifier, known)
-        index = IndexService(database, search, settings.elasticsearch, notifier)
+        notifier, known = Notifier(connections.own), KnownValues()
+        tokens = ConsistencyTokens(connections.own)
+        records = RecordService(connections.singles, connections.bulks, tokens, notifier, known)
+        imports = ImportService(connections.imports, notifier, known)
+        index = IndexService(connections.singles, search, settings.elasticsearch, notifier)
         package = "connectra.write.v1"
         await run(
             Process(
@@ -54,8 +57,9 @@ async def serve(settings: Settings) -> None:
                     )
                 ],
                 # Not Elasticsearch: writes go on without it, and the outbox keeps what is to be indexed.
-                checks={"postgres": database.ping},
-                background=[notifier.run, *housekeeping.loops(database, settings.audit.retention_days)],
+                checks={"postgres": connections.own.ping},
+                bulkhead_of=bulkheads(connections),
+                background=[notifier.run, *housekeeping.loops(connections.singles, settings.audit.retention_days)],
             ),
             settings.app,
             settings.server,
@@ -66,7 +70,6 @@ async def serve(settings: Settings) -> None:
 def main() -> None:
     """Entry point."""
     settings = load(Settings)
-    # The rebuild of an index holds one for as long as it takes.
-    settings.postgres.require(2, "the write service")
+    settings.postgres.require(LEAST, "the write service")
     begin(settings.app, settings.tracing, "write")
     asyncio.run(serve(settings))

@@ -16,11 +16,18 @@ async def serve(settings: IndexerSettings) -> None:
     """Runs until told to stop."""
     async with (
         create_client(settings.elasticsearch) as search,
-        Database.open(settings.postgres, "indexer", session=SESSION, command_timeout=60) as database,
+        Database.open(
+            settings.postgres,
+            "indexer",
+            session=SESSION,
+            connections=settings.postgres.pool_size - 1,
+            command_timeout=60,
+        ) as database,
+        Database.own(settings.postgres, "indexer") as own,
     ):
         await run(
             Process(
-                checks={"postgres": database.ping, "elasticsearch": search.info},
+                checks={"postgres": own.ping, "elasticsearch": search.info},
                 background=[Indexer(database, search).run],
             ),
             settings.app,

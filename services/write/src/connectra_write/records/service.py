@@ -50,11 +50,22 @@ class RecordService:
 
     Every method that takes a record raises ValidationFailed with all that is wrong with it, and RecordNotFound for a contact whose company
     does not exist. With an idempotency key the answer is kept for 24 h and repeated; IdempotencyKeyReused when another request had the key.
+
+    Args:
+        database: for single records.
+        bulks: for batches of them.
     """
 
-    def __init__(self, database: Database, notifier: Notifier, known: KnownValues) -> None:
-        self._database, self._notifier, self._known = database, notifier, known
-        self._tokens = ConsistencyTokens(database)
+    def __init__(
+        self,
+        database: Database,
+        bulks: Database,
+        tokens: ConsistencyTokens,
+        notifier: Notifier,
+        known: KnownValues,
+    ) -> None:
+        self._database, self._bulks, self._tokens = database, bulks, tokens
+        self._notifier, self._known = notifier, known
 
     async def create(self, entity: Entity, record: object, key: IdempotencyKey | None = None) -> Written:
         """Stores a new record. A deleted one is restored with only the given fields.
@@ -81,7 +92,7 @@ class RecordService:
                 await _check_company(repository, values)
             raise Unavailable(_CHANGED)
 
-        return await self._once_per_key(key, ("create", entity.name, record), Written, change)
+        return await self._once_per_key(self._database, key, ("create", entity.name, record), Written, change)
 
     async def update(self, entity: Entity, uuid: str, record: object, versions: Sequence[int] | None = None) -> Written:
         """Lays the given fields over a record: null, "" and [] clear a field, absent ones stay.
@@ -117,7 +128,7 @@ class RecordService:
                     raise problem
             raise Unavailable(_CHANGED)
 
-        return await self._once_per_key(None, (), Written, change)
+        return await self._once_per_key(self._database, None, (), Written, change)
 
     async def delete(self, entity: Entity, uuid: str, versions: Sequence[int] | None = None) -> int:
         """Marks a record as deleted; returns the consistency token. Raises as `update`."""
@@ -152,7 +163,7 @@ class RecordService:
                 return outcome
             return await writing.repeated(repository, lambda: locked(repository))
 
-        return await self._once_per_key(key, ("upsert", entity.name, record), Written, change)
+        return await self._once_per_key(self._database, key, ("upsert", entity.name, record), Written, change)
 
     async def batch_upsert(
         self, entity: Entity, records: Sequence[object], key: IdempotencyKey | None = None
@@ -174,7 +185,7 @@ class RecordService:
             answer = BatchWritten(len(records), created, updated, failures, uuids, done.folded.warnings)
             return Outcome(answer, done.new)
 
-        return await self._once_per_key(key, ("bulk", entity.name, records), BatchWritten, change)
+        return await self._once_per_key(self._bulks, key, ("bulk", entity.name, records), BatchWritten, change)
 
     async def batch_upsert_rows(self, rows: Sequence[object], key: IdempotencyKey | None = None) -> BatchWritten:
         """Up to 100 rows of CSV columns, by the rules of an import. Raises as `batch_upsert`."""
@@ -187,10 +198,11 @@ class RecordService:
             created, uuids = len(done.created), writing.written_uuids(done.folded, len(rows))
             return Outcome(BatchWritten(len(rows), created, done.records - created, failures, uuids), done.new)
 
-        return await self._once_per_key(key, ("rows", "", rows), BatchWritten, change)
+        return await self._once_per_key(self._bulks, key, ("rows", "", rows), BatchWritten, change)
 
     async def _once_per_key(
         self,
+        database: Database,
         key: IdempotencyKey | None,
         request: tuple[object, ...],
         kind: type[StoredAnswer],
@@ -198,13 +210,13 @@ class RecordService:
     ) -> StoredAnswer:
         """Makes a change, or repeats the answer that is stored under the idempotency key."""
         if key is None:
-            async with self._database.connection() as connection:
+            async with database.connection() as connection:
                 answer, new = await change(self._repository(connection))
             self._known.add(new)
             self._notifier.wake()
             return replace(answer, token=await self._tokens.latest())
         request_hash = idempotency.request_hash(*request)
-        async with self._database.transaction() as connection:
+        async with database.transaction() as connection:
             if earlier := await idempotency.reserve(connection, key, request_hash):
                 return kind.unpack(earlier)
             answer, new = await change(self._repository(connection))
