@@ -8,7 +8,7 @@ import re
 import struct
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -125,6 +125,9 @@ class Service(  # type: ignore[misc]  # methods of the two query services share 
         if request.uuid == "unavailable":
             self.calls["write"] += 1
             await context.abort(grpc.StatusCode.UNAVAILABLE, "for a moment")
+        if request.uuid == "lingering":
+            self.calls["write"] += 1
+            await asyncio.sleep(2)
         await context.send_initial_metadata((("x-http-code", "204"),))
         return HttpBody()
 
@@ -424,12 +427,58 @@ async def test_body_up_to_the_limit_of_its_kind_arrives(rest: httpx.AsyncClient,
     assert reply.json()["details"] == {"max_bytes": limit}
 
 
-async def test_read_is_tried_twice_and_a_write_once(rest: httpx.AsyncClient, upstream: Upstream) -> None:
+async def test_what_a_service_answered_is_not_asked_again(rest: httpx.AsyncClient, upstream: Upstream) -> None:
     upstream.service.calls.clear()
 
     assert (await rest.get("/companies/unavailable")).status_code == 503
     assert (await rest.delete("/companies/unavailable")).status_code == 503
-    assert upstream.service.calls == {"unavailable": 2, "write": 1}
+    assert upstream.service.calls == {"unavailable": 1, "write": 1}
+
+
+class Cable:
+    """What leads from a gateway to an upstream, until it is cut."""
+
+    def __init__(self, upstream: Upstream) -> None:
+        self._host, _, port = upstream.address.partition(":")
+        self._port = int(port)
+        self._ends: list[asyncio.StreamWriter] = []
+
+    async def lead(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection(self._host, self._port)
+        self._ends += [writer, back]
+        with suppress(ConnectionError):
+            await asyncio.gather(self._carry(reader, back), self._carry(there, writer))
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65_536):
+            writer.write(data)
+            await writer.drain()
+        writer.close()
+
+    def cut(self) -> None:
+        for end in self._ends:
+            end.transport.abort()
+        self._ends.clear()
+
+
+async def test_read_whose_connection_breaks_is_tried_again_and_a_write_is_not(
+    run_gateway: RunGateway, upstream: Upstream
+) -> None:
+    cable, calls = Cable(upstream), upstream.service.calls
+    server = await asyncio.start_server(cable.lead, "127.0.0.1", 0)
+    address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    gateway = await asyncio.to_thread(run_gateway, QUERY_ADDRESS=address, WRITE_ADDRESS=address)
+    async with opened(gateway) as http:
+        for method, name, status in (("GET", "lingering", 200), ("DELETE", "write", 503)):
+            await until_status(http, 200, "GET", "/companies/u")
+            await until_status(http, 204, "DELETE", "/companies/u")
+            calls.clear()
+            asked = asyncio.create_task(http.request(method, "/companies/lingering"))
+            await until(lambda: asyncio.sleep(0, calls[name]), pause=0.01)  # noqa: B023 - of this turn
+            cable.cut()
+            assert (await asked).status_code == status
+            assert calls[name] == (2 if status == 200 else 1)
+    server.close()
 
 
 async def test_stream_outlasts_the_deadline_of_calls_and_is_not_buffered(

@@ -44,8 +44,9 @@ REFLECTION = tuple(f"/grpc.reflection.{version}.ServerReflection/ServerReflectio
 # How long after the keys could not be rendered it is tried again.
 RETRY_SECONDS = 10.0
 
-# A retry after "unavailable" may repeat what has been done already, so it is for reads only.
-_RETRY_READS = "connect-failure,refused-stream,unavailable"
+# After a connection broke, a retry may repeat what has been done already, so it is for reads only. What a service answered is an answer:
+# another call would only add to what keeps it busy.
+_RETRY_READS = "connect-failure,refused-stream,reset"
 _RETRY_SAFE = "connect-failure,refused-stream"
 _RETRY_ON = {"query": _RETRY_READS, "write": _RETRY_SAFE, "jobs": _RETRY_SAFE}
 

@@ -97,4 +97,6 @@ function envoy_on_response(handle)
     end
   end
   write(handle, status, body, head)
+  -- A client has too many calls at once: it may try again when one of them has ended.
+  if status == "429" then handle:headers():replace("retry-after", "1") end
 end
