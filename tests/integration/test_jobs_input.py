@@ -4,8 +4,6 @@ import csv
 import io
 import os
 import signal
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
@@ -14,7 +12,7 @@ import pytest
 
 from tests.support.jobs import Job, create_job, download, ended, files_of, import_file, upload
 from tests.support.s3 import Bucket
-from tests.support.stack import Stack
+from tests.support.stack import Stack, frozen
 from tests.support.wait import until
 from tests.support.words import word
 
@@ -31,17 +29,6 @@ async def lines_of(api: httpx.AsyncClient, job: Job, kind: str) -> list[list[str
 async def stored(postgres: asyncpg.Connection, tag: str) -> int:
     count: int = await postgres.fetchval("SELECT count(*) FROM contacts WHERE email LIKE $1", f"%@{tag}.example")
     return count
-
-
-@asynccontextmanager
-async def frozen(stack: Stack, part: str) -> AsyncIterator[None]:
-    """A part that does nothing meanwhile."""
-    pid = stack.parts()[part]["pid"]
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
 
 
 async def applied(postgres: asyncpg.Connection, uuid: str) -> None:
@@ -129,7 +116,7 @@ async def test_an_import_ends_when_it_is_stored_and_is_searchable_later(
     query = {
         "where": {"text_matches": {"must": [{"text_value": tag, "filter_key": "first_name", "search_type": "exact"}]}}
     }
-    async with frozen(stack, "indexer"):
+    with frozen(stack, "indexer"):
         job = await create_job(api, "insert_csv_file", {"s3_key": await upload(api, people(tag, 10))})
 
         async def is_stored() -> Any:

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -116,6 +117,17 @@ def running(name: str, *arguments: str, **settings: str) -> Iterator[Stack]:
         connectra(environment, "down")
     assert processes_of(home) == []
     shutil.rmtree(home)
+
+
+@contextmanager
+def frozen(stack: Stack, part: str) -> Iterator[None]:
+    """A part that does nothing meanwhile."""
+    pid = stack.parts()[part]["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 def processes_of(home: Path) -> list[str]:

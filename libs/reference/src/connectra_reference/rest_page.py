@@ -31,6 +31,9 @@ A body has at most {body.bytes:,} bytes and {body.values:,} values, of bulk and 
 {bulk.values:,} values; arrays and objects nest at most {body.depth} levels, and a number has at most {digits} digits. Beyond that
 it is refused before it is read. Of unknown names the first {hints} are named, with a suggestion, the others counted.
 
+A client may have so many calls of a kind [at once](operations.md#bounds). Further ones wait some seconds for a place; then they are
+429 with the kind and the number, and `retry-after: 1`.
+
 ## Errors
 
 All errors have the same envelope, with `success` (false), `error`, `error_code`, `message` and `details`. `details.fields` lists every
