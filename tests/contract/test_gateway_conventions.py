@@ -592,6 +592,12 @@ async def test_keys_are_exchanged_without_restart(gateway: Gateway) -> None:
         clients.revoke(gateway.keys_file, "second")
         await until_status(http, 401, "GET", "/companies/u", headers=another)
 
+    # Who changed the file, and how, does not matter: the log has what became of it, without the key.
+    assert "client default added: rights admin,export,import,read,write" in await gateway.logs("client default")
+    told = [line.partition("client second ")[2] for line in gateway.logged("client second ")]
+    assert told == ["added: rights admin,export,import,read,write; the limit of all; keys end: never", "removed"]
+    assert key not in gateway.log.read_text()
+
 
 async def test_keys_overlap_expire_and_have_limits_of_their_own(gateway: Gateway) -> None:
     soon = datetime.now(UTC) + timedelta(seconds=8)

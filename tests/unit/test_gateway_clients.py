@@ -4,6 +4,7 @@ import json
 import re
 import stat
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -172,3 +173,26 @@ def test_the_command_says_which_file_it_changed_and_who_reads_it(
     assert run(app, ["rotate", "crm", "--overlap", "soon"]).exit_code == 2
     monkeypatch.setenv("GATEWAY_KEYS_FILE", str(tmp_path / "own.json"))
     assert "no clients in" in run(app, ["list"]).stderr
+
+
+def test_the_log_tells_what_became_of_clients_and_nothing_of_their_keys(tmp_path: Path) -> None:
+    file, end = tmp_path / "keys.json", datetime(2027, 1, 31, tzinfo=UTC)
+    states = [clients.load(file)]
+    crm = clients.add(file, "crm", frozenset({Right.READ}), expires_at=end)
+    states.append(clients.load(file))
+    rotated = clients.rotate(file, "crm", timedelta(days=1))
+    changed = rotated.model_copy(update={"rights": frozenset({Right.READ, Right.WRITE}), "requests_per_minute": 5})
+    states += [[changed], [changed], [changed.model_copy(update={"keys": (changed.keys[-1],)})], []]
+
+    told = [clients.differences(before, after) for before, after in pairwise(states)]
+
+    (rotation,) = told[1]
+    assert told[0] == ["client crm added: rights read; the limit of all; keys end: 2027-01-31T00:00:00Z"]
+    assert rotation.startswith(
+        "client crm changed: rights read,write (was: rights read); 5 a minute (was: the limit of all); keys end: "
+    )
+    assert rotation.endswith("; keys new: 1")
+    assert told[2] == []
+    assert told[3][0].endswith("; keys gone: 1")
+    assert told[4] == ["client crm removed"]
+    assert not any(key.key in str(told) for key in (*crm.keys, *changed.keys))

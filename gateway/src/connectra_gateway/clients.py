@@ -244,6 +244,30 @@ def revoke(path: Path, name: str) -> None:
     _save(path, left)
 
 
+def differences(before: Sequence[Client], after: Sequence[Client]) -> list[str]:
+    """What has become of clients, in a sentence for each that is another, without anything of their keys."""
+    former, found = {client.name: client for client in before}, []
+    for client in after:
+        was = former.pop(client.name, None)
+        if was is None:
+            found.append(f"client {client.name} added: {'; '.join(_facts(client))}")
+        elif was != client:
+            old, new = _facts(was), _facts(client)
+            told = [f"{now} (was: {then})" for then, now in zip(old, new, strict=True) if now != then]
+            gone, come = ({key.key for key in one.keys} for one in (was, client))
+            told += [
+                f"keys {word}: {len(which)}" for word, which in (("new", come - gone), ("gone", gone - come)) if which
+            ]
+            found.append(f"client {client.name} changed: {'; '.join(told)}")
+    return found + [f"client {name} removed" for name in former]
+
+
+def _facts(client: Client) -> list[str]:
+    limit = f"{client.requests_per_minute} a minute" if client.requests_per_minute else "the limit of all"
+    ends = ", ".join(f"{key.expires_at:%Y-%m-%dT%H:%M:%SZ}" if key.expires_at else "never" for key in client.keys)
+    return [f"rights {','.join(sorted(client.rights))}", limit, f"keys end: {ends or 'no key is valid'}"]
+
+
 def _save(path: Path, clients: Sequence[Client]) -> None:
     document = {"clients": [_document(client) for client in clients]}
     try:

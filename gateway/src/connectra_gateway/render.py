@@ -25,7 +25,7 @@ from connectra_common.rights import OPEN, Right
 from connectra_common.settings import AppSettings, PeerSettings, SettingsGroup, TracingSettings, load
 
 from connectra_gateway import clients, descriptors, keys, paths, tokens
-from connectra_gateway.clients import ClientsError, write_private
+from connectra_gateway.clients import Client, ClientsError, write_private
 from connectra_gateway.launcher import LISTENER_SECONDS, Launcher
 from connectra_gateway.memory import max_heap_bytes
 from connectra_gateway.pages import pages
@@ -270,11 +270,11 @@ def render(root: Path, settings: GatewaySettings, peers: PeerSettings, tracing: 
     return files
 
 
-def render_keys(files: Files, settings: GatewaySettings) -> datetime | None:
+def render_keys(files: Files, settings: GatewaySettings) -> list[Client]:
     """Write what depends on the clients and on the file of the issuer's keys; a running Envoy reloads it at once.
 
     Returns:
-        When the next key expires, and this is to be done again; None: none does.
+        The clients with their valid keys. When the first of these ends, this is to be done again.
 
     Raises:
         ClientsError: a file cannot be read; nothing is written.
@@ -291,7 +291,7 @@ def render_keys(files: Files, settings: GatewaySettings) -> datetime | None:
     write_private(files.rate_limit, _json(keys.rate_limit(known, *limit)))
     write_private(files.client_rights, _json(keys.client_rights(known)))
     write_private(files.api_keys, _json(keys.api_keys(known)))
-    return min((key.expires_at for client in known for key in client.keys if key.expires_at), default=None)
+    return known
 
 
 def complain(error: Exception) -> None:
@@ -390,13 +390,20 @@ def _run(name: str, root: Path, read: Settings) -> None:
 def launcher(files: Files, settings: GatewaySettings, app: AppSettings) -> Launcher:
     """Envoy, whose keys are reloaded whenever the file of clients changes."""
 
+    before: list[Client] = []
+
     def renew() -> float:
         """Render the keys; how many seconds until that is to be done again, whatever changes."""
         try:
-            expiry = render_keys(files, settings)
+            known = render_keys(files, settings)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with a file, the gateway goes on with what it has
             complain(error)
             return RETRY_SECONDS
+        # However the file was changed, this is where it takes effect: the record of it that cannot be left out.
+        for sentence in clients.differences(before, known):
+            sys.stderr.write(f"gateway: {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {sentence}\n")
+        before[:] = known
+        expiry = min((key.expires_at for client in known for key in client.keys if key.expires_at), default=None)
         return (expiry - datetime.now(UTC)).total_seconds() if expiry else inf
 
     admin = Address.parse(settings.admin_listen)
