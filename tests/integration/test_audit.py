@@ -1,31 +1,42 @@
 """The audit trail: who changed what, whoever it was."""
 
+import asyncio
 import json
 from typing import Any
 from uuid import uuid4
 
 import asyncpg
+import grpc
 import httpx
 import pytest
+from connectra.query.v1 import query_service_pb2 as pb
+from connectra.query.v1.query_service_pb2_grpc import QueryServiceStub
 from connectra.write.internal.v1 import import_service_pb2 as import_pb
 from connectra.write.internal.v1.import_service_pb2_grpc import ImportServiceStub
-from connectra_common.db import audit
-from connectra_common.db.audit import Origin
+from connectra.write.v1 import index_service_pb2 as index_pb
+from connectra.write.v1.index_service_pb2_grpc import IndexServiceStub
+from connectra_common.db.audit import Event, Origin, record, recorded
 from connectra_common.db.database import Database
 from connectra_common.records.fields import COMPANY, CONTACT
+from connectra_common.requests import read
 from connectra_common.settings import PostgresSettings
+from connectra_common.vql.model import Vql
+from connectra_common.vql.proto import to_proto
 from connectra_ops.audit import AuditFilter, find
 from connectra_write.main import AUDIT_OFF
 from connectra_write.records.repository import RecordRepository
+from connectra_write.trail import sweep
 
+from tests.support.jobs import export, import_file
 from tests.support.stack import Stack, connectra
+from tests.support.wait import until
 from tests.support.words import word
 
 UUID = "00000000-0000-0000-0000-000000000001"
 
 
 async def trail(database: asyncpg.Connection, uuid: str) -> list[dict[str, Any]]:
-    rows = [dict(row) async for row in find(database, AuditFilter(uuid=uuid), 100)]
+    rows = [dict(row) async for row in find(database, AuditFilter(record=uuid), 100)]
     return [{**row, "changes": json.loads(row["changes"] or "null")} for row in reversed(rows)]
 
 
@@ -47,7 +58,7 @@ async def test_every_call_leaves_who_what_and_its_request(api: httpx.AsyncClient
     entries = await trail(postgres, uuid)
     assert {(e["entity"], e["actor"]) for e in entries} == {("company", "client:default")}
     # The second PUT changed nothing.
-    assert [(e["request_id"][-1], e["operation"]) for e in entries] == [
+    assert [(e["request_id"][-1], e["action"]) for e in entries] == [
         *(("0", "create"), ("1", "update"), ("3", "delete"), ("4", "revive"), ("5", "update"))
     ]
     assert str(entries[1]["row_version"]) == versions[1]
@@ -69,7 +80,7 @@ async def test_an_import_is_known_by_its_job(imports: ImportServiceStub, postgre
         )
     uuid = await postgres.fetchval("SELECT uuid FROM contacts WHERE email = $1", f"{mark}@x.com")
     created, updated = await trail(postgres, uuid)
-    assert (created["operation"], created["actor"], updated["actor"]) == ("create", f"job:{job}", f"job:{job}")
+    assert (created["action"], created["actor"], updated["actor"]) == ("create", f"job:{job}", f"job:{job}")
     assert updated["changes"] == {"title": ["Engineer", "Director"]}
 
 
@@ -80,7 +91,7 @@ async def test_plain_sql_is_known_by_its_login_and_what_it_removes_is_kept(datab
     await database.execute("INSERT INTO companies (uuid) VALUES ($1); TRUNCATE companies".replace("$1", f"'{UUID}'"))
     entries = await trail(database, UUID)
     assert {e["actor"] for e in entries} == {f"sql:{user}"}
-    assert [(e["entity"], e["operation"]) for e in entries] == [
+    assert [(e["entity"], e["action"]) for e in entries] == [
         *(
             ("contact", "create"),
             ("contact", "update"),
@@ -120,7 +131,7 @@ async def test_entries_are_never_changed_and_go_by_age(database: asyncpg.Connect
     for statement in ("UPDATE audit SET actor = 'me'", "TRUNCATE audit", "DELETE FROM audit"):
         with pytest.raises(asyncpg.InsufficientPrivilegeError, match="append-only"):
             await database.execute(statement)
-    assert await audit.sweep(database, 30) == 2
+    assert await sweep(database, 30) == 2
     assert [row["uuid"] for row in await database.fetch("SELECT uuid FROM audit ORDER BY id")] == ["29", UUID]
 
 
@@ -128,8 +139,155 @@ async def test_the_command_shows_it(stack: Stack, api: httpx.AsyncClient) -> Non
     made = (await api.post("/companies/create", json={"name": word()})).json()["data"]
     await api.put(f"/companies/{made['uuid']}", json={"city": "bonn"})
     environment = {**stack.environment, "PG_DB_CONNECTION": stack.postgres}
-    shown = connectra(environment, "audit", made["uuid"], "--operation", "update", "--json")
+    shown = connectra(environment, "audit", "--record", made["uuid"], "--action", "update", "--json")
     assert shown.returncode == 0, shown.stderr
     (entry,) = map(json.loads, shown.stdout.splitlines())
     assert (entry["actor"], entry["changes"]) == ("client:default", {"city": [None, "bonn"]})
-    assert connectra(environment, "audit", made["uuid"]).stdout.count("client:default") == 2
+    assert connectra(environment, "audit", "--record", made["uuid"]).stdout.count("client:default") == 2
+
+
+def details(row: asyncpg.Record) -> dict[str, Any]:
+    return {name: value for name, (_, value) in json.loads(row["changes"]).items()}
+
+
+async def events(database: asyncpg.Connection, request_id: str) -> list[asyncpg.Record]:
+    return await database.fetch("SELECT * FROM audit WHERE request_id = $1 ORDER BY id", request_id)
+
+
+async def test_a_stream_leaves_who_took_what_and_how_many_rows(
+    stack: Stack, api: httpx.AsyncClient, query: QueryServiceStub, postgres: asyncpg.Connection
+) -> None:
+    mark, key = word(), stack.api_key
+    records = [{"first_name": mark, "email": f"{number}@{mark}.example"} for number in range(3)]
+    token = (await api.post("/contacts/bulk", json=records)).headers["x-consistency-token"]
+    where = {"first_name": mark}
+    vql = to_proto(read(Vql, {"where": {"keyword_match": {"must": where}}, "select_columns": ["uuid"]}).model)
+    async with grpc.aio.insecure_channel(stack.gateway.removeprefix("http://")) as opened:
+        gateway = QueryServiceStub(opened)
+        sent = [("x-api-key", key), ("x-client-id", "forged"), ("x-consistency-token", token)]
+        asked = pb.ExportContactsRequest(query=vql)
+        [_ async for _ in gateway.ExportContacts(asked, metadata=[*sent, ("x-request-id", f"e-{mark}")])]
+        walk = gateway.SearchContacts(
+            pb.SearchContactsRequest(query=vql), metadata=[*sent, ("x-request-id", f"s-{mark}")]
+        )
+        [_ async for _ in walk]
+    for operation, request_id in (("export", f"e-{mark}"), ("search", f"s-{mark}")):
+        begun, ended = await events(postgres, request_id)
+        for row in (begun, ended):
+            assert (row["actor"], row["entity"], row["uuid"]) == ("client:default", "stream", "contact")
+            assert (row["operation"], details(row)["columns"]) == (operation, ["uuid"])
+            assert mark in json.dumps(details(row)["where"])
+        assert (details(begun)["outcome"], details(ended)["outcome"], details(ended)["rows"]) == ("begun", "done", 3)
+
+
+async def test_a_stream_that_is_cut_off_leaves_how_far_it_came(
+    query: QueryServiceStub, api: httpx.AsyncClient, postgres: asyncpg.Connection
+) -> None:
+    mark = word()
+    # More than is on its way before it is taken, in a field that the index does not have.
+    await postgres.execute(
+        """INSERT INTO contacts (uuid, first_name, facebook_url)
+           SELECT gen_random_uuid(), $1, repeat(md5(n::text), 300) FROM generate_series(1, 500) n""",
+        mark,
+    )
+    try:
+        vql = to_proto(read(Vql, {"select_columns": ["uuid", "facebook_url"]}).model)
+        call = query.ExportContacts(pb.ExportContactsRequest(query=vql), metadata=[("x-request-id", mark)])
+        rows = 0
+        async for piece in call:
+            rows += piece.rows
+            if rows:
+                call.cancel()
+                break
+
+        async def ended() -> list[asyncpg.Record]:
+            return await events(postgres, mark)
+
+        _, last = await until(ended, lambda found: len(found) == 2)
+        assert (last["actor"], details(last)["outcome"]) == ("direct", "cut off")
+        assert rows <= details(last)["rows"]
+    finally:
+        await postgres.execute("DELETE FROM contacts WHERE first_name = $1", mark)
+
+
+async def test_administration_of_the_index_leaves_who_did_what_and_how_it_ended(
+    stack: Stack, postgres: asyncpg.Connection
+) -> None:
+    before = await postgres.fetchval("SELECT coalesce(max(id), 0) FROM audit")
+    drop = index_pb.DropPreviousIndexRequest(entity="company")
+    async with grpc.aio.insecure_channel(stack.gateway.removeprefix("http://")) as opened:
+        index, sent = IndexServiceStub(opened), [("x-api-key", stack.api_key), ("x-client-id", "forged")]
+        for repair in (False, True):
+            [_ async for _ in index.Verify(index_pb.VerifyRequest(entity="company", repair=repair), metadata=sent)]
+        await index.ReplayDeadLetters(index_pb.ReplayDeadLettersRequest(uuids=[UUID]), metadata=sent)
+        [_ async for _ in index.Reindex(index_pb.ReindexRequest(entity="company"), metadata=sent)]
+        await index.RollbackIndex(index_pb.RollbackIndexRequest(entity="company"), metadata=sent)
+        await index.DropPreviousIndex(drop, metadata=sent)
+        with pytest.raises(grpc.aio.AioRpcError):
+            await index.DropPreviousIndex(drop, metadata=sent)
+    rows = await postgres.fetch("SELECT * FROM audit WHERE id > $1 AND entity = 'index' ORDER BY id", before)
+    assert {row["actor"] for row in rows} == {"client:default"}
+    assert all(row["request_id"] for row in rows)
+    ended = {(row["uuid"], row["operation"], details(row)["outcome"]): details(row) for row in rows}
+    assert [(subject, operation, outcome) for subject, operation, outcome in ended if outcome != "begun"] == [
+        ("company", "repair", "done"),
+        ("dead_letters", "replay", "done"),
+        ("company", "reindex", "done"),
+        ("company", "rollback", "done"),
+        ("company", "drop_previous", "done"),
+        ("company", "drop_previous", "CONFLICT"),
+    ]
+    built = ended["company", "reindex", "done"]
+    assert (built["phase"], built["shards"], built["index_name"][:16]) == ("done", 0, "companies_index-")
+    assert ended["company", "repair", "done"].keys() >= {"compared", "repaired", "complete"}
+
+
+async def test_an_operation_that_cannot_be_recorded_is_not_done(
+    database: asyncpg.Connection, empty_database: str
+) -> None:
+    settings = PostgresSettings(connection=empty_database, _env_file=None)
+    await database.execute("DROP FUNCTION audit_event")
+    done = False
+    async with Database.open(settings, "query") as opened:
+        with pytest.raises(asyncpg.PostgresError):
+            async with recorded(opened, Event("stream", "contact", "export", {})):
+                done = True
+    assert not done
+
+
+async def test_the_function_adds_nothing_on_records(database: asyncpg.Connection) -> None:
+    for entity in ("company", "contact"):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError, match="triggers alone"):
+            await record(database, Event(entity, UUID, "update", {}))
+    await record(database, Event("job", UUID, "create", {}), "client:acme")
+    login = await database.fetchval("SELECT 'sql:' || session_user")
+    await record(database, Event("index", "company", "reindex", {"shards": 2**70}))
+    rows = await database.fetch("SELECT actor, entity, changes FROM audit ORDER BY id")
+    assert [tuple(row)[:2] for row in rows] == [("client:acme", "job"), (login, "index")]
+    assert details(rows[1]) == {"shards": 2**70}
+
+
+async def test_the_command_selects_by_client_job_kind_and_action(
+    stack: Stack, api: httpx.AsyncClient, postgres: asyncpg.Connection
+) -> None:
+    mark = word()
+    job = await import_file(api, f"first_name,email\n{mark},{mark}@audit.example\n".encode())
+    taken = await export(
+        api,
+        "contact",
+        {"where": {"keyword_match": {"must": {"email": f"{mark}@audit.example"}}}, "select_columns": ["uuid"]},
+    )
+
+    async def found(**wanted: Any) -> list[tuple[str, str]]:
+        return [(row["entity"], row["action"]) async for row in find(postgres, AuditFilter(**wanted), 100)]
+
+    own = [("job", "complete"), ("contact", "create"), ("job", "create")]
+    assert await found(job=job["uuid"]) == own
+    assert await found(job=job["uuid"], client="default") == own
+    assert await found(job=job["uuid"], client="another") == []
+    assert await found(job=taken["uuid"]) == [("job", "complete"), *[("stream", "export")] * 2, ("job", "create")]
+    assert await found(job=taken["uuid"], kind="job", action="create", actor="client:default") == [("job", "create")]
+    environment = {**stack.environment, "PG_DB_CONNECTION": stack.postgres}
+    arguments = ("audit", "--job", taken["uuid"], "--kind", "stream", "--action", "export", "--json")
+    shown = await asyncio.to_thread(connectra, environment, *arguments)
+    assert [json.loads(line)["changes"]["outcome"][1] for line in shown.stdout.splitlines()] == ["done", "begun"]

@@ -47,17 +47,19 @@ DEFINED = [
     "UPDATE audit SET actor = 'x'",
     "INSERT INTO audit (actor, entity, uuid, operation, row_version) VALUES ('x', 'company', 'x', 'update', 1)",
     "SELECT audit_exempt()",
+    "SELECT audit_event('client:another', 'r', 'company', 'x', 'update', NULL)",
     "CREATE ROLE mine SUPERUSER",
     "SELECT rolpassword FROM pg_authid",
 ]
+EVENT = "SELECT audit_event('client:another', 'r', 'job', 'x', 'create', NULL)"
 REFUSED = {
     "query": [*RECORDS, *(f"SELECT FROM {t}" for t in ("audit", "jobs", "uploads", "idempotency_keys", "import_batches"))],
     "write": [*(one for one in RECORDS if one.startswith("DELETE")), "SELECT FROM jobs", "DELETE FROM outbox"],
-    "indexer": [*RECORDS, "SELECT FROM audit", "SELECT FROM jobs", "SELECT FROM match_keys"],
+    "indexer": [*RECORDS, "SELECT FROM audit", "SELECT FROM jobs", "SELECT FROM match_keys", EVENT],
     "jobs": [*RECORDS, "SELECT FROM companies", "SELECT FROM contacts", "SELECT FROM audit", "UPDATE job_transitions SET to_status = 'x'"],
     "worker": [*RECORDS, "SELECT FROM contacts", "DELETE FROM jobs", "INSERT INTO jobs (uuid) VALUES ('x')", "SELECT FROM uploads"],
-    "ops": [*RECORDS, "SELECT email FROM contacts", "SELECT data FROM jobs", "DELETE FROM audit", "UPDATE jobs SET status = 'open'"],
-    "keda": [*RECORDS, "SELECT FROM contacts", "SELECT data FROM jobs", "UPDATE jobs SET status = 'open'"],
+    "ops": [*RECORDS, "SELECT email FROM contacts", "SELECT data FROM jobs", "DELETE FROM audit", "UPDATE jobs SET status = 'open'", EVENT],
+    "keda": [*RECORDS, "SELECT FROM contacts", "SELECT data FROM jobs", "UPDATE jobs SET status = 'open'", EVENT],
 }  # fmt: skip
 
 
@@ -106,6 +108,14 @@ async def test_no_writer_leaves_the_trail_or_adds_to_it_by_itself(granted: async
     await become(granted, "write")
     await granted.execute("UPDATE companies SET city = 'Köln'")
     assert await granted.fetchval("SELECT count(*) FROM audit") == 2
+
+
+async def test_the_processes_that_need_it_record_what_is_no_change_of_a_record(granted: asyncpg.Connection) -> None:
+    for process in ("query", "write", "jobs", "worker"):
+        await become(granted, process)
+        await granted.execute(EVENT)
+    await granted.execute("RESET ROLE")
+    assert await granted.fetchval("SELECT count(*) FROM audit WHERE entity = 'job'") == 4
 
 
 async def test_a_right_that_was_taken_from_the_list_is_taken_from_the_role(granted: asyncpg.Connection) -> None:

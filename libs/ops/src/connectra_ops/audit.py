@@ -1,9 +1,10 @@
-"""`connectra audit`: who changed what. Reads the database itself, as those may who may see everything."""
+"""`connectra audit`: who did what. Reads the database itself, as those may who may see everything."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Annotated, Any
 
 import asyncpg
@@ -11,8 +12,10 @@ import orjson
 import typer
 from connectra_client.display import console
 from connectra_common.db.database import Connection, Database
+from connectra_common.db.trail import MADE_BY
 from connectra_common.errors import from_exception
 from connectra_common.settings import PostgresSettings, load
+from rich.markup import escape
 from rich.table import Table
 
 from connectra_ops.settings import AuditSettings
@@ -20,44 +23,76 @@ from connectra_ops.settings import AuditSettings
 
 @dataclass(frozen=True, slots=True)
 class AuditFilter:
-    """Which entries are wanted; None for any."""
+    """Which entries are wanted; None for any. Of a job there is what was done to it and what it did; of a client also what its jobs did."""
 
-    uuid: str | None = None
+    record: str | None = None
+    job: str | None = None
+    client: str | None = None
     actor: str | None = None
     request_id: str | None = None
-    operation: str | None = None
+    kind: str | None = None
+    action: str | None = None
     since: datetime | None = None
     until: datetime | None = None
 
 
-_FIND = """
-    SELECT id, at, actor, request_id, entity, uuid, operation, row_version, changes::text AS changes,
-        CASE WHEN actor LIKE 'job:%' THEN (
-            SELECT made.actor FROM audit made
-            WHERE made.uuid = substr(audit.actor, 5) AND made.entity = 'job' AND made.operation = 'create' LIMIT 1) END AS made_by
+# What a worker asks of other services has its job's uuid as the id of the request.
+_FIND = f"""
+    SELECT id, at, actor, {MADE_BY} AS made_by, request_id, entity, uuid, operation AS action, row_version, changes::text AS changes
     FROM audit
-    WHERE ($1::text IS NULL OR uuid = $1) AND ($2::text IS NULL OR actor = $2) AND ($3::text IS NULL OR request_id = $3)
-      AND ($4::text IS NULL OR operation = $4) AND ($5::timestamptz IS NULL OR at >= $5) AND ($6::timestamptz IS NULL OR at < $6)
-    ORDER BY id DESC LIMIT $7"""
+    WHERE ($1::text IS NULL OR uuid = $1)
+      AND ($2::text IS NULL OR (uuid = $2 AND entity = 'job') OR actor = 'job:' || $2 OR request_id = $2)
+      AND ($3::text IS NULL OR actor = 'client:' || $3 OR actor IN (
+          SELECT 'job:' || made.uuid FROM audit made
+          WHERE made.entity = 'job' AND made.operation = 'create' AND made.actor = 'client:' || $3))
+      AND ($4::text IS NULL OR actor = $4) AND ($5::text IS NULL OR request_id = $5)
+      AND ($6::text IS NULL OR entity = $6) AND ($7::text IS NULL OR operation = $7)
+      AND ($8::timestamptz IS NULL OR at >= $8) AND ($9::timestamptz IS NULL OR at < $9)
+    ORDER BY id DESC LIMIT $10"""  # noqa: S608 - only our own text is put in
 
 _FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]
 _Time = Annotated[datetime | None, typer.Option(formats=_FORMATS, help="UTC.")]
+_RECORDS = ("company", "contact")
+
+
+class Kind(StrEnum):
+    """What something was done to."""
+
+    COMPANY = "company"
+    CONTACT = "contact"
+    JOB = "job"
+    STREAM = "stream"
+    INDEX = "index"
 
 
 def audit(
-    uuid: Annotated[str | None, typer.Argument(help="Of one record or job; absent: of all.")] = None,
+    record: Annotated[str | None, typer.Option(metavar="UUID", help="Changes of one record.")] = None,
+    job: Annotated[
+        str | None, typer.Option(metavar="UUID", help="What was done to one job, and what the job did.")
+    ] = None,
+    client: Annotated[
+        str | None, typer.Option(metavar="NAME", help="What one client did, itself or by its jobs.")
+    ] = None,
     actor: Annotated[str | None, typer.Option(help="client:NAME, job:UUID, direct, or sql:USER.")] = None,
-    request: Annotated[str | None, typer.Option(help="Id of a request.")] = None,
-    operation: Annotated[
-        str | None, typer.Option(help="create, update, delete, revive; of jobs cancel, retry, complete, fetch.")
+    request: Annotated[str | None, typer.Option(metavar="ID", help="What one request did.")] = None,
+    kind: Annotated[Kind | None, typer.Option(help="What something was done to.")] = None,
+    action: Annotated[
+        str | None,
+        typer.Option(
+            help="Of records create, update, delete, revive; of jobs create, cancel, retry, complete, fetch; of streams export, search; of "
+            "the index reindex, abort, rollback, drop_previous, repair, replay."
+        ),
     ] = None,
     since: _Time = None,
     until: _Time = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1)] = 100,
     json: Annotated[bool, typer.Option("--json", help="One JSON object a line, with old and new values.")] = False,
 ) -> None:
-    """Show who changed which record or had which job run, the newest entry first."""
-    wanted = AuditFilter(uuid, actor, request, operation, _utc(since), _utc(until))
+    """Show who changed a record, had a job run, took records by a stream or administered the index; the newest entry first.
+
+    Streams and the index have an entry when something begins, and one that says how it ended. Changes of keys are in the gateway's log.
+    """
+    wanted = AuditFilter(record, job, client, actor, request, kind, action, _utc(since), _utc(until))
     try:
         rows = asyncio.run(_read(load(AuditSettings).postgres, wanted, limit))
     except Exception as error:  # noqa: BLE001 - one line for the operator, whatever it is
@@ -67,12 +102,23 @@ def audit(
         for row in rows:
             typer.echo(orjson.dumps(row).decode())
         return
-    table = Table("at", "actor", "request", "entity", "uuid", "operation", "changed")
+    table = Table("at", "actor", "request", "kind", "of", "action", "what")
     for row in rows:
-        shown = [str(row[name] or "") for name in ("at", "actor", "request_id", "entity", "uuid", "operation")]
+        shown = [str(row[name] or "") for name in ("at", "actor", "request_id", "entity", "uuid", "action")]
         shown[1] += f" by {row['made_by']}" if row["made_by"] else ""
-        table.add_row(*shown, ", ".join(row["changes"] or ()))
+        table.add_row(*map(escape, (*shown, _told(row))))
     console.print(table)
+
+
+def _told(row: Mapping[str, Any]) -> str:
+    """The fields that changed; of anything else what was asked for and came of it."""
+    changes: Mapping[str, Any] = row["changes"] or {}
+    if row["entity"] in _RECORDS:
+        return ", ".join(changes)
+    return ", ".join(
+        f"{name}={value if isinstance(value, str) else orjson.dumps(value).decode()}"
+        for name, (_, value) in changes.items()
+    )
 
 
 async def _read(settings: PostgresSettings, wanted: AuditFilter, limit: int) -> list[dict[str, Any]]:

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import asyncpg
 import orjson
-from connectra_common.call import current
-from connectra_common.db import locks
+from connectra_common.db import audit, locks
+from connectra_common.db.audit import Event
 from connectra_common.db.database import Connection
 
 from connectra_jobs import states
@@ -113,9 +113,6 @@ class Unreported:
 INSERT = f"""
     INSERT INTO jobs (uuid, job_type, data, retry_count, client, source_denied) VALUES ($1, $2, $3, $4, $5, $6)
     RETURNING {_COLUMNS}"""
-
-# What was done to a job, beside what triggers note of records.
-RECORD = "SELECT audit_job($1, $2, $3, $4, $5)"
 
 # Jobs, newest first.
 LIST = f"""
@@ -326,10 +323,7 @@ class JobRepository:
             values: what was given for it or came out of it, by name.
             actor: who does it; None: the caller.
         """
-        call = current()
-        actor = actor or (f"client:{call.client}" if call.client else "direct")
-        changes = {name: [None, value] for name, value in values.items()} if values else None
-        await self._connection.execute(RECORD, actor, call.request_id, uuid, operation, _dumped(changes))
+        await audit.record(self._connection, Event("job", uuid, operation, values or {}), actor)
 
     async def notify(self) -> None:
         """Wakes the runners at commit."""

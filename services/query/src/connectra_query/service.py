@@ -9,6 +9,8 @@ from functools import partial
 
 import orjson
 from connectra_common.call import Call
+from connectra_common.db import audit
+from connectra_common.db.audit import Event
 from connectra_common.db.database import Database
 from connectra_common.errors import FieldViolation, ValidationFailed
 from connectra_common.records import ids
@@ -18,6 +20,7 @@ from connectra_common.server.process import passes
 from connectra_common.server.together import Together
 from connectra_common.vql.ast import Query
 from connectra_common.vql.model import Vql
+from connectra_common.vql.render import render_node
 from connectra_common.vql.validate import checked, checked_export, unknown_columns
 
 from connectra_query.bulkheads import Bulkheads
@@ -116,13 +119,15 @@ class QueryService:
         request = request.model_copy(update={**dict.fromkeys(ignored), **no_extras})
         query = checked(entity, request, self._limits.vql)
         await self._wait_for(entity, call)
-        body = walk_body(query, WALK_PAGE_ROWS)
+        body, rows = walk_body(query, WALK_PAGE_ROWS), 0
         async with (
             self._bulkheads.streams.entered(),
+            audit.recorded(self._streams, _taken("search", query)) as came,
             self._search.snapshot(entity.alias) as view,
             aclosing(view.pages(body, call)) as pages,
         ):
             async for hits in pages:
+                came["rows"] = rows = rows + len(hits)
                 yield await self._rows(self._streams, query, hits)
 
     async def _rows(self, database: Database, query: Query, hits: Sequence[Json]) -> bytes:
@@ -196,11 +201,16 @@ class QueryService:
         Raises:
             ValidationFailed: with every violation, also when no column is selected.
         """
-        query = checked_export(entity, request, self._limits.vql)
+        query, rows = checked_export(entity, request, self._limits.vql), 0
         await self._wait_for(entity, call)
         made = export(self._streams, self._search, query, layout, call)
-        async with self._bulkheads.exports.entered(), aclosing(made) as chunks:
+        async with (
+            self._bulkheads.exports.entered(),
+            audit.recorded(self._streams, _taken("export", query)) as came,
+            aclosing(made) as chunks,
+        ):
             async for chunk in chunks:
+                came["rows"] = rows = rows + chunk.rows
                 yield chunk
 
     async def health(self) -> list[Health]:
@@ -220,3 +230,9 @@ async def _checked_health(name: str, check: Callable[[], Awaitable[object]]) -> 
     began = time.perf_counter()
     ok = await passes(check)
     return Health(name, ok, round((time.perf_counter() - began) * 1000, 1))
+
+
+def _taken(operation: str, query: Query) -> Event:
+    """What the audit trail says of a stream; `rows` of its last entry counts those of a page that was begun."""
+    asked = {"where": render_node(query.root), "columns": list(query.columns or query.entity.columns)}
+    return Event("stream", query.entity.name, operation, asked)

@@ -6,10 +6,11 @@ Any number of processes may do so.
 from dataclasses import asdict
 
 import structlog
-from connectra_common.db import audit, idempotency
+from connectra_common.db import idempotency
 from connectra_common.db.database import Database
 from connectra_common.server.background import Background, every
 
+from connectra_write import trail
 from connectra_write.filter_values.sweep import FilterValueSweep
 
 log = structlog.get_logger()
@@ -40,10 +41,10 @@ def loops(database: Database, audit_days: int) -> list[Background]:
             log.info("filter values swept", **changes)
 
     async def sweep_audit_trail() -> None:
-        swept = audit.SWEEP_SLICE if audit_days else 0
-        while swept == audit.SWEEP_SLICE:
+        swept = trail.SWEEP_SLICE if audit_days else 0
+        while swept == trail.SWEEP_SLICE:
             async with database.connection() as connection:
-                swept = await audit.sweep(connection, audit_days)
+                swept = await trail.sweep(connection, audit_days)
 
     return [
         every(INTERVAL_SECONDS, expire_answers, "expiry of idempotency keys", at_start=True),

@@ -10,10 +10,13 @@ import asyncpg
 
 _READ = "SELECT"
 _KEEP = "SELECT, INSERT, UPDATE, DELETE"
-_AUDIT_JOB = "FUNCTION audit_job"
+_AUDIT_EVENT = "FUNCTION audit_event"
 # Privileges by table, sequence or function, by process. A column in brackets: only that.
 RIGHTS: Mapping[str, Mapping[str, str]] = {
-    "query": dict.fromkeys(("companies", "contacts", "filters", "filters_data", "outbox"), _READ),
+    "query": {
+        **dict.fromkeys(("companies", "contacts", "filters", "filters_data", "outbox"), _READ),
+        _AUDIT_EVENT: "EXECUTE",
+    },
     "write": {
         "companies": "SELECT, INSERT, UPDATE",
         "contacts": "SELECT, INSERT, UPDATE",
@@ -26,6 +29,7 @@ RIGHTS: Mapping[str, Mapping[str, str]] = {
         "import_batches": "SELECT, INSERT, UPDATE",
         "idempotency_keys": _KEEP,
         "audit": "SELECT, DELETE",
+        _AUDIT_EVENT: "EXECUTE",
         # A repair raises it above the versions in the index.
         "row_version_seq": "SELECT, USAGE, UPDATE",
         "outbox_seq": "SELECT, USAGE",
@@ -48,9 +52,9 @@ RIGHTS: Mapping[str, Mapping[str, str]] = {
         "uploads": _KEEP,
         "import_batches": "SELECT (job_uuid), DELETE",
         "idempotency_keys": "SELECT, INSERT, UPDATE",
-        _AUDIT_JOB: "EXECUTE",
+        _AUDIT_EVENT: "EXECUTE",
     },
-    "worker": {"jobs": "SELECT, UPDATE", "job_attempts": "SELECT, INSERT, UPDATE", _AUDIT_JOB: "EXECUTE"},
+    "worker": {"jobs": "SELECT, UPDATE", "job_attempts": "SELECT, INSERT, UPDATE", _AUDIT_EVENT: "EXECUTE"},
     # `connectra doctor` and `connectra audit`.
     "ops": {
         "companies": "SELECT (deleted_at)",
@@ -115,7 +119,7 @@ async def grant(connection: asyncpg.Connection, prefix: str, *, audited: bool = 
             continue
         statements = [
             f"REVOKE ALL ON {ours} FROM {role}",
-            f"REVOKE ALL ON FUNCTION audit_exempt() FROM {role}",
+            f"REVOKE ALL ON FUNCTION audit_exempt, audit_event FROM {role}",
             f"GRANT USAGE ON SCHEMA {schema} TO {role}",
             *(f"GRANT {privileges} ON {name} TO {role}" for name, privileges in rights.items()),
         ]

@@ -25,7 +25,7 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Next piece of a file, and the records in it."""
+    """Next piece of a file, and the records that begin with it."""
 
     data: bytes
     rows: int

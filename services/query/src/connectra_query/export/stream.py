@@ -44,7 +44,8 @@ async def export(database: Database, search: Search, query: Query, layout: Layou
         async for chunk in chunks:
             for start in range(0, len(chunk.data), MESSAGE_BYTES):
                 end = start + MESSAGE_BYTES
-                yield Chunk(chunk.data[start:end], chunk.rows if end >= len(chunk.data) else 0)
+                # With the first piece: whoever stops taking them has got no more rows than were counted.
+                yield Chunk(chunk.data[start:end], 0 if start else chunk.rows)
 
 
 class _Pace:

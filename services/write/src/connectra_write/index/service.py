@@ -1,9 +1,11 @@
 """What operators can ask about the index and do with it."""
 
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
+from dataclasses import asdict, dataclass
 
+from connectra_common.db import audit
+from connectra_common.db.audit import Event
 from connectra_common.db.database import Database
 from connectra_common.errors import FieldViolation, ValidationFailed
 from connectra_common.records.fields import ENTITIES, Entity
@@ -71,8 +73,10 @@ class IndexService:
 
     async def replay(self, uuids: Sequence[str]) -> int:
         """Tries dead letters again, all of them when none are named. Returns how many."""
-        async with self._database.connection() as connection:
-            replayed = await IndexRepository(connection).replay(uuids)
+        asked = {"uuids": list(uuids)} if uuids else {}
+        event = Event("index", "dead_letters", "replay", asked)
+        async with audit.recorded(self._database, event) as came, self._database.connection() as connection:
+            came["replayed"] = replayed = await IndexRepository(connection).replay(uuids)
         self._notifier.wake()
         return replayed
 
@@ -88,21 +92,34 @@ class IndexService:
         if not 0 <= shards <= 1024:
             raise ValidationFailed.at("shards", "from 1 to 1024, or 0 for as many as configured")
         if abort:
-            yield await self._rebuild.abort(of)
+            async with self._recorded(of, "abort") as came:
+                aborted = await self._rebuild.abort(of)
+                came.update(asdict(aborted))
+            yield aborted
             return
-        async with aclosing(self._rebuild.run(of, shards, accept_other_answers)) as steps:
+        async with (
+            self._recorded(of, "reindex", shards=shards, accept_other_answers=accept_other_answers) as came,
+            aclosing(self._rebuild.run(of, shards, accept_other_answers)) as steps,
+        ):
             async for progress in steps:
+                came.update(asdict(progress))
                 yield progress
 
     async def rollback(self, entity: str) -> tuple[str, int]:
         """See `Rebuild.rollback`."""
-        moved = await self._rebuild.rollback(_entity(entity))
+        of = _entity(entity)
+        async with self._recorded(of, "rollback") as came:
+            moved = await self._rebuild.rollback(of)
+            came["index_name"], came["marked"] = moved
         self._notifier.wake()
         return moved
 
     async def drop_previous(self, entity: str) -> str:
         """See `Rebuild.drop_previous`."""
-        return await self._rebuild.drop_previous(_entity(entity))
+        of = _entity(entity)
+        async with self._recorded(of, "drop_previous") as came:
+            came["index_name"] = dropped = await self._rebuild.drop_previous(of)
+        return dropped
 
     async def verify(
         self, entity: str, repair: bool, after_uuid: str, records_per_second: int, max_seconds: int
@@ -125,11 +142,20 @@ class IndexService:
             records_per_second=records_per_second,
             max_seconds=max_seconds,
         )
-        async with aclosing(walk):
+        # To compare changes nothing, and reveals nothing of the records.
+        unrecorded: AbstractAsyncContextManager[dict[str, object]] = nullcontext({})
+        recorded = self._recorded(of, "repair", after_uuid=after_uuid) if repair else unrecorded
+        async with recorded as came, aclosing(walk):
             async for report in walk:
+                came.update(compared=report.compared, repaired=report.repaired, complete=report.complete)
                 if report.repaired:
                     self._notifier.wake()
                 yield report
+
+    def _recorded(
+        self, entity: Entity, operation: str, **asked: object
+    ) -> AbstractAsyncContextManager[dict[str, object]]:
+        return audit.recorded(self._database, Event("index", entity.name, operation, asked))
 
 
 def _entity(name: str) -> Entity:
