@@ -53,7 +53,7 @@ DEFINED = [
 ]
 EVENT = "SELECT audit_event('client:another', 'r', 'job', 'x', 'create', NULL)"
 REFUSED = {
-    "query": [*RECORDS, *(f"SELECT FROM {t}" for t in ("audit", "jobs", "uploads", "idempotency_keys", "import_batches"))],
+    "query": [*RECORDS, *(f"SELECT FROM {t}" for t in ("jobs", "uploads", "idempotency_keys", "import_batches")), "DELETE FROM audit"],
     "write": [*(one for one in RECORDS if one.startswith("DELETE")), "SELECT FROM jobs", "DELETE FROM outbox"],
     "indexer": [*RECORDS, "SELECT FROM audit", "SELECT FROM jobs", "SELECT FROM match_keys", EVENT],
     "jobs": [*RECORDS, "SELECT FROM companies", "SELECT FROM contacts", "SELECT FROM audit", "UPDATE job_transitions SET to_status = 'x'"],

@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from connectra_common.errors import ValidationFailed
 from connectra_common.settings import S3Settings
+from connectra_common.times import rfc3339
 from connectra_jobs import models, states
-from connectra_jobs.models import Cursor, JsonObject, rfc3339
+from connectra_jobs.models import Cursor, JsonObject
 from connectra_jobs.places import Places
 from connectra_jobs.repository import add_error
 from connectra_jobs.requests import MAX_DATA_BYTES, read_create, read_data, read_list

@@ -46,6 +46,25 @@ class JobFile(TypedDict):
     download_url: str
 
 
+class FieldChange(TypedDict):
+    """A value before and after; None where there was or is none."""
+
+    old: Any
+    new: Any
+
+
+class Change(TypedDict):
+    """One change of a record. Who made it is None if that is not for this client: it, or the right `admin`, sees it."""
+
+    time: str  # RFC 3339
+    action: str  # create, update, delete or revive
+    actor: str | None  # client:NAME, direct or sql:LOGIN
+    request_id: str | None
+    job_uuid: str | None  # of the import that it was part of
+    row_version: int
+    changes: dict[str, FieldChange]  # empty for a created record
+
+
 class RestClient:
     """A connection to a Connectra server; close it or use it in a `with` statement.
 
@@ -248,6 +267,25 @@ class RestClient:
             vql: the query.
         """
         return int(self._call("POST", f"/{entity}/count", json=vql)["count"])
+
+    def history(self, entity: str, uuid: str, limit: int) -> list[Change]:
+        """What happened to a record, newest first.
+
+        Args:
+            entity: `contacts` or `companies`.
+            uuid: of the record.
+            limit: maximum number of changes; more than 100 take several calls.
+        """
+        found: list[Change] = []
+        asked: dict[str, Any] = {}
+        while len(found) < limit:
+            asked["limit"] = min(limit - len(found), 100)
+            page = self._call("GET", f"/{entity}/{uuid}/history", params=asked)
+            found += page["data"]
+            if not (cursor := page.get("next_cursor")):
+                break
+            asked["cursor"] = cursor
+        return found
 
     def _call(self, method: str, path: str, **options: Any) -> Json:
         try:

@@ -12,7 +12,13 @@ from connectra_reference.schemas import schemas
 from connectra_reference.shapes import TEXT, Json, ref
 from connectra_reference.table import BODY_OPTIONAL, ETAG, EXAMPLES, KEYLESS, NEW_UUID, TOKEN, Row, filled, rows
 
-_QUERY_OF = {"GetCompany": ["select_columns"], "GetContact": ["select_columns"], "CreateUploadUrl": ["filename"]}
+_QUERY_OF = {
+    "GetCompany": ["select_columns"],
+    "GetContact": ["select_columns"],
+    "ListCompanyHistory": ["limit", "cursor"],
+    "ListContactHistory": ["limit", "cursor"],
+    "CreateUploadUrl": ["filename"],
+}
 # By place and name: what a parameter says, and an example of it.
 _PARAMETERS = {
     ("path", "uuid"): (
@@ -22,6 +28,8 @@ _PARAMETERS = {
     ("path", "upload_id"): ("As returned when the upload was begun; also in its key.", NEW_UUID.example),
     ("path", "service"): ("company, companies, contact or contacts.", "company"),
     ("query", "select_columns"): ("Columns, joined by commas; absent: all.", "uuid,created_at"),
+    ("query", "limit"): ("1 to 100; absent: 25.", "100"),
+    ("query", "cursor"): ("`next_cursor` of the previous page; absent: the first page.", "4711"),
     ("query", "filename"): ("Name of the file, without a path.", "people.csv"),
     ("header", "Idempotency-Key"): (
         "The same key with the same body gives the first answer again, for a day.",

@@ -41,6 +41,7 @@ def _answer(**members: Json) -> Json:
     return obj(required, **members, success=OK, warnings=array(ref("Warning")))
 
 
+_HISTORY = obj("data success", data=array(ref("HistoryEntry")), success=OK, next_cursor=TEXT)
 _DEPENDENCIES = obj(status=TEXT, checks={"type": "object", "additionalProperties": OBJECT})
 _HEALTH = {
     "GetHealth": Operation({200: obj(status=TEXT)}),
@@ -140,6 +141,7 @@ def _one_record(one: str) -> dict[str, Operation]:
     upserted = _answer(data=ref(one), is_new=FLAG)
     return {
         f"Get{one}": Operation({200: stored}),
+        f"List{one}History": Operation({200: _HISTORY}),
         f"Create{one}": Operation({201: stored}, given, KEY),
         f"Update{one}": Operation({200: stored}, given, MATCH),
         f"Delete{one}": Operation({200: _answer(message=TEXT)}, headers=MATCH),

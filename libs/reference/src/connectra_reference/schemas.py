@@ -25,7 +25,15 @@ _VIOLATION = obj(field=TEXT, message=TEXT)
 
 def schemas() -> Json:
     """All named schemas, sorted by name."""
-    found = {**_requests(), **_errors(), **_FILTERS, **_jobs(), "BatchResult": _batch_result(), "CsvRow": _csv_row()}
+    found = {
+        **_requests(),
+        **_errors(),
+        **_FILTERS,
+        **_jobs(),
+        "BatchResult": _batch_result(),
+        "CsvRow": _csv_row(),
+        "HistoryEntry": _history_entry(),
+    }
     for entity in (COMPANY, CONTACT):
         found |= _record(entity)
     return dict(sorted(found.items()))
@@ -85,6 +93,18 @@ def _batch_result() -> Json:
 
 def _csv_row() -> Json:
     return {"type": "object", "properties": dict.fromkeys(sorted(csv_columns()), TEXT)}
+
+
+def _history_entry() -> Json:
+    return obj(
+        time={**TEXT, "format": "date-time"},
+        action=enum("create", "update", "delete", "revive"),
+        actor=NULLABLE,
+        request_id=NULLABLE,
+        job_uuid=NULLABLE,
+        row_version=NUMBER,
+        changes={"type": "object", "additionalProperties": obj(old={}, new={})},
+    )
 
 
 _FILTERS: Json = {

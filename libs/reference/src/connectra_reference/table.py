@@ -44,6 +44,7 @@ OTHER_UUID = "11111111-2222-4333-8444-555555555555"
 TIME = Like(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", "2026-11-23T14:46:47.600000Z")
 INTEGER = Like(r"\d+", 42)
 CURSOR = [Like(r"\d+", "1795445207600"), GIVEN_UUID]
+REQUEST_ID = Like(r"[A-Za-z0-9._-]{1,128}", "0f4c1a56-8f0e-4c8b-9a51-7a3a4f6f2f0d")
 ETAG = Like(r'"\d+"', '"42"')
 TOKEN = Like(r"\d+", "57")
 JOB_CURSOR = Like(r".+Z_\d+", "2026-11-23T14:46:47.600000Z_42")
@@ -224,6 +225,18 @@ def one_record(entity: Entity) -> Iterator[Row]:
     yield Row(get, "unknown column", f"GET {path}?select_columns=citi", 400, unknown, given=name)
     yield Row(get, "no uuid", f"GET /{entity.table}/acme", 400, wrong)
     yield Row(get, "not stored", f"GET /{entity.table}/{OTHER_UUID}", 404, missing)
+
+    history, call = f"List{title}History", f"GET {path}/history"
+    created = {"time": TIME, "action": "create", "actor": "client:default", "request_id": REQUEST_ID, "job_uuid": None}
+    entries = [{**created, "row_version": INTEGER, "changes": {}}]
+    yield Row(history, "stored", call, 200, {"data": entries, "success": True}, given=name)
+    yield Row(history, "a page", f"{call}?limit=1", 200, {"data": entries, "success": True}, given=name)
+    high = error("VALIDATION_ERROR", PAGE_SIZE, limit=101, maximum=100, reason="PAGE_SIZE_EXCEEDED")
+    yield Row(history, "limit over 100", f"{call}?limit=101", 400, high, given=name)
+    cursor = invalid("cursor", "cursor: is not the next_cursor of an earlier page")
+    yield Row(history, "no cursor of a page", f"{call}?cursor=x", 400, cursor, given=name)
+    yield Row(history, "no uuid", f"GET /{entity.table}/acme/history", 400, wrong)
+    yield Row(history, "not stored", f"GET /{entity.table}/{OTHER_UUID}/history", 404, missing)
 
     update, body = f"Update{title}", {field_name: RENAMED[entity][1]}
     shows = {"etag": ETAG, "x-consistency-token": TOKEN}

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 from connectra_common.errors import ValidationFailed
+from connectra_common.times import rfc3339
 
 from connectra_jobs.states import COMPLETED, FAILED
 
@@ -176,11 +177,6 @@ class JobFile:
     s3_key: str
     size_bytes: int
     download_url: str
-
-
-def rfc3339(moment: datetime) -> str:
-    """UTC with microseconds, e.g. `2026-11-23T14:46:47.600000Z`."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def read_moment(text: str) -> datetime:

@@ -8,9 +8,10 @@ from connectra_common.call import current
 from connectra_common.requests import read
 from connectra_common.server import Context
 from connectra_common.server.rest import envelope, read_object, send_headers
+from connectra_common.times import rfc3339
 from google.api.httpbody_pb2 import HttpBody
 
-from connectra_jobs.models import Job, JsonObject, rfc3339
+from connectra_jobs.models import Job, JsonObject
 from connectra_jobs.places import Places
 from connectra_jobs.preview.service import PreviewService
 from connectra_jobs.requests import read_create, read_list, read_preview

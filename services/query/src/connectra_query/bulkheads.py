@@ -20,7 +20,7 @@ class Bulkheads:
 
     Args:
         searches: pages and counts, which Elasticsearch answers.
-        reads: records by uuid, and the filters.
+        reads: records by uuid, their histories, and the filters.
         values: pages of a filter's values; a walk over all of them may take a connection for half a minute.
         streams: walks through all that match.
         exports: files of all that match, some pages of each made ahead.

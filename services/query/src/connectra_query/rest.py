@@ -9,15 +9,18 @@ from connectra_common.records.fields import COMPANY, CONTACT, Entity
 from connectra_common.requests import read
 from connectra_common.server import Context
 from connectra_common.server.rest import envelope, read_object, reply, send_headers
+from connectra_common.times import rfc3339
 from connectra_common.vql.model import Vql
 from google.api.httpbody_pb2 import HttpBody
 
 from connectra_query.filters.service import FilterValuesRequest
+from connectra_query.history.service import HistoryRequest
 from connectra_query.service import QueryService
 
 _List = pb.ListCompaniesRestRequest | pb.ListContactsRestRequest
 _Count = pb.CountCompaniesRestRequest | pb.CountContactsRestRequest
 _Get = pb.GetCompanyRestRequest | pb.GetContactRestRequest
+_History = pb.ListCompanyHistoryRestRequest | pb.ListContactHistoryRestRequest
 _FilterValues = (
     pb.ListFilterValuesRestRequest | pb.ListCompanyFilterValuesRestRequest | pb.ListContactFilterValuesRestRequest
 )
@@ -62,6 +65,12 @@ class QueryRestServicer(pb_grpc.QueryRestServiceServicer):
     async def GetContact(self, request: pb.GetContactRestRequest, context: Context) -> HttpBody:
         return await self._get(CONTACT, request, context)
 
+    async def ListCompanyHistory(self, request: pb.ListCompanyHistoryRestRequest, context: Context) -> HttpBody:
+        return await self._history(COMPANY, request)
+
+    async def ListContactHistory(self, request: pb.ListContactHistoryRestRequest, context: Context) -> HttpBody:
+        return await self._history(CONTACT, request)
+
     async def ListCompanyFilters(self, request: pb.ListCompanyFiltersRestRequest, context: Context) -> HttpBody:
         return await self._filters(COMPANY.name)
 
@@ -83,6 +92,12 @@ class QueryRestServicer(pb_grpc.QueryRestServiceServicer):
 
     async def ListFilterValues(self, request: pb.ListFilterValuesRestRequest, context: Context) -> HttpBody:
         return await self._filter_values(request.service, request)
+
+    async def _history(self, entity: Entity, request: _History) -> HttpBody:
+        given = {name: text for name in ("limit", "cursor") if (text := getattr(request, name))}
+        history = await self._service.history(entity, request.uuid, read(HistoryRequest, given).model, current())
+        data = [{**asdict(change), "time": rfc3339(change.time)} for change in history.changes]
+        return envelope(data=data, success=True, next_cursor=history.next_cursor)
 
     async def _filters(self, service: str) -> HttpBody:
         filters = await self._service.filters(service, current())

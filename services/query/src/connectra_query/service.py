@@ -30,6 +30,7 @@ from connectra_query.export.repository import Chunk, Layout
 from connectra_query.export.stream import export
 from connectra_query.filters.repository import Filter, Value
 from connectra_query.filters.service import FilterService, FilterValuesRequest
+from connectra_query.history.service import History, HistoryRequest, HistoryService
 from connectra_query.limits import Limits
 from connectra_query.repository import RecordRepository
 from connectra_query.search import extras
@@ -75,6 +76,7 @@ class QueryService:
         self._search = search
         self._follower = Follower(connections.marks)
         self._filters = FilterService(connections.pages, limits.vql)
+        self._history = HistoryService(connections.pages, limits.vql)
         self._refresh = {e: Together(partial(search.refresh, e.alias)) for e in ENTITIES.values()}
         checks = {"postgres": connections.own.ping, "elasticsearch": search.ping, "s3": storage_check}
         self._checks = [Together(partial(_checked_health, name, check)) for name, check in checks.items()]
@@ -182,6 +184,11 @@ class QueryService:
         async with self._bulkheads.reads.entered(), self._pages.connection() as connection:
             rows, found = await RecordRepository(connection).many(entity, uuids, tuple(dict.fromkeys(columns)))
         return rows, [uuid for uuid in uuids if uuid not in found]
+
+    async def history(self, entity: Entity, uuid: str, request: HistoryRequest, call: Call) -> History:
+        """One page of what happened to a record; see `HistoryService.page`."""
+        async with self._bulkheads.reads.entered():
+            return await self._history.page(entity, uuid, request, call)
 
     async def filters(self, service: str, call: Call) -> list[Filter]:
         """The filters of a service; see `FilterService.filters`."""

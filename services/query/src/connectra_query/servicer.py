@@ -18,18 +18,22 @@ from connectra_common.server import Context
 from connectra_common.vql.model import Vql
 from connectra_common.vql.proto import to_json, to_value
 from google.protobuf import struct_pb2
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from connectra_query.export.repository import Chunk, Layout
 from connectra_query.filters.service import FilterValuesRequest
+from connectra_query.history.service import Change, FieldChange, HistoryRequest
 from connectra_query.search.compile import Json
 from connectra_query.service import Page, QueryService
 
 _List = pb.ListCompaniesRequest | pb.ListContactsRequest
 _Count = pb.CountCompaniesRequest | pb.CountContactsRequest
 _Get = pb.GetCompanyRequest | pb.GetContactRequest
+_History = pb.ListCompanyHistoryRequest | pb.ListContactHistoryRequest
 _BatchGet = pb.BatchGetCompaniesRequest | pb.BatchGetContactsRequest
 _Search = pb.SearchCompaniesRequest | pb.SearchContactsRequest
 _Export = pb.ExportCompaniesRequest | pb.ExportContactsRequest
+_HistoryPage = TypeVar("_HistoryPage", pb.ListCompanyHistoryResponse, pb.ListContactHistoryResponse)
 _Listed = TypeVar("_Listed", pb.ListCompaniesResponse, pb.ListContactsResponse)
 
 
@@ -58,6 +62,16 @@ class QueryServicer(pb_grpc.QueryServiceServicer):
 
     async def GetContact(self, request: pb.GetContactRequest, context: Context) -> pb.GetContactResponse:
         return pb.GetContactResponse(contact=_contact(await self._get(CONTACT, request)))
+
+    async def ListCompanyHistory(
+        self, request: pb.ListCompanyHistoryRequest, context: Context
+    ) -> pb.ListCompanyHistoryResponse:
+        return await self._history(COMPANY, request, pb.ListCompanyHistoryResponse())
+
+    async def ListContactHistory(
+        self, request: pb.ListContactHistoryRequest, context: Context
+    ) -> pb.ListContactHistoryResponse:
+        return await self._history(CONTACT, request, pb.ListContactHistoryResponse())
 
     async def BatchGetCompanies(
         self, request: pb.BatchGetCompaniesRequest, context: Context
@@ -138,6 +152,13 @@ class QueryServicer(pb_grpc.QueryServiceServicer):
         row, version = await self._service.get(entity, request.uuid, request.select_columns)
         return {**orjson.loads(row), "row_version": version}
 
+    async def _history(self, entity: Entity, request: _History, page: _HistoryPage) -> _HistoryPage:
+        asked = read(HistoryRequest, {"limit": request.limit, "cursor": request.cursor}).model
+        history = await self._service.history(entity, request.uuid, asked, current())
+        page.entries.extend(map(_history_entry, history.changes))
+        page.next_cursor = history.next_cursor or ""
+        return page
+
     def _export(self, entity: Entity, request: _Export) -> AsyncGenerator[Chunk]:
         layout = Layout(ExportFormat.from_proto(request.format) or ExportFormat.CSV, request.keep_formulas)
         return self._service.export(entity, _vql(request), layout, current())
@@ -160,6 +181,24 @@ def _with_extras(message: _Listed, page: Page) -> _Listed:
     if page.explanation is not None:
         message.explain.update(page.explanation)
     return message
+
+
+def _history_entry(change: Change) -> pb.HistoryEntry:
+    time = Timestamp()
+    time.FromDatetime(change.time)
+    return pb.HistoryEntry(
+        time=time,
+        action=change.action,
+        actor=change.actor,
+        request_id=change.request_id,
+        job_uuid=change.job_uuid,
+        row_version=change.row_version,
+        changes={name: _field_change(values) for name, values in change.changes.items()},
+    )
+
+
+def _field_change(values: FieldChange) -> pb.FieldChange:
+    return pb.FieldChange(**{name: to_value(value) for name, value in asdict(values).items() if value is not None})
 
 
 def _facet_count(count: Json) -> pb.FacetCount:

@@ -14,7 +14,7 @@ _AUDIT_EVENT = "FUNCTION audit_event"
 # Privileges by table, sequence or function, by process. A column in brackets: only that.
 RIGHTS: Mapping[str, Mapping[str, str]] = {
     "query": {
-        **dict.fromkeys(("companies", "contacts", "filters", "filters_data", "outbox"), _READ),
+        **dict.fromkeys(("companies", "contacts", "filters", "filters_data", "outbox", "audit"), _READ),
         _AUDIT_EVENT: "EXECUTE",
     },
     "write": {

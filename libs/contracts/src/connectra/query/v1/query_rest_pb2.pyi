@@ -111,6 +111,31 @@ class GetCompanyRestRequest(_message.Message):
 Global___GetCompanyRestRequest: _TypeAlias = GetCompanyRestRequest  # noqa: Y015
 
 @_typing.final
+class ListCompanyHistoryRestRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UUID_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    CURSOR_FIELD_NUMBER: _builtins.int
+    uuid: _builtins.str
+    limit: _builtins.str
+    cursor: _builtins.str
+    def __init__(
+        self,
+        *,
+        uuid: _builtins.str = ...,
+        limit: _builtins.str = ...,
+        cursor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "limit", b"limit", "uuid", b"uuid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCompanyHistoryRestRequest: _TypeAlias = ListCompanyHistoryRestRequest  # noqa: Y015
+
+@_typing.final
 class ListCompanyFiltersRestRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -207,6 +232,31 @@ class GetContactRestRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetContactRestRequest: _TypeAlias = GetContactRestRequest  # noqa: Y015
+
+@_typing.final
+class ListContactHistoryRestRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UUID_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    CURSOR_FIELD_NUMBER: _builtins.int
+    uuid: _builtins.str
+    limit: _builtins.str
+    cursor: _builtins.str
+    def __init__(
+        self,
+        *,
+        uuid: _builtins.str = ...,
+        limit: _builtins.str = ...,
+        cursor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "limit", b"limit", "uuid", b"uuid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListContactHistoryRestRequest: _TypeAlias = ListContactHistoryRestRequest  # noqa: Y015
 
 @_typing.final
 class ListContactFiltersRestRequest(_message.Message):

@@ -62,6 +62,11 @@ class QueryRestServiceStub:
                 request_serializer=connectra_dot_query_dot_v1_dot_query__rest__pb2.GetCompanyRestRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
+        self.ListCompanyHistory = channel.unary_unary(
+                '/connectra.query.v1.QueryRestService/ListCompanyHistory',
+                request_serializer=connectra_dot_query_dot_v1_dot_query__rest__pb2.ListCompanyHistoryRestRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
         self.ListCompanyFilters = channel.unary_unary(
                 '/connectra.query.v1.QueryRestService/ListCompanyFilters',
                 request_serializer=connectra_dot_query_dot_v1_dot_query__rest__pb2.ListCompanyFiltersRestRequest.SerializeToString,
@@ -85,6 +90,11 @@ class QueryRestServiceStub:
         self.GetContact = channel.unary_unary(
                 '/connectra.query.v1.QueryRestService/GetContact',
                 request_serializer=connectra_dot_query_dot_v1_dot_query__rest__pb2.GetContactRestRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
+        self.ListContactHistory = channel.unary_unary(
+                '/connectra.query.v1.QueryRestService/ListContactHistory',
+                request_serializer=connectra_dot_query_dot_v1_dot_query__rest__pb2.ListContactHistoryRestRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
         self.ListContactFilters = channel.unary_unary(
@@ -149,6 +159,13 @@ class QueryRestServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListCompanyHistory(self, request, context):
+        """`limit` (1 to 100, by default 25) and `cursor` (`next_cursor` of the previous page) in the query string. As QueryService.ListCompanyHistory.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListCompanyFilters(self, request, context):
         """As QueryService.ListFilters.
         """
@@ -179,6 +196,13 @@ class QueryRestServiceServicer:
 
     def GetContact(self, request, context):
         """As QueryService.GetContact.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListContactHistory(self, request, context):
+        """`limit` (1 to 100, by default 25) and `cursor` (`next_cursor` of the previous page) in the query string. As QueryService.ListContactHistory.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -240,6 +264,11 @@ def add_QueryRestServiceServicer_to_server(servicer, server):
                     request_deserializer=connectra_dot_query_dot_v1_dot_query__rest__pb2.GetCompanyRestRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
+            'ListCompanyHistory': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCompanyHistory,
+                    request_deserializer=connectra_dot_query_dot_v1_dot_query__rest__pb2.ListCompanyHistoryRestRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
             'ListCompanyFilters': grpc.unary_unary_rpc_method_handler(
                     servicer.ListCompanyFilters,
                     request_deserializer=connectra_dot_query_dot_v1_dot_query__rest__pb2.ListCompanyFiltersRestRequest.FromString,
@@ -263,6 +292,11 @@ def add_QueryRestServiceServicer_to_server(servicer, server):
             'GetContact': grpc.unary_unary_rpc_method_handler(
                     servicer.GetContact,
                     request_deserializer=connectra_dot_query_dot_v1_dot_query__rest__pb2.GetContactRestRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'ListContactHistory': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListContactHistory,
+                    request_deserializer=connectra_dot_query_dot_v1_dot_query__rest__pb2.ListContactHistoryRestRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
             'ListContactFilters': grpc.unary_unary_rpc_method_handler(
@@ -434,6 +468,33 @@ class QueryRestService:
             _registered_method=True)
 
     @staticmethod
+    def ListCompanyHistory(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/connectra.query.v1.QueryRestService/ListCompanyHistory',
+            connectra_dot_query_dot_v1_dot_query__rest__pb2.ListCompanyHistoryRestRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ListCompanyFilters(request,
             target,
             options=(),
@@ -557,6 +618,33 @@ class QueryRestService:
             target,
             '/connectra.query.v1.QueryRestService/GetContact',
             connectra_dot_query_dot_v1_dot_query__rest__pb2.GetContactRestRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListContactHistory(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/connectra.query.v1.QueryRestService/ListContactHistory',
+            connectra_dot_query_dot_v1_dot_query__rest__pb2.ListContactHistoryRestRequest.SerializeToString,
             google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,

@@ -29,6 +29,8 @@ class QueryRestServiceStub:
     """VQL in the body. As QueryService.CountCompanies."""
     GetCompany: _aio.UnaryUnaryMultiCallable[_query_rest_pb2.GetCompanyRestRequest, _httpbody_pb2.HttpBody]
     """As QueryService.GetCompany."""
+    ListCompanyHistory: _aio.UnaryUnaryMultiCallable[_query_rest_pb2.ListCompanyHistoryRestRequest, _httpbody_pb2.HttpBody]
+    """`limit` (1 to 100, by default 25) and `cursor` (`next_cursor` of the previous page) in the query string. As QueryService.ListCompanyHistory."""
     ListCompanyFilters: _aio.UnaryUnaryMultiCallable[_query_rest_pb2.ListCompanyFiltersRestRequest, _httpbody_pb2.HttpBody]
     """As QueryService.ListFilters."""
     ListCompanyFilterValues: _aio.UnaryUnaryMultiCallable[_query_rest_pb2.ListCompanyFilterValuesRestRequest, _httpbody_pb2.HttpBody]
@@ -39,6 +41,8 @@ class QueryRestServiceStub:
     """VQL in the body. As QueryService.CountContacts."""
     GetContact: _aio.UnaryUnaryMultiCallable[_query_rest_pb2.GetContactRestRequest, _httpbody_pb2.HttpBody]
     """As QueryService.GetContact."""
+    ListContactHistory: _aio.UnaryUnaryMultiCallable[_query_rest_pb2.ListContactHistoryRestRequest, _httpbody_pb2.HttpBody]
+    """`limit` (1 to 100, by default 25) and `cursor` (`next_cursor` of the previous page) in the query string. As QueryService.ListContactHistory."""
     ListContactFilters: _aio.UnaryUnaryMultiCallable[_query_rest_pb2.ListContactFiltersRestRequest, _httpbody_pb2.HttpBody]
     """As QueryService.ListFilters."""
     ListContactFilterValues: _aio.UnaryUnaryMultiCallable[_query_rest_pb2.ListContactFilterValuesRestRequest, _httpbody_pb2.HttpBody]
@@ -94,6 +98,14 @@ class QueryRestServiceServicer(metaclass=_abc_1.ABCMeta):
         """As QueryService.GetCompany."""
 
     @_abc_1.abstractmethod
+    def ListCompanyHistory(
+        self,
+        request: _query_rest_pb2.ListCompanyHistoryRestRequest,
+        context: _aio.ServicerContext[_query_rest_pb2.ListCompanyHistoryRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
+    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        """`limit` (1 to 100, by default 25) and `cursor` (`next_cursor` of the previous page) in the query string. As QueryService.ListCompanyHistory."""
+
+    @_abc_1.abstractmethod
     def ListCompanyFilters(
         self,
         request: _query_rest_pb2.ListCompanyFiltersRestRequest,
@@ -132,6 +144,14 @@ class QueryRestServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_query_rest_pb2.GetContactRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
     ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
         """As QueryService.GetContact."""
+
+    @_abc_1.abstractmethod
+    def ListContactHistory(
+        self,
+        request: _query_rest_pb2.ListContactHistoryRestRequest,
+        context: _aio.ServicerContext[_query_rest_pb2.ListContactHistoryRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
+    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        """`limit` (1 to 100, by default 25) and `cursor` (`next_cursor` of the previous page) in the query string. As QueryService.ListContactHistory."""
 
     @_abc_1.abstractmethod
     def ListContactFilters(

@@ -10,6 +10,7 @@ from connectra.common.v1 import vql_pb2 as _vql_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import struct_pb2 as _struct_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
@@ -331,6 +332,57 @@ class GetCompanyResponse(_message.Message):
 Global___GetCompanyResponse: _TypeAlias = GetCompanyResponse  # noqa: Y015
 
 @_typing.final
+class ListCompanyHistoryRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UUID_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    CURSOR_FIELD_NUMBER: _builtins.int
+    uuid: _builtins.str
+    limit: _builtins.int
+    """1 to 100; 0 means 25."""
+    cursor: _builtins.str
+    """`next_cursor` of the previous page. Changes made in the meantime do not shift the pages."""
+    def __init__(
+        self,
+        *,
+        uuid: _builtins.str = ...,
+        limit: _builtins.int = ...,
+        cursor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "limit", b"limit", "uuid", b"uuid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCompanyHistoryRequest: _TypeAlias = ListCompanyHistoryRequest  # noqa: Y015
+
+@_typing.final
+class ListCompanyHistoryResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    NEXT_CURSOR_FIELD_NUMBER: _builtins.int
+    next_cursor: _builtins.str
+    """`cursor` of the next page; empty when there is none."""
+    @_builtins.property
+    def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___HistoryEntry]: ...
+    def __init__(
+        self,
+        *,
+        entries: _abc.Iterable[Global___HistoryEntry] | None = ...,
+        next_cursor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "next_cursor", b"next_cursor"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCompanyHistoryResponse: _TypeAlias = ListCompanyHistoryResponse  # noqa: Y015
+
+@_typing.final
 class BatchGetCompaniesRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -379,6 +431,114 @@ class BatchGetCompaniesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___BatchGetCompaniesResponse: _TypeAlias = BatchGetCompaniesResponse  # noqa: Y015
+
+@_typing.final
+class HistoryEntry(_message.Message):
+    """One change of a record."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class ChangesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> Global___FieldChange: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: Global___FieldChange | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    TIME_FIELD_NUMBER: _builtins.int
+    ACTION_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    JOB_UUID_FIELD_NUMBER: _builtins.int
+    ROW_VERSION_FIELD_NUMBER: _builtins.int
+    CHANGES_FIELD_NUMBER: _builtins.int
+    action: _builtins.str
+    """create, update, delete or revive."""
+    actor: _builtins.str
+    """Who made it, or had it made by a job: client:NAME; direct for a call from inside; sql:LOGIN for a change by SQL; job:UUID if it is not
+    known any more who made that job. Unset, as are the next two, if the caller may not see it.
+    """
+    request_id: _builtins.str
+    """Of the call, as logs have it."""
+    job_uuid: _builtins.str
+    """The import that it was part of."""
+    row_version: _builtins.int
+    """What the record had after it."""
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def changes(self) -> _containers.MessageMap[_builtins.str, Global___FieldChange]:
+        """What changed, by field. Empty for a created record: its values are those of now, or what later changes say they were."""
+
+    def __init__(
+        self,
+        *,
+        time: _timestamp_pb2.Timestamp | None = ...,
+        action: _builtins.str = ...,
+        actor: _builtins.str | None = ...,
+        request_id: _builtins.str | None = ...,
+        job_uuid: _builtins.str | None = ...,
+        row_version: _builtins.int = ...,
+        changes: _abc.Mapping[_builtins.str, Global___FieldChange] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_actor", b"_actor", "_job_uuid", b"_job_uuid", "_request_id", b"_request_id", "actor", b"actor", "job_uuid", b"job_uuid", "request_id", b"request_id", "time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_actor", b"_actor", "_job_uuid", b"_job_uuid", "_request_id", b"_request_id", "action", b"action", "actor", b"actor", "changes", b"changes", "job_uuid", b"job_uuid", "request_id", b"request_id", "row_version", b"row_version", "time", b"time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__actor: _TypeAlias = _typing.Literal["actor"]  # noqa: Y015
+    _WhichOneofArgType__actor: _TypeAlias = _typing.Literal["_actor", b"_actor"]  # noqa: Y015
+    _WhichOneofReturnType__job_uuid: _TypeAlias = _typing.Literal["job_uuid"]  # noqa: Y015
+    _WhichOneofArgType__job_uuid: _TypeAlias = _typing.Literal["_job_uuid", b"_job_uuid"]  # noqa: Y015
+    _WhichOneofReturnType__request_id: _TypeAlias = _typing.Literal["request_id"]  # noqa: Y015
+    _WhichOneofArgType__request_id: _TypeAlias = _typing.Literal["_request_id", b"_request_id"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__actor) -> _WhichOneofReturnType__actor | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__job_uuid) -> _WhichOneofReturnType__job_uuid | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__request_id) -> _WhichOneofReturnType__request_id | None: ...
+
+Global___HistoryEntry: _TypeAlias = HistoryEntry  # noqa: Y015
+
+@_typing.final
+class FieldChange(_message.Message):
+    """A value before and after, unset where there was or is none."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OLD_FIELD_NUMBER: _builtins.int
+    NEW_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def old(self) -> _struct_pb2.Value: ...
+    @_builtins.property
+    def new(self) -> _struct_pb2.Value: ...
+    def __init__(
+        self,
+        *,
+        old: _struct_pb2.Value | None = ...,
+        new: _struct_pb2.Value | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["new", b"new", "old", b"old"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["new", b"new", "old", b"old"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FieldChange: _TypeAlias = FieldChange  # noqa: Y015
 
 @_typing.final
 class SearchCompaniesRequest(_message.Message):
@@ -460,7 +620,7 @@ class ExportCompaniesResponse(_message.Message):
     data: _builtins.bytes
     """The next bytes of the file."""
     rows: _builtins.int
-    """Rows in `data`."""
+    """Rows of the page that begins with `data`; 0 if it goes on with one."""
     def __init__(
         self,
         *,
@@ -681,6 +841,57 @@ class GetContactResponse(_message.Message):
 Global___GetContactResponse: _TypeAlias = GetContactResponse  # noqa: Y015
 
 @_typing.final
+class ListContactHistoryRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UUID_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    CURSOR_FIELD_NUMBER: _builtins.int
+    uuid: _builtins.str
+    limit: _builtins.int
+    """1 to 100; 0 means 25."""
+    cursor: _builtins.str
+    """`next_cursor` of the previous page. Changes made in the meantime do not shift the pages."""
+    def __init__(
+        self,
+        *,
+        uuid: _builtins.str = ...,
+        limit: _builtins.int = ...,
+        cursor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "limit", b"limit", "uuid", b"uuid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListContactHistoryRequest: _TypeAlias = ListContactHistoryRequest  # noqa: Y015
+
+@_typing.final
+class ListContactHistoryResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    NEXT_CURSOR_FIELD_NUMBER: _builtins.int
+    next_cursor: _builtins.str
+    """`cursor` of the next page; empty when there is none."""
+    @_builtins.property
+    def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___HistoryEntry]: ...
+    def __init__(
+        self,
+        *,
+        entries: _abc.Iterable[Global___HistoryEntry] | None = ...,
+        next_cursor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "next_cursor", b"next_cursor"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListContactHistoryResponse: _TypeAlias = ListContactHistoryResponse  # noqa: Y015
+
+@_typing.final
 class BatchGetContactsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -812,7 +1023,7 @@ class ExportContactsResponse(_message.Message):
     data: _builtins.bytes
     """The next bytes of the file."""
     rows: _builtins.int
-    """Rows in `data`."""
+    """Rows of the page that begins with `data`; 0 if it goes on with one."""
     def __init__(
         self,
         *,

@@ -29,7 +29,7 @@ class QueryServiceStub:
     """Reads: search, counts, single records, filters and their values, export streams. Nothing here changes data.
 
     Any method may fail with UNAVAILABLE (a dependency is down; try again) or DEADLINE_EXCEEDED. A call that sends the metadata
-    `x-consistency-token` of an earlier write sees that write. Soft-deleted records are never returned.
+    `x-consistency-token` of an earlier write sees that write. Soft-deleted records are never returned; administrators see their history.
     """
 
     def __init__(self, channel):
@@ -52,6 +52,11 @@ class QueryServiceStub:
                 '/connectra.query.v1.QueryService/GetCompany',
                 request_serializer=connectra_dot_query_dot_v1_dot_query__service__pb2.GetCompanyRequest.SerializeToString,
                 response_deserializer=connectra_dot_query_dot_v1_dot_query__service__pb2.GetCompanyResponse.FromString,
+                _registered_method=True)
+        self.ListCompanyHistory = channel.unary_unary(
+                '/connectra.query.v1.QueryService/ListCompanyHistory',
+                request_serializer=connectra_dot_query_dot_v1_dot_query__service__pb2.ListCompanyHistoryRequest.SerializeToString,
+                response_deserializer=connectra_dot_query_dot_v1_dot_query__service__pb2.ListCompanyHistoryResponse.FromString,
                 _registered_method=True)
         self.BatchGetCompanies = channel.unary_unary(
                 '/connectra.query.v1.QueryService/BatchGetCompanies',
@@ -82,6 +87,11 @@ class QueryServiceStub:
                 '/connectra.query.v1.QueryService/GetContact',
                 request_serializer=connectra_dot_query_dot_v1_dot_query__service__pb2.GetContactRequest.SerializeToString,
                 response_deserializer=connectra_dot_query_dot_v1_dot_query__service__pb2.GetContactResponse.FromString,
+                _registered_method=True)
+        self.ListContactHistory = channel.unary_unary(
+                '/connectra.query.v1.QueryService/ListContactHistory',
+                request_serializer=connectra_dot_query_dot_v1_dot_query__service__pb2.ListContactHistoryRequest.SerializeToString,
+                response_deserializer=connectra_dot_query_dot_v1_dot_query__service__pb2.ListContactHistoryResponse.FromString,
                 _registered_method=True)
         self.BatchGetContacts = channel.unary_unary(
                 '/connectra.query.v1.QueryService/BatchGetContacts',
@@ -119,7 +129,7 @@ class QueryServiceServicer:
     """Reads: search, counts, single records, filters and their values, export streams. Nothing here changes data.
 
     Any method may fail with UNAVAILABLE (a dependency is down; try again) or DEADLINE_EXCEEDED. A call that sends the metadata
-    `x-consistency-token` of an earlier write sees that write. Soft-deleted records are never returned.
+    `x-consistency-token` of an earlier write sees that write. Soft-deleted records are never returned; administrators see their history.
     """
 
     def ListCompanies(self, request, context):
@@ -145,6 +155,15 @@ class QueryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListCompanyHistory(self, request, context):
+        """What happened to one company, newest first, read from the database, so always current. Who did it, with which request or job, is told
+        of what the caller did itself or by imports; with the right `admin`, of everything. NOT_FOUND if there is no such company or, without
+        that right, if it is deleted. INVALID_ARGUMENT for a bad uuid, limit or cursor.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def BatchGetCompanies(self, request, context):
         """Up to 1,000 companies by uuid, in the requested order; uuids without a record are listed separately.
         """
@@ -161,7 +180,8 @@ class QueryServiceServicer:
 
     def ExportCompanies(self, request, context):
         """The result of a query as a file in chunks, header line included, as of the time of the call. Ends early only with an error:
-        a stream that ends with OK is complete. INVALID_ARGUMENT as in ListCompanies, and when no column is selected.
+        a stream that ends with OK is complete. INVALID_ARGUMENT as in ListCompanies, and when no column is selected. The audit trail has who
+        took how many rows.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -190,6 +210,15 @@ class QueryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListContactHistory(self, request, context):
+        """What happened to one contact, newest first, read from the database, so always current. Who did it, with which request or job, is told
+        of what the caller did itself or by imports; with the right `admin`, of everything. NOT_FOUND if there is no such contact or, without
+        that right, if it is deleted. INVALID_ARGUMENT for a bad uuid, limit or cursor.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def BatchGetContacts(self, request, context):
         """Up to 1,000 contacts by uuid, in the requested order; uuids without a record are listed separately.
         """
@@ -206,7 +235,8 @@ class QueryServiceServicer:
 
     def ExportContacts(self, request, context):
         """The result of a query as a file in chunks, header line included, as of the time of the call. Ends early only with an error:
-        a stream that ends with OK is complete. INVALID_ARGUMENT as in ListContacts, and when no column is selected.
+        a stream that ends with OK is complete. INVALID_ARGUMENT as in ListContacts, and when no column is selected. The audit trail has who
+        took how many rows.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -251,6 +281,11 @@ def add_QueryServiceServicer_to_server(servicer, server):
                     request_deserializer=connectra_dot_query_dot_v1_dot_query__service__pb2.GetCompanyRequest.FromString,
                     response_serializer=connectra_dot_query_dot_v1_dot_query__service__pb2.GetCompanyResponse.SerializeToString,
             ),
+            'ListCompanyHistory': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCompanyHistory,
+                    request_deserializer=connectra_dot_query_dot_v1_dot_query__service__pb2.ListCompanyHistoryRequest.FromString,
+                    response_serializer=connectra_dot_query_dot_v1_dot_query__service__pb2.ListCompanyHistoryResponse.SerializeToString,
+            ),
             'BatchGetCompanies': grpc.unary_unary_rpc_method_handler(
                     servicer.BatchGetCompanies,
                     request_deserializer=connectra_dot_query_dot_v1_dot_query__service__pb2.BatchGetCompaniesRequest.FromString,
@@ -280,6 +315,11 @@ def add_QueryServiceServicer_to_server(servicer, server):
                     servicer.GetContact,
                     request_deserializer=connectra_dot_query_dot_v1_dot_query__service__pb2.GetContactRequest.FromString,
                     response_serializer=connectra_dot_query_dot_v1_dot_query__service__pb2.GetContactResponse.SerializeToString,
+            ),
+            'ListContactHistory': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListContactHistory,
+                    request_deserializer=connectra_dot_query_dot_v1_dot_query__service__pb2.ListContactHistoryRequest.FromString,
+                    response_serializer=connectra_dot_query_dot_v1_dot_query__service__pb2.ListContactHistoryResponse.SerializeToString,
             ),
             'BatchGetContacts': grpc.unary_unary_rpc_method_handler(
                     servicer.BatchGetContacts,
@@ -323,7 +363,7 @@ class QueryService:
     """Reads: search, counts, single records, filters and their values, export streams. Nothing here changes data.
 
     Any method may fail with UNAVAILABLE (a dependency is down; try again) or DEADLINE_EXCEEDED. A call that sends the metadata
-    `x-consistency-token` of an earlier write sees that write. Soft-deleted records are never returned.
+    `x-consistency-token` of an earlier write sees that write. Soft-deleted records are never returned; administrators see their history.
     """
 
     @staticmethod
@@ -397,6 +437,33 @@ class QueryService:
             '/connectra.query.v1.QueryService/GetCompany',
             connectra_dot_query_dot_v1_dot_query__service__pb2.GetCompanyRequest.SerializeToString,
             connectra_dot_query_dot_v1_dot_query__service__pb2.GetCompanyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListCompanyHistory(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/connectra.query.v1.QueryService/ListCompanyHistory',
+            connectra_dot_query_dot_v1_dot_query__service__pb2.ListCompanyHistoryRequest.SerializeToString,
+            connectra_dot_query_dot_v1_dot_query__service__pb2.ListCompanyHistoryResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -559,6 +626,33 @@ class QueryService:
             '/connectra.query.v1.QueryService/GetContact',
             connectra_dot_query_dot_v1_dot_query__service__pb2.GetContactRequest.SerializeToString,
             connectra_dot_query_dot_v1_dot_query__service__pb2.GetContactResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListContactHistory(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/connectra.query.v1.QueryService/ListContactHistory',
+            connectra_dot_query_dot_v1_dot_query__service__pb2.ListContactHistoryRequest.SerializeToString,
+            connectra_dot_query_dot_v1_dot_query__service__pb2.ListContactHistoryResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -16,7 +16,7 @@ class QueryServiceStub:
     """Reads: search, counts, single records, filters and their values, export streams. Nothing here changes data.
 
     Any method may fail with UNAVAILABLE (a dependency is down; try again) or DEADLINE_EXCEEDED. A call that sends the metadata
-    `x-consistency-token` of an earlier write sees that write. Soft-deleted records are never returned.
+    `x-consistency-token` of an earlier write sees that write. Soft-deleted records are never returned; administrators see their history.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -30,13 +30,19 @@ class QueryServiceStub:
     """One company, read from the database, so always current. NOT_FOUND if it does not exist or is deleted, INVALID_ARGUMENT for a bad uuid or
     column.
     """
+    ListCompanyHistory: _aio.UnaryUnaryMultiCallable[_query_service_pb2.ListCompanyHistoryRequest, _query_service_pb2.ListCompanyHistoryResponse]
+    """What happened to one company, newest first, read from the database, so always current. Who did it, with which request or job, is told
+    of what the caller did itself or by imports; with the right `admin`, of everything. NOT_FOUND if there is no such company or, without
+    that right, if it is deleted. INVALID_ARGUMENT for a bad uuid, limit or cursor.
+    """
     BatchGetCompanies: _aio.UnaryUnaryMultiCallable[_query_service_pb2.BatchGetCompaniesRequest, _query_service_pb2.BatchGetCompaniesResponse]
     """Up to 1,000 companies by uuid, in the requested order; uuids without a record are listed separately."""
     SearchCompanies: _aio.UnaryStreamMultiCallable[_query_service_pb2.SearchCompaniesRequest, _query_service_pb2.SearchCompaniesResponse]
     """All matching companies as of the time of the call, in the requested order and without a depth limit. Ends early only with an error."""
     ExportCompanies: _aio.UnaryStreamMultiCallable[_query_service_pb2.ExportCompaniesRequest, _query_service_pb2.ExportCompaniesResponse]
     """The result of a query as a file in chunks, header line included, as of the time of the call. Ends early only with an error:
-    a stream that ends with OK is complete. INVALID_ARGUMENT as in ListCompanies, and when no column is selected.
+    a stream that ends with OK is complete. INVALID_ARGUMENT as in ListCompanies, and when no column is selected. The audit trail has who
+    took how many rows.
     """
     ListContacts: _aio.UnaryUnaryMultiCallable[_query_service_pb2.ListContactsRequest, _query_service_pb2.ListContactsResponse]
     """One page of contacts in the requested order, not a snapshot: rows that change between two pages may move.
@@ -48,13 +54,19 @@ class QueryServiceStub:
     """One contact, read from the database, so always current. NOT_FOUND if it does not exist or is deleted, INVALID_ARGUMENT for a bad uuid or
     column.
     """
+    ListContactHistory: _aio.UnaryUnaryMultiCallable[_query_service_pb2.ListContactHistoryRequest, _query_service_pb2.ListContactHistoryResponse]
+    """What happened to one contact, newest first, read from the database, so always current. Who did it, with which request or job, is told
+    of what the caller did itself or by imports; with the right `admin`, of everything. NOT_FOUND if there is no such contact or, without
+    that right, if it is deleted. INVALID_ARGUMENT for a bad uuid, limit or cursor.
+    """
     BatchGetContacts: _aio.UnaryUnaryMultiCallable[_query_service_pb2.BatchGetContactsRequest, _query_service_pb2.BatchGetContactsResponse]
     """Up to 1,000 contacts by uuid, in the requested order; uuids without a record are listed separately."""
     SearchContacts: _aio.UnaryStreamMultiCallable[_query_service_pb2.SearchContactsRequest, _query_service_pb2.SearchContactsResponse]
     """All matching contacts as of the time of the call, in the requested order and without a depth limit. Ends early only with an error."""
     ExportContacts: _aio.UnaryStreamMultiCallable[_query_service_pb2.ExportContactsRequest, _query_service_pb2.ExportContactsResponse]
     """The result of a query as a file in chunks, header line included, as of the time of the call. Ends early only with an error:
-    a stream that ends with OK is complete. INVALID_ARGUMENT as in ListContacts, and when no column is selected.
+    a stream that ends with OK is complete. INVALID_ARGUMENT as in ListContacts, and when no column is selected. The audit trail has who
+    took how many rows.
     """
     ListFilters: _aio.UnaryUnaryMultiCallable[_query_service_pb2.ListFiltersRequest, _query_service_pb2.ListFiltersResponse]
     """The filters of companies or contacts, ordered by id. INVALID_ARGUMENT (UNSUPPORTED_SERVICE) for any other service."""
@@ -67,7 +79,7 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
     """Reads: search, counts, single records, filters and their values, export streams. Nothing here changes data.
 
     Any method may fail with UNAVAILABLE (a dependency is down; try again) or DEADLINE_EXCEEDED. A call that sends the metadata
-    `x-consistency-token` of an earlier write sees that write. Soft-deleted records are never returned.
+    `x-consistency-token` of an earlier write sees that write. Soft-deleted records are never returned; administrators see their history.
     """
 
     @_abc_1.abstractmethod
@@ -99,6 +111,17 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def ListCompanyHistory(
+        self,
+        request: _query_service_pb2.ListCompanyHistoryRequest,
+        context: _aio.ServicerContext[_query_service_pb2.ListCompanyHistoryRequest, _abc.Awaitable[_query_service_pb2.ListCompanyHistoryResponse]],
+    ) -> _abc.Awaitable[_query_service_pb2.ListCompanyHistoryResponse]:
+        """What happened to one company, newest first, read from the database, so always current. Who did it, with which request or job, is told
+        of what the caller did itself or by imports; with the right `admin`, of everything. NOT_FOUND if there is no such company or, without
+        that right, if it is deleted. INVALID_ARGUMENT for a bad uuid, limit or cursor.
+        """
+
+    @_abc_1.abstractmethod
     def BatchGetCompanies(
         self,
         request: _query_service_pb2.BatchGetCompaniesRequest,
@@ -121,7 +144,8 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_query_service_pb2.ExportCompaniesRequest, _abc.AsyncIterator[_query_service_pb2.ExportCompaniesResponse]],
     ) -> _abc.AsyncIterator[_query_service_pb2.ExportCompaniesResponse]:
         """The result of a query as a file in chunks, header line included, as of the time of the call. Ends early only with an error:
-        a stream that ends with OK is complete. INVALID_ARGUMENT as in ListCompanies, and when no column is selected.
+        a stream that ends with OK is complete. INVALID_ARGUMENT as in ListCompanies, and when no column is selected. The audit trail has who
+        took how many rows.
         """
 
     @_abc_1.abstractmethod
@@ -153,6 +177,17 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def ListContactHistory(
+        self,
+        request: _query_service_pb2.ListContactHistoryRequest,
+        context: _aio.ServicerContext[_query_service_pb2.ListContactHistoryRequest, _abc.Awaitable[_query_service_pb2.ListContactHistoryResponse]],
+    ) -> _abc.Awaitable[_query_service_pb2.ListContactHistoryResponse]:
+        """What happened to one contact, newest first, read from the database, so always current. Who did it, with which request or job, is told
+        of what the caller did itself or by imports; with the right `admin`, of everything. NOT_FOUND if there is no such contact or, without
+        that right, if it is deleted. INVALID_ARGUMENT for a bad uuid, limit or cursor.
+        """
+
+    @_abc_1.abstractmethod
     def BatchGetContacts(
         self,
         request: _query_service_pb2.BatchGetContactsRequest,
@@ -175,7 +210,8 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_query_service_pb2.ExportContactsRequest, _abc.AsyncIterator[_query_service_pb2.ExportContactsResponse]],
     ) -> _abc.AsyncIterator[_query_service_pb2.ExportContactsResponse]:
         """The result of a query as a file in chunks, header line included, as of the time of the call. Ends early only with an error:
-        a stream that ends with OK is complete. INVALID_ARGUMENT as in ListContacts, and when no column is selected.
+        a stream that ends with OK is complete. INVALID_ARGUMENT as in ListContacts, and when no column is selected. The audit trail has who
+        took how many rows.
         """
 
     @_abc_1.abstractmethod

@@ -339,7 +339,7 @@ class Right(betterproto2.Enum):
 
     ADMIN = 6
     """
-    Administer the index and its dead letters, and see the jobs of all clients.
+    Administer the index and its dead letters, and see the jobs of all clients and who changed which record.
     """
 
     @classmethod

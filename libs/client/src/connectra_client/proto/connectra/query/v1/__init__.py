@@ -25,6 +25,7 @@ __all__ = (
     "ExportContactsResponse",
     "FacetCount",
     "FacetResult",
+    "FieldChange",
     "Filter",
     "FilterValue",
     "Fragments",
@@ -36,13 +37,20 @@ __all__ = (
     "GetContactRestRequest",
     "GetDependencyHealthRequest",
     "GetHealthRequest",
+    "HistoryEntry",
     "ListCompaniesRequest",
     "ListCompaniesResponse",
     "ListCompaniesRestRequest",
     "ListCompanyFilterValuesRestRequest",
     "ListCompanyFiltersRestRequest",
+    "ListCompanyHistoryRequest",
+    "ListCompanyHistoryResponse",
+    "ListCompanyHistoryRestRequest",
     "ListContactFilterValuesRestRequest",
     "ListContactFiltersRestRequest",
+    "ListContactHistoryRequest",
+    "ListContactHistoryResponse",
+    "ListContactHistoryRestRequest",
     "ListContactsRequest",
     "ListContactsResponse",
     "ListContactsRestRequest",
@@ -61,6 +69,7 @@ __all__ = (
     "Total",
 )
 
+import datetime
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -293,7 +302,7 @@ class ExportCompaniesResponse(betterproto2.Message):
 
     rows: "int" = betterproto2.field(2, betterproto2.TYPE_INT64)
     """
-    Rows in `data`.
+    Rows of the page that begins with `data`; 0 if it goes on with one.
     """
 
 
@@ -330,7 +339,7 @@ class ExportContactsResponse(betterproto2.Message):
 
     rows: "int" = betterproto2.field(2, betterproto2.TYPE_INT64)
     """
-    Rows in `data`.
+    Rows of the page that begins with `data`; 0 if it goes on with one.
     """
 
 
@@ -375,6 +384,20 @@ class FacetResult(betterproto2.Message):
 
 
 default_message_pool.register_message("connectra.query.v1", "FacetResult", FacetResult)
+
+
+@dataclass(eq=False, repr=False)
+class FieldChange(betterproto2.Message):
+    """
+    A value before and after, unset where there was or is none.
+    """
+
+    old: "___google__protobuf__.Value | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
+
+    new: "___google__protobuf__.Value | None" = betterproto2.field(2, betterproto2.TYPE_MESSAGE, optional=True)
+
+
+default_message_pool.register_message("connectra.query.v1", "FieldChange", FieldChange)
 
 
 @dataclass(eq=False, repr=False)
@@ -519,6 +542,53 @@ default_message_pool.register_message("connectra.query.v1", "GetHealthRequest", 
 
 
 @dataclass(eq=False, repr=False)
+class HistoryEntry(betterproto2.Message):
+    """
+    One change of a record.
+    """
+
+    time: "datetime.datetime | None" = betterproto2.field(
+        1, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
+    )
+
+    action: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+    """
+    create, update, delete or revive.
+    """
+
+    actor: "str | None" = betterproto2.field(3, betterproto2.TYPE_STRING, optional=True)
+    """
+    Who made it, or had it made by a job: client:NAME; direct for a call from inside; sql:LOGIN for a change by SQL; job:UUID if it is not
+    known any more who made that job. Unset, as are the next two, if the caller may not see it.
+    """
+
+    request_id: "str | None" = betterproto2.field(4, betterproto2.TYPE_STRING, optional=True)
+    """
+    Of the call, as logs have it.
+    """
+
+    job_uuid: "str | None" = betterproto2.field(5, betterproto2.TYPE_STRING, optional=True)
+    """
+    The import that it was part of.
+    """
+
+    row_version: "int" = betterproto2.field(6, betterproto2.TYPE_INT64)
+    """
+    What the record had after it.
+    """
+
+    changes: "dict[str, FieldChange]" = betterproto2.field(
+        7, betterproto2.TYPE_MAP, map_meta=betterproto2.map_meta(betterproto2.TYPE_STRING, betterproto2.TYPE_MESSAGE)
+    )
+    """
+    What changed, by field. Empty for a created record: its values are those of now, or what later changes say they were.
+    """
+
+
+default_message_pool.register_message("connectra.query.v1", "HistoryEntry", HistoryEntry)
+
+
+@dataclass(eq=False, repr=False)
 class ListCompaniesRequest(betterproto2.Message):
     query: "__common__v1__.Vql | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
 
@@ -579,6 +649,51 @@ default_message_pool.register_message(
 
 
 @dataclass(eq=False, repr=False)
+class ListCompanyHistoryRequest(betterproto2.Message):
+    uuid: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    limit: "int" = betterproto2.field(2, betterproto2.TYPE_INT32)
+    """
+    1 to 100; 0 means 25.
+    """
+
+    cursor: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+    """
+    `next_cursor` of the previous page. Changes made in the meantime do not shift the pages.
+    """
+
+
+default_message_pool.register_message("connectra.query.v1", "ListCompanyHistoryRequest", ListCompanyHistoryRequest)
+
+
+@dataclass(eq=False, repr=False)
+class ListCompanyHistoryResponse(betterproto2.Message):
+    entries: "list[HistoryEntry]" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, repeated=True)
+
+    next_cursor: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+    """
+    `cursor` of the next page; empty when there is none.
+    """
+
+
+default_message_pool.register_message("connectra.query.v1", "ListCompanyHistoryResponse", ListCompanyHistoryResponse)
+
+
+@dataclass(eq=False, repr=False)
+class ListCompanyHistoryRestRequest(betterproto2.Message):
+    uuid: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    limit: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    cursor: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message(
+    "connectra.query.v1", "ListCompanyHistoryRestRequest", ListCompanyHistoryRestRequest
+)
+
+
+@dataclass(eq=False, repr=False)
 class ListContactFiltersRestRequest(betterproto2.Message):
     pass
 
@@ -595,6 +710,51 @@ class ListContactFilterValuesRestRequest(betterproto2.Message):
 
 default_message_pool.register_message(
     "connectra.query.v1", "ListContactFilterValuesRestRequest", ListContactFilterValuesRestRequest
+)
+
+
+@dataclass(eq=False, repr=False)
+class ListContactHistoryRequest(betterproto2.Message):
+    uuid: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    limit: "int" = betterproto2.field(2, betterproto2.TYPE_INT32)
+    """
+    1 to 100; 0 means 25.
+    """
+
+    cursor: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+    """
+    `next_cursor` of the previous page. Changes made in the meantime do not shift the pages.
+    """
+
+
+default_message_pool.register_message("connectra.query.v1", "ListContactHistoryRequest", ListContactHistoryRequest)
+
+
+@dataclass(eq=False, repr=False)
+class ListContactHistoryResponse(betterproto2.Message):
+    entries: "list[HistoryEntry]" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, repeated=True)
+
+    next_cursor: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+    """
+    `cursor` of the next page; empty when there is none.
+    """
+
+
+default_message_pool.register_message("connectra.query.v1", "ListContactHistoryResponse", ListContactHistoryResponse)
+
+
+@dataclass(eq=False, repr=False)
+class ListContactHistoryRestRequest(betterproto2.Message):
+    uuid: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    limit: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    cursor: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message(
+    "connectra.query.v1", "ListContactHistoryRestRequest", ListContactHistoryRestRequest
 )
 
 
@@ -876,6 +1036,27 @@ class QueryRestServiceStub(betterproto2_grpclib.ServiceStub):
             metadata=metadata,
         )
 
+    async def list_company_history(
+        self,
+        message: "ListCompanyHistoryRestRequest",
+        *,
+        timeout: "float | None" = None,
+        deadline: "Deadline | None" = None,
+        metadata: "MetadataLike | None" = None,
+    ) -> "___google__api__.HttpBody":
+        """
+        `limit` (1 to 100, by default 25) and `cursor` (`next_cursor` of the previous page) in the query string. As QueryService.ListCompanyHistory.
+        """
+
+        return await self._unary_unary(
+            "/connectra.query.v1.QueryRestService/ListCompanyHistory",
+            message,
+            ___google__api__.HttpBody,
+            timeout=timeout,
+            deadline=deadline,
+            metadata=metadata,
+        )
+
     async def list_company_filters(
         self,
         message: "ListCompanyFiltersRestRequest | None" = None,
@@ -984,6 +1165,27 @@ class QueryRestServiceStub(betterproto2_grpclib.ServiceStub):
             metadata=metadata,
         )
 
+    async def list_contact_history(
+        self,
+        message: "ListContactHistoryRestRequest",
+        *,
+        timeout: "float | None" = None,
+        deadline: "Deadline | None" = None,
+        metadata: "MetadataLike | None" = None,
+    ) -> "___google__api__.HttpBody":
+        """
+        `limit` (1 to 100, by default 25) and `cursor` (`next_cursor` of the previous page) in the query string. As QueryService.ListContactHistory.
+        """
+
+        return await self._unary_unary(
+            "/connectra.query.v1.QueryRestService/ListContactHistory",
+            message,
+            ___google__api__.HttpBody,
+            timeout=timeout,
+            deadline=deadline,
+            metadata=metadata,
+        )
+
     async def list_contact_filters(
         self,
         message: "ListContactFiltersRestRequest | None" = None,
@@ -1077,7 +1279,7 @@ class QueryServiceStub(betterproto2_grpclib.ServiceStub):
     Reads: search, counts, single records, filters and their values, export streams. Nothing here changes data.
 
     Any method may fail with UNAVAILABLE (a dependency is down; try again) or DEADLINE_EXCEEDED. A call that sends the metadata
-    `x-consistency-token` of an earlier write sees that write. Soft-deleted records are never returned.
+    `x-consistency-token` of an earlier write sees that write. Soft-deleted records are never returned; administrators see their history.
     """
 
     async def list_companies(
@@ -1145,6 +1347,29 @@ class QueryServiceStub(betterproto2_grpclib.ServiceStub):
             metadata=metadata,
         )
 
+    async def list_company_history(
+        self,
+        message: "ListCompanyHistoryRequest",
+        *,
+        timeout: "float | None" = None,
+        deadline: "Deadline | None" = None,
+        metadata: "MetadataLike | None" = None,
+    ) -> "ListCompanyHistoryResponse":
+        """
+        What happened to one company, newest first, read from the database, so always current. Who did it, with which request or job, is told
+        of what the caller did itself or by imports; with the right `admin`, of everything. NOT_FOUND if there is no such company or, without
+        that right, if it is deleted. INVALID_ARGUMENT for a bad uuid, limit or cursor.
+        """
+
+        return await self._unary_unary(
+            "/connectra.query.v1.QueryService/ListCompanyHistory",
+            message,
+            ListCompanyHistoryResponse,
+            timeout=timeout,
+            deadline=deadline,
+            metadata=metadata,
+        )
+
     async def batch_get_companies(
         self,
         message: "BatchGetCompaniesRequest",
@@ -1198,7 +1423,8 @@ class QueryServiceStub(betterproto2_grpclib.ServiceStub):
     ) -> "AsyncIterator[ExportCompaniesResponse]":
         """
         The result of a query as a file in chunks, header line included, as of the time of the call. Ends early only with an error:
-        a stream that ends with OK is complete. INVALID_ARGUMENT as in ListCompanies, and when no column is selected.
+        a stream that ends with OK is complete. INVALID_ARGUMENT as in ListCompanies, and when no column is selected. The audit trail has who
+        took how many rows.
         """
 
         async for response in self._unary_stream(
@@ -1276,6 +1502,29 @@ class QueryServiceStub(betterproto2_grpclib.ServiceStub):
             metadata=metadata,
         )
 
+    async def list_contact_history(
+        self,
+        message: "ListContactHistoryRequest",
+        *,
+        timeout: "float | None" = None,
+        deadline: "Deadline | None" = None,
+        metadata: "MetadataLike | None" = None,
+    ) -> "ListContactHistoryResponse":
+        """
+        What happened to one contact, newest first, read from the database, so always current. Who did it, with which request or job, is told
+        of what the caller did itself or by imports; with the right `admin`, of everything. NOT_FOUND if there is no such contact or, without
+        that right, if it is deleted. INVALID_ARGUMENT for a bad uuid, limit or cursor.
+        """
+
+        return await self._unary_unary(
+            "/connectra.query.v1.QueryService/ListContactHistory",
+            message,
+            ListContactHistoryResponse,
+            timeout=timeout,
+            deadline=deadline,
+            metadata=metadata,
+        )
+
     async def batch_get_contacts(
         self,
         message: "BatchGetContactsRequest",
@@ -1329,7 +1578,8 @@ class QueryServiceStub(betterproto2_grpclib.ServiceStub):
     ) -> "AsyncIterator[ExportContactsResponse]":
         """
         The result of a query as a file in chunks, header line included, as of the time of the call. Ends early only with an error:
-        a stream that ends with OK is complete. INVALID_ARGUMENT as in ListContacts, and when no column is selected.
+        a stream that ends with OK is complete. INVALID_ARGUMENT as in ListContacts, and when no column is selected. The audit trail has who
+        took how many rows.
         """
 
         async for response in self._unary_stream(

@@ -1,0 +1,1 @@
+"""What happened to one record, from the audit trail."""
