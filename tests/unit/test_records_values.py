@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+import tracemalloc
 from collections.abc import Callable
 from contextlib import suppress
 from unicodedata import normalize
@@ -393,6 +394,16 @@ def test_items_of_lists_keep_their_case_and_signs() -> None:
         read_items(["x"] * 5001)
     with pytest.raises(Refused, match="has an item of more than 1000 characters"):
         read_items(["x" * 1001])
+
+
+@pytest.mark.parametrize("cell", ["," * 5_000_000, ";" * 5_000_000, '"",' * 1_500_000, '"' + "x" * 5_000_000])
+def test_a_list_that_is_too_long_is_refused_before_it_is_taken_apart(cell: str) -> None:
+    tracemalloc.start()
+    with pytest.raises(Refused):
+        read_list(cell)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 16_000_000
 
 
 SAMPLES: dict[Rule, st.SearchStrategy[str]] = {
