@@ -233,7 +233,7 @@ async def test_all_violations_are_in_the_details(api: httpx.AsyncClient) -> None
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"x"'])
 async def test_a_body_that_is_no_record_is_400(api: httpx.AsyncClient, body: bytes) -> None:
     for path in ("/companies/create", "/companies/upsert"):
-        assert_error(await api.post(path, content=body), 400, "BAD_REQUEST", "body")
+        assert_error(await api.post(path, content=body), 400, "VALIDATION_ERROR", "body")
 
 
 async def test_unknown_fields_are_named_in_warnings(api: httpx.AsyncClient) -> None:
@@ -491,6 +491,14 @@ async def test_both_doors_do_the_same(write: WriteServiceStub, api: httpx.AsyncC
             ),
             "INVALID_ARGUMENT",
             "did you mean 'name'?",
+        ),
+        (
+            "UpdateCompany",
+            pb.UpdateCompanyRequest(
+                company=records_pb2.Company(uuid=str(uuid4())), update_mask=FieldMask(paths=["nmae"] * 200)
+            ),
+            "INVALID_ARGUMENT",
+            "update_mask: 200 paths; at most 100 are allowed",
         ),
     ],
 )

@@ -21,6 +21,9 @@ from connectra_write.records.outcomes import BatchWritten, RecordWarning, Writte
 from connectra_write.records.service import RecordService
 from connectra_write.records.writing import in_thread
 
+# No record has as many fields.
+MAX_MASK_PATHS = 100
+
 
 class WriteServicer(pb_grpc.WriteServiceServicer):
     """See proto/connectra/write/v1/write_service.proto for what each method promises."""
@@ -129,6 +132,8 @@ def _masked(entity: Entity, record: dict[str, Any], paths: Any) -> dict[str, Any
     """The fields that a mask names, None where unset; without a mask those that are set."""
     if not paths:
         return record
+    if len(paths) > MAX_MASK_PATHS:
+        raise ValidationFailed.at("update_mask", f"{len(paths):,} paths; at most {MAX_MASK_PATHS} are allowed")
     names = [field.name for field in entity.data_fields]
     if unknown := [("update_mask", path) for path in paths if path not in names and path not in entity.by_name]:
         raise ValidationFailed.of(hinted(unknown, names, "update_mask"))
