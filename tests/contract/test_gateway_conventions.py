@@ -376,11 +376,35 @@ async def test_nothing_follows_the_answer_to_head(gateway: Gateway) -> None:
     writer.close()
 
 
-async def test_parameter_given_twice_is_400(rest: httpx.AsyncClient) -> None:
-    for query in ("select_columns=a&select_columns=b", "x=1&select_columns=a&y=2&select_columns=a"):
-        reply = await rest.get(f"/companies/u?{query}")
+@pytest.mark.parametrize("query", ["select_columns=a&{}=b", "x=1&{}=a&y=2&select_columns=a", "select_columns&{}"])
+@pytest.mark.parametrize("name", ["select_columns", "select%5Fcolumns", "%73elect_columns"])
+async def test_parameter_given_twice_is_400(rest: httpx.AsyncClient, query: str, name: str) -> None:
+    reply = await rest.get(f"/companies/u?{query.format(name)}")
+    assert (reply.status_code, reply.json()["error_code"]) == (400, "BAD_REQUEST")
+
+
+@pytest.mark.parametrize("path", ["/companies/u", "/health", "/common/upload-url", "/v1/companies/filters/"])
+async def test_parameter_that_nobody_knows_is_not_given_twice_either(rest: httpx.AsyncClient, path: str) -> None:
+    for query in ("?x=1&x=2", "?a=1&x&b=2&x", "?x+y=1&x%20y=1"):
+        reply = await rest.get(path + query)
         assert (reply.status_code, reply.json()["error_code"]) == (400, "BAD_REQUEST")
-    assert (await rest.get("/companies/u?select_columns=a&my_select_columns=b")).json()["columns"] == "a"
+
+
+async def test_parameters_of_one_value_are_not_the_same(rest: httpx.AsyncClient) -> None:
+    reply = await rest.get("/companies/u?select_columns=a&my_select_columns=a&select_column=a&X=a&x=a&&")
+    assert reply.json()["columns"] == "a"
+
+
+async def test_two_keys_are_none(gateway: Gateway, channel: grpc.aio.Channel) -> None:
+    good = gateway.api_key
+    async with client(gateway.url) as http:
+        for keys in ((good, good), (good, "wrong-key-of-somebody"), ("wrong-key-of-somebody", good)):
+            reply = await http.get("/companies/u", headers=[("x-api-key", key) for key in keys])
+            assert (reply.status_code, reply.json()["error_code"]) == (401, "UNAUTHORIZED")
+    query = query_service_pb2_grpc.QueryServiceStub(channel)
+    with pytest.raises(grpc.aio.AioRpcError) as error:
+        await query.GetCompany(query_service_pb2.GetCompanyRequest(uuid="u"), metadata=2 * key(gateway))
+    assert error.value.code() is grpc.StatusCode.UNAUTHENTICATED
 
 
 @pytest.mark.parametrize("path", ["/companies%2Fu", "/companies/u%5c", "/companies%2fcount"])

@@ -56,13 +56,11 @@ class Service:
         name: full name, `connectra.query.v1.QueryService`.
         cluster: the upstream that serves it, the name after `connectra.` (`query`, `write`, `jobs`).
         bindings: the REST paths of its methods; a service without any is called by gRPC only.
-        parameters: names of the query parameters of those paths.
     """
 
     name: str
     cluster: str
     bindings: tuple[Binding, ...]
-    parameters: frozenset[str]
     methods: tuple[Method, ...]
 
     @property
@@ -112,7 +110,6 @@ def _service(service: ServiceDescriptor) -> Service:
         name=service.full_name,
         cluster=service.full_name.removeprefix(_PROTO_PACKAGE).split(".")[0],
         bindings=tuple(binding for method in service.methods for binding in _bindings(method)),
-        parameters=frozenset(name for method in service.methods for name in _parameters(method)),
         methods=tuple(
             Method(m.full_name, openers(m), bool(m.client_streaming or m.server_streaming)) for m in service.methods
         ),
@@ -127,11 +124,3 @@ def _bindings(method: MethodDescriptor) -> Iterator[Binding]:
     for one in (rule, *rule.additional_bindings):
         verb = one.WhichOneof("pattern")
         yield Binding(verb.upper(), getattr(one, verb), method.full_name)
-
-
-def _parameters(method: MethodDescriptor) -> Iterator[str]:
-    """What a REST call can say in its query string: the fields that are neither in the path nor the body."""
-    templates = [binding.template for binding in _bindings(method)]
-    for field in method.input_type.fields if templates else ():
-        if field.message_type is None and not any(f"{{{field.name}}}" in template for template in templates):
-            yield field.name
