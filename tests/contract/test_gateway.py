@@ -134,12 +134,12 @@ async def test_all_spellings_of_a_path_are_one(api: httpx.AsyncClient, path: str
 async def test_body_that_is_not_json_is_400_with_the_position(api: httpx.AsyncClient) -> None:
     reply = await api.post("/companies", content='{"where": ')
 
-    assert_envelope(reply, 400, "BAD_REQUEST")
+    assert_envelope(reply, 400, "VALIDATION_ERROR")
     assert {"line", "column"} <= set(reply.json()["details"])
 
 
 async def test_path_that_is_not_utf8_is_400(api: httpx.AsyncClient) -> None:
-    assert_envelope(await api.get("/companies/%ff%fe"), 400, "BAD_REQUEST")
+    assert_envelope(await api.get("/companies/%ff%fe"), 400, "VALIDATION_ERROR")
 
 
 async def test_unknown_record_is_404(api: httpx.AsyncClient) -> None:

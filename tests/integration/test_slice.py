@@ -276,7 +276,7 @@ async def test_what_is_not_json_is_named_with_its_place(api: httpx.AsyncClient) 
     answer = await api.post("/contacts", content=b'{"where":\n {,}}')
     assert answer.status_code == 400
     body = json.loads(answer.text)
-    assert (body["error_code"], body["details"]["line"]) == ("BAD_REQUEST", 2)
+    assert (body["error_code"], body["details"]["line"]) == ("VALIDATION_ERROR", 2)
 
 
 async def test_unknown_members_of_a_query_are_named_in_warnings(api: httpx.AsyncClient) -> None:

@@ -100,7 +100,7 @@ def test_several_refusals_become_one_with_the_reason_of_the_first() -> None:
 
 def test_every_reason_of_the_contract_is_one_of_a_class() -> None:
     # What the gateway alone says; no class of ours has it.
-    gateway = {"UNSPECIFIED", "UNAUTHORIZED"}
+    gateway = {"UNSPECIFIED", "BAD_REQUEST", "UNAUTHORIZED"}
     known = {name.removeprefix("ERROR_REASON_") for name in ErrorReason.keys()}  # noqa: SIM118 - no dict
     ours = {kind.reason for kind in _kinds(ConnectraError) if kind.__module__.startswith("connectra")}
     assert ours == known - gateway

@@ -5,7 +5,7 @@ import time
 from contextlib import nullcontext
 
 import pytest
-from connectra_common.errors import BadRequest, PayloadTooLarge
+from connectra_common.errors import PayloadTooLarge, ValidationFailed
 from connectra_common.server.limits import BODY, BULK_BODY, MIB, MessageLimits
 from connectra_common.server.rest import read_json, read_object
 from google.api.httpbody_pb2 import HttpBody
@@ -17,7 +17,7 @@ def body(data: bytes) -> HttpBody:
 
 async def test_an_empty_body_is_an_empty_object_unless_one_is_required() -> None:
     assert await read_json(body(b" \n")) == {}
-    with pytest.raises(BadRequest, match="empty"):
+    with pytest.raises(ValidationFailed, match="empty"):
         await read_json(body(b""), required=True)
 
 
@@ -33,9 +33,9 @@ async def test_a_character_of_two_escapes_is_one() -> None:
     ("data", "problem"),
     [
         (b'{"a": 1,\n "b" 2}', "Expecting ':' delimiter at line 2, column 6"),
-        (b'{"a": 1, "b": {"c": 1, "c": 2}}', "the key 'c' twice in one object"),
-        (b'{"a": NaN}', "NaN, which is not JSON"),
-        (b"[-Infinity]", "-Infinity, which is not JSON"),
+        (b'{"a": 1, "b": {"a}": 1,\n "c": 1, "\\u0063": 2}}', "the key 'c' twice in one object at line 2, column 10"),
+        (b'{"a": "NaN, {", "b": NaN}', "NaN, which is not JSON at line 1, column 22"),
+        (b"[-Infinity]", "-Infinity, which is not JSON at line 1, column 2"),
         (b'{"a": "\xff"}', "not UTF-8: byte 7"),
         (b"[" * 10_000, "nested deeper than 64 levels"),
         (b"[" * 65 + b"]" * 65, "nested deeper than 64 levels"),
@@ -46,7 +46,7 @@ async def test_a_character_of_two_escapes_is_one() -> None:
     ],
 )
 async def test_what_is_not_json_is_refused_with_its_place(data: bytes, problem: str) -> None:
-    with pytest.raises(BadRequest, match=re.escape(problem)):
+    with pytest.raises(ValidationFailed, match=re.escape(problem)):
         await read_json(body(data))
 
 
@@ -70,7 +70,7 @@ async def test_a_body_has_a_largest_size_that_depends_on_its_method() -> None:
 async def test_a_key_twice_among_many_is_found_at_once() -> None:
     keys = ",".join(f'"k{n}":0' for n in range(40_000))
     began = time.process_time()
-    with pytest.raises(BadRequest, match="the key 'k39999' twice"):
+    with pytest.raises(ValidationFailed, match="the key 'k39999' twice"):
         await read_json(body(f'{{{keys},"k39999":0}}'.encode()))
     assert time.process_time() - began < 1
 
@@ -96,5 +96,5 @@ def test_a_message_is_measured_before_it_is_read(method: str, data: bytes, allow
 
 
 async def test_an_object_is_not_an_array() -> None:
-    with pytest.raises(BadRequest, match="must be a JSON object"):
+    with pytest.raises(ValidationFailed, match="must be a JSON object"):
         await read_object(body(b"[]"))

@@ -4,9 +4,8 @@ A service raises one of these classes; the interceptor turns it into a google.rp
 A driver's message never reaches a client: it is logged under the request id.
 
     ConnectraError
-    ├─ ValidationFailed     400  one or more fields are wrong; named refusals are in `refusals`
-    ├─ BadRequest           400  the request cannot be read at all
-    │  └─ PayloadTooLarge   413  it is larger than its method allows
+    ├─ ValidationFailed     400  one or more fields are wrong, or it cannot be read; named refusals are in `refusals`
+    ├─ PayloadTooLarge      413  the request is larger than its method allows
     ├─ Forbidden            403
     ├─ NotFound             404
     ├─ Conflict             409  it exists already
@@ -99,7 +98,7 @@ class ConnectraError(Exception):
 
 
 class ValidationFailed(ConnectraError):
-    """One or more fields are wrong."""
+    """One or more fields are wrong; without fields, the request cannot be read at all."""
 
     grpc_code = StatusCode.INVALID_ARGUMENT
     http_status = 400
@@ -126,17 +125,10 @@ class ValidationFailed(ConnectraError):
         return error
 
 
-class BadRequest(ConnectraError):
-    """The request cannot be read at all."""
-
-    grpc_code = StatusCode.INVALID_ARGUMENT
-    http_status = 400
-    error_code = "BAD_REQUEST"
-
-
-class PayloadTooLarge(BadRequest):
+class PayloadTooLarge(ConnectraError):
     """The request is larger than its method allows. Not RESOURCE_EXHAUSTED, which callers take for a reason to try again."""
 
+    grpc_code = StatusCode.INVALID_ARGUMENT
     http_status = 413
     error_code = "PAYLOAD_TOO_LARGE"
 
@@ -303,7 +295,7 @@ def _from_database(error: BaseException | None) -> ConnectraError:
     if isinstance(error, asyncpg.TransactionRollbackError):
         return DatabaseUnavailable("the database had to undo the change; try again")
     if isinstance(error, asyncpg.CharacterNotInRepertoireError | asyncpg.UntranslatableCharacterError):
-        return BadRequest("a text has the character U+0000 (NUL), which is not allowed")
+        return ValidationFailed("a text has the character U+0000 (NUL), which is not allowed")
     return DatabaseError("the database refused the statement")
 
 

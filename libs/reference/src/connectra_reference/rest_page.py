@@ -57,7 +57,7 @@ def page() -> str:
 
 def _errors() -> Iterator[str]:
     yield "| status | error_code | message |\n|---|---|---|"
-    yield "| 400 | `VALIDATION_ERROR` | what is wrong with each field, and what is allowed |"
+    yield "| 400 | `VALIDATION_ERROR` | what is wrong with each field, and what is allowed; or why the body cannot be read |"
     for reply in replies(0):
         yield f"| {reply.status} | `{reply.code}` | {reply.text} |"
     yield "| 500 | `DATABASE_ERROR`, `ELASTICSEARCH_ERROR`, `STORAGE_ERROR` | what could not be done |"

@@ -635,7 +635,7 @@ BODY_OPTIONAL = ("ListCompanies", "ListContacts", "CountCompanies", "CountContac
 BODY_UNREAD = ("CancelJob", "RetryJob", "CompleteUpload")
 KEYLESS = ("GetHealth",)
 EVERY_PATH = (
-    "no key", "no right", "limit used up", "wrong method", "not JSON", "wrong type", "empty body", "too large",
+    "no key", "no right", "limit used up", "wrong method", "parameter twice", "not JSON", "wrong type", "empty body", "too large",
     "service away", "service too slow",
 )  # fmt: skip
 
@@ -675,6 +675,7 @@ def _common(binding: descriptors.Binding, openers: frozenset[str], verbs: list[s
         yield Row(method, "no right", call, 403, fixed(403), body, lacks=",".join(sorted(openers)))
     other = next(verb for verb in ("PATCH", "GET") if verb not in verbs)
     yield Row(method, "wrong method", f"{other} {path}", 405, fixed(405), shows={"allow": ", ".join(verbs)})
+    yield Row(method, "parameter twice", f"{call}?x=1&x=2", 400, fixed(400), body)
     if method not in KEYLESS:  # which the gateway answers itself
         yield Row(method, "service away", call, 503, fixed(503), body, through="away")
         yield Row(method, "service too slow", call, 504, fixed(504), body, through="slow")
@@ -685,7 +686,7 @@ def _common(binding: descriptors.Binding, openers: frozenset[str], verbs: list[s
         return
     yield Row(
         method, "not JSON", call, 400,
-        error("BAD_REQUEST", "the request body is not valid JSON: Expecting value at line 1, column 7", line=1, column=7),
+        error("VALIDATION_ERROR", "the request body is not valid JSON: Expecting value at line 1, column 7", line=1, column=7),
         b'{"a": ',
     )  # fmt: skip
     yield Row(method, "wrong type", call, 400, _wrong_type(method), 5)
@@ -695,7 +696,7 @@ def _common(binding: descriptors.Binding, openers: frozenset[str], verbs: list[s
 
 def _wrong_type(method: str) -> Json:
     if not method.startswith("BatchUpsert"):
-        return error("BAD_REQUEST", "the request body must be a JSON object")
+        return error("VALIDATION_ERROR", "the request body must be a JSON object")
     name = {"BatchUpsertCompanies": "companies", "BatchUpsertContacts": "contacts"}.get(method)
     allowed = f"'{name}' or 'data'" if name else "'data'"
     return invalid(name or "data", f"the body must be an array, or an object with one array {allowed}")
@@ -704,7 +705,7 @@ def _wrong_type(method: str) -> Json:
 def _empty(method: str) -> Json:
     if method.endswith("FilterValues"):
         return invalid("filter_key", "filter_key: field required")
-    return error("BAD_REQUEST", "the request body is empty; a JSON document is required")
+    return error("VALIDATION_ERROR", "the request body is empty; a JSON document is required")
 
 
 @cache

@@ -5,7 +5,7 @@ import re
 from math import isinf
 from typing import Any
 
-from connectra_common.errors import BadRequest, PayloadTooLarge
+from connectra_common.errors import PayloadTooLarge, ValidationFailed
 from connectra_common.server.limits import BodyLimits
 from connectra_common.vql.limits import LIMITS
 
@@ -17,7 +17,7 @@ def parse(data: bytes, limits: BodyLimits) -> Any:
 
     Raises:
         PayloadTooLarge: more values than allowed.
-        BadRequest: not JSON (with the position), too many levels, a key twice in one object, NaN or Infinity, half a character.
+        ValidationFailed: not JSON, a key twice in one object, NaN or Infinity (with the position), too many levels, half a character.
     """
     brackets = data.count(b"[") + data.count(b"{")
     if brackets + data.count(b",") > limits.values:
@@ -34,12 +34,15 @@ def parse(data: bytes, limits: BodyLimits) -> Any:
             _check_characters(value)
         return value
     except UnicodeDecodeError as error:
-        raise BadRequest(f"the request body is not UTF-8: byte {error.start}", details={"byte": error.start}) from None
+        message = f"the request body is not UTF-8: byte {error.start}"
+        raise ValidationFailed(message, details={"byte": error.start}) from None
     except json.JSONDecodeError as error:
-        raise BadRequest(
-            f"the request body is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}",
-            details={"line": error.lineno, "column": error.colno},
-        ) from None
+        raise _at(error.pos, text, f"is not valid JSON: {error.msg}") from None
+    except _Twice:
+        at, key = _second(text)
+        raise _at(at, text, f"has the key {key[:100]!r} twice in one object", key=key[:100]) from None
+    except _NoNumber as error:
+        raise _at(_first_constant(text), text, f"has {error}, which is not JSON") from None
     except RecursionError:
         raise _too_deep(limits.depth) from None
 
@@ -67,12 +70,50 @@ def _count_values(data: bytes, most: int) -> None:
         start = end
 
 
+def _at(position: int, text: str, problem: str, **details: object) -> ValidationFailed:
+    line, column = text.count("\n", 0, position) + 1, position - text.rfind("\n", 0, position)
+    return ValidationFailed(
+        f"the request body {problem} at line {line}, column {column}",
+        details={**details, "line": line, "column": column},
+    )
+
+
+class _Twice(Exception):
+    """Some object has a key twice."""
+
+
+class _NoNumber(Exception):
+    """NaN, Infinity or -Infinity, by its name."""
+
+
+# A string, as a key with the colon behind it; a bracket of an object; what is no number. Possessive: no input makes it slow.
+_TOKENS = re.compile(r'("(?:[^"\\]++|\\.)*+")(\s*+:)?|[{}]|NaN|-?Infinity', re.DOTALL)
+
+
+def _second(text: str) -> tuple[int, str]:
+    """Where a key is given for the second time, and the key; what is before that is JSON."""
+    objects: list[set[str]] = []
+    for token in _TOKENS.finditer(text):
+        if token[0] == "{":
+            objects.append(set())
+        elif token[0] == "}":
+            objects.pop()
+        elif token[2]:
+            key = json.loads(token[1])
+            if key in objects[-1]:
+                return token.start(), key
+            objects[-1].add(key)
+    raise AssertionError("the parser has seen one")
+
+
+def _first_constant(text: str) -> int:
+    return next(token.start() for token in _TOKENS.finditer(text) if token[0][-1] in "Ny")
+
+
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        seen = set[str]()
-        twice = next(name for name, _ in pairs if name in seen or seen.add(name))[:100]  # type: ignore[func-returns-value]
-        raise BadRequest(f"the request body has the key {twice!r} twice in one object", details={"key": twice})
+        raise _Twice
     return found
 
 
@@ -83,18 +124,18 @@ def _integer(digits: str) -> int:
 def _fraction(digits: str) -> float:
     number = float(_short(digits))
     if isinf(number):
-        raise BadRequest(f"the request body has the number {digits}, which is too large")
+        raise ValidationFailed(f"the request body has the number {digits}, which is too large")
     return number
 
 
 def _short(digits: str) -> str:
     if len(digits) > MAX_DIGITS:
-        raise BadRequest(f"the request body has a number of more than {MAX_DIGITS} digits")
+        raise ValidationFailed(f"the request body has a number of more than {MAX_DIGITS} digits")
     return digits
 
 
 def _no_constant(name: str) -> Any:
-    raise BadRequest(f"the request body has {name}, which is not JSON")
+    raise _NoNumber(name)
 
 
 def _check_depth(value: Any, most: int) -> None:
@@ -110,8 +151,8 @@ def _check_depth(value: Any, most: int) -> None:
     raise _too_deep(most)
 
 
-def _too_deep(most: int) -> BadRequest:
-    return BadRequest(
+def _too_deep(most: int) -> ValidationFailed:
+    return ValidationFailed(
         f"the request body is nested deeper than {most} levels; a tree of conditions may have {LIMITS.depth} levels"
     )
 
@@ -125,4 +166,4 @@ def _check_characters(value: object) -> None:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
         half = f"\\u{ord(error.object[error.start]):04x}"
-        raise BadRequest(f"the request body has {half} alone, which is half of a character") from None
+        raise ValidationFailed(f"the request body has {half} alone, which is half of a character") from None

@@ -134,7 +134,7 @@ def _bounded(method: str, read: Callable[[bytes], Any]) -> Callable[[bytes], Any
         except errors.PayloadTooLarge as error:
             return error
         except DecodeError:
-            return errors.BadRequest("the request is not a message of this method")
+            return errors.ValidationFailed("the request is not a message of this method")
 
     return bounded
 

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 from google.api.httpbody_pb2 import HttpBody
 
-from connectra_common.errors import BadRequest, PayloadTooLarge
+from connectra_common.errors import PayloadTooLarge, ValidationFailed
 from connectra_common.server import Context
 from connectra_common.server.bodies import parse
 from connectra_common.server.limits import BODY, BodyLimits
@@ -23,14 +23,14 @@ async def read_json(body: HttpBody, *, required: bool = False, limits: BodyLimit
 
     Raises:
         PayloadTooLarge: beyond the limits.
-        BadRequest: not JSON, see `bodies.parse`, or empty when required.
+        ValidationFailed: not JSON, see `bodies.parse`, or empty when required.
     """
     data = body.data
     if len(data) > limits.bytes:
         raise PayloadTooLarge("the request body is too large", details={"max_bytes": limits.bytes})
     if not data.strip():
         if required:
-            raise BadRequest("the request body is empty; a JSON document is required")
+            raise ValidationFailed("the request body is empty; a JSON document is required")
         return {}
     if len(data) <= INLINE_BYTES:
         return parse(data, limits)
@@ -41,11 +41,11 @@ async def read_object(body: HttpBody, *, required: bool = False) -> dict[str, An
     """As `read_json`, but the value must be an object.
 
     Raises:
-        BadRequest: also if it is not an object.
+        ValidationFailed: also if it is not an object.
     """
     value = await read_json(body, required=required)
     if not isinstance(value, dict):
-        raise BadRequest("the request body must be a JSON object")
+        raise ValidationFailed("the request body must be a JSON object")
     return value
 
 

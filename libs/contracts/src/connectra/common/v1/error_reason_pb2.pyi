@@ -24,9 +24,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     DESCRIPTOR: _descriptor.EnumDescriptor
     ERROR_REASON_UNSPECIFIED: _ErrorReason.ValueType  # 0
     ERROR_REASON_VALIDATION_ERROR: _ErrorReason.ValueType  # 1
-    """One or more fields are wrong; the violations are listed (google.rpc.BadRequest, REST `details.fields`)."""
+    """One or more fields are wrong; the violations are listed (google.rpc.BadRequest, REST `details.fields`). Or the request cannot be read at
+    all: not JSON, duplicate keys, not an object.
+    """
     ERROR_REASON_BAD_REQUEST: _ErrorReason.ValueType  # 2
-    """The request cannot be read at all: not JSON, duplicate keys, not an object."""
+    """The gateway cannot read the request: a query parameter given twice, broken HTTP."""
     ERROR_REASON_UNAUTHORIZED: _ErrorReason.ValueType  # 3
     """Missing or unknown API key."""
     ERROR_REASON_FORBIDDEN: _ErrorReason.ValueType  # 4
@@ -83,9 +85,11 @@ class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
 
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
 ERROR_REASON_VALIDATION_ERROR: ErrorReason.ValueType  # 1
-"""One or more fields are wrong; the violations are listed (google.rpc.BadRequest, REST `details.fields`)."""
+"""One or more fields are wrong; the violations are listed (google.rpc.BadRequest, REST `details.fields`). Or the request cannot be read at
+all: not JSON, duplicate keys, not an object.
+"""
 ERROR_REASON_BAD_REQUEST: ErrorReason.ValueType  # 2
-"""The request cannot be read at all: not JSON, duplicate keys, not an object."""
+"""The gateway cannot read the request: a query parameter given twice, broken HTTP."""
 ERROR_REASON_UNAUTHORIZED: ErrorReason.ValueType  # 3
 """Missing or unknown API key."""
 ERROR_REASON_FORBIDDEN: ErrorReason.ValueType  # 4

@@ -49,12 +49,13 @@ class ErrorReason(betterproto2.Enum):
 
     VALIDATION_ERROR = 1
     """
-    One or more fields are wrong; the violations are listed (google.rpc.BadRequest, REST `details.fields`).
+    One or more fields are wrong; the violations are listed (google.rpc.BadRequest, REST `details.fields`). Or the request cannot be read at
+    all: not JSON, duplicate keys, not an object.
     """
 
     BAD_REQUEST = 2
     """
-    The request cannot be read at all: not JSON, duplicate keys, not an object.
+    The gateway cannot read the request: a query parameter given twice, broken HTTP.
     """
 
     UNAUTHORIZED = 3
