@@ -11,7 +11,7 @@ from connectra_common.refusals import Busy, TooManyAtOnce
 from connectra_common.server.bulkheads import Bound, Bulkhead, by_method
 from connectra_common.server.together import Together
 
-AT_ONCE = Bound(process=3, client=2, patience_seconds=0)
+AT_ONCE = Bound(process=3, client=2)
 
 
 @asynccontextmanager

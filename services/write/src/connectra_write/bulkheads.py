@@ -12,7 +12,7 @@ CLIENT_SHARE = 0.75
 
 def bulkheads(connections: Connections) -> BulkheadOf:
     """Those of the write service."""
-    singles = Bulkhead("writes", Bound.shared(connections.singles.most, CLIENT_SHARE, waiting=64, patience_seconds=5))
+    singles = Bulkhead("writes", Bound.shared(connections.singles.most, CLIENT_SHARE, waiting=64))
     # A request that waits has up to 6 MiB.
     bulks = Bulkhead("bulk writes", Bound.shared(connections.bulks.most, CLIENT_SHARE, waiting=12, patience_seconds=10))
     imports = Bulkhead(

@@ -16,7 +16,7 @@ REFUSED = Counter(
     "connectra_calls_refused_total", "Calls that got no place: too many of a client, or in all.", ["kind", "whose"]
 )
 
-PATIENCE_SECONDS = 2.0
+PATIENCE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Bound:
         process: in the process.
         client: of one client; fewer than `process`, so that none can take all places. Calls of the suite's own processes, which name no
             client, are bounded by `process` alone.
-        waiting: further calls of one client that wait for a place; beyond them it is refused at once.
+        waiting: further calls of one client that wait for a place; beyond them it is refused at once. 0: no call waits.
         patience_seconds: how long they wait for one.
     """
 
@@ -55,7 +55,8 @@ class Bulkhead:
         self.kind, self.bound = kind, bound
         self._places = asyncio.Semaphore(bound.process)
         self._clients: dict[str, _Client] = {}
-        self._running = RUNNING.labels(kind)
+        self._running = 0
+        RUNNING.labels(kind).set_function(lambda: self._running)
 
     @asynccontextmanager
     async def entered(self) -> AsyncIterator[None]:
@@ -72,28 +73,33 @@ class Bulkhead:
             raise self._refusal(client)
         own.calls += 1
         try:
-            async with self._place(own.places, client), self._place(self._places, ""):
-                with self._running.track_inprogress():
+            await self._take(own.places, client)
+            try:
+                await self._take(self._places, "")
+                self._running += 1
+                try:
                     yield
+                finally:
+                    self._running -= 1
+                    self._places.release()
+            finally:
+                own.places.release()
         finally:
             own.calls -= 1
             if not own.calls:
                 del self._clients[client]
 
-    @asynccontextmanager
-    async def _place(self, places: asyncio.Semaphore, client: str) -> AsyncIterator[None]:
-        if places.locked():
-            try:
-                async with asyncio.timeout(self.bound.patience_seconds):
-                    await places.acquire()
-            except TimeoutError:
-                raise self._refusal(client) from None
-        else:
+    async def _take(self, places: asyncio.Semaphore, client: str) -> None:
+        if not places.locked():
             await places.acquire()
+            return
+        if not self.bound.waiting:
+            raise self._refusal(client)
         try:
-            yield
-        finally:
-            places.release()
+            async with asyncio.timeout(self.bound.patience_seconds):
+                await places.acquire()
+        except TimeoutError:
+            raise self._refusal(client) from None
 
     def _refusal(self, client: str) -> ConnectraError:
         REFUSED.labels(self.kind, "client" if client else "process").inc()
