@@ -2,16 +2,23 @@
 
 import asyncio
 import json
+from typing import Any, TypeAlias
 from uuid import uuid4
 
 import asyncpg
+import grpc
 import httpx
+import pytest
 from connectra.jobs.v1 import jobs_service_pb2, jobs_service_pb2_grpc
 from connectra_common.server.peers import channel
+from connectra_jobs.bulkheads import STREAMS
 
 from tests.support.jobs import create_job, download, ended, export, files_of, import_file, upload
 from tests.support.stack import Stack
+from tests.support.wait import until
 from tests.support.words import word
+
+Watching: TypeAlias = "grpc.aio.UnaryStreamCall[Any, jobs_service_pb2.WatchJobResponse]"
 
 ROW = {
     "id",
@@ -265,3 +272,36 @@ async def test_a_bucket_that_cannot_be_is_refused_and_of_an_old_job_has_no_files
     )
     files = await api.get(f"/common/jobs/{uuid}/files")
     assert (files.status_code, files.json()["data"]) == (200, [])
+
+
+async def test_a_client_watches_some_jobs_at_once_and_others_still_may(
+    stack: Stack, postgres: asyncpg.Connection
+) -> None:
+    uuid, name = str(uuid4()), word()
+    await postgres.execute(
+        """INSERT INTO jobs (uuid, job_type, data, status, client, run_after)
+        VALUES ($1, 'export_csv_file', '{}', 'open', $2, now() + interval '1 hour')""",
+        uuid,
+        name,
+    )
+    request = jobs_service_pb2.WatchJobRequest(uuid=uuid)
+    async with channel(stack.grpc["jobs"]) as opened:
+        jobs = jobs_service_pb2_grpc.JobsServiceStub(opened)
+
+        def watch(client: str) -> Watching:
+            return jobs.WatchJob(request, metadata=[("x-client-id", client), ("x-client-rights", "export,admin")])
+
+        async def seen(call: Watching) -> str:
+            answer = await call.read()
+            assert isinstance(answer, jobs_service_pb2.WatchJobResponse)
+            return answer.job.uuid
+
+        held = [watch(name) for _ in range(STREAMS.client)]
+        assert {await seen(call) for call in held} == {uuid}
+        with pytest.raises(grpc.aio.AioRpcError, match="too many streams at once: a client may have 32") as refused:
+            await seen(watch(name))
+        assert refused.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert await seen(watch("another")) == uuid
+        held[0].cancel()
+        await until(lambda: seen(watch(name)), seconds=10, away=(grpc.aio.AioRpcError,))
+    await postgres.execute("DELETE FROM jobs WHERE uuid = $1", uuid)

@@ -17,6 +17,7 @@ from connectra_common.call import IdempotencyKey
 from connectra_common.db import idempotency
 from connectra_common.errors import Conflict
 
+from tests.support.wait import until
 from tests.support.words import word
 
 
@@ -159,3 +160,38 @@ async def test_keys_are_forgotten_after_24_hours(database: asyncpg.Connection) -
     assert await idempotency.reserve(database, key, "other") is None
     await database.execute("UPDATE idempotency_keys SET created_at = now() - interval '24 hours 1 second'")
     assert await idempotency.expire(database, 10) == 1
+
+
+async def test_writes_that_wait_for_a_lock_keep_neither_other_clients_nor_other_kinds_waiting(
+    write: WriteServiceStub, api: httpx.AsyncClient, postgres: asyncpg.Connection
+) -> None:
+    locked, other = [
+        str((await api.post("/companies/create", json=company(word()))).json()["data"]["uuid"]) for _ in range(2)
+    ]
+
+    async def put(uuid: str, client: str) -> None:
+        request = pb.UpdateCompanyRequest(company=records_pb2.Company(uuid=uuid, city=word()))
+        await write.UpdateCompany(request, metadata=[("x-client-id", client)], timeout=30)
+
+    waiting = "SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted"
+    async with postgres.transaction():
+        await postgres.execute("SELECT FROM companies WHERE uuid = $1 FOR UPDATE", locked)
+        greedy = [asyncio.create_task(put(locked, "greedy")) for _ in range(80)]
+        await until(lambda: postgres.fetchval(waiting), lambda count: count >= 8)
+        # One that nobody waits for answers at once, its token included; and a bulk has connections of its own.
+        async with asyncio.timeout(5):
+            await put(other, "modest")
+            bulk = [records_pb2.Company(name=word())]
+            await write.BatchUpsertCompanies(pb.BatchUpsertCompaniesRequest(companies=bulk))
+        refused = [task for task in greedy if task.done()]
+        assert refused
+        for task in refused:
+            error = task.exception()
+            assert isinstance(error, grpc.aio.AioRpcError)
+            assert (error.code(), error.details()) == (
+                grpc.StatusCode.RESOURCE_EXHAUSTED,
+                "too many writes at once: a client may have 8; wait until one has ended",
+            )
+        assert await postgres.fetchval(waiting) == 8
+    await asyncio.gather(*greedy, return_exceptions=True)
+    await put(locked, "greedy")
