@@ -20,6 +20,7 @@ from connectra_common.rights import Right
 from connectra_gateway import clients
 
 from tests.support.http import client, until_status
+from tests.support.postgres import indexed
 from tests.support.stack import Stack, frozen
 from tests.support.wait import until
 from tests.support.words import word
@@ -52,13 +53,14 @@ async def keys(stack: Stack) -> AsyncIterator[list[str]]:
 
 @pytest.fixture
 async def long_contacts(postgres: asyncpg.Connection) -> AsyncIterator[str]:
-    """More than what lies between a service and a caller that does not read."""
+    """More than what an export makes ahead and what lies between it and a caller that does not read."""
     mark = word()
     await postgres.execute(
         """INSERT INTO contacts (uuid, first_name, stage)
-        SELECT gen_random_uuid()::text, repeat('n', 2000), $1 FROM generate_series(1, 2000) n""",
+        SELECT gen_random_uuid()::text, repeat('n', 2000), $1 FROM generate_series(1, 12000) n""",
         mark,
     )
+    await indexed(postgres)
     yield mark
     await postgres.execute("DELETE FROM contacts WHERE stage = $1", mark)
 
@@ -148,7 +150,10 @@ async def test_callers_that_do_not_read_or_wait_or_send_slowly_cost_only_themsel
         await slowest(http, 20)  # what is opened, compiled and cached at first
         alone = await slowest(http)
         with frozen(stack, "indexer"):
-            await postgres.execute("UPDATE contacts SET title = 'waits' WHERE stage = $1", long_contacts)
+            await postgres.execute(
+                "UPDATE contacts SET title = 'waits' WHERE uuid = (SELECT min(uuid) FROM contacts WHERE stage = $1)",
+                long_contacts,
+            )
             async with Crowd(stack, crowd, long_contacts) as others:
                 among = await slowest(http)
                 resident = {name: psutil.Process(pid).memory_info().rss / 2**20 for name, pid in pids.items()}
