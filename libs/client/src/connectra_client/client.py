@@ -1,6 +1,6 @@
 """The typed client: gRPC through the gateway."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from types import TracebackType
 from typing import Any, Self
 
@@ -22,6 +22,8 @@ from connectra_client.proto.connectra.write.v1 import IndexServiceStub, WriteSer
 
 _API_KEY = "x-api-key"
 _CONSISTENCY_TOKEN = "x-consistency-token"  # noqa: S105 - a header's name
+# What a query takes.
+_MAX_TOKENS = 32
 _QUERY_SERVICE = "/connectra.query.v1.QueryService/"
 
 
@@ -60,7 +62,7 @@ class Connectra:
         self.connection = find_connection(url, api_key)
         self.timeout = timeout
         self.read_your_writes = read_your_writes
-        self._token: str | None = None
+        self._tokens = Tokens()
         self._channel: Channel | None = None
 
     async def __aenter__(self) -> Self:
@@ -73,6 +75,7 @@ class Connectra:
             listen(self._channel, SendRequest, self._send_token)
         options: dict[str, Any] = {"timeout": self.timeout, "metadata": {_API_KEY: to.api_key}}
         self.query = _QueryStub(self._channel, **options)
+        self.query.tokens = self._tokens
         self.write = _WriteStub(self._channel, **options)
         self.jobs = _JobsStub(self._channel, **options)
         self.index = _IndexStub(self._channel, **options)
@@ -85,14 +88,36 @@ class Connectra:
             self._channel.close()
 
     async def _keep_token(self, event: RecvInitialMetadata | RecvTrailingMetadata) -> None:
-        token = event.metadata.get(_CONSISTENCY_TOKEN)
-        # Replies to concurrent writes arrive in any order; tokens are growing numbers.
-        if isinstance(token, str) and token.isdecimal() and int(token) > int(self._token or 0):
-            self._token = token
+        if isinstance(token := event.metadata.get(_CONSISTENCY_TOKEN), str):
+            self._tokens.add(token)
 
     async def _send_token(self, event: SendRequest) -> None:
-        if self._token and event.method_name.startswith(_QUERY_SERVICE):
-            event.metadata.setdefault(_CONSISTENCY_TOKEN, self._token)
+        if self._tokens.waiting and event.method_name.startswith(_QUERY_SERVICE):
+            event.metadata.setdefault(_CONSISTENCY_TOKEN, ",".join(self._tokens.waiting))
+
+
+class Tokens:
+    """Consistency tokens of writes that no query is known to have seen yet."""
+
+    def __init__(self) -> None:
+        self.waiting: dict[str, None] = {}
+
+    def add(self, token: str) -> None:
+        """Takes the token of a write."""
+        self.waiting[token] = None
+        if (more := len(self.waiting) - _MAX_TOKENS + 1) > 1:
+            # A mark alone means all that was written up to it.
+            tokens = sorted(self.waiting, key=_mark)
+            self.waiting = dict.fromkeys((str(_mark(tokens[more - 1])), *tokens[more:]))
+
+    def seen(self, tokens: Iterable[str]) -> None:
+        """Forgets tokens that a query was answered with."""
+        for token in tokens:
+            self.waiting.pop(token, None)
+
+
+def _mark(token: str) -> int:
+    return int(token.partition(".")[0])
 
 
 class _Calls(ServiceStub):
@@ -119,7 +144,21 @@ class _Calls(ServiceStub):
 
 
 class _QueryStub(_Calls, QueryServiceStub):  # type: ignore[misc]
-    """QueryService with our errors."""
+    """QueryService with our errors; an answer has all writes before the call."""
+
+    tokens: Tokens
+
+    async def _unary_unary(self, *args: Any, **options: Any) -> Any:
+        sent = tuple(self.tokens.waiting)
+        answer = await super()._unary_unary(*args, **options)
+        self.tokens.seen(sent)
+        return answer
+
+    async def _unary_stream(self, *args: Any, **options: Any) -> AsyncIterator[Any]:
+        sent = tuple(self.tokens.waiting)
+        async for message in super()._unary_stream(*args, **options):
+            self.tokens.seen(sent)
+            yield message
 
 
 class _WriteStub(_Calls, WriteServiceStub):  # type: ignore[misc]
