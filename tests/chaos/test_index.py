@@ -37,23 +37,23 @@ from tests.support.words import word
 from .conftest import Grid
 
 
-async def upsert(write: WriteServiceStub, mark: str, number: int, title: str = "Engineer") -> int:
+async def upsert(write: WriteServiceStub, mark: str, number: int, title: str = "Engineer") -> str:
     """One contact by the API; its consistency token."""
     request = write_pb.UpsertContactRequest()
     request.contact.first_name, request.contact.last_name, request.contact.title = f"ann{number}", mark, title
     request.contact.email = f"{mark}.{number}@example.com"
-    return int((await write.UpsertContact(request)).consistency_token)
+    return (await write.UpsertContact(request)).consistency_token
 
 
-async def upsert_many(write: WriteServiceStub, mark: str, numbers: range, at_once: int = 16) -> int:
-    """Many contacts; the greatest token."""
+async def upsert_many(write: WriteServiceStub, mark: str, numbers: range, at_once: int = 16) -> None:
+    """Many contacts."""
     gate = asyncio.Semaphore(at_once)
 
-    async def one(number: int) -> int:
+    async def one(number: int) -> None:
         async with gate:
-            return await upsert(write, mark, number)
+            await upsert(write, mark, number)
 
-    return max(await asyncio.gather(*(one(number) for number in numbers)))
+    await asyncio.gather(*(one(number) for number in numbers))
 
 
 async def add_by_sql(sql: asyncpg.Pool, mark: str, number: int, companies: int = 10) -> None:
@@ -79,13 +79,13 @@ async def count(search: AsyncElasticsearch, mark: str) -> int:
         return -1
 
 
-async def found(query: QueryServiceStub, mark: str, token: int | None = None) -> set[str]:
+async def found(query: QueryServiceStub, mark: str, token: str | None = None) -> set[str]:
     """Uuids of the contacts that the query service finds."""
     request = query_pb.ListContactsRequest()
     text = request.query.where.text_matches.must.add(text_value=mark, filter_key="last_name")
     text.search_type = vql_pb2.SEARCH_TYPE_EXACT
     request.query.limit = 100
-    metadata = (("x-consistency-token", str(token)),) if token is not None else ()
+    metadata = (("x-consistency-token", token),) if token is not None else ()
     return {row.contact.uuid for row in (await query.ListContacts(request, metadata=metadata)).rows}
 
 

@@ -15,6 +15,7 @@ from connectra.query.v1.query_service_pb2_grpc import (
     QueryServiceStub,
     add_QueryServiceServicer_to_server,
 )
+from connectra_common.consistency import Token
 from connectra_common.db.database import Database
 from connectra_common.errors import DatabaseUnavailable, Unavailable
 from connectra_common.requests import read
@@ -25,7 +26,7 @@ from connectra_common.vql.model import Vql
 from connectra_common.vql.proto import to_proto
 from connectra_query.bulkheads import Bulkheads
 from connectra_query.connections import Connections
-from connectra_query.consistency import Follower, Token
+from connectra_query.consistency import Follower
 from connectra_query.limits import Limits
 from connectra_query.search.engine import Search
 from connectra_query.service import QueryService
@@ -239,26 +240,28 @@ async def test_one_connection_waits_for_all_and_each_is_answered_in_its_turn(
 ) -> None:
     follower, numbers = Follower(marks), [await marked(database) for _ in range(3)]
     waiting: Sequence[list[asyncio.Task[None]]] = [
-        [asyncio.create_task(follower.wait(Token(number), 30)) for _ in range(100)] for number in numbers
+        [asyncio.create_task(follower.wait(frozenset({Token(number)}), 30)) for _ in range(100)] for number in numbers
     ]
     for tasks, number in zip(waiting, numbers, strict=True):
         assert not any(task.done() for task in tasks)
         await database.execute("DELETE FROM outbox WHERE first_seq <= $1", number)
         async with asyncio.timeout(10):
             await asyncio.gather(*tasks)
-    await follower.wait(Token(2**63 - 1), 30)
+    await follower.wait(frozenset({Token(2**63 - 1)}), 30)
 
 
 async def test_a_write_that_is_not_indexed_in_time_is_unavailable(
     marks: Database, database: asyncpg.Connection
 ) -> None:
     with pytest.raises(Unavailable, match="not searchable yet"):
-        await Follower(marks).wait(Token(await marked(database)), 0.2)
+        await Follower(marks).wait(frozenset({Token(await marked(database))}), 0.2)
 
 
 async def test_while_the_database_is_away_all_who_wait_are_told_so() -> None:
     settings = PostgresSettings(connection=SecretStr("postgresql://u:p@127.0.0.1:1/none"), _env_file=None)
     async with Database.open(settings, "query", connections=1) as away:
         follower = Follower(away)
-        told = await asyncio.gather(*(follower.wait(Token(1), 30) for _ in range(5)), return_exceptions=True)
+        told = await asyncio.gather(
+            *(follower.wait(frozenset({Token(1)}), 30) for _ in range(5)), return_exceptions=True
+        )
     assert [type(error) for error in told] == [DatabaseUnavailable] * 5

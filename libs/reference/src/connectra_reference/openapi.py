@@ -36,7 +36,10 @@ _PARAMETERS = {
         "people-2026-11-23",
     ),
     ("header", "If-Match"): ("The ETag of the record as it was read; 412 when it has changed since.", ETAG.example),
-    ("header", "X-Consistency-Token"): ("Of an earlier write: the answer sees it.", TOKEN.example),
+    ("header", "X-Consistency-Token"): (
+        "Of an earlier write, or of several, divided by commas: the answer sees them.",
+        TOKEN.example,
+    ),
 }
 _SHOWN = {
     "etag": "Version of the record, for If-Match.",

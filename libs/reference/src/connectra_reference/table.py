@@ -46,7 +46,7 @@ INTEGER = Like(r"\d+", 42)
 CURSOR = [Like(r"\d+", "1795445207600"), GIVEN_UUID]
 REQUEST_ID = Like(r"[A-Za-z0-9._-]{1,128}", "0f4c1a56-8f0e-4c8b-9a51-7a3a4f6f2f0d")
 ETAG = Like(r'"\d+"', '"42"')
-TOKEN = Like(r"\d+", "57")
+TOKEN = Like(r"\d+\.(company|contact|batch)\.[0-9a-f-]+", "57.contact.6f1c0b52-7c5e-4f0e-9d2b-0c8a0e3b7a11")
 JOB_CURSOR = Like(r".+Z_\d+", "2026-11-23T14:46:47.600000Z_42")
 UPLOADED = Like("uploads/.+_people.csv", "uploads/6f1c0b52-7c5e-4f0e-9d2b-0c8a0e3b7a11_people.csv")
 URL = Like("http.+X-Amz-Signature=.+", "https://s3.example/connectra/uploads/…_people.csv?X-Amz-Signature=…")

@@ -109,6 +109,15 @@ class Unreported:
     token: int
 
 
+@dataclass(frozen=True, slots=True)
+class NotSearchable:
+    """An import whose records the index may not have yet; its marks are not above `mark`."""
+
+    id: int
+    uuid: str
+    mark: int
+
+
 # A new job.
 INSERT = f"""
     INSERT INTO jobs (uuid, job_type, data, retry_count, client, source_denied) VALUES ($1, $2, $3, $4, $5, $6)
@@ -284,13 +293,15 @@ REPORT = """
         report_due = false, updated_at = now()
     WHERE uuid = $1 AND lease_token = $2 AND report_due AND lease_until IS NULL"""
 
-# The oldest token of which it is not known yet that the index has it.
-NEXT_SEARCHABLE = "SELECT min(searchable_after) FROM jobs WHERE searchable_after IS NOT NULL"
+# Imports of which it is not known yet that the index has all they stored.
+NOT_SEARCHABLE = """
+    SELECT id, uuid, searchable_after FROM jobs
+    WHERE searchable_after IS NOT NULL AND id > $1 ORDER BY id LIMIT $2"""
 
-# What was stored up to a token is searchable.
+# The index has what an import stored, unless it has run again.
 SET_SEARCHABLE = """
     UPDATE jobs SET job_response = job_response || '{"searchable": true}', searchable_after = NULL, updated_at = now()
-    WHERE searchable_after <= $1"""
+    WHERE uuid = $1 AND searchable_after = $2"""
 
 
 class JobRepository:
@@ -407,7 +418,7 @@ class JobRepository:
         """The attempt succeeded. False when the lease is lost.
 
         Args:
-            searchable_after: token of what it stored.
+            searchable_after: the highest mark of what it stored.
         """
         released = await self._release(
             *(claim, attempt, states.COMPLETED, "completed"),
@@ -438,7 +449,7 @@ class JobRepository:
 
         Args:
             final: a retry would not help.
-            searchable_after: token of what it stored.
+            searchable_after: the highest mark of what it stored.
             reported: the response has all that its runs stored and rejected.
         """
         if (requested := await self._connection.fetchval(HELD, *claim.fence)) is None:
@@ -520,14 +531,13 @@ class JobRepository:
         """Adds to the response of such an import."""
         await self._connection.execute(REPORT, of.job.uuid, of.token, _dumped(response), searchable_after)
 
-    async def next_searchable(self) -> int | None:
-        """The oldest token of what imports stored that is waited for; None when there is none."""
-        token: int | None = await self._connection.fetchval(NEXT_SEARCHABLE)
-        return token
+    async def not_searchable(self, after: int, limit: int) -> list[NotSearchable]:
+        """Imports of which it is not known yet that what they stored can be found, by id after `after`."""
+        return [NotSearchable(*row) for row in await self._connection.fetch(NOT_SEARCHABLE, after, limit)]
 
-    async def set_searchable(self, token: int) -> None:
-        """Notes that everything up to a token can be found."""
-        await self._connection.execute(SET_SEARCHABLE, token)
+    async def set_searchable(self, of: NotSearchable) -> None:
+        """Notes that what an import stored can be found."""
+        await self._connection.execute(SET_SEARCHABLE, of.uuid, of.mark)
 
     async def _release(
         self,

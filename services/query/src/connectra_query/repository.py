@@ -41,21 +41,6 @@ class RecordRepository:
         return (row[0].encode(), row[1]) if row else None
 
 
-class OutboxRepository:
-    """Reads what is not indexed yet."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    async def oldest(self) -> int | None:
-        """The number of the oldest mark; None when there is none."""
-        # The outbox is empty one moment and has thousands of rows the next: left to choose, the planner would have all of it read.
-        async with self._connection.transaction():
-            await self._connection.execute("SET LOCAL enable_seqscan = off")
-            oldest: int | None = await self._connection.fetchval("SELECT min(first_seq) FROM outbox")
-        return oldest
-
-
 @lru_cache(maxsize=512)
 def _page(entity: Entity, columns: tuple[str, ...], company_columns: tuple[str, ...] | None, highlight: bool) -> str:
     # One page, in the order of the search.

@@ -9,6 +9,7 @@ from functools import partial
 
 import orjson
 from connectra_common.call import Call
+from connectra_common.consistency import parse_tokens
 from connectra_common.db import audit
 from connectra_common.db.audit import Event
 from connectra_common.db.database import Database
@@ -25,7 +26,7 @@ from connectra_common.vql.validate import checked, checked_export, unknown_colum
 
 from connectra_query.bulkheads import Bulkheads
 from connectra_query.connections import Connections
-from connectra_query.consistency import Follower, Token
+from connectra_query.consistency import Follower
 from connectra_query.export.repository import Chunk, Layout
 from connectra_query.export.stream import export
 from connectra_query.filters.repository import Filter, Value
@@ -227,9 +228,9 @@ class QueryService:
     async def _wait_for(self, entity: Entity, call: Call) -> None:
         if call.token is None:
             return
-        token = Token.parse(call.token)
+        tokens = parse_tokens(call.token)
         async with self._bulkheads.waiters.entered():
-            await self._follower.wait(token, call.seconds(self._limits.consistency_seconds))
+            await self._follower.wait(tokens, call.seconds(self._limits.consistency_seconds))
             await self._refresh[entity]()
 
 

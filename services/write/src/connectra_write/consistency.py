@@ -2,12 +2,18 @@
 
 import asyncio
 
+import structlog
+from connectra_common.call import current
+from connectra_common.consistency import NEWEST, Kind, Token, joined
 from connectra_common.db.database import Database
+from connectra_common.errors import from_exception
 from connectra_common.server.together import Together
 
 from connectra_write import marks
 
-READ_SECONDS = 5.0
+log = structlog.get_logger()
+
+READ_SECONDS = 1.0
 
 
 class ConsistencyTokens:
@@ -21,11 +27,15 @@ class ConsistencyTokens:
         self._database = database
         self._newest = Together(self._read)
 
-    async def latest(self) -> int:
-        """A number that no mark of transactions that are committed by now is above. One query answers all who ask at once."""
-        return await self._newest()
+    async def of(self, kind: Kind, name: str) -> str:
+        """The token of the current call's write, which is committed. Never fails: without a mark it covers later changes too."""
+        return joined(current().token, Token(await self._newest(), kind, name))
 
     async def _read(self) -> int:
         # One that is never answered must not keep the next ones waiting.
-        async with asyncio.timeout(READ_SECONDS), self._database.connection() as connection:
-            return await marks.newest(connection)
+        try:
+            async with asyncio.timeout(READ_SECONDS), self._database.connection() as connection:
+                return await marks.newest(connection)
+        except Exception as error:  # noqa: BLE001 - what is written is written
+            log.warning("no mark for consistency tokens", reason=from_exception(error).reason)
+            return NEWEST

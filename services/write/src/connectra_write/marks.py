@@ -4,12 +4,46 @@ Triggers mark whatever changes, in the transaction that changes it; the service 
 (fan-out), and records that operators have it look at.
 """
 
+from collections.abc import Collection
+
 from connectra_common.db.database import Connection
+from connectra_common.db.written import BATCH_IS_PENDING, by_key
+
+# Batches that one sweep looks at.
+SWEEP_SLICE = 20
 
 
 async def newest(connection: Connection) -> int:
-    """The highest number of a mark so far: every mark draws one or more from this sequence. Consistency tokens are such numbers."""
+    """The highest number of a mark so far: every mark draws one or more from this sequence. Consistency tokens have such numbers."""
     return int(await connection.fetchval("SELECT last_value FROM outbox_seq"))
+
+
+async def add_batch(
+    connection: Connection, mark: int, companies: Collection[str], contacts: Collection[str], job: str | None = None
+) -> int:
+    """Notes what a batch writes, in its transaction; returns its number.
+
+    Args:
+        mark: its marks are not above it.
+        job: uuid of the import that it is a part of.
+    """
+    number: int = await connection.fetchval(
+        "INSERT INTO written_batches (mark, companies, contacts, job_uuid) VALUES ($1, $2, $3, $4) RETURNING id",
+        *(mark, list(companies), list(contacts), job),
+    )
+    return number
+
+
+async def sweep_batches(connection: Connection) -> int:
+    """Forgets those of the oldest batches that are indexed. Returns how many they were."""
+    async with connection.transaction():
+        await by_key(connection)
+        gone = await connection.fetch(
+            f"""DELETE FROM written_batches WHERE id IN (
+                    SELECT id FROM (SELECT * FROM written_batches ORDER BY id LIMIT {SWEEP_SLICE} FOR UPDATE SKIP LOCKED) b
+                    WHERE NOT ({BATCH_IS_PENDING})) RETURNING id"""
+        )
+    return len(gone)
 
 
 def mark_again(*, fan_out: bool = False) -> str:
@@ -17,16 +51,19 @@ def mark_again(*, fan_out: bool = False) -> str:
 
     Args:
         fan_out: the mark is that of a contact, on behalf of its company. It is as old as the company's mark, so a younger mark becomes as
-            old; and one that nobody has claimed yet is left alone, because it will be read later than this and sees the company. Other
-            marks have no such age, and count even then: dead letters are replayed, and drift repaired, with every counter at its start.
+            old; and one that is marked for its company already, and that nobody has claimed yet, is left alone: it will be read later than
+            this and sees the company. Other marks have no such age, and count even then: dead letters are replayed, and drift repaired,
+            with every counter at its start.
     """
     if not fan_out:
         return _AGAIN
     return f"""{_AGAIN},
+            copies_of = excluded.copies_of,
             first_seq = least(outbox.first_seq, excluded.first_seq),
             fan_out_generation = CASE WHEN excluded.fan_out_generation = 0 THEN outbox.fan_out_generation
                                       ELSE outbox.generation + 1 END
-        WHERE outbox.claimed_until IS NOT NULL OR outbox.first_seq > excluded.first_seq"""
+        WHERE outbox.claimed_until IS NOT NULL OR outbox.first_seq > excluded.first_seq
+              OR outbox.copies_of IS DISTINCT FROM excluded.copies_of"""
 
 
 _AGAIN = """

@@ -76,7 +76,7 @@ class WriteRestServicer(pb_grpc.WriteRestServiceServicer):
 
     async def _delete(self, entity: Entity, request: Any, context: Context) -> HttpBody:
         token = await self._records.delete(entity, request.uuid, current().versions)
-        await send_headers(context, x_consistency_token=str(token))
+        await send_headers(context, x_consistency_token=token)
         return envelope(message=f"{entity.title} deleted successfully")
 
     async def _upsert(self, entity: Entity, request: Any, context: Context) -> HttpBody:
@@ -147,7 +147,7 @@ async def _reply(written: Written, found: list[Warning], context: Context, *, is
         context,
         status=written.http_status if written.is_new else None,
         etag=f'"{written.version}"',
-        x_consistency_token=str(written.token),
+        x_consistency_token=written.token,
         **_replayed(written),
     )
     found = found + [{"field": w.field, "message": w.message} for w in written.warnings]
@@ -161,7 +161,7 @@ async def _batch_reply(
     await send_headers(
         context,
         status=written.http_status if failed else None,
-        x_consistency_token=str(written.token),
+        x_consistency_token=written.token,
         **_replayed(written),
     )
     return envelope(message=message, data=written.document(), warnings=found or None, success=not failed)

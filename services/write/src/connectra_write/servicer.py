@@ -174,6 +174,6 @@ def _warnings(found: list[RecordWarning], path: str = "{1}") -> list[records_pb2
     return [records_pb2.Warning(field=path.format(w.index, w.field), message=w.message) for w in found]
 
 
-async def _send_token(token: int, context: Context) -> str:
-    await context.send_initial_metadata(((CONSISTENCY_TOKEN, str(token)),))
-    return str(token)
+async def _send_token(token: str, context: Context) -> str:
+    await context.send_initial_metadata(((CONSISTENCY_TOKEN, token),))
+    return token

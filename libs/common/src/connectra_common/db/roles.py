@@ -14,7 +14,9 @@ _AUDIT_EVENT = "FUNCTION audit_event"
 # Privileges by table, sequence or function, by process. A column in brackets: only that.
 RIGHTS: Mapping[str, Mapping[str, str]] = {
     "query": {
-        **dict.fromkeys(("companies", "contacts", "filters", "filters_data", "outbox", "audit"), _READ),
+        **dict.fromkeys(
+            ("companies", "contacts", "filters", "filters_data", "outbox", "written_batches", "audit"), _READ
+        ),
         _AUDIT_EVENT: "EXECUTE",
     },
     "write": {
@@ -24,6 +26,7 @@ RIGHTS: Mapping[str, Mapping[str, str]] = {
         "key_locks": "SELECT, INSERT, DELETE",
         "filters_data": _KEEP,
         "outbox": "SELECT, INSERT, UPDATE",
+        "written_batches": "SELECT, INSERT, UPDATE, DELETE",
         "dead_letters": _READ,
         "index_builds": _KEEP,
         "import_batches": "SELECT, INSERT, UPDATE",

@@ -155,7 +155,7 @@ outbox = Table(
     metadata,
     Column("entity", Text, primary_key=True),
     Column("uuid", Text(collation="C"), primary_key=True),
-    # Consistency tokens: everything up to a token is in the index when no row with a smaller or equal one is left.
+    # Of the oldest change that the index does not have; consistency tokens are compared with it.
     Column("first_seq", BigInteger, nullable=False, server_default=outbox_seq.next_value()),
     Column("generation", BigInteger, nullable=False, server_default=text("1")),
     # A company whose copied fields changed: its contacts must be marked too.
@@ -170,7 +170,24 @@ outbox = Table(
     # Progress of the walk over a company's contacts, and the mark it began with; for a contact, the last mark by such a walk.
     Column("fan_out_after", Text(collation="C"), nullable=False, server_default=text("''")),
     Column("fan_out_generation", BigInteger, nullable=False, server_default=text("1")),
+    # A contact that is marked for the sake of its company: that company.
+    Column("copies_of", Text(collation="C")),
     Index("outbox_first_seq_idx", "first_seq"),
+    Index("outbox_copies_of_idx", "copies_of", postgresql_where=text("copies_of IS NOT NULL")),
+)
+
+# Batches of records that were written at once, until the index has all of them: what their consistency tokens name.
+written_batches = Table(
+    "written_batches",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    # Number of a mark; those of the batch are not above it.
+    Column("mark", BigInteger, nullable=False),
+    Column("companies", ARRAY(Text(collation="C")), nullable=False),
+    Column("contacts", ARRAY(Text(collation="C")), nullable=False),
+    # The import that it is a part of.
+    Column("job_uuid", Text(collation="C")),
+    Index("written_batches_job_uuid_idx", "job_uuid", postgresql_where=text("job_uuid IS NOT NULL")),
 )
 
 # Live indexer processes; one whose advisory lock is free has died.

@@ -31,6 +31,7 @@ from connectra_jobs.worker.reports import (
     Reports,
     as_csv,
     counted,
+    last_mark,
     report_key,
 )
 from connectra_jobs.worker.table import Shape, Table, open_table
@@ -249,7 +250,7 @@ class _Import:
         if ledger.counts.rejected or ledger.counts.left_out or "replaced" in found:
             found |= await self.reports.assemble(self._table.shape.headers)
         self._attempt.known = {**found, "messages": told.facts(found, self._table.notes)}
-        self._attempt.searchable_after = int(ledger.consistency_token) if ledger.consistency_token else None
+        self._attempt.searchable_after = last_mark(ledger)
         self._attempt.reported = True
         return found
 

@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeVar
 import structlog
 from botocore.exceptions import ClientError
 from connectra.write.internal.v1 import import_service_pb2
+from connectra_common.consistency import Token
 from connectra_common.records.csv_records import cells_of
 from connectra_common.records.formulas import harmless
 from connectra_common.server.streams import ahead
@@ -153,6 +154,11 @@ def counted(ledger: import_service_pb2.GetImportProgressResponse) -> dict[str, A
     return {**counts, "searchable": not ledger.consistency_token}
 
 
+def last_mark(ledger: import_service_pb2.GetImportProgressResponse) -> int | None:
+    """The highest mark of what an import stored; None: nothing."""
+    return Token.parse(ledger.consistency_token).mark if ledger.consistency_token else None
+
+
 async def finish(deps: Deps) -> None:
     """Completes the responses of imports that ended without a worker: cancelled while they waited, or given up."""
     async with deps.database.connection() as connection:
@@ -175,7 +181,7 @@ async def _finish(item: Unreported, deps: Deps) -> None:
     if ledger.counts.rejected or ledger.counts.left_out:
         response |= await reports.assemble(shape.get("headers", ()))
     response["messages"] = sentences(item.job.job_response.get("messages"), told.facts(response))
-    token = int(ledger.consistency_token) if ledger.consistency_token else None
+    token = last_mark(ledger)
     async with deps.database.transaction() as connection:
         await JobRepository(connection).report(item, response, token)
 

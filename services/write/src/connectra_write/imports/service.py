@@ -49,7 +49,7 @@ class ImportService:
             ):
                 return applied
             records = RecordRepository(connection, Origin.of_job(batch.job_uuid, current()))
-            done = await writing.write(records, self._known, parsed.batch, batches.ROWS)
+            done = await writing.write(records, self._known, parsed.batch, batches.ROWS, batch.job_uuid)
             rejected = _rejected(parsed, done.folded)
             counts = _counts(parsed, done, rejected=len(rejected))
             token = await marks.newest(connection)

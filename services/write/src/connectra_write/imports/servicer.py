@@ -4,6 +4,8 @@ from dataclasses import asdict
 
 from connectra.write.internal.v1 import import_service_pb2 as pb
 from connectra.write.internal.v1 import import_service_pb2_grpc as pb_grpc
+from connectra_common.consistency import Kind, Token
+from connectra_common.records.ids import checked_uuid
 from connectra_common.server import Context
 
 from connectra_write.imports.outcomes import LeftOutCell, RejectedRow
@@ -37,7 +39,7 @@ class ImportServicer(pb_grpc.ImportServiceServicer):
             counts=pb.ImportCounts(**asdict(applied.counts)),
             rejected=_rejected(applied.rejected),
             left_out=_left_out(applied.left_out),
-            consistency_token=str(applied.token),
+            consistency_token=_token(applied.token, request.job_uuid),
             replayed=applied.replayed,
         )
 
@@ -50,10 +52,14 @@ class ImportServicer(pb_grpc.ImportServiceServicer):
             byte_offset=progress.byte_offset,
             next_line=progress.next_line,
             counts=pb.ImportCounts(**asdict(progress.counts)),
-            consistency_token="" if progress.token is None else str(progress.token),
+            consistency_token=_token(progress.token, request.job_uuid),
             rejected=_rejected(progress.rejected),
             left_out=_left_out(progress.left_out),
         )
+
+
+def _token(mark: int | None, job_uuid: str) -> str:
+    return "" if mark is None else str(Token(mark, Kind.JOB, checked_uuid(job_uuid)))
 
 
 def _rejected(rows: list[RejectedRow]) -> list[pb.RejectedRow]:

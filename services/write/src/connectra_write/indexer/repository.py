@@ -191,8 +191,8 @@ class OutboxRepository:
                                        WHERE t.company_id = k.uuid AND {_APART} LIMIT $3 + 1) s ON true
                     GROUP BY k.uuid, k.first_seq HAVING count(s.uuid) <= $3
                 ), marked AS (
-                    INSERT INTO outbox (entity, uuid, first_seq)
-                    SELECT 'contact', u.uuid, f.first_seq FROM few f, unnest(f.contacts) AS u (uuid) ORDER BY u.uuid
+                    INSERT INTO outbox (entity, uuid, first_seq, copies_of)
+                    SELECT 'contact', u.uuid, f.first_seq, f.company FROM few f, unnest(f.contacts) AS u (uuid) ORDER BY u.uuid
                     {mark_again(fan_out=True)}
                 )
                 SELECT company FROM few""",
@@ -222,9 +222,9 @@ class OutboxRepository:
                         SELECT t.uuid, coalesce({_APART}, true) AS apart FROM contacts t LEFT JOIN companies c ON c.uuid = $1
                         WHERE t.company_id = $1 AND t.uuid > $2 ORDER BY t.uuid LIMIT $3
                     ), marked AS (
-                        INSERT INTO outbox (entity, uuid, first_seq, fan_out_generation)
+                        INSERT INTO outbox (entity, uuid, first_seq, fan_out_generation, copies_of)
                         SELECT 'contact', uuid, CASE WHEN $2 = '' THEN $4 ELSE nextval('outbox_seq') END,
-                               CASE WHEN $2 = '' THEN 1 ELSE 0 END
+                               CASE WHEN $2 = '' THEN 1 ELSE 0 END, $1
                         FROM s WHERE apart ORDER BY uuid
                         {mark_again(fan_out=True)}
                     )

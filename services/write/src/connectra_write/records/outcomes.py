@@ -31,7 +31,7 @@ class Written:
     record: str
     version: int
     is_new: bool
-    token: int = 0
+    token: str = ""
     replayed: bool = False
     warnings: list[RecordWarning] = field(default_factory=list)
 
@@ -44,7 +44,7 @@ class Written:
     def unpack(cls, text: str) -> "Written":
         """An answer as it was kept."""
         kept = orjson.loads(text)
-        return cls(**{**kept, "warnings": _warnings(kept), "replayed": True})
+        return cls(**{**kept, "token": str(kept["token"]), "warnings": _warnings(kept), "replayed": True})
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class BatchWritten:
     failures: list[RecordFailure] = field(default_factory=list)
     uuids: list[str | None] = field(default_factory=list)
     warnings: list[RecordWarning] = field(default_factory=list)
-    token: int = 0
+    token: str = ""
     replayed: bool = False
 
     PARTIAL: ClassVar[int] = 207
@@ -111,7 +111,8 @@ class BatchWritten:
             RecordFailure(f["index"], f["error"], f["uuid"], tuple(FieldViolation(**v) for v in f["fields"]))
             for f in kept["failures"]
         ]
-        return cls(**{**kept, "failures": failures, "warnings": _warnings(kept), "replayed": True})
+        more = {"failures": failures, "warnings": _warnings(kept), "replayed": True}
+        return cls(**{**kept, "token": str(kept["token"]), **more})
 
 
 def _warnings(kept: dict[str, Any]) -> list[RecordWarning]:

@@ -7,7 +7,7 @@ Whoever decides by a key which record is meant holds the key's lock, and writes 
 found. Who merely gives a record another key decides nothing by it, and needs none.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import astuple, dataclass, replace
 
@@ -16,8 +16,9 @@ from connectra_common.db.audit import UNKNOWN, Origin
 from connectra_common.db.database import Connection, rows_of
 from connectra_common.records import keys
 from connectra_common.records.cleaning import Value
-from connectra_common.records.fields import Entity
+from connectra_common.records.fields import COMPANY, CONTACT, Entity
 
+from connectra_write import marks
 from connectra_write.filter_values.repository import FilterValueRepository, columns
 from connectra_write.filter_values.rows import FilterValue, name_value
 from connectra_write.records import statements
@@ -200,6 +201,11 @@ class RecordRepository:
                 "INSERT INTO match_keys SELECT * FROM unnest($1::bigint[], $2::bigint[])",
                 *map(list, zip(*sorted(made), strict=True)),
             )
+
+    async def note_batch(self, uuids: Mapping[Entity, Collection[str]], job: str | None) -> int:
+        """Notes the records that were written, for their consistency token; returns the batch's number."""
+        mark = await marks.newest(self._connection)
+        return await marks.add_batch(self._connection, mark, uuids[COMPANY], uuids[CONTACT], job)
 
     def transaction(self) -> AbstractAsyncContextManager[object]:
         """A transaction in which the following statements are one; inside another it is a part of that."""

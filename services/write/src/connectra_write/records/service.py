@@ -7,6 +7,7 @@ from itertools import chain
 from typing import Generic, NamedTuple, TypeVar
 
 from connectra_common.call import IdempotencyKey, current
+from connectra_common.consistency import Kind, Token, joined
 from connectra_common.db import idempotency
 from connectra_common.db.audit import Origin
 from connectra_common.db.database import Connection, Database
@@ -34,10 +35,18 @@ StoredAnswer = TypeVar("StoredAnswer", Written, BatchWritten)
 
 
 class Outcome(NamedTuple, Generic[StoredAnswer]):
-    """The outcome of a change: its answer, and the filter values that are stored once its transaction is committed."""
+    """The outcome of a change.
+
+    Args:
+        answer: without its consistency token.
+        new: filter values that are stored once its transaction is committed.
+        kind, name: what its consistency token names.
+    """
 
     answer: StoredAnswer
     new: list[FilterValue]
+    kind: Kind
+    name: str
 
 
 # The work of a call. With an idempotency key it is done in the transaction that keeps the answer; without one it opens its own where
@@ -88,7 +97,7 @@ class RecordService:
                 new, moves = self._filter_values(entity, uuid, values), found.key_change(uuid)
                 write = repository.restart if known else repository.create
                 if stored := await write(entity, values, new, moves):
-                    return Outcome(_written(stored, batches.shared_keys(entity, found, uuid, claim.keys)), new)
+                    return _outcome(entity, uuid, stored, batches.shared_keys(entity, found, uuid, claim.keys), new)
                 await _check_company(repository, values)
             raise Unavailable(_CHANGED)
 
@@ -123,14 +132,14 @@ class RecordService:
                     moved = found.stored[uuid], found.key_change(uuid)
                     warnings = batches.shared_keys(entity, found, uuid, claim.keys)
                 if stored := await repository.update(entity, uuid, values, versions, new, moved):
-                    return Outcome(_written(stored, warnings), new)
+                    return _outcome(entity, uuid, stored, warnings, new)
                 if problem := await _why_not(repository, entity, uuid, versions, values):
                     raise problem
             raise Unavailable(_CHANGED)
 
         return await self._once_per_key(self._database, None, (), Written, change)
 
-    async def delete(self, entity: Entity, uuid: str, versions: Sequence[int] | None = None) -> int:
+    async def delete(self, entity: Entity, uuid: str, versions: Sequence[int] | None = None) -> str:
         """Marks a record as deleted; returns the consistency token. Raises as `update`."""
         uuid = checked_uuid(uuid)
         async with self._database.connection() as connection:
@@ -138,7 +147,7 @@ class RecordService:
             if not await repository.delete(entity, uuid, versions):
                 raise await _why_not(repository, entity, uuid, versions, {}) or Unavailable(_CHANGED)
         self._notifier.wake()
-        return await self._tokens.latest()
+        return await self._tokens.of(Kind(entity.name), uuid)
 
     async def upsert(self, entity: Entity, record: object, key: IdempotencyKey | None = None) -> Written:
         """Lays the given fields over the record that is meant (docs/identity.md), else creates one.
@@ -183,7 +192,7 @@ class RecordService:
             updated = len(records) - len(failures) - created
             uuids = writing.written_uuids(done.folded, len(records))
             answer = BatchWritten(len(records), created, updated, failures, uuids, done.folded.warnings)
-            return Outcome(answer, done.new)
+            return Outcome(answer, done.new, Kind.BATCH, str(done.number))
 
         return await self._once_per_key(self._bulks, key, ("bulk", entity.name, records), BatchWritten, change)
 
@@ -196,7 +205,8 @@ class RecordService:
             done = await writing.write(repository, self._known, batch, batches.ROWS)
             failures = _in_order(batch.failures, done.folded.failures)
             created, uuids = len(done.created), writing.written_uuids(done.folded, len(rows))
-            return Outcome(BatchWritten(len(rows), created, done.records - created, failures, uuids), done.new)
+            answer = BatchWritten(len(rows), created, done.records - created, failures, uuids)
+            return Outcome(answer, done.new, Kind.BATCH, str(done.number))
 
         return await self._once_per_key(self._bulks, key, ("rows", "", rows), BatchWritten, change)
 
@@ -211,16 +221,17 @@ class RecordService:
         """Makes a change, or repeats the answer that is stored under the idempotency key."""
         if key is None:
             async with database.connection() as connection:
-                answer, new = await change(self._repository(connection))
+                answer, new, kind_written, name = await change(self._repository(connection))
             self._known.add(new)
             self._notifier.wake()
-            return replace(answer, token=await self._tokens.latest())
+            return replace(answer, token=await self._tokens.of(kind_written, name))
         request_hash = idempotency.request_hash(*request)
         async with database.transaction() as connection:
             if earlier := await idempotency.reserve(connection, key, request_hash):
                 return kind.unpack(earlier)
-            answer, new = await change(self._repository(connection))
-            answer = replace(answer, token=await marks.newest(connection))
+            answer, new, kind_written, name = await change(self._repository(connection))
+            token = Token(await marks.newest(connection), kind_written, name)
+            answer = replace(answer, token=joined(current().token, token))
             await idempotency.keep(connection, key, packed(answer))
         self._known.add(new)
         self._notifier.wake()
@@ -255,7 +266,7 @@ class RecordService:
         if stored is None:
             await _check_company(repository, values)
             return None
-        return Outcome(_written(stored, batches.shared_keys(entity, found, uuid, claim.keys)), new)
+        return _outcome(entity, uuid, stored, batches.shared_keys(entity, found, uuid, claim.keys), new)
 
     def _repository(self, connection: Connection) -> RecordRepository:
         return RecordRepository(connection, Origin.of_call(current()))
@@ -270,8 +281,11 @@ class RecordService:
 _CHANGED = "the record changed meanwhile; try again"
 
 
-def _written(stored: Stored, warnings: list[RecordWarning]) -> Written:
-    return Written(stored.record, stored.version, stored.is_new, warnings=warnings)
+def _outcome(
+    entity: Entity, uuid: str, stored: Stored, warnings: list[RecordWarning], new: list[FilterValue]
+) -> Outcome[Written]:
+    written = Written(stored.record, stored.version, stored.is_new, warnings=warnings)
+    return Outcome(written, new, Kind(entity.name), uuid)
 
 
 def _in_order(*failures: list[RecordFailure]) -> list[RecordFailure]:

@@ -34,6 +34,7 @@ class BatchOutcome:
     Args:
         created: uuids of new records; `revived`: of those that were deleted.
         new: filter values that are stored once the transaction is committed.
+        number: under which its records are noted, see `marks.add_batch`.
     """
 
     folded: Folded
@@ -41,6 +42,7 @@ class BatchOutcome:
     created: set[str] = field(default_factory=set)
     revived: set[str] = field(default_factory=set)
     new: list[FilterValue] = field(default_factory=list)
+    number: int = 0
 
     @property
     def records(self) -> int:
@@ -48,13 +50,18 @@ class BatchOutcome:
         return sum(map(len, self.folded.written.values()))
 
 
-async def write(repository: RecordRepository, known: KnownValues, batch: Batch, manner: Manner) -> BatchOutcome:
+async def write(
+    repository: RecordRepository, known: KnownValues, batch: Batch, manner: Manner, job: str | None = None
+) -> BatchOutcome:
     """Stores a batch, as if its rows were written one by one; in the caller's transaction, or in one of its own.
+
+    Args:
+        job: uuid of the import that it is a part of.
 
     Raises:
         Unavailable: the records change all the time.
     """
-    return await repeated(repository, lambda: _write(repository, known, batch, manner))
+    return await repeated(repository, lambda: _write(repository, known, batch, manner, job))
 
 
 async def repeated(repository: RecordRepository, work: Callable[[], Awaitable[Result]]) -> Result:
@@ -114,7 +121,9 @@ def _all(entity: Entity, claim: Claim) -> list[int]:
     return [keys.number(entity, key) for key in claim.keys]
 
 
-async def _write(repository: RecordRepository, known: KnownValues, batch: Batch, manner: Manner) -> BatchOutcome:
+async def _write(
+    repository: RecordRepository, known: KnownValues, batch: Batch, manner: Manner, job: str | None
+) -> BatchOutcome:
     claims = {entity: batch.claims(entity) for entity in ENTITIES}
     await repository.lock_keys(number for entity in ENTITIES for number in deciding(entity, claims[entity], manner.by))
     found = {
@@ -140,6 +149,7 @@ async def _write(repository: RecordRepository, known: KnownValues, batch: Batch,
     for entity, records in folded.written.items():
         values |= await in_thread(len(records), wanted, entity, records.values())
     outcome.new = await known.store(repository.filter_values, values, company_names(outcome.changed))
+    outcome.number = await repository.note_batch({entity: folded.written[entity].keys() for entity in ENTITIES}, job)
     return outcome
 
 

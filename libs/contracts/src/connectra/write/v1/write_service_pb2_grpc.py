@@ -29,7 +29,8 @@ class WriteServiceStub:
     """Changes to companies and contacts. Each call is one transaction: it is stored completely or not at all (for batches, see there), durable
     once it returns OK, and queued for the search index in the same transaction; search sees it within a second.
 
-    Every answer carries a consistency token, also as metadata `x-consistency-token`; a query that sends it back sees the write.
+    Every answer carries a consistency token, also as metadata `x-consistency-token`; a query that sends it back sees the write, and waits for
+    nothing else. Several tokens are divided by commas; a write that is sent with tokens answers with one that covers them as well.
     INVALID_ARGUMENT lists every violation. Any method may fail with UNAVAILABLE or DEADLINE_EXCEEDED; the write may have happened all the
     same, and all methods but Create are safe to repeat. Create, Upsert and batches take the metadata `idempotency-key`: repeating the request
     within 24 h changes nothing and returns the first answer; ALREADY_EXISTS if the key was used for a different request.
@@ -102,7 +103,8 @@ class WriteServiceServicer:
     """Changes to companies and contacts. Each call is one transaction: it is stored completely or not at all (for batches, see there), durable
     once it returns OK, and queued for the search index in the same transaction; search sees it within a second.
 
-    Every answer carries a consistency token, also as metadata `x-consistency-token`; a query that sends it back sees the write.
+    Every answer carries a consistency token, also as metadata `x-consistency-token`; a query that sends it back sees the write, and waits for
+    nothing else. Several tokens are divided by commas; a write that is sent with tokens answers with one that covers them as well.
     INVALID_ARGUMENT lists every violation. Any method may fail with UNAVAILABLE or DEADLINE_EXCEEDED; the write may have happened all the
     same, and all methods but Create are safe to repeat. Create, Upsert and batches take the metadata `idempotency-key`: repeating the request
     within 24 h changes nothing and returns the first answer; ALREADY_EXISTS if the key was used for a different request.
@@ -266,7 +268,8 @@ class WriteService:
     """Changes to companies and contacts. Each call is one transaction: it is stored completely or not at all (for batches, see there), durable
     once it returns OK, and queued for the search index in the same transaction; search sees it within a second.
 
-    Every answer carries a consistency token, also as metadata `x-consistency-token`; a query that sends it back sees the write.
+    Every answer carries a consistency token, also as metadata `x-consistency-token`; a query that sends it back sees the write, and waits for
+    nothing else. Several tokens are divided by commas; a write that is sent with tokens answers with one that covers them as well.
     INVALID_ARGUMENT lists every violation. Any method may fail with UNAVAILABLE or DEADLINE_EXCEEDED; the write may have happened all the
     same, and all methods but Create are safe to repeat. Create, Upsert and batches take the metadata `idempotency-key`: repeating the request
     within 24 h changes nothing and returns the first answer; ALREADY_EXISTS if the key was used for a different request.

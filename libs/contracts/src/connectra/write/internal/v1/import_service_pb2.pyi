@@ -90,6 +90,7 @@ class ImportBatchResponse(_message.Message):
     REPLAYED_FIELD_NUMBER: _builtins.int
     LEFT_OUT_FIELD_NUMBER: _builtins.int
     consistency_token: _builtins.str
+    """Of all that the job has stored so far."""
     replayed: _builtins.bool
     """The batch had been applied before; this is the answer given then."""
     @_builtins.property
@@ -258,7 +259,7 @@ class GetImportProgressResponse(_message.Message):
     next_line: _builtins.int
     """The line on which it begins, from 1; 0 if there are no batches."""
     consistency_token: _builtins.str
-    """Highest token of all batches; empty if there are none."""
+    """Of all batches; empty if there are none."""
     @_builtins.property
     def counts(self) -> Global___ImportCounts: ...
     @_builtins.property

@@ -1,0 +1,69 @@
+"""Which writes the index does not have yet, by the marks in the outbox and by the batches that are noted with the records they wrote."""
+
+from collections.abc import Collection, Sequence
+
+from connectra_common.consistency import Kind, Token
+from connectra_common.db.database import Connection
+
+# A company is indexed when its contacts have the fields they copy as well.
+_RECORDS = """
+    SELECT k.n FROM unnest($1::text[], $2::text[], $3::bigint[]) WITH ORDINALITY AS k (entity, uuid, mark, n)
+    WHERE EXISTS (SELECT FROM outbox o WHERE o.entity = k.entity AND o.uuid = k.uuid AND o.first_seq <= k.mark)
+       OR (k.entity = 'company' AND EXISTS (SELECT FROM outbox o WHERE o.copies_of = k.uuid AND o.first_seq <= k.mark))"""
+
+
+def _marked(uuids: str, condition: str) -> str:
+    # Each looked up by itself, and no more once one is found.
+    return f"""EXISTS (
+        SELECT FROM unnest(b.{uuids}) AS u (uuid)
+        CROSS JOIN LATERAL (SELECT FROM outbox o WHERE {condition} AND o.first_seq <= b.mark LIMIT 1) o)"""
+
+
+# Of a row `b` of `written_batches`.
+BATCH_IS_PENDING = " OR ".join(
+    (
+        _marked("companies", "o.entity = 'company' AND o.uuid = u.uuid"),
+        _marked("contacts", "o.entity = 'contact' AND o.uuid = u.uuid"),
+        _marked("companies", "o.copies_of = u.uuid"),
+    )
+)
+
+
+async def pending(connection: Connection, tokens: Collection[Token]) -> set[Token]:
+    """Those of the tokens whose write the index does not have yet. A batch that is not known is indexed."""
+    records = [token for token in tokens if token.kind in (Kind.COMPANY, Kind.CONTACT)]
+    batches = [token for token in tokens if token.kind in (Kind.BATCH, Kind.JOB)]
+    everything = [token for token in tokens if token.kind is None]
+    async with connection.transaction():
+        await by_key(connection)
+        found = await _pending_records(connection, records) if records else set()
+        if batches:
+            found |= await _pending_batches(connection, batches)
+        if everything:
+            oldest: int | None = await connection.fetchval("SELECT min(first_seq) FROM outbox")
+            found |= {token for token in everything if oldest is not None and oldest <= token.mark}
+    return found
+
+
+async def _pending_records(connection: Connection, tokens: Sequence[Token]) -> set[Token]:
+    rows = await connection.fetch(
+        _RECORDS, [str(t.kind) for t in tokens], [t.name for t in tokens], [t.mark for t in tokens]
+    )
+    return {tokens[row["n"] - 1] for row in rows}
+
+
+async def _pending_batches(connection: Connection, tokens: Sequence[Token]) -> set[Token]:
+    numbers = [int(token.name) for token in tokens if token.kind is Kind.BATCH]
+    jobs = [token.name for token in tokens if token.kind is Kind.JOB]
+    rows = await connection.fetch(
+        f"SELECT id, job_uuid FROM written_batches b WHERE (id = ANY($1) OR job_uuid = ANY($2)) AND ({BATCH_IS_PENDING})",
+        *(numbers, jobs),
+    )
+    names = {str(row["id"]) for row in rows} | {row["job_uuid"] for row in rows}
+    return {token for token in tokens if token.name in names}
+
+
+async def by_key(connection: Connection) -> None:
+    """Has the statements of a transaction look marks up by their keys."""
+    # The outbox is empty one moment and has thousands of rows the next: left to choose, the planner would have all of it read.
+    await connection.execute("SET LOCAL enable_seqscan = off")
