@@ -213,7 +213,7 @@ async def test_a_page_is_found_by_its_index_and_bounded_in_bytes(database: async
 
 
 async def test_the_command_shows_it(stack: Stack, api: httpx.AsyncClient) -> None:
-    made = (await api.post("/companies/create", json={"name": "Acme"})).json()["data"]
+    made = (await api.post("/companies/create", json={"name": f"Acme {word()}"})).json()["data"]
     await api.put(f"/companies/{made['uuid']}", json={"city": "Bonn"})
     calls = [("companies", made["uuid"]), ("companies", made["uuid"], "-n", "1", "--json"), ("contacts", made["uuid"])]
     done = [await asyncio.to_thread(stack.command, "history", *arguments) for arguments in calls]
