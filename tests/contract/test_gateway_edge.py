@@ -73,7 +73,9 @@ async def test_tls_takes_a_new_certificate_while_it_runs(
             return str((secured.getpeercert() or {})["serialNumber"])
 
     async with httpx.AsyncClient(base_url=url, verify=context, trust_env=False) as secured:
-        await until_status(secured, 200, "GET", "/health")
+        reply = await until_status(secured, 200, "GET", "/health")
+    # Browsers are told to keep to TLS.
+    assert reply.headers["strict-transport-security"] == "max-age=31536000"
     with pytest.raises(httpx.RemoteProtocolError):
         await asyncio.to_thread(httpx.get, f"{gateway.url}/health", trust_env=False)
 

@@ -264,6 +264,20 @@ async def test_what_means_nothing_is_not_stored_and_what_is_large_not_listed(
     assert (await owner.get(f"/common/jobs/{made['uuid']}")).json()["data"]["data"] == large
 
 
+async def test_the_trail_tells_who_cancelled_and_retried_a_job(
+    api: httpx.AsyncClient, postgres: asyncpg.Connection
+) -> None:
+    uuid = await postgres.fetchval(
+        """INSERT INTO jobs (uuid, job_type, data, status, retry_count, attempts, run_after)
+           VALUES (gen_random_uuid(), 'insert_csv_file', '{"s3_key": "absent.csv"}', 'failed', 1, 1, now() + interval '1 hour')
+           RETURNING uuid::text"""
+    )
+    for what in ("cancel", "retry"):
+        assert (await api.post(f"/common/jobs/{uuid}/{what}")).status_code == 200
+    rows = await postgres.fetch("SELECT operation, actor FROM audit WHERE uuid = $1 ORDER BY id LIMIT 2", uuid)
+    assert [tuple(row) for row in rows] == [("cancel", "client:default"), ("retry", "client:default")]
+
+
 async def test_the_trail_tells_who_made_a_job_and_what_came_of_it(
     callers: Callers, stack: Stack, postgres: asyncpg.Connection
 ) -> None:

@@ -97,6 +97,40 @@ def test_conditions_on_one_field_are_joined_by_or_and_fields_by_and() -> None:
     assert [len(clause.get("bool", {}).get("should", [1])) for clause in clauses] == [2, 1]
 
 
+CLAUSES = [
+    "bool",
+    "filter",
+    "must",
+    "must_not",
+    "should",
+    "minimum_should_match",
+    "match",
+    "match_phrase",
+    "query",
+    "slop",
+    "operator",
+    "term",
+    "terms",
+]
+
+
+@pytest.mark.parametrize("operator", ["eq", "ne", "in", "contains"])
+@pytest.mark.parametrize(
+    "value",
+    ["'; DROP TABLE contacts; --", '"}},{"script":{"source":"x', "${x}", "{{x}}", "_exists_:email OR *", "field:*"],
+)
+def test_a_value_is_data_whatever_it_says(value: str, operator: str) -> None:
+    def names(part: Any) -> list[str]:
+        inner = [*part.values()] if isinstance(part, dict) else part if isinstance(part, list) else []
+        return [*(part if isinstance(part, dict) else ()), *(name for member in inner for name in names(member))]
+
+    asked = ("city", "title", "departments")
+    given = [value] if operator == "in" else value
+    leaves = [{"field": field, "operator": operator, "value": given} for field in asked]
+    found = names(conditions({"filters": {"or": leaves}}))
+    assert [name for name in found if name not in CLAUSES and name.split(".")[0] not in asked] == []
+
+
 def test_exclusions_exclude_also_by_range() -> None:
     where = {
         "text_matches": {"must_not": [{"text_value": "a", "filter_key": "title", "search_type": "exact"}]},
