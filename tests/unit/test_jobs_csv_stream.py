@@ -1,5 +1,8 @@
 """Cutting CSV bytes into batches: whole rows, wherever the bytes are cut."""
 
+import time
+
+import pytest
 from connectra_common.records.csv_records import MAX_ROW_BYTES, TOO_LONG, Splitter, count_lines
 from connectra_jobs.worker.csv_stream import Batch, Cutter
 from hypothesis import example, given
@@ -95,3 +98,13 @@ def test_a_long_line_of_two_byte_characters_is_one_row() -> None:
     data = b"ax," + "é".encode() * 1_300_000 + b",b\nc,d,e\n"
     batches = cut(Splitter(",", 3), data, [1 << 16] * 50, rows=10)
     assert [(b.rows, b.byte_end - b.byte_start) for b in batches] == [(1, 2_600_006), (1, 6)]
+
+
+@pytest.mark.parametrize("width", [0, 3])
+@pytest.mark.parametrize("cell", [b'"a",', b'"\n",', b'"\r",', b'"""",', b' "a" ,'])
+def test_a_row_of_quotes_takes_time_by_its_length_alone(cell: bytes, width: int) -> None:
+    data = cell * 20_000 + b'"a"b\n'
+    began, at = time.process_time(), 0
+    while at < len(data):
+        at, _ = Splitter(",", width).row(data, at)
+    assert time.process_time() - began < 1

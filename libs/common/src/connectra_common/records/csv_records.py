@@ -86,24 +86,29 @@ class Splitter:
         beyond = len(data) > stop  # more than a row may have
         whole = last and not beyond
         fault, at, cells = None, start, 0
+        # Where the next line ends. Looked for once a line, not once a cell: a line may be the whole text.
+        line_stop = start - 1
+        spacing = _Spacing(data, start, self._delimiter)
         while True:
             quote = _BLANKS.match(data, at, stop).end()  # type: ignore[union-attr] # it matches nothing as well
             if quote < stop and data[quote] == _QUOTE:
                 quoted = _QUOTED.match(data, quote, stop)
                 if quoted is None or (quoted.end() == stop and not whole):  # the next byte may double the quote
-                    if whole or (beyond and self._is_stray(data, start, cells, quote, None, stop)):
+                    if whole or (beyond and self._is_stray(data, spacing, cells, quote, None, stop)):
                         return End(self._line_end(data, quote), UNCLOSED)
                     return self._too_long(data, stop, quoted=True) if beyond else None
                 close = quoted.end()
                 at = _BLANKS.match(data, close, stop).end()  # type: ignore[union-attr]
-                line_end = _LINE_END.search(data, at, stop)
-                if line_end is None and not whole:
+                if line_stop < at:
+                    line_end = _LINE_END.search(data, at, stop)
+                    line_stop = line_end.start() if line_end else stop
+                if line_stop == stop and not whole:
                     return self._too_long(data, stop) if beyond else None
                 proper = at == stop or data[at : at + 1] in (self._delimiter, b"\r", b"\n")
-                if _LINE_END.search(data, quote, close):
-                    line_stop = line_end.start() if line_end else stop
-                    if not proper or self._is_stray(data, start, cells, quote, close, line_stop):
-                        return End(self._line_end(data, quote), UNCLOSED)
+                if _LINE_END.search(data, quote, close) and (
+                    not proper or self._is_stray(data, spacing, cells, quote, close, line_stop)
+                ):
+                    return End(self._line_end(data, quote), UNCLOSED)
                 if not proper:
                     fault = NOT_DOUBLED
             at = self._bare.match(data, at, stop).end()  # type: ignore[union-attr]
@@ -130,11 +135,11 @@ class Splitter:
         end = _LINE_END.search(data, start)
         return end.end() if end else len(data)
 
-    def _is_stray(self, data: bytes, start: int, cells: int, quote: int, close: int | None, stop: int) -> bool:
+    def _is_stray(self, data: bytes, spacing: "_Spacing", cells: int, quote: int, close: int | None, stop: int) -> bool:
         """Whether what follows a quote is rows, so that the quote is a stray one, rather than a cell of several lines.
 
         Args:
-            start, cells: where the row begins, and its cells before the quote.
+            spacing, cells: of the row, and its cells before the quote.
             close: after the closing quote, if it was found.
             stop: the end of the line of the closing quote; of what was looked at, if there is none.
         """
@@ -142,7 +147,7 @@ class Splitter:
         first, *lines = _LINE_END.split(data[quote:stop])
         if close is None:
             lines = lines[:-1]  # not a whole line
-        spaced = self._is_spaced(data[start:quote] if cells else first)
+        spaced = spacing.until(quote) if cells else self._is_spaced(first)
         opening = cells + self._count(first)
         full = [self.is_full(line, spaced) for line in lines if line.strip(b" ")]
         if expected < 3:  # an address has as many commas
@@ -182,6 +187,21 @@ class Splitter:
 
     def _is_spaced(self, line: bytes) -> bool:
         return 0 < line.count(self._delimiter) == line.count(self._spaced_delimiter)
+
+
+class _Spacing:
+    """Whether all delimiters of a row are followed by blanks. What was counted is not counted again: a row may be all quotes."""
+
+    def __init__(self, data: bytes, start: int, delimiter: bytes) -> None:
+        self._data, self._at, self._delimiter = data, start, delimiter
+        self._all = self._spaced = 0
+
+    def until(self, quote: int) -> bool:
+        """Of the delimiters before a quote."""
+        self._all += self._data.count(self._delimiter, self._at, quote)
+        self._spaced += self._data.count(self._delimiter + b" ", self._at, quote)
+        self._at = quote
+        return 0 < self._all == self._spaced
 
 
 class Passing:
