@@ -19,6 +19,7 @@ from google.protobuf import struct_pb2
 from google.protobuf.message import Message
 
 from tests.support.health import SERVING, ask_health
+from tests.support.jobs import upload
 from tests.support.stack import Stack
 
 # In the promise it is 0.1 s; a machine that runs the other tests as well may take longer by itself.
@@ -240,6 +241,29 @@ async def test_no_body_stops_or_swells_a_process(stack: Stack, path: str) -> Non
                 return api.post(f"{stack.gateway}{path}", content=body).status_code
 
             found[what] = await harm(process, stack.grpc[service], len(body), call, REFUSED)
+    assert {what: harm for what, harm in found.items() if harm} == {}
+
+
+def files() -> dict[str, bytes]:
+    return {
+        "quotes": b"email,name\n" + b'"a",' * 50_000 + b'"a"b\n',
+        "quotes around line ends": b"email,name\n" + b'"\n",' * 20_000,
+        "no end of a line": b'"email",' + b'"""",' * 200_000,
+        "short rows that are not closed": b"email,name\n" + b'"a\n' * 30_000,
+        "a header of long names": b",".join([b"email", *[b"x " * 20_000] * 10]) + b"\n",
+    }
+
+
+async def test_no_file_stops_or_swells_the_jobs_service(stack: Stack, api: httpx.AsyncClient) -> None:
+    process, found = psutil.Process(stack.parts()["jobs"]["pid"]), {}
+    with httpx.Client(headers={"x-api-key": stack.api_key}, timeout=60, trust_env=False) as http:
+        for what, data in files().items():
+            key = await upload(api, data)
+
+            def call(key: str = key) -> int:
+                return http.post(f"{stack.gateway}/common/imports/preview", json={"s3_key": key}).status_code
+
+            found[what] = await harm(process, stack.grpc["jobs"], 4 * len(data), call, REFUSED)
     assert {what: harm for what, harm in found.items() if harm} == {}
 
 

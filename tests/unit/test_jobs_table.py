@@ -54,6 +54,7 @@ def test_a_header_that_is_not_all_there_waits(data: bytes) -> None:
         (b"foo,bar\n1,2\n", "no known column"),
         (b"email,first_name,Email\n", "twice"),
         (b'"email,name\n', "no end"),
+        (b"email" + b"," * 16_384, "the header has 16,385 columns; at most 16,384 are allowed"),
     ],
 )
 def test_an_unreadable_header_is_refused_clearly(data: bytes, message: str) -> None:

@@ -23,6 +23,8 @@ from connectra_jobs.worker.workbook import MAX_BYTES, Workbook
 
 # The header is one of so many lines.
 HEADER_LINES = 50
+# As many as a workbook can have. To find out what each means takes time.
+MAX_COLUMNS = 16_384
 XLSX_DELIMITER = "\t"
 
 
@@ -124,10 +126,11 @@ class Table:
         cutter = Cutter(splitter, offset, line, rows)
         async with aclosing(self._body.read(offset)) as stream:
             async for data in stream:
-                for batch in cutter.feed(data):
+                # In a thread, as all that is done with a file: of one that is not what it should be, a piece may take a second.
+                for batch in await asyncio.to_thread(list, cutter.feed(data)):
                     self._repeated.look(batch)
                     yield batch
-        for batch in cutter.finish():
+        for batch in await asyncio.to_thread(list, cutter.finish()):
             self._repeated.look(batch)
             yield batch
 
@@ -276,7 +279,7 @@ async def _read_header(text: Text, given: Mapping[str, str | None] | None) -> He
             data += more
             if header := await asyncio.to_thread(find_header, data, False, given):
                 return header
-    header = find_header(data, True, given)
+    header = await asyncio.to_thread(find_header, data, True, given)
     assert header is not None
     return header
 
@@ -301,7 +304,7 @@ def find_header(
     if said := _SEP.match(data, start):
         start, delimiter = said.end(), said[1].decode()
     best: _Candidate | None = None
-    first, unclosed = "", False
+    first, unclosed, widest = "", False, 0
     for at in _line_starts(data, start):
         line = data[at : _LINE.match(data, at).end()]  # type: ignore[union-attr] # it matches nothing as well
         for sign in (delimiter,) if delimiter else DELIMITERS:
@@ -313,9 +316,14 @@ def find_header(
                 continue
             cells = cells_of(data[at : end.at].decode(errors="replace"), sign)
             first = first or " ".join(line.decode(errors="replace").split())
+            widest = max(widest, len(cells))
+            if len(cells) > MAX_COLUMNS:
+                continue
             candidate = _Candidate.read(cells, given, sign, at, end.at)
             if candidate and (best is None or candidate.better_than(best)):
                 best = candidate
+    if best is None and widest > MAX_COLUMNS:
+        raise UnreadableFile(f"the header has {widest:,} columns; at most {MAX_COLUMNS:,} are allowed")
     if best is None:
         raise UnreadableFile(_no_header(first, unclosed, given))
     if isinstance(best.columns, Exception):
@@ -397,11 +405,7 @@ class _Repeated:
 
     def __init__(self, shape: Shape) -> None:
         quoted = [f'"{header}"' for header in shape.headers]
-        spellings = [shape.delimiter.join(cells).encode() for cells in (shape.headers, quoted)]
-        self._lines = [
-            (line, re.compile(rb"(?:\A|(?<=[\r\n]))(?:\xef\xbb\xbf)?" + re.escape(line) + rb"(?=[\r\n]|\Z)"))
-            for line in spellings
-        ]
+        self._lines = [shape.delimiter.join(cells).encode() for cells in (shape.headers, quoted)]
         self._seen = 0  # bytes of the file
         self.lines: list[int] = []
         self.count = 0
@@ -411,9 +415,23 @@ class _Repeated:
         if batch.byte_start < self._seen:
             return
         self._seen = batch.byte_end
-        for line, pattern in self._lines:
-            if line in batch.records:
-                for found in pattern.finditer(batch.records):
-                    self.count += 1
-                    if len(self.lines) < 10:
-                        self.lines.append(batch.first_line + count_lines(batch.records[: found.start()]))
+        for line in self._lines:
+            for start in _whole_lines(line, batch.records):
+                self.count += 1
+                if len(self.lines) < 10:
+                    self.lines.append(batch.first_line + count_lines(batch.records[:start]))
+
+
+def _whole_lines(line: bytes, text: bytes) -> list[int]:
+    """Where a line of any length stands in a text, alone; before it may be a byte order mark."""
+    if line not in text:
+        return []
+    found, text = list[int](), b"\n" + text
+    for begin in (b"\n", b"\r", b"\n" + BOM, b"\r" + BOM):
+        at = text.find(begin + line)
+        while at >= 0:
+            end = at + len(begin) + len(line)
+            if text[end : end + 1] in (b"", b"\r", b"\n"):
+                found.append(at)
+            at = text.find(begin + line, at + 1)
+    return sorted(found)
