@@ -12,6 +12,7 @@ import pytest
 from connectra.jobs.v1 import jobs_service_pb2, jobs_service_pb2_grpc
 from connectra_common.server.peers import channel
 from connectra_jobs.bulkheads import STREAMS
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from tests.support.jobs import create_job, download, ended, export, files_of, import_file, upload
 from tests.support.stack import Stack
@@ -246,6 +247,15 @@ async def test_a_list_is_walked_page_by_page(api: httpx.AsyncClient) -> None:
     warned = (await api.post("/common/jobs", json={"status": ["done"], "stauts": 1})).json()
     assert warned["data"] == []
     assert [w["field"] for w in warned["warnings"]] == ["stauts", "status"]
+
+
+async def test_a_moment_in_no_year_is_refused(stack: Stack) -> None:
+    async with channel(stack.grpc["jobs"]) as opened:
+        jobs = jobs_service_pb2_grpc.JobsServiceStub(opened)
+        for seconds in (-(2**63), 2**63 - 1):
+            with pytest.raises(grpc.aio.AioRpcError, match="created_before: must be a moment") as refused:
+                await jobs.ListJobs(jobs_service_pb2.ListJobsRequest(created_before=Timestamp(seconds=seconds)))
+            assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
 async def test_a_watched_job_is_seen_to_its_end(stack: Stack) -> None:

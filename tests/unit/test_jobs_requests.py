@@ -177,7 +177,9 @@ def test_what_is_not_a_cursor_is_refused(text: str) -> None:
         Cursor.read(text)
 
 
-@pytest.mark.parametrize("given", [5, 20260101, "yesterday", True])
+@pytest.mark.parametrize(
+    "given", [5, 20260101, "yesterday", True, "0001-01-01T00:00:00+10:00", "9999-12-31T23:00:00-10:00"]
+)
 def test_a_moment_is_a_text(given: object) -> None:
     with pytest.raises(ValidationFailed, match="created_after: must be a moment"):
         read_list({"created_after": given})

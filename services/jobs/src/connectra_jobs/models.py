@@ -180,10 +180,15 @@ class JobFile:
 
 
 def read_moment(text: str) -> datetime:
-    """A moment in any ISO 8601 spelling; without a zone it is UTC.
+    """A moment in UTC, of any ISO 8601 spelling; without a zone it is UTC.
 
     Raises:
         ValueError: it is not one.
     """
     moment = datetime.fromisoformat(text)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    if moment.tzinfo is None:
+        return moment.replace(tzinfo=UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("before the year 1 or after 9999") from None

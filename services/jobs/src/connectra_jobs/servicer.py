@@ -219,7 +219,10 @@ def _format(number: int) -> str | None:
 
 
 def _moment(moment: Timestamp) -> str:
-    return moment.ToDatetime(tzinfo=UTC).isoformat()
+    try:
+        return moment.ToDatetime(tzinfo=UTC).isoformat()
+    except (ValueError, OverflowError):
+        return f"{moment.seconds} s"  # in no year that there is: refused where it is read
 
 
 def _present(values: Mapping[str, object]) -> JsonObject:
