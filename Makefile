@@ -26,7 +26,7 @@ clients: setup ## Test with third-party clients (grpcurl, newman); needs Go and 
 	@npm install --silent --no-audit --no-fund --prefix $(CLIENTS) newman@6.2.2 openapi-to-postmanv2@6
 	@PATH=$(CLIENTS)/bin:$(CLIENTS)/node_modules/.bin:$$PATH .venv/bin/pytest tests/contract/test_other_clients.py
 
-chaos: setup ## Run the long tests, which inject faults and kill processes
+chaos: setup ## Run the long tests, which inject faults, kill processes and send what no client would
 	@.venv/bin/pytest -m long $(ARGS)
 
 bench: setup ## Benchmark against the bare engines doing the same work; prints ratios, writes JSON
