@@ -5,11 +5,12 @@ import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from connectra_common.records.fields import COMPANY, CONTACT, COPIED, Rule
 from connectra_common.settings import SettingsGroup
+from connectra_jobs.models import FileKind
 from connectra_reference import fields_page, made, schemas, settings_page
 from connectra_reference.contracts import ROOT, methods
 from connectra_reference.operations import operations
@@ -53,6 +54,10 @@ def test_every_call_of_the_table_is_for_a_path_of_the_contracts() -> None:
     for row in rows():
         if row.method and row.case != "wrong method":
             assert template(row.call) in known, row
+
+
+def test_every_kind_of_file_that_a_job_can_have_is_described() -> None:
+    assert schemas.schemas()["JobFile"]["properties"]["kind"]["enum"] == list(get_args(FileKind))
 
 
 def test_requests_have_the_schemas_of_the_models_that_services_declare() -> None:

@@ -40,7 +40,7 @@ class Job(TypedDict):
 class JobFile(TypedDict):
     """A file that a job reads or has written."""
 
-    kind: str  # source, result or rejected
+    kind: str  # source, result, rejected or left_out
     s3_key: str
     size_bytes: int
     download_url: str

@@ -146,7 +146,7 @@ def _jobs() -> Json:
         progress=OBJECT,
         client=NULLABLE,
     )
-    file = obj(kind=enum("source", "result", "rejected"), s3_key=TEXT, size_bytes=NUMBER, download_url=TEXT)
+    file = obj(kind=enum("source", "result", "rejected", "left_out"), s3_key=TEXT, size_bytes=NUMBER, download_url=TEXT)
     return {"Job": job, "JobFile": file}
 
 

@@ -74,6 +74,7 @@ def fetch(
     source: Annotated[bool, typer.Option("--source", help="The file that an import read.")] = False,
     result: Annotated[bool, typer.Option("--result", help="The file that an export wrote.")] = False,
     rejected: Annotated[bool, typer.Option("--rejected", help="The rows that an import rejected.")] = False,
+    left_out: Annotated[bool, typer.Option("--left-out", help="The cells that an import left out.")] = False,
     everything: Annotated[bool, typer.Option("--all", help="All files of the job, the source included.")] = False,
     folder: Annotated[
         Path, typer.Option("--output", "-o", help="Folder to save them in.", file_okay=False, metavar="DIR")
@@ -87,7 +88,8 @@ def fetch(
     """
     if not folder.is_dir():
         raise ClientError(f"the folder {folder} does not exist")
-    kinds = [kind for kind, wanted in (("source", source), ("result", result), ("rejected", rejected)) if wanted]
+    asked = {"source": source, "result": result, "rejected": rejected, "left_out": left_out}
+    kinds = [kind for kind, wanted in asked.items() if wanted]
     with RestClient(find_connection(url, api_key)) as client:
         if everything:
             kinds = [file["kind"] for file in client.job_files(uuid)]
