@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 from elasticsearch import AsyncElasticsearch, BadRequestError
 
+from connectra_common.errors import WrongState
 from connectra_common.records.fields import ENTITIES, Entity
 from connectra_common.search.mappings import REFRESH_INTERVAL, VERSION, index_body
 from connectra_common.settings import ElasticsearchSettings
@@ -25,6 +26,9 @@ async def ensure(client: AsyncElasticsearch, settings: ElasticsearchSettings) ->
     process does so at a time (`db.migrate.locked`).
 
     Returns the names of the created indices.
+
+    Raises:
+        WrongState: an index that exists cannot take a field.
     """
     created = []
     for entity in ENTITIES.values():
@@ -81,8 +85,12 @@ async def _extend(client: AsyncElasticsearch, settings: ElasticsearchSettings, e
     try:
         await client.indices.put_mapping(index=name, **index_body(entity, settings)["mappings"])
     except BadRequestError as error:
-        # Fields can be added to an index, not changed.
-        log.warning("the index needs a rebuild: connectra index reindex", index=name, reason=error.message)
+        # Fields can be added to an index, not changed. None of the new ones was added, and documents that have them would be refused.
+        reason = error.body["error"]["reason"] if isinstance(error.body, dict) else error.message
+        raise WrongState(
+            f"the index {name} cannot take the mapping of this release ({reason}); run `connectra index reindex {entity.name}` "
+            "and migrate again"
+        ) from error
 
 
 class _CodecMissing(Exception):
