@@ -6,7 +6,9 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 from connectra_common.records.fields import COMPANY, CONTACT
-from connectra_write.indexer.repository import SESSION, Claim, OutboxRepository
+from connectra_write import marks
+from connectra_write.indexer.repository import SESSION, Claim, OutboxRepository, Queue
+from connectra_write.marks import Lane
 
 from tests.support.wait import until
 
@@ -33,8 +35,15 @@ async def add_contacts(database: asyncpg.Connection, *numbers: int, company: int
     )
 
 
-async def claims_of(outbox: OutboxRepository, limit: int = 1000) -> list[Claim]:
-    return await outbox.claim(1, limit, LEASE)
+async def claims_of(outbox: OutboxRepository, limit: int = 1000, me: int = 1) -> list[Claim]:
+    """Of all queues, one after another."""
+    claims: list[Claim] = []
+    queues = [Queue(entity, lane, limit) for lane in Lane for entity in ("company", "contact")]
+    while found := await outbox.claim(me, queues, LEASE):
+        claims += found
+        if len(claims) >= limit:
+            break
+    return claims
 
 
 async def left(database: asyncpg.Connection) -> set[str]:
@@ -109,13 +118,13 @@ async def test_what_a_dead_indexer_had_claimed_is_free_at_once(
     dying, living = OutboxRepository(doomed), OutboxRepository(second)
     await add_contacts(database, 1, 2, 3)
     number, me = await dying.enter("here"), await living.enter("here")
-    assert len(await dying.claim(number, 2, LEASE)) == 2
-    assert len(await living.claim(me, 10, LEASE)) == 1
+    assert len(await claims_of(dying, 2, number)) == 2
+    assert len(await claims_of(living, 10, me)) == 1
     assert await living.free_claims_of_the_dead(me) == []
     doomed.terminate()
     # The server notices on its own when the session is gone.
     await until(lambda: living.free_claims_of_the_dead(me), lambda freed: freed == [number], seconds=5, pause=0.01)
-    assert len(await living.claim(me, 10, LEASE)) == 2
+    assert len(await claims_of(living, 10, me)) == 2
     assert await database.fetchval("SELECT count(*) FROM indexers") == 1
 
 
@@ -266,3 +275,59 @@ async def test_what_the_planner_believes_of_the_outbox_does_not_matter(
             await outbox.release(await claims_of(outbox, 2_000), 0)
             assert await outbox.done(await claims_of(outbox, 2_000)) == []
         assert await left(database) == set()
+
+
+async def test_single_writes_come_before_bulks_and_bulks_before_repairs(database: asyncpg.Connection) -> None:
+    outbox = OutboxRepository(database)
+    for lane, number in ((2, 1), (1, 2), (0, 3)):
+        async with database.transaction():
+            await database.execute(f"SET LOCAL connectra.lane = '{lane}'")
+            await add_contacts(database, number)
+    await add_contacts(database, 4)
+    queues = [Queue("contact", lane, 10) for lane in Lane]
+    turns = [[claim.uuid for claim in await outbox.claim(1, queues, LEASE)] for _ in range(4)]
+    assert turns == [[uuid(3), uuid(4)], [uuid(2)], [uuid(1)], []]
+
+
+async def test_a_mark_that_is_made_again_keeps_the_better_lane_and_its_place(database: asyncpg.Connection) -> None:
+    await add_contacts(database, 1)
+    first = await database.fetchval("SELECT first_seq FROM outbox")
+    async with database.transaction():
+        await database.execute("SET LOCAL connectra.lane = '1'")
+        await database.execute("UPDATE contacts SET title = 'x'")
+        await add_contacts(database, 2)
+    await database.execute("UPDATE contacts SET title = 'y' WHERE uuid = $1", uuid(2))
+    rows = await database.fetch("SELECT lane, generation, first_seq FROM outbox ORDER BY uuid")
+    assert [(row["lane"], row["generation"]) for row in rows] == [(0, 2), (0, 2)]
+    assert rows[0]["first_seq"] == first
+
+
+async def test_a_row_that_failed_keeps_nobody_behind_it_waiting(database: asyncpg.Connection) -> None:
+    outbox = OutboxRepository(database)
+    await add_contacts(database, 1, 2)
+    failed = await outbox.claim(1, [Queue("contact", 0, 1)], LEASE)
+    await outbox.release(failed, 60)
+    assert [claim.uuid for claim in await claims_of(outbox)] == [uuid(2)]
+    await database.execute("UPDATE contacts SET title = 'x' WHERE uuid = $1", uuid(1))
+    assert [claim.uuid for claim in await claims_of(outbox)] == [uuid(1)]
+
+
+async def test_long_documents_are_read_in_parts(database: asyncpg.Connection, second: asyncpg.Connection) -> None:
+    outbox = OutboxRepository(second)
+    await database.execute(
+        """INSERT INTO companies (uuid, name, keywords)
+           SELECT $1, 'Fat', array_agg(md5(n::text)) FROM generate_series(1, 3000) n""",
+        uuid(99),
+    )
+    await add_contacts(database, *range(40), company=99)
+    read, _ = await outbox.documents(CONTACT, [uuid(n) for n in range(40)], 300_000)
+    assert 3 <= len(read) <= 5
+    assert len((await outbox.documents(CONTACT, [uuid(n) for n in range(40)]))[0]) == 40
+
+
+async def test_imports_wait_while_many_marks_of_bulks_do(database: asyncpg.Connection) -> None:
+    assert not await marks.are_many(database, Lane.BULK, 2)
+    await add_contacts(database, 1, 2, 3)
+    assert not await marks.are_many(database, Lane.BULK, 2)
+    await database.execute("UPDATE outbox SET lane = 1")
+    assert await marks.are_many(database, Lane.BULK, 2)

@@ -5,9 +5,19 @@ Triggers mark whatever changes, in the transaction that changes it; the service 
 """
 
 from collections.abc import Collection
+from enum import IntEnum
 
 from connectra_common.db.database import Connection
 from connectra_common.db.written import BATCH_IS_PENDING, by_key
+
+
+class Lane(IntEnum):
+    """What is indexed before what; in the setting `connectra.lane` of a transaction."""
+
+    INTERACTIVE = 0
+    BULK = 1
+    REPAIR = 2
+
 
 # Batches that one sweep looks at.
 SWEEP_SLICE = 20
@@ -16,6 +26,18 @@ SWEEP_SLICE = 20
 async def newest(connection: Connection) -> int:
     """The highest number of a mark so far: every mark draws one or more from this sequence. Consistency tokens have such numbers."""
     return int(await connection.fetchval("SELECT last_value FROM outbox_seq"))
+
+
+async def are_many(connection: Connection, lane: Lane, bound: int) -> bool:
+    """Whether more than `bound` marks of a lane wait to be indexed."""
+    async with connection.transaction():
+        await by_key(connection)
+        found = await connection.fetchval(
+            """SELECT sum(n) > $2 FROM unnest(ARRAY['company', 'contact']) AS k (entity), LATERAL (
+                   SELECT count(*) AS n FROM (SELECT FROM outbox WHERE entity = k.entity AND lane = $1 LIMIT $2 + 1) o) c""",
+            *(lane.value, bound),
+        )
+    return bool(found)
 
 
 async def add_batch(
@@ -62,10 +84,11 @@ def mark_again(*, fan_out: bool = False) -> str:
             first_seq = least(outbox.first_seq, excluded.first_seq),
             fan_out_generation = CASE WHEN excluded.fan_out_generation = 0 THEN outbox.fan_out_generation
                                       ELSE outbox.generation + 1 END
-        WHERE outbox.claimed_until IS NOT NULL OR outbox.first_seq > excluded.first_seq
+        WHERE outbox.claimed_until IS NOT NULL OR outbox.first_seq > excluded.first_seq OR outbox.lane > excluded.lane
               OR outbox.copies_of IS DISTINCT FROM excluded.copies_of"""
 
 
 _AGAIN = """
     ON CONFLICT (entity, uuid) DO UPDATE
-        SET generation = outbox.generation + 1, attempts = 0, claimed_until = NULL, claimed_by = NULL"""
+        SET generation = outbox.generation + 1, attempts = 0, claimed_until = NULL, claimed_by = NULL,
+            lane = least(outbox.lane, excluded.lane)"""

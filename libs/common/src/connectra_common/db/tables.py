@@ -172,7 +172,15 @@ outbox = Table(
     Column("fan_out_generation", BigInteger, nullable=False, server_default=text("1")),
     # A contact that is marked for the sake of its company: that company.
     Column("copies_of", Text(collation="C")),
+    # 0 interactive, 1 bulks and imports, 2 fan-out and repairs: what the marking transaction says, and of several marks the least.
+    Column(
+        "lane",
+        SmallInteger,
+        nullable=False,
+        server_default=text("coalesce(nullif(current_setting('connectra.lane', true), ''), '0')::smallint"),
+    ),
     Index("outbox_first_seq_idx", "first_seq"),
+    Index("outbox_lanes_idx", "entity", "lane", "first_seq"),
     Index("outbox_copies_of_idx", "copies_of", postgresql_where=text("copies_of IS NOT NULL")),
 )
 

@@ -1,8 +1,10 @@
 """What the jobs service asks for while it imports a file."""
 
 import asyncio
+import time
 from dataclasses import replace
 
+import structlog
 from connectra_common.call import current
 from connectra_common.db.audit import Origin
 from connectra_common.db.database import Database
@@ -15,12 +17,20 @@ from connectra_write.filter_values.known import KnownValues
 from connectra_write.imports.outcomes import Applied, Counts, ImportProgress, RejectedRow
 from connectra_write.imports.parse import ImportBatch, Parsed, parse
 from connectra_write.imports.repository import ImportRepository, Last, LedgerRow
+from connectra_write.marks import Lane
 from connectra_write.notifier import Notifier
 from connectra_write.records import batches, writing
 from connectra_write.records.batches import Folded
 from connectra_write.records.repository import RecordRepository
 from connectra_write.records.writing import BatchOutcome
 
+# Marks of bulks and imports beyond which a batch waits for the indexers, and how long at most: while they are away for long, imports go
+# on, slowly.
+MOST_MARKS, WAIT_SECONDS, LOOK_SECONDS = 50_000, 5.0, 0.5
+
+log = structlog.get_logger()
+
+WAITED = Counter("connectra_import_index_wait_seconds_total", "Seconds that import batches waited for the indexers.")
 IMPORTED = Counter("connectra_import_records_total", "What import batches made of their rows.", ["outcome"])
 
 
@@ -38,6 +48,7 @@ class ImportService:
             WrongState: it does not follow the last batch of the job.
         """
         batch = replace(batch, job_uuid=checked_uuid(batch.job_uuid, "job_uuid"))
+        await self._give_way()
         # In a thread: it takes a tenth of a second, in which other calls go on.
         parsed = await asyncio.to_thread(parse, batch)
         async with self._database.transaction() as connection:
@@ -76,6 +87,18 @@ class ImportService:
         for outcome in ("created", "updated", "unchanged", "merged", "rejected"):
             IMPORTED.labels(outcome).inc(getattr(counts, outcome))
         return Applied(counts, rejected, parsed.left_out, token, replayed=False)
+
+    async def _give_way(self) -> None:
+        """Waits, holding nothing, while the indexers are far behind; an import that outran them would fill the outbox for hours."""
+        began = time.monotonic()
+        while (waited := time.monotonic() - began) < WAIT_SECONDS:
+            async with self._database.connection() as connection:
+                if not await marks.are_many(connection, Lane.BULK, MOST_MARKS):
+                    break
+            await asyncio.sleep(LOOK_SECONDS)
+        if waited > LOOK_SECONDS:
+            WAITED.inc(waited)
+            log.info("an import waited for the index", seconds=round(waited, 1))
 
     async def progress(self, job_uuid: str, generation: int) -> ImportProgress:
         """Where an import goes on.

@@ -13,7 +13,7 @@ from connectra_write import marks
 from connectra_write.indexer import documents
 from connectra_write.indexer.bulk import Document
 from connectra_write.indexer.repository import PENDING, RAISE_VERSIONS
-from connectra_write.marks import mark_again
+from connectra_write.marks import Lane, mark_again
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +92,8 @@ class IndexRepository:
     async def replay(self, uuids: Sequence[str]) -> int:
         """Marks dead letters again, all of them when none are named; the indexer removes those that the index now takes."""
         status = await self._connection.execute(
-            f"""INSERT INTO outbox (entity, uuid)
-                SELECT entity, uuid FROM dead_letters WHERE cardinality($1::text[]) = 0 OR uuid = ANY ($1)
+            f"""INSERT INTO outbox (entity, uuid, lane)
+                SELECT entity, uuid, {Lane.REPAIR.value} FROM dead_letters WHERE cardinality($1::text[]) = 0 OR uuid = ANY ($1)
                 ORDER BY entity, uuid {mark_again()}""",
             uuids,
         )
@@ -102,7 +102,7 @@ class IndexRepository:
     async def mark(self, entity: Entity, uuids: Sequence[str]) -> None:
         """Marks records for indexing."""
         await self._connection.execute(
-            f"""INSERT INTO outbox (entity, uuid) SELECT $1, u.uuid FROM unnest($2::text[]) AS u (uuid)
+            f"""INSERT INTO outbox (entity, uuid, lane) SELECT $1, u.uuid, {Lane.REPAIR.value} FROM unnest($2::text[]) AS u (uuid)
                 ORDER BY u.uuid COLLATE "C" {mark_again()}""",
             *(entity.name, uuids),
         )
@@ -119,8 +119,8 @@ class IndexRepository:
             f"""WITH s AS MATERIALIZED (
                     SELECT uuid, row_version {column} FROM {entity.table} WHERE uuid > $1 ORDER BY uuid LIMIT $2
                 ), marked AS (
-                    INSERT INTO outbox (entity, uuid)
-                    SELECT '{entity.name}', uuid FROM s WHERE row_version > $3 {other} ORDER BY uuid {mark_again()}
+                    INSERT INTO outbox (entity, uuid, lane)
+                    SELECT '{entity.name}', uuid, {Lane.REPAIR.value} FROM s WHERE row_version > $3 {other} ORDER BY uuid {mark_again()}
                     RETURNING 1
                 )
                 SELECT (SELECT count(*) FROM marked), (SELECT max(uuid) FROM s)""",

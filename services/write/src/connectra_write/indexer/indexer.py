@@ -5,7 +5,11 @@ Several lanes, and several processes, work side by side; while one waits for Ela
     claim ─▶ documents as they are now ─▶ _bulk ─▶ every item looked at ─▶ done       removed, unless marked again
                                                                        ├▶ again      given back, to be tried again after a while
                                                                        ├▶ conflict   given back; with a new version if it repeats
-                                                                       └▶ refused    to the dead letters
+                                                                       └▶ refused    again; to the dead letters if it repeats
+
+A batch is of one entity and one queue of the outbox: interactive before bulk before fan-out and repairs. One lane takes interactive marks
+only, so that they never wait behind a bulk. Rows that are given back have a time before which they are not claimed again, and an index
+that takes no documents is left alone for a while (`breaker`), so that neither stands in the way of others.
 
 The claims of a killed process are freed by any other within a second (`indexers`); the lease is for one that hangs.
 """
@@ -16,6 +20,7 @@ import time
 from collections import Counter as Count
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import asyncpg
 import structlog
@@ -28,10 +33,12 @@ from elasticsearch import AsyncElasticsearch
 from prometheus_client import Counter, Gauge, Histogram
 
 from connectra_write.indexer import bulk
+from connectra_write.indexer.breaker import Breaker
 from connectra_write.indexer.bulk import Document, Result
 from connectra_write.indexer.documents import BUILDING_SUFFIX
 from connectra_write.indexer.refresher import Refresher
-from connectra_write.indexer.repository import Claim, OutboxRepository
+from connectra_write.indexer.repository import Claim, OutboxRepository, Queue
+from connectra_write.marks import Lane
 from connectra_write.notifier import CHANNEL
 
 log = structlog.get_logger()
@@ -51,10 +58,13 @@ DEAD = Gauge("connectra_dead_letters", "Documents that Elasticsearch refuses for
 class Tuning:
     """Sizes and times of an indexer."""
 
-    lanes: int = 2
+    # The first of them takes interactive marks only.
+    lanes: int = 3
     batch: int = 2_000
-    # About the most characters of documents that a lane holds at once; with long documents a batch has fewer rows.
-    batch_chars: int = 16_000_000
+    # About the most characters of documents that a lane holds at once; a batch with more is read and sent in parts.
+    part_chars: int = 6_000_000
+    # After which the parts of a batch that are left are given back.
+    batch_seconds: float = 8
     # Longer than any bulk request may take: an expired lease means that the indexer hangs.
     lease_seconds: float = 30
     bulk_timeout_seconds: float = 20
@@ -68,6 +78,13 @@ class Tuning:
     fan_out_seconds: float = 1
     retry_first_seconds: float = 0.1
     retry_last_seconds: float = 2
+    # Between two batches of a lane that has caught up: many small ones cost more than one, here and in both stores.
+    pause_seconds: float = 0.1
+    # A row that was not taken waits twice as long each time.
+    again_first_seconds: float = 0.25
+    again_last_seconds: float = 30
+    # Refusals of a document, while the index takes others.
+    refusals: int = 3
     # After this many version conflicts the index has a version that PostgreSQL never gave: the record gets a newer one.
     conflicts_before_touch: int = 3
     statistics_seconds: float = 5
@@ -102,14 +119,17 @@ class Indexer:
         self._wake = asyncio.Event()
         self._entered = asyncio.Event()
         self._me = 0
-        self._batch = tuning.batch
+        self._breakers = {entity: Breaker(entity) for entity in ENTITIES}
         # Claims to give back when there is a connection again, and claims that are done except for a row that a writer held.
         self._unsettled: list[Claim] = []
         self._held: list[Claim] = []
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Works until told to stop; what is claimed then is finished or given back."""
-        lanes = [self._guarded(self._lane, stopping) for _ in range(self._tuning.lanes)]
+        of_all, lanes = list(Lane), []
+        for number in range(self._tuning.lanes):
+            queues = of_all[:1] if number == 0 and self._tuning.lanes > 1 else of_all
+            lanes.append(self._guarded(partial(self._lane, queues), stopping))
         others = [self._guarded(work, stopping) for work in (self._live, self._measure)]
         try:
             await asyncio.gather(*lanes, *others, self._refresher.run(stopping))
@@ -149,57 +169,72 @@ class Indexer:
             finally:
                 self._entered.clear()
 
-    async def _lane(self, stopping: asyncio.Event) -> None:
+    async def _lane(self, queues: Sequence[Lane], stopping: asyncio.Event) -> None:
         async with self._database.session() as connection:
-            await self._work(OutboxRepository(connection), stopping)
+            await self._work(OutboxRepository(connection), queues, stopping)
 
-    async def _work(self, outbox: OutboxRepository, stopping: asyncio.Event) -> None:
+    def _queues(self, lanes: Sequence[Lane], turn: int) -> list[Queue]:
+        """What may be claimed now, the most urgent first; entities have the first place in turn."""
+        names = [*ENTITIES][turn % len(ENTITIES) :] + [*ENTITIES][: turn % len(ENTITIES)]
+        limits = {name: self._breakers[name].limit(self._tuning.batch) for name in names}
+        return [Queue(name, lane.value, limits[name]) for lane in lanes for name in names if limits[name]]
+
+    async def _work(self, outbox: OutboxRepository, lanes: Sequence[Lane], stopping: asyncio.Event) -> None:
         """Claims rows and settles them, batch after batch."""
         if self._unsettled:
             claims, self._unsettled = self._unsettled, []
             await outbox.release(claims, 0)
-        failures = 0
+        turn = 0
         while not stopping.is_set():
             self._wake.clear()
             if self._held:
                 held, self._held = self._held, []
-                self._held += await outbox.done(held)
+                still = await outbox.done(held)
+                self._held += still
             if not self._entered.is_set():
                 await first_of(self._wake, stopping, seconds=0.02)
                 continue
-            claims = await outbox.claim(self._me, self._batch, self._tuning.lease_seconds)
+            turn += 1
+            queues = self._queues(lanes, turn)
+            claims = await outbox.claim(self._me, queues, self._tuning.lease_seconds) if queues else []
             if not claims:
                 self._refresher.caught_up()
                 await first_of(self._wake, stopping, seconds=0.05 if self._held else self._tuning.poll_seconds)
                 continue
             try:
                 with telemetry.trace("index batch", documents=len(claims)):
-                    again = await self._index(outbox, claims)
+                    await self._index(outbox, claims)
             except BaseException:
                 self._unsettled += claims  # given back by the next lane that has a connection
                 raise
-            # What Elasticsearch could not take now, it will not take a moment later.
-            failures = failures + 1 if again else 0
-            if failures:
-                delay = self._tuning.retry_first_seconds * 2 ** min(failures - 1, 10)
-                await first_of(stopping, seconds=min(delay, self._tuning.retry_last_seconds))
-            elif len(claims) < self._batch:
+            if len(claims) < self._tuning.batch:
                 self._refresher.caught_up()
-                # What is written meanwhile is indexed as one batch: many small ones cost more, here and in both stores.
-                await first_of(self._wake, stopping, seconds=self._tuning.poll_seconds)
+                await first_of(stopping, seconds=self._tuning.pause_seconds)
 
-    async def _index(self, outbox: OutboxRepository, claims: Sequence[Claim]) -> bool:
-        """Copies claimed records to the index and settles their rows. True when some could not be taken for now."""
+    async def _index(self, outbox: OutboxRepository, claims: Sequence[Claim]) -> None:
+        """Copies claimed records, of one entity, to the index and settles their rows, in parts."""
         began = time.monotonic()
-        outcome = await self._send(outbox, claims)
+        while claims:
+            outcome, claims = await self._send(outbox, claims)
+            await self._settle(outbox, outcome, began)
+            late = time.monotonic() - began > self._tuning.batch_seconds
+            if claims and (late or not self._breakers[claims[0].entity].limit(1)):
+                await outbox.release(claims, 0)
+                return
+
+    async def _settle(self, outbox: OutboxRepository, outcome: _Outcome, began: float) -> None:
         finished, busy = await self._fan_out(outbox, outcome.done)
         if finished:
-            self._held += await outbox.done(finished)
+            held = await outbox.done(finished)
+            self._held += held
         if busy:
             await outbox.release(busy, 0.1)
         if outcome.again:
             log.warning("documents not taken for now", number=len(outcome.again), reason=outcome.reason)
-            await outbox.release(outcome.again, 0)
+            for attempts in {claim.attempts for claim in outcome.again}:
+                alike = [claim for claim in outcome.again if claim.attempts == attempts]
+                delay = self._tuning.again_first_seconds * 2 ** min(attempts - 1, 10)
+                await outbox.release(alike, min(delay, self._tuning.again_last_seconds))
         await self._settle_conflicts(outbox, outcome.conflicts)
         dead = []
         for claim, reason in outcome.refused:
@@ -212,35 +247,30 @@ class Indexer:
             LAG.observe(oldest + time.monotonic() - began)
         _count("retried", [*outcome.again, *outcome.conflicts])
         _count("dead", dead)
-        return bool(outcome.again)
 
-    async def _send(self, outbox: OutboxRepository, claims: Sequence[Claim]) -> _Outcome:
-        """Sends the claimed records as they are now."""
-        outcome = _Outcome()
-        chars = 0
-        for entity in ENTITIES.values():
-            of_entity = [claim for claim in claims if claim.entity == entity.name]
-            if not of_entity:
-                continue
-            began = time.monotonic()
-            read, building = await outbox.documents(entity, [claim.uuid for claim in of_entity])
-            documents = {document.uuid: document for document in read}
-            chars += sum(len(document.source or "") for document in read)
-            aliases = [entity.alias, entity.alias + BUILDING_SUFFIX] if building else [entity.alias]
-            ordered = [documents[claim.uuid] for claim in of_entity]
-            results = await self._bulk(ordered, aliases, began)
-            self._refresher.indexed(entity.alias)
-            live = results[: len(ordered)]
-            others: Sequence[Result | None] = results[len(ordered) :] or [None] * len(ordered)
-            for claim, document, result, other in zip(of_entity, ordered, live, others, strict=True):
-                if result.refused and document.source is None:
-                    outcome.done.append(claim)  # it can never have been in the index
-                else:
-                    _sort(outcome, claim, result, other)
-        # The next batch has about as many rows as a lane can hold, judging by this one.
-        fitting = self._tuning.batch_chars * len(claims) // max(chars, 1)
-        self._batch = min(self._tuning.batch, max(fitting, 20))
-        return outcome
+    async def _send(self, outbox: OutboxRepository, claims: Sequence[Claim]) -> tuple[_Outcome, list[Claim]]:
+        """Sends as many of the claimed records, as they are now, as a lane may hold. Returns the claims that are left too."""
+        outcome, entity, began = _Outcome(), ENTITIES[claims[0].entity], time.monotonic()
+        breaker = self._breakers[entity.name]
+        read, building = await outbox.documents(entity, [claim.uuid for claim in claims], self._tuning.part_chars)
+        documents = {document.uuid: document for document in read}
+        aliases = [entity.alias, entity.alias + BUILDING_SUFFIX] if building else [entity.alias]
+        sent = [claim for claim in claims if claim.uuid in documents]
+        ordered = [documents[claim.uuid] for claim in sent]
+        results = await self._bulk(ordered, aliases, began)
+        self._refresher.indexed(entity.alias)
+        live = results[: len(ordered)]
+        others: Sequence[Result | None] = results[len(ordered) :] or [None] * len(ordered)
+        is_index = breaker.judge([claim.uuid for claim in sent], live)
+        for claim, document, result, other in zip(sent, ordered, live, others, strict=True):
+            if result.refused and not is_index and document.source is None:
+                outcome.done.append(claim)  # it can never have been in the index
+            elif result.refused and (is_index or claim.attempts < self._tuning.refusals):
+                outcome.again.append(claim)
+                outcome.reason = f"{result.status} {result.type} {result.reason}"[:300]
+            else:
+                _sort(outcome, claim, result, other)
+        return outcome, [claim for claim in claims if claim.uuid not in documents]
 
     async def _bulk(self, documents: Sequence[Document], aliases: Sequence[str], began: float) -> list[Result]:
         actions = [document.action(alias) for alias in aliases for document in documents]

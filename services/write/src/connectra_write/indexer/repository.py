@@ -14,7 +14,10 @@ from connectra_common.records.fields import ENTITIES, Entity
 
 from connectra_write.indexer import documents
 from connectra_write.indexer.bulk import Document
-from connectra_write.marks import mark_again
+from connectra_write.marks import Lane, mark_again
+
+# Rows of documents that are fetched at first, and at most.
+FIRST_ROWS, MOST_ROWS = 4, 500
 
 # Settings of an indexer's connections. The outbox is empty one moment and has thousands of rows the next, and the planner's statistics are
 # of some other moment: left to choose it has joined every row with every claim, for minutes. So one statement, planned when it runs, looks
@@ -44,11 +47,21 @@ class Claim:
     seen_seq: int
     seen_at: datetime
     marked_at: datetime
+    lane: int
 
     @property
     def key(self) -> tuple[str, str]:
         """Primary key of the outbox."""
         return self.entity, self.uuid
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """The marks of an entity in a lane; `limit`: how many of them to claim at most."""
+
+    entity: str
+    lane: int
+    limit: int
 
 
 class OutboxRepository:
@@ -89,28 +102,46 @@ class OutboxRepository:
             dead.append(row["id"])
         return dead
 
-    async def claim(self, me: int, limit: int, lease_seconds: float) -> list[Claim]:
-        """The oldest rows that nobody has claimed."""
-        free = """SELECT ctid FROM outbox WHERE claimed_until IS NULL OR claimed_until < now()
-                  ORDER BY first_seq LIMIT $1 FOR UPDATE SKIP LOCKED"""
+    async def claim(self, me: int, queues: Sequence[Queue], lease_seconds: float) -> list[Claim]:
+        """The oldest rows of the first of these queues that has any which are free now."""
+        free = """SELECT ctid FROM outbox
+                  WHERE entity = {} AND lane = {} AND (claimed_until IS NULL OR claimed_until < now())
+                  ORDER BY first_seq LIMIT {} FOR UPDATE SKIP LOCKED"""
+        first = f"""SELECT k.n FROM unnest($1::text[], $2::smallint[]) WITH ORDINALITY AS k (entity, lane, n),
+                    LATERAL ({free.format("k.entity", "k.lane", 1)}) o LIMIT 1"""
         async with self._connection.transaction():
-            places = await self._places(free, limit)
-            if not places:
+            number = await self._connection.fetchval(first, [q.entity for q in queues], [q.lane for q in queues])
+            if number is None:
                 return []
+            queue = queues[number - 1]
+            places = await self._places(free.format("$1", "$2", "$3"), queue.entity, queue.lane, queue.limit)
             rows = await self._connection.fetch(
                 """UPDATE outbox
                    SET claimed_by = $2, claimed_until = now() + make_interval(secs => $3), attempts = attempts + 1
                    WHERE ctid = ANY($1::tid[])
                    RETURNING entity, uuid, row_id, generation, first_seq, fan_out, fan_out_after,
-                             fan_out_generation, attempts, (SELECT last_value FROM outbox_seq), now(), marked_at""",
+                             fan_out_generation, attempts, (SELECT last_value FROM outbox_seq), now(), marked_at, lane""",
                 *(places, me, lease_seconds),
             )
         return [Claim(*row) for row in rows]
 
-    async def documents(self, entity: Entity, uuids: Sequence[str]) -> tuple[list[Document], bool]:
-        """The records as they are now, and whether a new index is being built, which needs them too."""
-        rows = await self._connection.fetch(documents.by_uuid(entity), uuids)
-        return [Document(r["uuid"], r["version"], r["document"]) for r in rows], any(r["building"] for r in rows)
+    async def documents(self, entity: Entity, uuids: Sequence[str], chars: int = 2**62) -> tuple[list[Document], bool]:
+        """The records as they are now, and whether a new index is being built, which needs them too.
+
+        Args:
+            chars: of documents; once there are as many, the other records are left out.
+        """
+        read: list[Document] = []
+        building, size, rows = False, 0, FIRST_ROWS
+        async with self._connection.transaction():
+            cursor = await self._connection.cursor(documents.by_uuid(entity), uuids)
+            # Nobody knows how long a document is before it is written: as many at a time as will fit, judging by those before.
+            while size < chars and (some := await cursor.fetch(rows)):
+                read += [Document(r["uuid"], r["version"], r["document"]) for r in some]
+                building = building or any(r["building"] for r in some)
+                size += sum(len(r["document"] or "") for r in some)
+                rows = min(max((chars - size) * len(read) // max(size, 1), 1), 10 * rows, MOST_ROWS)
+        return read, building
 
     async def done(self, claims: Sequence[Claim]) -> list[Claim]:
         """Removes rows that have not been marked again meanwhile, and their dead letters. Those that have become younger: their earlier
@@ -184,19 +215,19 @@ class OutboxRepository:
         """
         rows = await self._connection.fetch(
             f"""WITH few AS MATERIALIZED (
-                    SELECT k.uuid AS company, k.first_seq, array_agg(s.uuid) FILTER (WHERE s.uuid IS NOT NULL) AS contacts
-                    FROM unnest($1::text[], $2::bigint[]) AS k (uuid, first_seq)
+                    SELECT k.uuid AS company, k.first_seq, k.lane, array_agg(s.uuid) FILTER (WHERE s.uuid IS NOT NULL) AS contacts
+                    FROM unnest($1::text[], $2::bigint[], $4::smallint[]) AS k (uuid, first_seq, lane)
                     JOIN companies c ON c.uuid = k.uuid
                     LEFT JOIN LATERAL (SELECT t.uuid FROM contacts t
                                        WHERE t.company_id = k.uuid AND {_APART} LIMIT $3 + 1) s ON true
-                    GROUP BY k.uuid, k.first_seq HAVING count(s.uuid) <= $3
+                    GROUP BY k.uuid, k.first_seq, k.lane HAVING count(s.uuid) <= $3
                 ), marked AS (
-                    INSERT INTO outbox (entity, uuid, first_seq, copies_of)
-                    SELECT 'contact', u.uuid, f.first_seq, f.company FROM few f, unnest(f.contacts) AS u (uuid) ORDER BY u.uuid
+                    INSERT INTO outbox (entity, uuid, first_seq, copies_of, lane)
+                    SELECT 'contact', u.uuid, f.first_seq, f.company, f.lane FROM few f, unnest(f.contacts) AS u (uuid) ORDER BY u.uuid
                     {mark_again(fan_out=True)}
                 )
                 SELECT company FROM few""",
-            *([c.uuid for c in claims], [c.first_seq for c in claims], limit),
+            *([c.uuid for c in claims], [c.first_seq for c in claims], limit, [c.lane for c in claims]),
         )
         small = {row["company"] for row in rows}
         return [claim for claim in claims if claim.uuid in small]
@@ -204,13 +235,14 @@ class OutboxRepository:
     async def fan_out_slice(self, claim: Claim, limit: int) -> bool:
         """Marks the next contacts of a company; True when there are no more.
 
-        The first slice is as old as the company's mark, so that a consistency token covers it. Later ones are new marks, and the company
-        goes to the end of the queue between them: one with very many contacts holds up nobody.
+        The first slice is as old as the company's mark, so that a consistency token covers it, and in its lane. Later ones are new marks in
+        the last lane, where the company goes to the end of the queue between them: one with very many contacts holds up nobody.
         """
         place = (claim.uuid, claim.fan_out_after, limit)
         async with self._connection.transaction():
             if not await self._connection.fetchval("SELECT EXISTS (SELECT FROM companies WHERE uuid = $1)", claim.uuid):
                 # The company's version has gone with it: its contacts need versions of their own above it.
+                await self._connection.execute(f"SET LOCAL connectra.lane = '{Lane.REPAIR.value}'")
                 await self._connection.execute(
                     """UPDATE contacts SET row_version = row_version
                        WHERE uuid IN (SELECT uuid FROM contacts WHERE company_id = $1 AND uuid > $2
@@ -222,25 +254,25 @@ class OutboxRepository:
                         SELECT t.uuid, coalesce({_APART}, true) AS apart FROM contacts t LEFT JOIN companies c ON c.uuid = $1
                         WHERE t.company_id = $1 AND t.uuid > $2 ORDER BY t.uuid LIMIT $3
                     ), marked AS (
-                        INSERT INTO outbox (entity, uuid, first_seq, fan_out_generation, copies_of)
+                        INSERT INTO outbox (entity, uuid, first_seq, fan_out_generation, copies_of, lane)
                         SELECT 'contact', uuid, CASE WHEN $2 = '' THEN $4 ELSE nextval('outbox_seq') END,
-                               CASE WHEN $2 = '' THEN 1 ELSE 0 END, $1
+                               CASE WHEN $2 = '' THEN 1 ELSE 0 END, $1, CASE WHEN $2 = '' THEN $5::smallint ELSE {Lane.REPAIR.value} END
                         FROM s WHERE apart ORDER BY uuid
                         {mark_again(fan_out=True)}
                     )
                     SELECT count(*), max(uuid) FROM s""",
-                *(*place, claim.first_seq),
+                *(*place, claim.first_seq, claim.lane),
             )
             if walked[0] < limit:
                 return True
             # If the row was marked meanwhile it stays as old as that mark; otherwise it goes to the end.
             await self._connection.execute(
                 """UPDATE outbox SET fan_out_after = greatest(fan_out_after, $5), claimed_until = NULL, claimed_by = NULL,
-                          attempts = 0, marked_at = now(),
+                          attempts = 0, marked_at = now(), lane = CASE WHEN generation = $3 THEN $7 ELSE lane END,
                           first_seq = CASE WHEN generation = $3 THEN nextval('outbox_seq') ELSE greatest(first_seq, $6) END
                    WHERE entity = 'company' AND uuid = $1 AND row_id = $2 AND fan_out_generation = $4""",
                 *(claim.uuid, claim.row_id, claim.generation, claim.fan_out_generation),
-                *(walked[1], claim.seen_seq),
+                *(walked[1], claim.seen_seq, Lane.REPAIR.value),
             )
         return False
 

@@ -13,6 +13,7 @@ from connectra_common.records.fields import COMPANY, ENTITIES, Entity, Field, Ru
 from connectra_common.records.sql import json_object
 
 from connectra_write.filter_values.repository import INSERT_PARAMETERS, INSERT_VALUES
+from connectra_write.marks import Lane
 
 _SQL_TYPES = {Type.INTEGER: "bigint", Type.TEXT: "text", Type.LIST: "text[]", Type.TIME: "timestamptz"}
 
@@ -50,10 +51,12 @@ class _Parameters:
             SELECT t.uuid, ({json_object(self._entity, "t")})::text, t.row_version, {is_new} FROM written t"""
 
 
-def origin(actor: str, request_id: str) -> str:
-    """A condition that is always true and tells triggers whose work it is, and that keys are kept; a subquery, so it is evaluated once."""
+def origin(actor: str, request_id: str, lane: Lane = Lane.INTERACTIVE) -> str:
+    """A condition that is always true and tells triggers whose work it is, in which lane it is indexed, and that keys are kept; a
+    subquery, so it is evaluated once.
+    """
     return f"""(SELECT set_config('connectra.actor', {actor}, true) || set_config('connectra.request_id', {request_id}, true)
-                || set_config('connectra.keys', 'kept', true) IS NOT NULL)"""
+                || set_config('connectra.lane', '{lane.value}', true) || set_config('connectra.keys', 'kept', true) IS NOT NULL)"""
 
 
 def _company_exists(names: Sequence[str], cells: Sequence[str]) -> str:
@@ -184,6 +187,7 @@ def stage(entity: Entity, clearing: bool) -> Stage:
         kept = ", ".join(map(_laid_over, entity.data_fields))
         assigned, differs = f"ROW({kept})", f"({stored}) IS DISTINCT FROM ({kept})"
         uuid, clears = 'uuid text COLLATE "C"', ""
+    told = origin("$1::text", "$2::text", Lane.BULK)
     return Stage(
         name=staged,
         fields=names,
@@ -192,7 +196,7 @@ def stage(entity: Entity, clearing: bool) -> Stage:
         create=f"CREATE TEMPORARY TABLE IF NOT EXISTS {staged} ({uuid}, {definitions}{clears}) ON COMMIT DELETE ROWS",
         # A row that would not change is left alone: no new version, nothing to index.
         merge=f"""
-            INSERT INTO {table} AS t ({columns}) SELECT {columns} FROM {staged} WHERE {origin("$1::text", "$2::text")} ORDER BY uuid
+            INSERT INTO {table} AS t ({columns}) SELECT {columns} FROM {staged} WHERE {told} ORDER BY uuid
             ON CONFLICT (uuid) DO UPDATE SET ({", ".join(names)}) = {assigned}, deleted_at = NULL, updated_at = now()
             WHERE t.deleted_at IS NOT NULL OR {differs}
             RETURNING t.id, t.uuid, t.xmax = 0, {"t.name" if entity is COMPANY else "NULL"}""",
