@@ -1,7 +1,9 @@
 """Databases of a test's own, and the state of the outbox."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -40,6 +42,16 @@ async def migrated(engine: AsyncEngine) -> AsyncEngine:
     async with migrate.locked(engine) as connection:
         await migrate.upgrade(connection)
     return engine
+
+
+@contextmanager
+def stopped(pid: int) -> Iterator[None]:
+    """A backend that does not answer meanwhile."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 async def is_drained(connection: asyncpg.Connection | asyncpg.Pool) -> bool:

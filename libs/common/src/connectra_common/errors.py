@@ -282,6 +282,8 @@ def from_exception(error: BaseException) -> ConnectraError:
 def _from_database(error: BaseException | None) -> ConnectraError:
     if isinstance(error, asyncpg.QueryCanceledError):
         return DeadlineExceeded("the database took too long")
+    if isinstance(error, asyncpg.LockNotAvailableError):
+        return DatabaseUnavailable("others have locked what this needs; try again")
     away = (
         asyncpg.PostgresConnectionError,
         asyncpg.OperatorInterventionError,

@@ -36,9 +36,9 @@ class Connections:
         part = max(1, int(settings.pool_size * SHARE))
         rest = settings.pool_size - 1 - 2 * part
         async with (
-            Database.open(settings, "write", session, work="singles", connections=rest) as singles,
-            Database.open(settings, "write", session, work="bulks", connections=part) as bulks,
-            Database.open(settings, "write", session, work="imports", connections=part) as imports,
+            Database.open(settings, "write", session, work="singles", connections=rest, limited=True) as singles,
+            Database.open(settings, "write", session, work="bulks", connections=part, limited=True) as bulks,
+            Database.open(settings, "write", session, work="imports", connections=part, limited=True) as imports,
             Database.own(settings, "write") as own,
         ):
             yield cls(singles, bulks, imports, own)

@@ -4,15 +4,20 @@ Statements go straight to the driver: every call passes here, and a layer in bet
 SQLAlchemy is used only to describe the tables (`tables`) and to run migrations.
 """
 
+import asyncio
+import socket
 import ssl
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 import asyncpg
 import structlog
+from asyncpg.transaction import Transaction
 
 from connectra_common import metrics
+from connectra_common.call import current
 from connectra_common.refusals import PoolExhausted
 from connectra_common.settings import PostgresSettings
 
@@ -29,6 +34,21 @@ POOL_TIMEOUT_SECONDS = 5
 # If a process freezes or its host disappears during a transaction, its locks are held this long.
 IDLE_TRANSACTION_SECONDS = 30
 IDLE_CONNECTION_SECONDS = 1800
+# In which the server must have undone what a call has given up; after that the connection is closed.
+UNDO_SECONDS = 2
+# The longest statement of what has no deadline.
+STATEMENT_SECONDS = 600
+# Of the one that no call holds.
+OWN_SECONDS = 5
+# What the server gives a statement: the next of these after the time that its call has left. They are few, because a connection is told of
+# each change, and nearly all calls have the deadline of the gateway.
+LIMITS = (1, 2, 5, 10, 30, 60, 120, 300, STATEMENT_SECONDS)
+# Whatever the deadline, nobody waits longer than this for what others have locked.
+LOCK_SECONDS = 30
+# A host that is gone is noticed after IDLE + COUNT * INTERVAL seconds without a word, by both sides.
+KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_COUNT = 30, 10, 3
+# How soon a statement that runs, or waits for a lock, ends once its client is gone.
+GONE_SECONDS = 2
 
 
 def connect_options(settings: PostgresSettings, process: str) -> dict[str, Any]:
@@ -41,6 +61,10 @@ def connect_options(settings: PostgresSettings, process: str) -> dict[str, Any]:
             "jit": "off",
             "TimeZone": "UTC",
             "idle_in_transaction_session_timeout": f"{IDLE_TRANSACTION_SECONDS}s",
+            "client_connection_check_interval": f"{GONE_SECONDS}s",
+            "tcp_keepalives_idle": str(KEEPALIVE_IDLE),
+            "tcp_keepalives_interval": str(KEEPALIVE_INTERVAL),
+            "tcp_keepalives_count": str(KEEPALIVE_COUNT),
         },
     }
 
@@ -50,8 +74,9 @@ class Database:
     PG_POOL_SIZE.
     """
 
-    def __init__(self, pool: asyncpg.Pool, name: str) -> None:
+    def __init__(self, pool: asyncpg.Pool, name: str, limited: bool = False) -> None:
         self._pool = pool
+        self._limited = limited
         self._waiting = 0
         metrics.watch_pool(
             name,
@@ -71,6 +96,7 @@ class Database:
         *,
         work: str = "calls",
         connections: int | None = None,
+        limited: bool = False,
         **options: Any,
     ) -> AsyncIterator["Database"]:
         """Closed with the block.
@@ -80,6 +106,8 @@ class Database:
             session: PostgreSQL settings of every connection, in addition to the usual ones.
             work: the kind of work they are for, in metrics.
             connections: how many at most; by default PG_POOL_SIZE.
+            limited: the server itself ends a statement whose call has no time left, see LIMITS, so that it changes nothing later even if
+                this process hangs. It belongs to a session: not for what may be behind a pooler of transactions.
             options: further arguments of `asyncpg.connect`.
         """
         usual = connect_options(settings, process)
@@ -91,17 +119,18 @@ class Database:
             max_inactive_connection_lifetime=IDLE_CONNECTION_SECONDS,
             init=_log_statements if settings.debug else None,
             reset=_as_it_is,
-            **(usual | options),
+            connection_class=_Connection,
+            **({"command_timeout": STATEMENT_SECONDS} | usual | options),
         )
         async with pool:
-            yield cls(pool, work)
+            yield cls(pool, work, limited)
 
     @classmethod
     def own(cls, settings: PostgresSettings, process: str) -> AbstractAsyncContextManager["Database"]:
         """One connection that no call holds, for readiness and short statements of the process: however busy the others are, it tells
         whether the server answers.
         """
-        return cls.open(settings, process, work="own", connections=1)
+        return cls.open(settings, process, work="own", connections=1, command_timeout=OWN_SECONDS)
 
     @property
     def most(self) -> int:
@@ -112,21 +141,25 @@ class Database:
     async def connection(self) -> AsyncIterator[Connection]:
         """A connection on which each statement is a transaction of its own.
 
+        If the block is cancelled, the server is told to end the statement, and the connection is free again once it has.
+
         Raises:
             PoolExhausted: none becomes free in time.
             OSError: the server cannot be reached.
         """
         connection = await self._acquire()
         try:
+            await self._limit(connection)
             yield connection
-        except BaseException as error:
-            # A cancelled call may have left something open, so a connection that may not be clean is closed.
+        except BaseException:
             with suppress(asyncpg.InterfaceError):  # the server ended it, and the pool has let go of it already
-                if not isinstance(error, Exception) or connection.is_closed() or connection.is_in_transaction():
+                if connection.is_closed() or connection.is_in_transaction():
                     connection.terminate()
             raise
         finally:
-            await self._pool.release(connection)
+            # One whose statement the server does not end in time is closed.
+            with suppress(TimeoutError):
+                await self._pool.release(connection, timeout=UNDO_SECONDS)
 
     @asynccontextmanager
     async def transaction(
@@ -147,11 +180,12 @@ class Database:
         """
         connection = await self._acquire()
         try:
+            await self._limit(connection)
             yield connection
         finally:
-            # After a call was cancelled during a statement, the connection cannot be closed politely.
-            with suppress(asyncpg.InterfaceError):  # as above
-                connection.terminate()
+            # Ends a statement that was cancelled as well. If the server is gone, so is all that there was.
+            with suppress(asyncpg.InterfaceError, asyncpg.PostgresError, OSError):
+                await connection.close(timeout=UNDO_SECONDS)
             await self._pool.release(connection)
 
     @asynccontextmanager
@@ -170,6 +204,12 @@ class Database:
         async with self.connection() as connection:
             await connection.execute("SELECT 1")
 
+    async def _limit(self, connection: Connection) -> None:
+        if self._limited:
+            left = current().ends - time.monotonic()
+            seconds = next((limit for limit in LIMITS if limit >= left), STATEMENT_SECONDS)
+            await cast(_Connection, connection).limit(seconds)
+
     async def _acquire(self) -> "PoolConnectionProxy":
         self._waiting += 1
         try:
@@ -178,6 +218,61 @@ class Database:
             raise PoolExhausted from None
         finally:
             self._waiting -= 1
+
+
+class _Connection(asyncpg.Connection):
+    """One that notices when the other host is gone, and knows how long the server lets its statements run."""
+
+    def __init__(self, protocol: Any, transport: Any, *more: Any) -> None:
+        super().__init__(protocol, transport, *more)
+        _keep_alive(transport.get_extra_info("socket"))
+        self._limit = 0
+
+    async def limit(self, seconds: int) -> None:
+        """Has the server end statements after so many seconds, and waits for locks a little earlier: who could not begin is told so."""
+        if seconds != self._limit:
+            self._limit = 0
+            lock = 900 * min(seconds, LOCK_SECONDS)
+            await self.execute(f"SET statement_timeout = '{seconds}s'; SET lock_timeout = '{lock}ms'")
+            self._limit = seconds
+
+    def transaction(self, *, isolation: Any = None, readonly: bool = False, deferrable: bool = False) -> Transaction:
+        """As the driver's, but undone in bounded time."""
+        return _Transaction(self, isolation, readonly, deferrable)
+
+
+class _Transaction(Transaction):
+    """One that ends in UNDO_SECONDS when its block fails, whatever the server does."""
+
+    def __init__(self, connection: _Connection, *options: Any) -> None:
+        super().__init__(connection, *options)
+        self._undone_with = connection
+
+    async def __aexit__(self, kind: object, error: object, traceback: object) -> None:
+        if kind is None:
+            await super().__aexit__(kind, error, traceback)
+            return
+        try:
+            async with asyncio.timeout(UNDO_SECONDS):
+                await super().__aexit__(kind, error, traceback)
+        except (TimeoutError, asyncpg.InterfaceError):
+            # It ends with its connection; what went wrong is the block's own error.
+            self._undone_with.terminate()
+
+
+def _keep_alive(connected: socket.socket) -> None:
+    if connected.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (
+        ("TCP_KEEPIDLE", KEEPALIVE_IDLE),
+        ("TCP_KEEPINTVL", KEEPALIVE_INTERVAL),
+        ("TCP_KEEPCNT", KEEPALIVE_COUNT),
+        # What was sent and is not confirmed: otherwise it is sent again for a quarter of an hour.
+        ("TCP_USER_TIMEOUT", 1000 * (KEEPALIVE_IDLE + KEEPALIVE_COUNT * KEEPALIVE_INTERVAL)),
+    ):
+        if (option := getattr(socket, name, None)) is not None:  # not every system has all of them
+            connected.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def rows_of(status: str) -> int:
