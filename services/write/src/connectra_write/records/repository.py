@@ -30,12 +30,13 @@ Values = Sequence[FilterValue]
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A record as it is now: its JSON, and whether it was created or revived."""
+    """A record as it is now: its JSON, whether it was created or revived, and whether anything of it was written."""
 
     uuid: str
     record: str
     version: int
     is_new: bool
+    is_written: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ class RecordRepository:
         self, entity: Entity, record: Record, values: Values, change: KeyChange = NO_CHANGE
     ) -> Stored | None:
         """Inserts a record, with its filter values and keys; None when there is one of its uuid, or its company is missing."""
-        names = _names(record)
+        names = _names(entity, record)
         statement = statements.create(entity, names, bool(values), any(change))
         return await self._one(
             statement, values, change if any(change) else (), record["uuid"], *map(record.get, names)
@@ -106,12 +107,13 @@ class RecordRepository:
         values: Values,
         moved: tuple[Known, KeyChange] | None = None,
     ) -> Stored | None:
-        """Lays fields over a record; None when there is none, it has another version, or its company is missing.
+        """Lays fields over a record, which is left alone if it has these values; None when there is none, it has another version, or its
+        company is missing.
 
         Args:
             moved: the record as it was read and the change of its keys; None too when it has other keys by now.
         """
-        names = _names(record)
+        names = _names(entity, record)
         statement = statements.update(entity, names, versions is not None, bool(values), moved is not None)
         more = () if versions is None else (list(versions),)
         columns, change = (moved[0].columns, moved[1]) if moved else ((), ())
@@ -120,8 +122,8 @@ class RecordRepository:
     async def lay(
         self, entity: Entity, known: Known, record: Record, values: Values, change: KeyChange
     ) -> Stored | None:
-        """Lays fields over a record, reviving it; None when it is not as it was read, or its company is missing."""
-        names = _names(record)
+        """Lays fields over a record, as `update`, reviving it; None when it is not as it was read, or its company is missing."""
+        names = _names(entity, record)
         statement = statements.lay(entity, names, known.deleted, bool(values), any(change))
         change_ = change if any(change) else ()
         return await self._one(statement, values, change_, known.uuid, *known.columns, *map(record.get, names))
@@ -249,8 +251,9 @@ class RecordRepository:
         return None if row is None else Stored(*row)
 
 
-def _names(record: Record) -> tuple[str, ...]:
-    return tuple(name for name in record if name != "uuid")
+def _names(entity: Entity, record: Record) -> tuple[str, ...]:
+    # In the order of the catalogue: one statement for these fields, in whatever order a client names them.
+    return tuple(field.name for field in entity.data_fields if field.name in record)
 
 
 def company_names(changed: Iterable[Changed]) -> list[FilterValue]:

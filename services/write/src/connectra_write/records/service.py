@@ -41,12 +41,14 @@ class Outcome(NamedTuple, Generic[StoredAnswer]):
         answer: without its consistency token.
         new: filter values that are stored once its transaction is committed.
         kind, name: what its consistency token names.
+        is_written: whether there is anything to be indexed.
     """
 
     answer: StoredAnswer
     new: list[FilterValue]
     kind: Kind
     name: str
+    is_written: bool = True
 
 
 # The work of a call. With an idempotency key it is done in the transaction that keeps the answer; without one it opens its own where
@@ -104,7 +106,8 @@ class RecordService:
         return await self._once_per_key(self._database, key, ("create", entity.name, record), Written, change)
 
     async def update(self, entity: Entity, uuid: str, record: object, versions: Sequence[int] | None = None) -> Written:
-        """Lays the given fields over a record: null, "" and [] clear a field, absent ones stay.
+        """Lays the given fields over a record: null, "" and [] clear a field, absent ones stay. A record that has all these values already
+        is not written, and keeps its version.
 
         Args:
             versions: the row_version must be one of these; None for any.
@@ -221,21 +224,25 @@ class RecordService:
         """Makes a change, or repeats the answer that is stored under the idempotency key."""
         if key is None:
             async with database.connection() as connection:
-                answer, new, kind_written, name = await change(self._repository(connection))
-            self._known.add(new)
-            self._notifier.wake()
-            return replace(answer, token=await self._tokens.of(kind_written, name))
+                outcome = await change(self._repository(connection))
+            self._follow(outcome)
+            return replace(outcome.answer, token=await self._tokens.of(outcome.kind, outcome.name))
         request_hash = idempotency.request_hash(*request)
         async with database.transaction() as connection:
             if earlier := await idempotency.reserve(connection, key, request_hash):
                 return kind.unpack(earlier)
-            answer, new, kind_written, name = await change(self._repository(connection))
-            token = Token(await marks.newest(connection), kind_written, name)
-            answer = replace(answer, token=joined(current().token, token))
+            outcome = await change(self._repository(connection))
+            token = Token(await marks.newest(connection), outcome.kind, outcome.name)
+            answer = replace(outcome.answer, token=joined(current().token, token))
             await idempotency.keep(connection, key, packed(answer))
-        self._known.add(new)
-        self._notifier.wake()
+        self._follow(outcome)
         return answer
+
+    def _follow(self, outcome: Outcome[StoredAnswer]) -> None:
+        """What comes after the commit."""
+        if outcome.is_written:
+            self._known.add(outcome.new)
+            self._notifier.wake()
 
     async def _find(
         self, repository: RecordRepository, entity: Entity, claim: Claim, by: Collection[str]
@@ -285,7 +292,7 @@ def _outcome(
     entity: Entity, uuid: str, stored: Stored, warnings: list[RecordWarning], new: list[FilterValue]
 ) -> Outcome[Written]:
     written = Written(stored.record, stored.version, stored.is_new, warnings=warnings)
-    return Outcome(written, new, Kind(entity.name), uuid)
+    return Outcome(written, new, Kind(entity.name), uuid, stored.is_written)
 
 
 def _in_order(*failures: list[RecordFailure]) -> list[RecordFailure]:

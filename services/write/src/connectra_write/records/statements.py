@@ -35,8 +35,19 @@ class _Parameters:
     def field(self, name: str) -> str:
         return self.add(_SQL_TYPES[self._entity.by_name[name].type])
 
-    def statement(self, written: str, is_new: str) -> str:
-        """The whole statement; `written` returns the row, which PostgreSQL writes as JSON."""
+    def differs(self, names: Sequence[str], cells: Sequence[str]) -> str:
+        """Whether a row `t` would change: by other values than it has, or by its keys."""
+        differences = [f"({', '.join(names)}) IS DISTINCT FROM ({', '.join(cells)})"] if names else []
+        if self._keys:
+            differences += [f"cardinality({numbers}) > 0" for numbers in self._keys]
+        return f"({' OR '.join(differences) or 'false'})"
+
+    def statement(self, written: str, is_new: str, same: str = "") -> str:
+        """The whole statement; `written` returns the row, which PostgreSQL writes as JSON.
+
+        Args:
+            same: selects the row where nothing was written because nothing would change.
+        """
         parts = [f"written AS ({written})"]
         if self._with_values:
             parts.append(f"filter_values AS ({INSERT_VALUES})")
@@ -46,9 +57,11 @@ class _Parameters:
             parts.append(
                 f"gone AS (DELETE FROM match_keys k USING written t WHERE k.record_id = t.id AND k.key = ANY({gone}))"
             )
-        return f"""
-            WITH {", ".join(parts)}
-            SELECT t.uuid, ({json_object(self._entity, "t")})::text, t.row_version, {is_new} FROM written t"""
+        row = f"SELECT t.uuid, ({json_object(self._entity, 't')})::text, t.row_version"
+        found = f"{row}, {is_new}, true FROM written t"
+        if same:
+            found += f" UNION ALL {row}, false, false FROM ({same}) t WHERE NOT EXISTS (SELECT FROM written)"
+        return f"WITH {', '.join(parts)} {found}"
 
 
 def origin(actor: str, request_id: str, lane: Lane = Lane.INTERACTIVE) -> str:
@@ -106,13 +119,8 @@ def update(entity: Entity, names: tuple[str, ...], with_version: bool, with_valu
     version = f"row_version = ANY({parameters.add('bigint[]')})" if with_version else "true"
     unmoved = _unmoved(entity, parameters) if with_keys else "true"
     cells = [parameters.field(name) for name in names]
-    return parameters.statement(
-        f"""UPDATE {entity.table} AS t SET {_assignments(names, cells)}updated_at = now()
-            WHERE uuid = {uuid} AND deleted_at IS NULL AND {version} AND {unmoved}
-              AND {_company_exists(names, cells)} AND {parameters.origin}
-            RETURNING t.*""",
-        is_new="false",
-    )
+    fits = f"uuid = {uuid} AND deleted_at IS NULL AND {version} AND {unmoved} AND {_company_exists(names, cells)}"
+    return _changing(parameters, entity, names, cells, fits)
 
 
 @lru_cache(maxsize=512)
@@ -124,13 +132,25 @@ def lay(entity: Entity, names: tuple[str, ...], deleted: bool, with_values: bool
     parameters = _Parameters(entity, with_values, with_keys)
     uuid, unmoved = parameters.add("text"), _unmoved(entity, parameters)
     cells = [parameters.field(name) for name in names]
-    state = "IS NOT NULL" if deleted else "IS NULL"
+    fits = f"uuid = {uuid} AND {unmoved} AND {_company_exists(names, cells)}"
+    if not deleted:
+        return _changing(parameters, entity, names, cells, f"{fits} AND deleted_at IS NULL")
     return parameters.statement(
         f"""UPDATE {entity.table} AS t SET {_assignments(names, cells)}deleted_at = NULL, updated_at = now()
-            WHERE uuid = {uuid} AND deleted_at {state} AND {unmoved}
-              AND {_company_exists(names, cells)} AND {parameters.origin}
+            WHERE {fits} AND deleted_at IS NOT NULL AND {parameters.origin}
             RETURNING t.*""",
-        is_new="true" if deleted else "false",
+        is_new="true",
+    )
+
+
+def _changing(parameters: _Parameters, entity: Entity, names: Sequence[str], cells: Sequence[str], fits: str) -> str:
+    """Lays fields over the live row that `fits`. A row that would not change is left alone: no new version, nothing to index."""
+    differs = parameters.differs(names, cells)
+    return parameters.statement(
+        f"""UPDATE {entity.table} AS t SET {_assignments(names, cells)}updated_at = now()
+            WHERE {fits} AND {differs} AND {parameters.origin} RETURNING t.*""",
+        is_new="false",
+        same=f"SELECT * FROM {entity.table} WHERE {fits} AND NOT {differs}",
     )
 
 
