@@ -36,8 +36,12 @@ def test_a_look_does_not_prolong_how_long_a_value_is_known() -> None:
     assert [v.value for v in known.missing([BONN])] == ["bonn"]
 
 
-def test_no_more_values_are_kept_than_allowed() -> None:
-    known = KnownValues(kept_values=10)
-    many: list[Wanted] = [("contact", "city", str(n)) for n in range(25)]
-    known.add(known.missing(many))
-    assert [v.value for v in known.missing(many)] == [str(n) for n in range(15)]
+def test_no_more_bytes_are_kept_than_allowed() -> None:
+    known = KnownValues(kept_bytes=10_000)
+    short: list[Wanted] = [("contact", "city", str(n)) for n in range(25)]
+    known.add(known.missing(short))
+    assert known.missing(short) == []
+    long: list[Wanted] = [("contact", "city", f"{n}{'é' * 450}") for n in range(25)]
+    known.add(known.missing(long))
+    assert len(known.missing(short)) == 25
+    assert len(known.missing(long)) == 13

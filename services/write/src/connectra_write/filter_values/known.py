@@ -1,5 +1,6 @@
 """A memory of filter values that are certainly stored."""
 
+import sys
 import time
 from collections.abc import Callable, Iterable
 
@@ -10,8 +11,9 @@ from connectra_write.filter_values.repository import FilterValueRepository
 from connectra_write.filter_values.rows import FilterValue, Wanted
 
 KEPT_SECONDS = 600.0
-# Each takes about 250 bytes besides its text.
-_KEPT_VALUES = 100_000
+KEPT_BYTES = 32 * 2**20
+# What each takes besides its text.
+_BYTES_EACH = 250
 
 
 class KnownValues:
@@ -24,10 +26,11 @@ class KnownValues:
     def __init__(
         self,
         kept_seconds: float = KEPT_SECONDS,
-        kept_values: int = _KEPT_VALUES,
+        kept_bytes: int = KEPT_BYTES,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._known: TTLCache[Wanted, None] = TTLCache(kept_values, kept_seconds, timer=clock)
+        # Each with its size.
+        self._known: TTLCache[Wanted, int] = TTLCache(kept_bytes, kept_seconds, timer=clock, getsizeof=int)
 
     def missing(self, values: Iterable[Wanted]) -> list[FilterValue]:
         """Rows for those that are not known."""
@@ -52,4 +55,5 @@ class KnownValues:
         """Remembers values; to be called once they are committed."""
         for value in values:
             if not value.may_change:
-                self._known[value.service, value.filter_key, value.value] = None
+                size = _BYTES_EACH + sys.getsizeof(value.value)
+                self._known[value.service, value.filter_key, value.value] = size

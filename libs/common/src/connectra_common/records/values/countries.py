@@ -2,12 +2,14 @@
 
 import unicodedata
 from collections import defaultdict
-from functools import cache, lru_cache
+from functools import cache
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import phonenumbers
 from phonenumbers import SUPPORTED_REGIONS
+
+from connectra_common.records.remembered import remembered
 
 _OTHERS = {
     "usa": "US", "u s a": "US", "u s": "US", "united states of america": "US", "the united states": "US", "america": "US", "eeuu": "US",
@@ -23,7 +25,7 @@ _OTHERS = {
 }  # fmt: skip
 
 
-@lru_cache(maxsize=1024)
+@remembered(1024)
 def region_of(country: str) -> str | None:
     """Two letters of a country, whatever its language and case; None for an unknown one, or a name of several."""
     name = _folded(country)

@@ -1,12 +1,12 @@
 """E-mail addresses: the syntax of RFC 5321 and 6531. Whether anybody reads them is not asked."""
 
 import re
-from functools import lru_cache
 from typing import NamedTuple
 
 import email_validator
 
 from connectra_common.records.limits import MAX_EMAIL_CHARS
+from connectra_common.records.remembered import remembered
 from connectra_common.records.values.hosts import compared_host
 from connectra_common.records.values.refused import Malformed, Refused, shown
 from connectra_common.records.values.text import is_nothing, lower, tidy
@@ -83,7 +83,7 @@ def _valid(address: str) -> str | None:
     return lower(tidy(address)) if _ask(address) else None
 
 
-@lru_cache(maxsize=8_192)
+@remembered(8_192)
 def _ascii_length(domain: str) -> int | None:
     """Characters of a domain as mail servers write it; None when there can be no such domain."""
     parsed = _ask(f"a@{domain}")

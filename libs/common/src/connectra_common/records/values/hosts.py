@@ -1,10 +1,10 @@
 """Names of hosts: their compared form, and what is one."""
 
 import re
-from functools import lru_cache
 
 import idna
 
+from connectra_common.records.remembered import remembered
 from connectra_common.records.values.text import lower
 
 # Labels of letters (of any script, with their marks), digits and hyphens inside; the last one is not a number.
@@ -15,7 +15,7 @@ _PORT = re.compile(r":\d*\Z")
 _USUAL = re.compile(r"(?=.{4,253}\Z)(?:(?!-)[a-z0-9-]{1,63}(?<!-)\.)+[a-z]{2,63}")
 
 
-@lru_cache(maxsize=8_192)
+@remembered(8_192)
 def compared_host(host: str) -> str | None:
     """A host in its compared form: lower case, in Unicode, without `www.`, port and final dot; None when it is none."""
     name = lower(host.strip()).removesuffix(".")

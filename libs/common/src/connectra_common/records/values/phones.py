@@ -8,6 +8,7 @@ from typing import NamedTuple
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneMetadata, PhoneNumberDesc, PhoneNumberFormat
 
+from connectra_common.records.remembered import remembered
 from connectra_common.records.values.countries import region_of
 from connectra_common.records.values.refused import Refused, shown
 from connectra_common.records.values.text import is_nothing, tidy
@@ -64,7 +65,7 @@ def needs_country(text: str) -> bool:
     return not text.lstrip(" '\u200b\u202a").startswith(("+", "00"))
 
 
-@lru_cache(maxsize=8_192)
+@remembered(8_192)
 def _read(given: str, region: str | None) -> str | None:
     text = _plain(_SECOND_LINE.sub(";", given.strip()) if "\n" in given or "\r" in given else given)
     if is_nothing(text):
