@@ -1,14 +1,21 @@
 """The outbox between writers and indexers, on the real database: no mark is lost, and no one waits long for anyone else."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
+from typing import Any
 
 import asyncpg
 import pytest
+from connectra_common.db.database import Database
 from connectra_common.records.fields import COMPANY, CONTACT
+from connectra_common.settings import PostgresSettings
 from connectra_write import marks
+from connectra_write.indexer.indexer import Indexer, Tuning
 from connectra_write.indexer.repository import SESSION, Claim, OutboxRepository, Queue
 from connectra_write.marks import Lane
+from connectra_write.notifier import CHANNEL
+from elasticsearch import AsyncElasticsearch
 
 from tests.support.wait import until
 
@@ -331,3 +338,33 @@ async def test_imports_wait_while_many_marks_of_bulks_do(database: asyncpg.Conne
     assert not await marks.are_many(database, Lane.BULK, 2)
     await database.execute("UPDATE outbox SET lane = 1")
     assert await marks.are_many(database, Lane.BULK, 2)
+
+
+async def test_however_many_processes_tell_of_writes_an_indexer_looks_no_more_often(
+    database: asyncpg.Connection, empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks, claim, tuning = list[float](), OutboxRepository.claim, Tuning()
+
+    async def counted(self: OutboxRepository, *arguments: Any) -> list[Claim]:
+        looks.append(time.monotonic())
+        return await claim(self, *arguments)
+
+    monkeypatch.setattr(OutboxRepository, "claim", counted)
+    settings = PostgresSettings(connection=empty_database, _env_file=None)
+    stopping = asyncio.Event()
+    async with (
+        Database.open(settings, "indexer", session=SESSION, connections=tuning.connections) as opened,
+        AsyncElasticsearch("http://127.0.0.1:1") as search,  # there is nothing to index
+    ):
+        running = asyncio.create_task(Indexer(opened, search, tuning).run(stopping))
+        await until(lambda: asyncio.sleep(0, len(looks)))
+        began, told = time.monotonic(), 0
+        while time.monotonic() < began + 2:
+            await database.execute(f"NOTIFY {CHANNEL}")
+            told += 1
+        seconds = time.monotonic() - began
+        often = len([look for look in looks if look > began]) / seconds
+        stopping.set()
+        await running
+    assert told > 5 * often
+    assert often <= tuning.lanes / tuning.pause_seconds + tuning.lanes

@@ -13,12 +13,12 @@ from connectra_common.server.background import first_of
 log = structlog.get_logger()
 
 CHANNEL = "outbox"
-# The first write of a while is told at once; those that follow, together.
-DEBOUNCE_SECONDS = 0.05
+# The first write of a while is told at once; those that follow, together. A lane of an indexer looks no more often either.
+DEBOUNCE_SECONDS = 0.1
 
 
 class Notifier:
-    """Sends at most twenty NOTIFY a second. A lost one does no harm: indexers also poll."""
+    """Sends at most ten NOTIFY a second. A lost one does no harm: indexers also poll."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -78,7 +78,7 @@ class Tuning:
     fan_out_seconds: float = 1
     retry_first_seconds: float = 0.1
     retry_last_seconds: float = 2
-    # Between two batches of a lane that has caught up: many small ones cost more than one, here and in both stores.
+    # Between two looks of a lane that has caught up: many small batches cost more than one, here and in both stores.
     pause_seconds: float = 0.1
     # A row that was not taken waits twice as long each time.
     again_first_seconds: float = 0.25
@@ -194,12 +194,17 @@ class Indexer:
             if not self._entered.is_set():
                 await first_of(self._wake, stopping, seconds=0.02)
                 continue
+            looked = time.monotonic()
             turn += 1
             queues = self._queues(lanes, turn)
             claims = await outbox.claim(self._me, queues, self._tuning.lease_seconds) if queues else []
             if not claims:
                 self._refresher.caught_up()
                 await first_of(self._wake, stopping, seconds=0.05 if self._held else self._tuning.poll_seconds)
+                # However many processes write and tell.
+                rest = looked + self._tuning.pause_seconds - time.monotonic()
+                if rest > 0 and not self._held:
+                    await first_of(stopping, seconds=rest)
                 continue
             try:
                 with telemetry.trace("index batch", documents=len(claims)):
