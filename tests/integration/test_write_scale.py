@@ -8,14 +8,19 @@ import asyncpg
 import pytest
 from connectra_common.db.database import Database
 from connectra_common.records.fields import COMPANY, CONTACT, ENTITIES, Entity
+from connectra_common.records.ids import filter_value_uuid
 from connectra_common.settings import PostgresSettings
 from connectra_write.consistency import ConsistencyTokens
 from connectra_write.filter_values.known import KnownValues
+from connectra_write.filter_values.repository import FilterValueRepository
+from connectra_write.filter_values.rows import FilterValue
+from connectra_write.filter_values.sweep import FilterValueSweep
 from connectra_write.notifier import Notifier
 from connectra_write.records import batches, writing
 from connectra_write.records.repository import RecordRepository
 from connectra_write.records.service import RecordService
 
+from tests.support.wait import until
 from tests.support.words import word
 
 WHOLE: dict[Entity, dict[str, Any]] = {
@@ -127,3 +132,26 @@ async def test_bulks_of_other_keys_and_single_writes_do_not_wait_for_a_bulk_that
             bulks = asyncio.gather(*(records.batch_upsert(CONTACT, new()) for _ in range(2)))
             assert (await records.upsert(CONTACT, {"email": f"{word()}@x.com", "title": "engineer"})).is_new
             assert [outcome.created for outcome in await bulks] == [2_000, 2_000]
+
+
+async def test_the_sweep_of_filter_values_waits_for_a_writer_with_nothing_that_he_needs(
+    opened: Database, database: asyncpg.Connection
+) -> None:
+    missing, hidden = sorted(
+        (FilterValue(filter_value_uuid("city", "contact", city), "city", "contact", city, city) for city in "ab"),
+        key=lambda value: value.uuid,
+    )
+    await FilterValueRepository(database).add([hidden])
+    await database.execute("UPDATE filters_data SET deleted_at = now()")
+    await database.execute(
+        "INSERT INTO contacts (uuid, city) VALUES (gen_random_uuid(), 'a'), (gen_random_uuid(), 'b')"
+    )
+    async with opened.transaction() as connection:
+        writer = FilterValueRepository(connection)
+        await writer.add([missing])
+        sweep = asyncio.create_task(FilterValueSweep(opened).run(30))
+        await until(lambda: database.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+        await writer.add([hidden])
+    assert (await sweep).filters
+    live = await database.fetch("SELECT value FROM filters_data WHERE deleted_at IS NULL AND filter_key = 'city'")
+    assert {row["value"] for row in live} == {"a", "b"}

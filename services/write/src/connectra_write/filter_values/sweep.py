@@ -86,7 +86,10 @@ async def _sweep(
     def uuids(change: str) -> list[str]:
         return sorted(str(difference.uuid) for difference in by_change.get(change, ()))
 
-    # Each statement checks again what it changes: a writer may have been there since.
+    # First what may have to wait for a writer who is adding the same value: nothing is locked yet that this one could wait for. The others
+    # skip what a writer holds, and check again what they change: one may have been there since.
+    if missing := by_change.get("add"):
+        done.added += await repository.add_missing(entity, field, missing)
     if hidden := uuids("hide"):
         done.hidden += await repository.hide(hidden)
     if revived := uuids("revive"):
@@ -95,6 +98,4 @@ async def _sweep(
         done.removed += await repository.remove(removed, remove_after)
     if renamed := by_change.get("rename"):
         done.renamed += await repository.rename([str(d.uuid) for d in renamed], [str(d.shown) for d in renamed])
-    if missing := by_change.get("add"):
-        done.added += await repository.add_missing(entity, field, missing)
     return len(found) == MAX_CHANGES
