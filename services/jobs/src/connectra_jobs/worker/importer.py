@@ -228,6 +228,7 @@ class _Import:
         self._most_rejected = _rows_allowed(max_rejected, attempt.settings.max_rejected)
         self._given, self._looked = given, time.monotonic()
         self.reports = Reports(attempt, deps.s3, deps.s3_settings, attempt.job.uuid, given)
+        self._waited = 0.0
         # Line and reason, as far as this attempt knows.
         self.first_rejected: tuple[int, str] | None = None
 
@@ -267,6 +268,7 @@ class _Import:
                     if (stored.batches, stored.byte_offset) != (ledger.batches + 1, batch.byte_end):
                         return False
                 await self._keep(ledger.batches, answer)
+                self._waited += answer.index_wait_seconds
                 _add(ledger, answer, batch)
                 await self._checkpoint(ledger)
                 await self._look()
@@ -324,6 +326,8 @@ class _Import:
         return ledger
 
     async def _checkpoint(self, ledger: import_service_pb2.GetImportProgressResponse) -> None:
+        if self._waited:
+            self._attempt.progress["index_wait_seconds"] = round(self._waited)
         await _checkpoint(self._attempt, self._table, ledger.counts.rows, ledger.byte_offset)
 
 

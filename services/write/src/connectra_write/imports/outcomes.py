@@ -42,13 +42,14 @@ class LeftOutCell:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """The answer to a batch of an import."""
+    """The answer to a batch of an import; `waited_seconds`: for indexers that are far behind."""
 
     counts: Counts
     rejected: list[RejectedRow]
     left_out: list[LeftOutCell]
     token: int
     replayed: bool
+    waited_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

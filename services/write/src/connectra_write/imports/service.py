@@ -48,7 +48,7 @@ class ImportService:
             WrongState: it does not follow the last batch of the job.
         """
         batch = replace(batch, job_uuid=checked_uuid(batch.job_uuid, "job_uuid"))
-        await self._give_way()
+        waited = await self._give_way()
         # In a thread: it takes a tenth of a second, in which other calls go on.
         parsed = await asyncio.to_thread(parse, batch)
         async with self._database.transaction() as connection:
@@ -86,10 +86,13 @@ class ImportService:
         self._notifier.wake()
         for outcome in ("created", "updated", "unchanged", "merged", "rejected"):
             IMPORTED.labels(outcome).inc(getattr(counts, outcome))
-        return Applied(counts, rejected, parsed.left_out, token, replayed=False)
+        return Applied(counts, rejected, parsed.left_out, token, replayed=False, waited_seconds=waited)
 
-    async def _give_way(self) -> None:
-        """Waits, holding nothing, while the indexers are far behind; an import that outran them would fill the outbox for hours."""
+    async def _give_way(self) -> float:
+        """Waits, holding nothing, while the indexers are far behind: an import that outran them would fill the outbox for hours.
+
+        Returns the seconds that it took.
+        """
         began = time.monotonic()
         while (waited := time.monotonic() - began) < WAIT_SECONDS:
             async with self._database.connection() as connection:
@@ -99,6 +102,8 @@ class ImportService:
         if waited > LOOK_SECONDS:
             WAITED.inc(waited)
             log.info("an import waited for the index", seconds=round(waited, 1))
+            return waited
+        return 0.0
 
     async def progress(self, job_uuid: str, generation: int) -> ImportProgress:
         """Where an import goes on.

@@ -41,6 +41,7 @@ class ImportServicer(pb_grpc.ImportServiceServicer):
             left_out=_left_out(applied.left_out),
             consistency_token=_token(applied.token, request.job_uuid),
             replayed=applied.replayed,
+            index_wait_seconds=applied.waited_seconds,
         )
 
     async def GetImportProgress(

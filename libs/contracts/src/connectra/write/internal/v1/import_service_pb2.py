@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n0connectra/write/internal/v1/import_service.proto\x12\x1b\x63onnectra.write.internal.v1\"\xcd\x02\n\x12ImportBatchRequest\x12\x19\n\x08job_uuid\x18\x01 \x01(\tR\x07jobUuid\x12!\n\x0c\x62\x61tch_number\x18\x02 \x01(\x03R\x0b\x62\x61tchNumber\x12\x18\n\x07records\x18\x03 \x01(\x0cR\x07records\x12\x18\n\x07\x63olumns\x18\x04 \x03(\tR\x07\x63olumns\x12\x1c\n\tdelimiter\x18\x05 \x01(\tR\tdelimiter\x12\x1d\n\nfirst_line\x18\x06 \x01(\x03R\tfirstLine\x12\x1d\n\nbyte_start\x18\x07 \x01(\x03R\tbyteStart\x12\x19\n\x08\x62yte_end\x18\x08 \x01(\x03R\x07\x62yteEnd\x12\x18\n\x07targets\x18\t \x03(\tR\x07targets\x12\x1e\n\ngeneration\x18\n \x01(\x05R\ngeneration\x12\x14\n\x05input\x18\x0b \x01(\tR\x05input\"\xac\x02\n\x13ImportBatchResponse\x12\x41\n\x06\x63ounts\x18\x01 \x01(\x0b\x32).connectra.write.internal.v1.ImportCountsR\x06\x63ounts\x12\x44\n\x08rejected\x18\x02 \x03(\x0b\x32(.connectra.write.internal.v1.RejectedRowR\x08rejected\x12+\n\x11\x63onsistency_token\x18\x03 \x01(\tR\x10\x63onsistencyToken\x12\x1a\n\x08replayed\x18\x04 \x01(\x08R\x08replayed\x12\x43\n\x08left_out\x18\x05 \x03(\x0b\x32(.connectra.write.internal.v1.LeftOutCellR\x07leftOut\"\xc3\x01\n\x0cImportCounts\x12\x12\n\x04rows\x18\x01 \x01(\x03R\x04rows\x12\x1a\n\x08rejected\x18\x02 \x01(\x03R\x08rejected\x12\x18\n\x07\x63reated\x18\x03 \x01(\x03R\x07\x63reated\x12\x18\n\x07updated\x18\x04 \x01(\x03R\x07updated\x12\x1c\n\tunchanged\x18\x05 \x01(\x03R\tunchanged\x12\x16\n\x06merged\x18\x06 \x01(\x03R\x06merged\x12\x19\n\x08left_out\x18\x07 \x01(\x03R\x07leftOut\"Q\n\x0bRejectedRow\x12\x12\n\x04line\x18\x01 \x01(\x03R\x04line\x12\x16\n\x06reason\x18\x02 \x01(\tR\x06reason\x12\x16\n\x06record\x18\x03 \x01(\tR\x06record\"g\n\x0bLeftOutCell\x12\x12\n\x04line\x18\x01 \x01(\x03R\x04line\x12\x16\n\x06\x63olumn\x18\x02 \x01(\tR\x06\x63olumn\x12\x14\n\x05value\x18\x03 \x01(\tR\x05value\x12\x16\n\x06reason\x18\x04 \x01(\tR\x06reason\"U\n\x18GetImportProgressRequest\x12\x19\n\x08job_uuid\x18\x01 \x01(\tR\x07jobUuid\x12\x1e\n\ngeneration\x18\x02 \x01(\x05R\ngeneration\"\xee\x02\n\x19GetImportProgressResponse\x12\x18\n\x07\x62\x61tches\x18\x01 \x01(\x03R\x07\x62\x61tches\x12\x1f\n\x0b\x62yte_offset\x18\x02 \x01(\x03R\nbyteOffset\x12\x1b\n\tnext_line\x18\x03 \x01(\x03R\x08nextLine\x12\x41\n\x06\x63ounts\x18\x04 \x01(\x0b\x32).connectra.write.internal.v1.ImportCountsR\x06\x63ounts\x12+\n\x11\x63onsistency_token\x18\x05 \x01(\tR\x10\x63onsistencyToken\x12\x44\n\x08rejected\x18\x06 \x03(\x0b\x32(.connectra.write.internal.v1.RejectedRowR\x08rejected\x12\x43\n\x08left_out\x18\x07 \x03(\x0b\x32(.connectra.write.internal.v1.LeftOutCellR\x07leftOut2\x86\x02\n\rImportService\x12p\n\x0bImportBatch\x12/.connectra.write.internal.v1.ImportBatchRequest\x1a\x30.connectra.write.internal.v1.ImportBatchResponse\x12\x82\x01\n\x11GetImportProgress\x12\x35.connectra.write.internal.v1.GetImportProgressRequest\x1a\x36.connectra.write.internal.v1.GetImportProgressResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n0connectra/write/internal/v1/import_service.proto\x12\x1b\x63onnectra.write.internal.v1\"\xcd\x02\n\x12ImportBatchRequest\x12\x19\n\x08job_uuid\x18\x01 \x01(\tR\x07jobUuid\x12!\n\x0c\x62\x61tch_number\x18\x02 \x01(\x03R\x0b\x62\x61tchNumber\x12\x18\n\x07records\x18\x03 \x01(\x0cR\x07records\x12\x18\n\x07\x63olumns\x18\x04 \x03(\tR\x07\x63olumns\x12\x1c\n\tdelimiter\x18\x05 \x01(\tR\tdelimiter\x12\x1d\n\nfirst_line\x18\x06 \x01(\x03R\tfirstLine\x12\x1d\n\nbyte_start\x18\x07 \x01(\x03R\tbyteStart\x12\x19\n\x08\x62yte_end\x18\x08 \x01(\x03R\x07\x62yteEnd\x12\x18\n\x07targets\x18\t \x03(\tR\x07targets\x12\x1e\n\ngeneration\x18\n \x01(\x05R\ngeneration\x12\x14\n\x05input\x18\x0b \x01(\tR\x05input\"\xda\x02\n\x13ImportBatchResponse\x12\x41\n\x06\x63ounts\x18\x01 \x01(\x0b\x32).connectra.write.internal.v1.ImportCountsR\x06\x63ounts\x12\x44\n\x08rejected\x18\x02 \x03(\x0b\x32(.connectra.write.internal.v1.RejectedRowR\x08rejected\x12+\n\x11\x63onsistency_token\x18\x03 \x01(\tR\x10\x63onsistencyToken\x12\x1a\n\x08replayed\x18\x04 \x01(\x08R\x08replayed\x12\x43\n\x08left_out\x18\x05 \x03(\x0b\x32(.connectra.write.internal.v1.LeftOutCellR\x07leftOut\x12,\n\x12index_wait_seconds\x18\x06 \x01(\x01R\x10indexWaitSeconds\"\xc3\x01\n\x0cImportCounts\x12\x12\n\x04rows\x18\x01 \x01(\x03R\x04rows\x12\x1a\n\x08rejected\x18\x02 \x01(\x03R\x08rejected\x12\x18\n\x07\x63reated\x18\x03 \x01(\x03R\x07\x63reated\x12\x18\n\x07updated\x18\x04 \x01(\x03R\x07updated\x12\x1c\n\tunchanged\x18\x05 \x01(\x03R\tunchanged\x12\x16\n\x06merged\x18\x06 \x01(\x03R\x06merged\x12\x19\n\x08left_out\x18\x07 \x01(\x03R\x07leftOut\"Q\n\x0bRejectedRow\x12\x12\n\x04line\x18\x01 \x01(\x03R\x04line\x12\x16\n\x06reason\x18\x02 \x01(\tR\x06reason\x12\x16\n\x06record\x18\x03 \x01(\tR\x06record\"g\n\x0bLeftOutCell\x12\x12\n\x04line\x18\x01 \x01(\x03R\x04line\x12\x16\n\x06\x63olumn\x18\x02 \x01(\tR\x06\x63olumn\x12\x14\n\x05value\x18\x03 \x01(\tR\x05value\x12\x16\n\x06reason\x18\x04 \x01(\tR\x06reason\"U\n\x18GetImportProgressRequest\x12\x19\n\x08job_uuid\x18\x01 \x01(\tR\x07jobUuid\x12\x1e\n\ngeneration\x18\x02 \x01(\x05R\ngeneration\"\xee\x02\n\x19GetImportProgressResponse\x12\x18\n\x07\x62\x61tches\x18\x01 \x01(\x03R\x07\x62\x61tches\x12\x1f\n\x0b\x62yte_offset\x18\x02 \x01(\x03R\nbyteOffset\x12\x1b\n\tnext_line\x18\x03 \x01(\x03R\x08nextLine\x12\x41\n\x06\x63ounts\x18\x04 \x01(\x0b\x32).connectra.write.internal.v1.ImportCountsR\x06\x63ounts\x12+\n\x11\x63onsistency_token\x18\x05 \x01(\tR\x10\x63onsistencyToken\x12\x44\n\x08rejected\x18\x06 \x03(\x0b\x32(.connectra.write.internal.v1.RejectedRowR\x08rejected\x12\x43\n\x08left_out\x18\x07 \x03(\x0b\x32(.connectra.write.internal.v1.LeftOutCellR\x07leftOut2\x86\x02\n\rImportService\x12p\n\x0bImportBatch\x12/.connectra.write.internal.v1.ImportBatchRequest\x1a\x30.connectra.write.internal.v1.ImportBatchResponse\x12\x82\x01\n\x11GetImportProgress\x12\x35.connectra.write.internal.v1.GetImportProgressRequest\x1a\x36.connectra.write.internal.v1.GetImportProgressResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,17 +34,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_IMPORTBATCHREQUEST']._serialized_start=82
   _globals['_IMPORTBATCHREQUEST']._serialized_end=415
   _globals['_IMPORTBATCHRESPONSE']._serialized_start=418
-  _globals['_IMPORTBATCHRESPONSE']._serialized_end=718
-  _globals['_IMPORTCOUNTS']._serialized_start=721
-  _globals['_IMPORTCOUNTS']._serialized_end=916
-  _globals['_REJECTEDROW']._serialized_start=918
-  _globals['_REJECTEDROW']._serialized_end=999
-  _globals['_LEFTOUTCELL']._serialized_start=1001
-  _globals['_LEFTOUTCELL']._serialized_end=1104
-  _globals['_GETIMPORTPROGRESSREQUEST']._serialized_start=1106
-  _globals['_GETIMPORTPROGRESSREQUEST']._serialized_end=1191
-  _globals['_GETIMPORTPROGRESSRESPONSE']._serialized_start=1194
-  _globals['_GETIMPORTPROGRESSRESPONSE']._serialized_end=1560
-  _globals['_IMPORTSERVICE']._serialized_start=1563
-  _globals['_IMPORTSERVICE']._serialized_end=1825
+  _globals['_IMPORTBATCHRESPONSE']._serialized_end=764
+  _globals['_IMPORTCOUNTS']._serialized_start=767
+  _globals['_IMPORTCOUNTS']._serialized_end=962
+  _globals['_REJECTEDROW']._serialized_start=964
+  _globals['_REJECTEDROW']._serialized_end=1045
+  _globals['_LEFTOUTCELL']._serialized_start=1047
+  _globals['_LEFTOUTCELL']._serialized_end=1150
+  _globals['_GETIMPORTPROGRESSREQUEST']._serialized_start=1152
+  _globals['_GETIMPORTPROGRESSREQUEST']._serialized_end=1237
+  _globals['_GETIMPORTPROGRESSRESPONSE']._serialized_start=1240
+  _globals['_GETIMPORTPROGRESSRESPONSE']._serialized_end=1606
+  _globals['_IMPORTSERVICE']._serialized_start=1609
+  _globals['_IMPORTSERVICE']._serialized_end=1871
 # @@protoc_insertion_point(module_scope)

@@ -89,10 +89,13 @@ class ImportBatchResponse(_message.Message):
     CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
     LEFT_OUT_FIELD_NUMBER: _builtins.int
+    INDEX_WAIT_SECONDS_FIELD_NUMBER: _builtins.int
     consistency_token: _builtins.str
     """Of all that the job has stored so far."""
     replayed: _builtins.bool
     """The batch had been applied before; this is the answer given then."""
+    index_wait_seconds: _builtins.float
+    """How long it waited first, because the indexers are far behind."""
     @_builtins.property
     def counts(self) -> Global___ImportCounts: ...
     @_builtins.property
@@ -109,10 +112,11 @@ class ImportBatchResponse(_message.Message):
         consistency_token: _builtins.str = ...,
         replayed: _builtins.bool = ...,
         left_out: _abc.Iterable[Global___LeftOutCell] | None = ...,
+        index_wait_seconds: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency_token", b"consistency_token", "counts", b"counts", "left_out", b"left_out", "rejected", b"rejected", "replayed", b"replayed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency_token", b"consistency_token", "counts", b"counts", "index_wait_seconds", b"index_wait_seconds", "left_out", b"left_out", "rejected", b"rejected", "replayed", b"replayed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
