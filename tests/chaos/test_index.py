@@ -10,10 +10,11 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import asyncpg
 import grpc
+import psutil
 import pytest
 from connectra.common.v1 import vql_pb2
 from connectra.query.v1 import query_service_pb2 as query_pb
@@ -30,7 +31,7 @@ from connectra_write.indexer.bulk import Document
 from elastic_transport import TransportError
 from elasticsearch import ApiError, AsyncElasticsearch
 
-from tests.support.postgres import drained
+from tests.support.postgres import drained, is_drained
 from tests.support.wait import until
 from tests.support.words import word
 
@@ -318,6 +319,36 @@ async def test_a_write_is_searchable_within_a_second_for_a_minute(
     await latencies(write, search, 200, 30)  # Elasticsearch warms up
     took = await latencies(write, search, 200, 45)
     assert statistics.quantiles(took, n=20)[-1] <= 1, f"median {statistics.median(took)}, most {max(took)}"
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+async def test_a_thousand_contacts_of_a_company_of_a_megabyte_are_indexed_in_little_memory(
+    grid: Grid, sql: asyncpg.Pool
+) -> None:
+    company, most = str(uuid4()), 0
+    await sql.execute(
+        """INSERT INTO companies (uuid, name, keywords)
+           SELECT $1, 'Fat', array_agg(repeat(md5(n::text), 6)) FROM generate_series(1, 5000) n""",
+        company,
+    )
+    await sql.execute(
+        "INSERT INTO contacts (uuid, company_id) SELECT gen_random_uuid()::text, $1 FROM generate_series(1, 1000)",
+        company,
+    )
+    process = psutil.Process(grid.start_indexer().pid)
+
+    async def is_done() -> bool:
+        nonlocal most
+        most = max(most, process.memory_info().rss >> 20)
+        return await is_drained(sql)
+
+    await until(is_done, seconds=600, pause=0.05)
+    print(f"at most {most} MiB")
+    await sql.execute("DELETE FROM contacts WHERE company_id = $1", company)
+    await sql.execute("DELETE FROM companies WHERE uuid = $1", company)
+    await drained(sql)
+    assert most < 300
 
 
 async def test_what_was_written_is_searchable_without_waiting_for_the_refresh_of_the_index(

@@ -5,11 +5,10 @@ from uuid import uuid4
 
 import asyncpg
 import httpx
-import psutil
 from connectra_write.indexer.indexer import Tuning
 
 from tests.support.contacts import is_count
-from tests.support.postgres import drained, is_drained
+from tests.support.postgres import drained
 from tests.support.stack import Stack
 from tests.support.wait import until
 from tests.support.words import word
@@ -84,53 +83,3 @@ async def test_an_indexer_holds_no_more_connections_than_it_asks_for(postgres: a
     held = """SELECT count(*) FROM pg_stat_activity
               WHERE datname = current_database() AND application_name = 'connectra-indexer'"""
     assert 2 <= await postgres.fetchval(held) <= Tuning().connections
-
-
-async def test_while_an_index_takes_nothing_nothing_is_buried_and_the_other_goes_on(
-    stack: Stack, postgres: asyncpg.Connection, api: httpx.AsyncClient
-) -> None:
-    mark, before = word(), await postgres.fetchval("SELECT count(*) FROM dead_letters")
-
-    async with httpx.AsyncClient(base_url=stack.elasticsearch) as search:
-        await drained(postgres)
-        (name,) = (await search.get("/_alias/companies_index")).json()
-        assert (await search.post(f"/{name}/_close")).is_success
-        insert = "INSERT INTO companies (uuid, name) SELECT gen_random_uuid()::text, $1 FROM generate_series(1, $2)"
-        await postgres.execute(insert, mark, 3_000)
-        attempts = "SELECT count(*) FROM outbox WHERE entity = 'company' AND attempts > 0"
-        await until(lambda: postgres.fetchval(attempts), lambda tried: tried > 1)
-        await postgres.execute("INSERT INTO contacts (uuid, last_name) VALUES ($1, $2)", str(uuid4()), mark)
-        await until(lambda: is_count(api, mark, 1), seconds=5)
-        assert await postgres.fetchval("SELECT count(*) FROM dead_letters") == before
-        assert await postgres.fetchval("SELECT count(*) FROM outbox WHERE entity = 'company'") == 3_000
-        assert (await search.post(f"/{name}/_open")).is_success
-    await drained(postgres)
-    assert await postgres.fetchval("SELECT count(*) FROM dead_letters") == before
-
-
-async def test_a_company_with_very_much_in_it_is_copied_into_its_contacts_in_little_memory(
-    stack: Stack, postgres: asyncpg.Connection
-) -> None:
-    process = psutil.Process(stack.parts()["indexer"]["pid"])
-    before, most, company = process.memory_info().rss, 0, str(uuid4())
-    await postgres.execute(
-        """INSERT INTO companies (uuid, name, keywords)
-           SELECT $1, 'Fat', array_agg(repeat(md5(n::text), 6)) FROM generate_series(1, 5000) n""",
-        company,
-    )
-    await drained(postgres)
-    await postgres.execute(
-        "INSERT INTO contacts (uuid, company_id) SELECT gen_random_uuid()::text, $1 FROM generate_series(1, 300)",
-        company,
-    )
-
-    async def is_done() -> bool:
-        nonlocal most
-        most = max(most, process.memory_info().rss)
-        return await is_drained(postgres)
-
-    await until(is_done, pause=0.02)
-    await postgres.execute("DELETE FROM contacts WHERE company_id = $1", company)
-    await postgres.execute("DELETE FROM companies WHERE uuid = $1", company)
-    await drained(postgres)
-    assert (most - before) >> 20 < 150

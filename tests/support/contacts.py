@@ -30,6 +30,11 @@ def batch(job: str, number: int, *rows: str, begin: int = 0, **more: Any) -> Imp
     )
 
 
+def person(mark: str) -> dict[str, str]:
+    """A contact of a mark, as the API takes it."""
+    return {"first_name": "ann", "last_name": mark, "email": f"ann@{mark}.example"}
+
+
 def named(mark: str, **more: Any) -> dict[str, Any]:
     """A query for the contacts of a mark."""
     return {**text_query(text_clause(mark, "last_name")), **more}

@@ -57,17 +57,26 @@ async def stored_job(
     return uuid
 
 
-async def run_job(api: httpx.AsyncClient, job_type: str, data: dict[str, Any], **more: Any) -> Job:
+async def run_job(
+    api: httpx.AsyncClient, job_type: str, data: dict[str, Any], *, seconds: float = 240, **more: Any
+) -> Job:
     """The job, made and waited for."""
-    return await ended(api, (await create_job(api, job_type, data, **more))["uuid"])
+    return await ended(api, (await create_job(api, job_type, data, **more))["uuid"], seconds=seconds)
 
 
 async def import_file(
-    api: httpx.AsyncClient, data: bytes, name: str = "people.csv", *, retry_count: int = 0, **job_data: Any
+    api: httpx.AsyncClient,
+    data: bytes,
+    name: str = "people.csv",
+    *,
+    retry_count: int = 0,
+    seconds: float = 240,
+    **job_data: Any,
 ) -> Job:
     """An import of this file, once it has ended."""
     key = await upload(api, data, name)
-    return await run_job(api, "insert_csv_file", {"s3_key": key, **job_data}, retry_count=retry_count)
+    job_data["s3_key"] = key
+    return await run_job(api, "insert_csv_file", job_data, retry_count=retry_count, seconds=seconds)
 
 
 async def export(api: httpx.AsyncClient, service: str, vql: dict[str, Any], **job_data: Any) -> Job:

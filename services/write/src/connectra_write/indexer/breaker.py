@@ -25,7 +25,7 @@ _OF_INDEX = {
     "cluster_block_exception",
 }
 _ALIAS = "no write index is defined"
-# Documents that failed, with none taken between, that are no chance any more.
+# Documents of one batch that fail alike, and are most of it, are no chance any more.
 MANY = 10
 PROBE = 5
 FIRST_SECONDS, LAST_SECONDS = 0.25, 10.0
@@ -36,7 +36,6 @@ class Breaker:
 
     def __init__(self, entity: str) -> None:
         self._entity = entity
-        self._failing = set[str]()
         self._pauses = 0
         self._until = 0.0
         self._reason = ""
@@ -47,25 +46,22 @@ class Breaker:
             return batch
         return 0 if time.monotonic() < self._until else PROBE
 
-    def judge(self, uuids: Sequence[str], results: Sequence[Result]) -> bool:
+    def judge(self, results: Sequence[Result]) -> bool:
         """Whether those of the results that are failures are the index's fault, so that it pauses.
 
         Args:
-            uuids: of the documents, in the order of the results.
+            results: where none of them was taken, those of other records too, which the index has taken before.
         """
-        failed = {u: r for u, r in zip(uuids, results, strict=True) if not (r.done or r.conflict)}
-        taken = len(failed) < len(results)
-        if taken:
-            self._failing.clear()
-        self._failing |= failed.keys()
-        reason = _of_index(failed.values())
-        if failed and not reason and len(self._failing) >= MANY:
-            kind, alike = Count(result.type or str(result.status) for result in failed.values()).most_common(1)[0]
+        failed = [result for result in results if not result.taken]
+        reason = _of_index(failed)
+        if failed and not reason:
+            kind, alike = Count(result.type or str(result.status) for result in failed).most_common(1)[0]
             # Where it takes others, those that it keeps refusing are buried before long.
-            reason = kind if not taken or (alike * 2 > len(results) and not self._pauses) else ""
+            are_many = len(failed) >= MANY and alike * 2 > len(results) and not self._pauses
+            reason = kind if are_many or len(failed) == len(results) else ""
         if reason:
-            self._pause(reason, next(iter(failed.values())).reason)
-        elif taken:
+            self._pause(reason, failed[0].reason)
+        elif results:
             self._resume()
         return bool(reason)
 

@@ -50,6 +50,11 @@ class Result:
         return self.status == 409
 
     @property
+    def taken(self) -> bool:
+        """The index takes documents, and this one if it is newer."""
+        return self.done or self.conflict
+
+    @property
     def refused(self) -> bool:
         """The document itself is wrong. Anything else (a missing index, a full disk, a full queue) may pass."""
         return self.status in (400, 413)
@@ -87,7 +92,7 @@ async def _send(search: AsyncElasticsearch, actions: Sequence[str]) -> list[Resu
         return [*await _send(search, actions[:half]), *await _send(search, actions[half:])]
     results = [_result(next(iter(item.values()))) for item in answer.body["items"]]
     for result in results:
-        if not (result.done or result.conflict):
+        if not result.taken:
             REJECTED.labels(result.status).inc()
     return results
 

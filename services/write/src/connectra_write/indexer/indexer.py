@@ -27,7 +27,7 @@ import structlog
 from connectra_common import telemetry
 from connectra_common.db.database import Database
 from connectra_common.errors import from_exception
-from connectra_common.records.fields import ENTITIES
+from connectra_common.records.fields import ENTITIES, Entity
 from connectra_common.server.background import first_of
 from elasticsearch import AsyncElasticsearch
 from prometheus_client import Counter, Gauge, Histogram
@@ -137,7 +137,7 @@ class Indexer:
             # Stopped in the middle of a bulk request: another indexer may go on at once.
             async with self._database.connection() as connection:
                 outbox = OutboxRepository(connection)
-                await outbox.release([*self._unsettled, *self._held], 0)
+                await outbox.give_back([*self._unsettled, *self._held])
                 await outbox.leave(self._me)
 
     async def _guarded(self, work: Callable[[asyncio.Event], Awaitable[None]], stopping: asyncio.Event) -> None:
@@ -183,7 +183,7 @@ class Indexer:
         """Claims rows and settles them, batch after batch."""
         if self._unsettled:
             claims, self._unsettled = self._unsettled, []
-            await outbox.release(claims, 0)
+            await outbox.give_back(claims)
         turn = 0
         while not stopping.is_set():
             self._wake.clear()
@@ -224,7 +224,7 @@ class Indexer:
             await self._settle(outbox, outcome, began)
             late = time.monotonic() - began > self._tuning.batch_seconds
             if claims and (late or not self._breakers[claims[0].entity].limit(1)):
-                await outbox.release(claims, 0)
+                await outbox.give_back(claims)
                 return
 
     async def _settle(self, outbox: OutboxRepository, outcome: _Outcome, began: float) -> None:
@@ -266,7 +266,8 @@ class Indexer:
         self._refresher.indexed(entity.alias)
         live = results[: len(ordered)]
         others: Sequence[Result | None] = results[len(ordered) :] or [None] * len(ordered)
-        is_index = breaker.judge([claim.uuid for claim in sent], live)
+        others_live = [] if any(result.taken for result in live) else await self._canaries(outbox, entity, sent, began)
+        is_index = breaker.judge([*live, *others_live])
         for claim, document, result, other in zip(sent, ordered, live, others, strict=True):
             if result.refused and not is_index and document.source is None:
                 outcome.done.append(claim)  # it can never have been in the index
@@ -276,6 +277,13 @@ class Indexer:
             else:
                 _sort(outcome, claim, result, other)
         return outcome, [claim for claim in claims if claim.uuid not in documents]
+
+    async def _canaries(
+        self, outbox: OutboxRepository, entity: Entity, besides: Sequence[Claim], began: float
+    ) -> list[Result]:
+        """Sends a few other records, which the index has: what becomes of them tells whose fault it is that it took none."""
+        documents = await outbox.canaries(entity, [claim.uuid for claim in besides])
+        return await self._bulk(documents, [entity.alias], began)
 
     async def _bulk(self, documents: Sequence[Document], aliases: Sequence[str], began: float) -> list[Result]:
         actions = [document.action(alias) for alias in aliases for document in documents]
@@ -365,7 +373,7 @@ def _sort(outcome: _Outcome, claim: Claim, live: Result, building: Result | None
         outcome.refused.append((claim, live.reason or f"status {live.status}"))
         return
     for result in filter(None, (live, building)):
-        if not (result.done or result.conflict or result.refused):
+        if not (result.taken or result.refused):
             outcome.again.append(claim)
             outcome.reason = f"{result.status} {result.type} {result.reason}"[:300]
             return

@@ -7,6 +7,7 @@ Transactions are short; no lock is held while Elasticsearch works. Rows that a w
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import uuid4
 
 from connectra_common.db import locks
 from connectra_common.db.database import Connection
@@ -18,6 +19,8 @@ from connectra_write.marks import Lane, mark_again
 
 # Rows of documents that are fetched at first, and at most.
 FIRST_ROWS, MOST_ROWS = 4, 500
+# Records that are sent to find out whether an index takes any, and among how many they are looked for.
+CANARIES, LOOK_AMONG = 3, 100
 
 # Settings of an indexer's connections. The outbox is empty one moment and has thousands of rows the next, and the planner's statistics are
 # of some other moment: left to choose it has joined every row with every claim, for minutes. So one statement, planned when it runs, looks
@@ -143,6 +146,21 @@ class OutboxRepository:
                 rows = min(max((chars - size) * len(read) // max(size, 1), 1), 10 * rows, MOST_ROWS)
         return read, building
 
+    async def canaries(self, entity: Entity, besides: Sequence[str]) -> list[Document]:
+        """A few records besides these, anywhere in the table, of which nothing is known but that the index has them."""
+        for start in (str(uuid4()), ""):
+            rows = await self._connection.fetch(
+                f"""SELECT uuid FROM (SELECT uuid FROM {entity.table} WHERE uuid > $1 AND deleted_at IS NULL
+                                     ORDER BY uuid LIMIT {LOOK_AMONG}) r
+                    WHERE uuid <> ALL ($2::text[])
+                      AND NOT EXISTS (SELECT FROM outbox o WHERE o.entity = $3 AND o.uuid = r.uuid)
+                      AND NOT EXISTS (SELECT FROM dead_letters d WHERE d.entity = $3 AND d.uuid = r.uuid) LIMIT {CANARIES}""",
+                *(start, besides, entity.name),
+            )
+            if rows:
+                return (await self.documents(entity, [row["uuid"] for row in rows]))[0]
+        return []
+
     async def done(self, claims: Sequence[Claim]) -> list[Claim]:
         """Removes rows that have not been marked again meanwhile, and their dead letters. Those that have become younger: their earlier
         mark is in the index. Returns claims whose rows a writer holds just now, to be tried again.
@@ -181,6 +199,14 @@ class OutboxRepository:
             _mine("FOR UPDATE SKIP LOCKED"),
             *_arrays(claims),
             values=(after_seconds,),
+        )
+
+    async def give_back(self, claims: Sequence[Claim]) -> None:
+        """Gives rows back whose documents were not sent: this was no attempt."""
+        await self._change(
+            "UPDATE outbox SET claimed_until = NULL, claimed_by = NULL, attempts = greatest(attempts - 1, 0)",
+            _mine("FOR UPDATE SKIP LOCKED"),
+            *_arrays(claims),
         )
 
     async def to_dead_letters(self, claim: Claim, reason: str) -> bool:
