@@ -145,7 +145,7 @@ async def run(target: Stack, options: Options) -> list[dict[str, Any]]:
 
 
 async def people(rows: int, wide: int) -> AsyncIterator[bytes]:
-    """A file of `rows` people that no earlier one has; beyond SAMPLE_ROWS they are the same people in other companies.
+    """A file of `rows` people that no earlier one has; beyond SAMPLE_ROWS they have the same names and titles.
 
     `wide` bytes more stand in the last column, which is stored and exported but not indexed.
     """
@@ -156,13 +156,14 @@ async def people(rows: int, wide: int) -> AsyncIterator[bytes]:
     lines = body.splitlines(keepends=True)
     n = 0
     while left:
-        # What identity is derived from: the URLs of profile and company page.
+        # What people and companies are known by.
         tag = b"%s-%d-" % (mark.encode(), n)
         some = lines[:left] if left < len(lines) else lines
         yield (
             b"".join(some)
             .replace(b"linkedin.com/in/", b"linkedin.com/in/" + tag)
             .replace(b"linkedin.com/company/", b"linkedin.com/company/" + tag)
+            .replace(b".example", b"-" + tag[:-1] + b".example")
             .replace(b"\n", b"x" * wide + b"\n")
         )
         left, n = left - len(some), n + 1
