@@ -10,15 +10,19 @@ import httpx
 import pytest
 from connectra.query.v1 import query_service_pb2 as pb
 from connectra.query.v1.query_service_pb2_grpc import QueryServiceStub
+from connectra_common.call import Call
 from connectra_common.db.database import Database
-from connectra_common.settings import PostgresSettings
-from connectra_query.filters import repository as filter_repository
+from connectra_common.search.client import create_client
+from connectra_common.settings import ElasticsearchSettings, PostgresSettings
 from connectra_query.filters import service as filter_service
 from connectra_query.filters.service import FilterService, FilterValuesRequest
+from connectra_query.search.engine import Search
 from connectra_write.filter_values.sweep import FilterValueSweep, Swept
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from tests.support.postgres import indexed
+from tests.support.stack import Stack
 from tests.support.words import word
 
 
@@ -37,8 +41,15 @@ async def people(connection: asyncpg.Connection, *rows: dict[str, Any], table: s
         await connection.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks})", *row.values())
 
 
+class NoIndex(Search):
+    """What has no part in filters of PostgreSQL's."""
+
+    def __init__(self) -> None:
+        pass
+
+
 async def values(pool: Database, service: str, key: str, **more: Any) -> list[str]:
-    found = await FilterService(pool).values(service, FilterValuesRequest(filter_key=key, **more))
+    found = await FilterService(pool, NoIndex()).values(service, FilterValuesRequest(filter_key=key, **more), Call())
     return [shown for _, shown in found]
 
 
@@ -103,31 +114,31 @@ async def test_the_typed_door_refuses_with_the_same_codes(query: QueryServiceStu
         assert refused.value.code() is code
 
 
-async def test_direct_values_are_distinct_not_empty_ordered_and_of_records_that_are_not_deleted(
+async def test_values_of_columns_are_distinct_not_empty_ordered_and_of_records_that_are_not_deleted(
     pool: Database, database: asyncpg.Connection
 ) -> None:
     gone = await database.fetchval("SELECT now()")
     await people(
         database,
-        *({"email": e} for e in ("b@x.com", "a@x.com", "b@x.com", "", None)),
-        {"email": "c@x.com", "deleted_at": gone},
+        *({"first_name": n} for n in ("bea", "ada", "bea", "", None)),
+        {"first_name": "cleo", "deleted_at": gone},
     )
     await people(database, *({"employees_count": n} for n in (10, 9, 100, 9, None)), table="companies")
-    assert await values(pool, "contacts", "email") == ["a@x.com", "b@x.com"]
+    assert await values(pool, "contacts", "first_name") == ["ada", "bea"]
     assert await values(pool, "companies", "employees_count") == ["9", "10", "100"]
     assert await values(pool, "companies", "employees_count", search_text="0") == ["10", "100"]
 
 
 async def test_a_search_is_literal_and_ignores_case(pool: Database, database: asyncpg.Connection) -> None:
-    await people(
-        database, *({"last_name": n, "email": n} for n in ("50%", "a_b", "aXb", "c\\d", "MÜLLER", "müller", "mu"))
-    )
-    for key in ("last_name", "email"):
-        assert await values(pool, "contact", key, search_text="%") == ["50%"]
-        assert await values(pool, "contact", key, search_text="_") == ["a_b"]
-        assert await values(pool, "contact", key, search_text="\\") == ["c\\d"]
-        assert await values(pool, "contact", key, search_text="Axb") == ["aXb"]
-        assert await values(pool, "contact", key, search_text="üLL") == ["MÜLLER", "müller"]
+    await people(database, *({"last_name": n} for n in ("50%", "a_b", "aXb", "c\\d", "MÜLLER", "müller", "mu")))
+    for text, found in (
+        ("%", ["50%"]),
+        ("_", ["a_b"]),
+        ("\\", ["c\\d"]),
+        ("Axb", ["aXb"]),
+        ("üLL", ["MÜLLER", "müller"]),
+    ):
+        assert await values(pool, "contact", "last_name", search_text=text) == found
 
 
 @pytest.mark.parametrize("analyzed", [True, False])
@@ -144,38 +155,85 @@ async def test_pages_walk_over_all_values_once_whatever_way_the_column_is_read(
     )
     await database.execute("ANALYZE contacts")
     monkeypatch.setattr(filter_service, "DEEP_ROWS", 500)
-    service = FilterService(pool)
+    monkeypatch.setattr(filter_service, "WALK_ROWS", 1_000)
+    service = FilterService(pool, NoIndex())
 
     async def page(number: int, **more: Any) -> list[str]:
         request = FilterValuesRequest(filter_key="first_name", page=number, limit=100, **more)
-        return [value for value, _ in await service.values("contact", request)]
+        return [value for value, _ in await service.values("contact", request, Call())]
 
     walked = [value for number in range(1, 28) for value in await page(number)]
     assert walked == [f"n{n:04}" for n in range(2500)]
     assert await page(17) == walked[1600:1700]
+    assert await page(2**40) == []
     found = [value for number in range(1, 20) for value in await page(number, search_text="1")]
     assert found == [value for value in walked if "1" in value]
 
 
-@pytest.mark.parametrize("field", ["email", "company_id"])
-async def test_a_search_in_many_values_finds_those_that_are_near_and_those_that_are_far(
-    pool: Database, database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch, field: str
+async def test_values_of_keywords_are_listed_from_the_index_once_a_token_is_seen(
+    api: httpx.AsyncClient, postgres: asyncpg.Connection
 ) -> None:
-    monkeypatch.setattr(filter_repository, "NEXT_VALUES", 100)
-    await database.execute(
-        f"""INSERT INTO contacts (uuid, {field}) SELECT gen_random_uuid()::text, 'n' || lpad(n::text, 4, '0')
-        FROM generate_series(0, 2499) n"""
-    )
-    await database.execute("ANALYZE contacts")
-    service = FilterService(pool)
+    mark = word()
+    emails = [f"{mark}_B@x.de", f"{mark}*a@x.de", f"{mark}_b@x.de", f"{mark}c@x.de"]
+    contacts = [{"first_name": f"{mark}{n}", "email": email} for n, email in enumerate(emails)]
+    contacts.append({"uuid": str(uuid4()), "linkedin_url": f"https://linkedin.com/in/{mark}", "email": ""})
+    answer = await api.post("/contacts/bulk", json=contacts)
+    assert answer.json()["data"]["error_count"] == 0, answer.text
 
-    async def page(number: int, text: str) -> list[str]:
-        request = FilterValuesRequest(filter_key=field, page=number, limit=25, search_text=text)
-        return [value for value, _ in await service.values("contact", request)]
+    async def listed(text: str, key: str = "email", **headers: str) -> list[str]:
+        asked = {"filter_key": key, "search_text": text}
+        found = (await api.post("/contacts/filters/data", json=asked, headers=headers)).json()["data"]
+        return [row["value"] for row in found if row["value"] == row["display_value"]]
 
-    for text in ("N", "1", "24", "249", "n2499", "x"):
-        found = [value for number in range(1, 102) for value in await page(number, text)]
-        assert found == [value for n in range(2500) if text.lower() in (value := f"n{n:04}")]
+    token = {"x-consistency-token": answer.headers["x-consistency-token"]}
+    assert await listed(mark.upper(), **token) == [f"{mark}*a@x.de", f"{mark}_b@x.de", f"{mark}c@x.de"]
+    assert await listed(f"{mark}*") == [f"{mark}*a@x.de"]
+    assert await listed(f"{mark}?") == await listed(f"{mark}\\") == []
+    assert await listed(mark[1:], "linkedin_url") == [f"https://linkedin.com/in/{mark}"]
+    gone = answer.json()["data"]["uuids"][3]
+    headers = (await api.delete(f"/contacts/{gone}")).headers
+    token = {"x-consistency-token": headers["x-consistency-token"]}
+    assert await listed(mark, **token) == [f"{mark}*a@x.de", f"{mark}_b@x.de"]
+
+
+@pytest.fixture
+async def listing(
+    stack: Stack, postgres: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[FilterService]:
+    """The service on the stores of the whole stack; what is deep for it is not so here."""
+    for name, value in (("DEEP_ROWS", 40), ("LANDMARK_EVERY", 20), ("WALK_ROWS", 60)):
+        monkeypatch.setattr(filter_service, name, value)
+    settings = PostgresSettings(connection=SecretStr(stack.postgres), _env_file=None)
+    elasticsearch = ElasticsearchSettings(connection=stack.elasticsearch, _env_file=None)
+    async with Database.open(settings, "test") as opened, create_client(elasticsearch) as client:
+        yield FilterService(opened, Search(client, 10))
+
+
+async def test_pages_walk_over_all_values_of_a_keyword_once(
+    listing: FilterService, stack: Stack, postgres: asyncpg.Connection
+) -> None:
+    mark = word()
+    await people(postgres, *({"email": f"{mark}{n:03}@x.de"} for n in range(200)))
+    token = await indexed(postgres)
+    async with httpx.AsyncClient(base_url=stack.elasticsearch) as search:
+        (await search.post("/contacts_index/_refresh")).raise_for_status()
+
+    async def page(number: int, text: str | None, call: Call) -> list[str]:
+        request = FilterValuesRequest(filter_key="email", page=number, limit=10, search_text=text)
+        return [value for value, _ in await listing.values("contact", request, call)]
+
+    for call in (Call(), Call(token=token)):
+        assert [v for n in range(1, 22) for v in await page(n, mark, call)] == [
+            f"{mark}{n:03}@x.de" for n in range(200)
+        ]
+        assert await page(15, mark, call) == [f"{mark}{n:03}@x.de" for n in range(140, 150)]
+        assert await page(22, mark, call) == await page(2**40, mark, call) == []
+    number, everything = 1, list[str]()
+    while values := await page(number, None, Call()):
+        everything += values
+        number += 1
+    assert everything == sorted(set(everything))
+    assert {value for value in everything if mark in value} == {f"{mark}{n:03}@x.de" for n in range(200)}
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from connectra_common.db.tables import metadata
 from connectra_common.records import keys
 from connectra_common.records.fields import COMPANY as COMPANY_
 from connectra_common.records.fields import CONTACT as CONTACT_
-from connectra_common.records.fields import ENTITIES, Entity
+from connectra_common.records.fields import ENTITIES, Entity, Field, Type
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -57,6 +57,35 @@ async def test_the_27_filters_are_those_of_the_catalogue(database: asyncpg.Conne
     ]
     assert [tuple(row) for row in rows] == sorted(catalogue)
     assert len(rows) == 27
+
+
+def first_value(entity: Entity, field: Field) -> str:
+    live, order = f"{field.name} IS NOT NULL", field.name
+    if field.type is not Type.INTEGER:
+        live, order = f"{field.name} <> '' AND octet_length({field.name}) <= 1000", f'{field.name} COLLATE "C"'
+    return f"SELECT {field.name} FROM {entity.table} WHERE deleted_at IS NULL AND {live} ORDER BY {order} LIMIT 1"
+
+
+# What the indexes of records are for: each costs every write of its table, and on contacts most of all.
+QUESTIONS = {
+    "contacts_pkey": "SELECT * FROM contacts WHERE id > 5 ORDER BY id LIMIT 10",
+    "contacts_uuid_key": "SELECT * FROM contacts WHERE uuid = ANY('{a, b}')",
+    # The walk over a company's contacts.
+    "contacts_company_id_uuid_idx": "SELECT uuid FROM contacts WHERE company_id = 'a' AND uuid > 'b' ORDER BY uuid LIMIT 10",
+    "companies_pkey": "SELECT * FROM companies WHERE id > 5 ORDER BY id LIMIT 10",
+    "companies_uuid_key": "SELECT * FROM companies WHERE uuid = ANY('{a, b}')",
+    # Values to choose from.
+    **{f"{e.table}_{f.name}_values_idx": first_value(e, f) for e in ENTITIES.values() for f in e.column_filters},
+}
+
+
+async def test_each_index_of_records_answers_a_question(database: asyncpg.Connection) -> None:
+    rows = await database.fetch("SELECT indexname FROM pg_indexes WHERE tablename IN ('contacts', 'companies')")
+    assert {row[0] for row in rows} == set(QUESTIONS)
+    await database.execute("SET enable_seqscan = off; SET enable_sort = off; SET enable_bitmapscan = off")
+    for name, question in QUESTIONS.items():
+        plan = "\n".join(row[0] for row in await database.fetch(f"EXPLAIN {question}"))
+        assert f" using {name} " in plan, plan
 
 
 async def outbox(database: asyncpg.Connection) -> dict[tuple[str, str], tuple[int, bool]]:

@@ -21,7 +21,7 @@ class Bulkheads:
     Args:
         searches: pages and counts, which Elasticsearch answers.
         reads: records by uuid, their histories, and the filters.
-        values: pages of a filter's values; a walk over all of them may take a connection for half a minute.
+        values: pages of a filter's values; a search in many of them may take a connection for half a minute.
         streams: walks through all that match.
         exports: files of all that match, some pages of each made ahead.
         waiters: those who wait until the index has a write, before they take a place of another kind.
@@ -37,7 +37,7 @@ class Bulkheads:
     @classmethod
     def of(cls, settings: BoundSettings, connections: Connections) -> "Bulkheads":
         """By the settings, and by how many connections there are."""
-        values = max(1, connections.pages.most // 2)
+        values = _value_places(connections)
         return cls(
             Bulkhead("searches", Bound.shared(settings.searches, CLIENT_SHARE, waiting=64)),
             Bulkhead("reads", READS),
@@ -48,8 +48,12 @@ class Bulkheads:
         )
 
 
-def engine_connections(settings: BoundSettings) -> int:
+def engine_connections(settings: BoundSettings, connections: Connections) -> int:
     """What all calls together ask of Elasticsearch at once, so that none waits for a connection of another: two pages for each export, and
     some more to refresh and to look whether it answers.
     """
-    return settings.searches + settings.streams + 2 * settings.exports + 8
+    return settings.searches + settings.streams + 2 * settings.exports + _value_places(connections) + 8
+
+
+def _value_places(connections: Connections) -> int:
+    return max(1, connections.pages.most // 2)

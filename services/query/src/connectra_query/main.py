@@ -25,7 +25,7 @@ async def serve(settings: Settings) -> None:
     """Runs until told to stop."""
     async with (
         Connections.open(settings.postgres) as connections,
-        create_client(settings.elasticsearch, engine_connections(settings.bounds)) as elastic,
+        create_client(settings.elasticsearch, engine_connections(settings.bounds, connections)) as elastic,
     ):
         search = Search(elastic, settings.elasticsearch.timeout_seconds)
         bulkheads = Bulkheads.of(settings.bounds, connections)
@@ -40,7 +40,7 @@ async def serve(settings: Settings) -> None:
                         "connectra.query.v1.QueryRestService",
                     ),
                 ],
-                # Not Elasticsearch: without it, records by uuid, filters and exports without conditions are still answered.
+                # Not Elasticsearch: without it, records by uuid, most filters and exports without conditions are still answered.
                 checks={"postgres": connections.own.ping},
                 bulkhead_of=by_method({bulkheads.streams: [REFLECTION]}),
                 background=[every(CHECK_INTERVAL_SECONDS, search.look, "elasticsearch")],

@@ -30,7 +30,7 @@ from connectra_query.consistency import Follower
 from connectra_query.export.repository import Chunk, Layout
 from connectra_query.export.stream import export
 from connectra_query.filters.repository import Filter, Value
-from connectra_query.filters.service import FilterService, FilterValuesRequest
+from connectra_query.filters.service import FilterService, FilterValuesRequest, lists_from_index
 from connectra_query.history.service import History, HistoryRequest, HistoryService
 from connectra_query.limits import Limits
 from connectra_query.repository import RecordRepository
@@ -76,7 +76,7 @@ class QueryService:
         self._limits, self._bulkheads = limits, bulkheads
         self._search = search
         self._follower = Follower(connections.marks)
-        self._filters = FilterService(connections.pages, limits.vql)
+        self._filters = FilterService(connections.pages, search, limits.vql, limits.read_seconds)
         self._history = HistoryService(connections.pages, limits.vql)
         self._refresh = {e: Together(partial(search.refresh, e.alias)) for e in ENTITIES.values()}
         checks = {"postgres": connections.own.ping, "elasticsearch": search.ping, "s3": storage_check}
@@ -194,14 +194,14 @@ class QueryService:
     async def filters(self, service: str, call: Call) -> list[Filter]:
         """The filters of a service; see `FilterService.filters`."""
         async with self._bulkheads.reads.entered():
-            return await self._filters.filters(service, call.seconds(self._limits.read_seconds))
+            return await self._filters.filters(service, call)
 
     async def filter_values(self, service: str, request: FilterValuesRequest, call: Call) -> list[Value]:
         """One page of a filter's values; see `FilterService.values`."""
-        fresh = call.token is not None
+        if entity := lists_from_index(service, request.filter_key):
+            await self._wait_for(entity, call)
         async with self._bulkheads.values.entered():
-            seconds = call.seconds(self._limits.read_seconds)
-            return await self._filters.values(service, request, seconds=seconds, fresh=fresh)
+            return await self._filters.values(service, request, call)
 
     async def export(self, entity: Entity, request: Vql, layout: Layout, call: Call) -> AsyncGenerator[Chunk]:
         """Every match as a file in pieces; see `export.stream`.

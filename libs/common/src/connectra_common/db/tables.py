@@ -70,24 +70,20 @@ def _records(entity: Entity, *indexes: Index) -> Table:
 
 
 def _values(table: str, name: str, number: bool = False) -> Index:
-    # Values of a direct filter, live records only; text by bytes (COLLATE "C" in the migration).
+    # Values of a filter that are read from the column, live records only; text by bytes (COLLATE "C" in the migration).
     live = f"{name} IS NOT NULL" if number else f"{name} <> '' AND octet_length({name}) <= 1000"
     return Index(f"{table}_{name}_values_idx", name, postgresql_where=text(f"deleted_at IS NULL AND {live}"))
 
 
 companies = _records(
     COMPANY,
-    *(_values("companies", f.name, f.type is Type.INTEGER) for f in COMPANY.direct_filters),
+    *(_values("companies", f.name, f.type is Type.INTEGER) for f in COMPANY.column_filters),
 )
 contacts = _records(
     CONTACT,
-    Index("contacts_company_id_idx", "company_id"),
-    # Only where the extension pg_trgm is available.
-    *(
-        Index(f"contacts_{n}_trigrams_idx", n, postgresql_using="gin", postgresql_where=text("deleted_at IS NULL"))
-        for n in ("company_id", "email", "linkedin_url", "mobile_phone")
-    ),
-    *(_values("contacts", f.name) for f in CONTACT.direct_filters),
+    # A company's contacts, in the order in which they are walked over.
+    Index("contacts_company_id_uuid_idx", "company_id", "uuid"),
+    *(_values("contacts", f.name) for f in CONTACT.column_filters),
 )
 
 # Which records have a key by which they are matched (records/keys.py).

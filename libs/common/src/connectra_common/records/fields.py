@@ -75,6 +75,11 @@ class Field:
     read_only: bool = False
     filter: FilterDefinition | None = None
 
+    @property
+    def lists_from_index(self) -> bool:
+        """Whether the values of its direct filter are read from the index: it has them whole, and they are nearly as many as records."""
+        return self.index is Index.KEYWORD and self.filter is not None and not self.filter.stored
+
 
 @dataclass(frozen=True, eq=False)
 class Entity:
@@ -118,9 +123,9 @@ class Entity:
         return tuple(field for field in self.fields if field.filter and field.filter.stored)
 
     @cached_property
-    def direct_filters(self) -> tuple[Field, ...]:
-        """Fields whose values are read from the records themselves for users to choose from."""
-        return tuple(field for field in self.fields if field.filter and not field.filter.stored)
+    def column_filters(self) -> tuple[Field, ...]:
+        """Fields whose values are read from the column itself for users to choose from."""
+        return tuple(f for f in self.fields if f.filter and not f.filter.stored and not f.lists_from_index)
 
 
 def _text(name: str, label: str | None = None, id: int = 0, stored: bool = False, **more: object) -> Field:

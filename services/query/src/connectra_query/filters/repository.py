@@ -1,8 +1,7 @@
 """All SQL of filters and their values.
 
-Direct values are read from the records through one partial index per column (migration 0002): each value once, texts in byte order,
-numbers by size. A column with few values is read by skip scan, with one index search per value; one with many values is scanned in order.
-Both stop at the end of the page.
+Values that are read from a column come through its partial index: each value once, texts in byte order, numbers by size. A column with few
+values is read by skip scan, with one index search per value; one with many values is scanned in order. Both stop at the end of the page.
 """
 
 from collections.abc import Sequence
@@ -15,8 +14,6 @@ from connectra_common.records.fields import Entity, Field, Type
 MAX_VALUE_BYTES = 1_000
 # From this many rows per value, one index search per value beats reading every entry.
 SKIP_FROM_ROWS_PER_VALUE = 25
-LANDMARK_EVERY = 1_000
-NEXT_VALUES = 10_000
 
 Value = tuple[str, str]
 
@@ -36,13 +33,11 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column whose values are read directly, and what the planner knows of it."""
+    """A column whose values are read, and whether by skip scan."""
 
     entity: Entity
     field: Field
     skip: bool
-    # Whether a trigram index serves searches.
-    trigrams: bool
 
 
 class FilterRepository:
@@ -54,7 +49,7 @@ class FilterRepository:
     @classmethod
     async def limited(cls, connection: Connection, seconds: float) -> "FilterRepository":
         """In this transaction, each of whose statements ends after `seconds`."""
-        # A search is planned for its own text: a plan for any text would not know whether the trigram index is worth it.
+        # A search of stored values is planned for its own text: a plan for any text would not know whether the trigrams are worth it.
         await connection.execute(
             f"SET LOCAL statement_timeout = {max(1, int(seconds * 1000))}; "
             "SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL max_parallel_workers_per_gather = 0"
@@ -71,43 +66,29 @@ class FilterRepository:
         rows = await self._connection.fetch(_stored(bool(search)), service, key, skip, limit, *more)
         return [(row[0], row[1]) for row in rows]
 
-    async def direct(
+    async def of_column(
         self, column: Column, search: str, after: str | int | None, skip: int, limit: int
     ) -> list[str | int]:
-        """Values after `after`, in order."""
-        page, arguments = f"OFFSET {int(skip)} LIMIT {int(limit)}", _arguments(search, after)
-        if search and column.trigrams:
-            # A frequent text fills the page from the next values, in order; the trigram index would collect all its rows first.
-            rows = await self._connection.fetch(f"{_values(column, search, after, NEXT_VALUES)} {page}", *arguments)
-            if len(rows) == limit:
-                return [row[0] for row in rows]
-        rows = await self._connection.fetch(f"{_values(column, search, after)} {page}", *arguments)
+        """At most `limit` values, `skip` values after `after`."""
+        page = f"OFFSET {int(skip)} LIMIT {int(limit)}"
+        rows = await self._connection.fetch(f"{_values(column, search, after)} {page}", *_arguments(search, after))
         return [row[0] for row in rows]
-
-    async def landmarks(self, column: Column, search: str) -> list[str | int]:
-        """Every 1,000th value, in order: one walk over all of them."""
-        sql = f"""
-            SELECT v FROM (SELECT v, row_number() OVER () AS n FROM ({_values(column, search, None)}) AS one) AS numbered
-            WHERE n % {LANDMARK_EVERY} = 0"""
-        return [row[0] for row in await self._connection.fetch(sql, *_arguments(search, None))]
 
     async def column(self, entity: Entity, field: Field) -> Column:
         """How to read a column."""
-        [(rows_per_value, trigrams)] = await self._connection.fetch(_SHAPE, entity.table, field.name)
-        return Column(entity, field, rows_per_value >= SKIP_FROM_ROWS_PER_VALUE, trigrams)
+        rows_per_value = await self._connection.fetchval(_SHAPE, entity.table, field.name)
+        return Column(entity, field, rows_per_value >= SKIP_FROM_ROWS_PER_VALUE)
 
 
 _FILTERS = """
     SELECT id, key, service, filter_type, display_name, direct_derived, active
     FROM filters WHERE service = $1 AND active AND deleted_at IS NULL ORDER BY id"""
 
-# Rows per distinct value, by the planner's statistics, and whether there is a trigram index.
+# Rows per distinct value, by the planner's statistics.
 _SHAPE = """
     SELECT coalesce(
                (SELECT CASE WHEN n_distinct > 0 THEN greatest(c.reltuples, 1) / n_distinct ELSE -1 / nullif(n_distinct, 0) END
-                FROM pg_stats s WHERE s.schemaname = n.nspname AND s.tablename = c.relname AND s.attname = $2), 1)::float8,
-           EXISTS (SELECT FROM pg_indexes i WHERE i.schemaname = n.nspname AND i.tablename = c.relname
-                   AND i.indexdef LIKE '%(' || $2 || ' %gin_trgm_ops)%')
+                FROM pg_stats s WHERE s.schemaname = n.nspname AND s.tablename = c.relname AND s.attname = $2), 1)::float8
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass($1)"""
 
 
@@ -120,8 +101,8 @@ def _stored(search: bool) -> str:
         ORDER BY display_value COLLATE "C", value COLLATE "C" OFFSET $3 LIMIT $4"""
 
 
-def _values(column: Column, search: str, after: str | int | None, among: int | None = None) -> str:
-    """Ordered values as `v`, of the next `among` or of all; $1 is the value to continue after, the next parameter the pattern."""
+def _values(column: Column, search: str, after: str | int | None) -> str:
+    """Ordered values as `v`; $1 is the value to continue after, the next parameter the pattern."""
     table, name = column.entity.table, column.field.name
     number = column.field.type is Type.INTEGER
     key = name if number else f'{name} COLLATE "C"'
@@ -138,16 +119,9 @@ def _values(column: Column, search: str, after: str | int | None, among: int | N
                 SELECT (SELECT {name} FROM {table} WHERE {live} AND {key} > k.v ORDER BY {key} LIMIT 1)
                 FROM k WHERE k.v IS NOT NULL)
             SELECT v FROM k WHERE v IS NOT NULL {match}"""
-    if search and column.trigrams and among is None:
-        inside = _match(column, search, name, 1 if after is None else 2)
-        return f"SELECT DISTINCT {key} AS v FROM {table} WHERE {live} {later} {inside} ORDER BY v"
     walk = f"SELECT DISTINCT {key} AS v FROM {table} WHERE {live} {later} ORDER BY v"
-    # The limit, or OFFSET 0, keeps the match outside: it runs once per value, not once per row.
-    return (
-        f"SELECT v FROM ({walk} {f'LIMIT {among}' if among else 'OFFSET 0'}) AS each WHERE true {match}"
-        if search
-        else walk
-    )
+    # OFFSET 0 keeps the match outside: it runs once per value, not once per row.
+    return f"SELECT v FROM ({walk} OFFSET 0) AS each WHERE true {match}" if search else walk
 
 
 def _match(column: Column, search: str, value: str, parameter: int) -> str:
@@ -155,8 +129,8 @@ def _match(column: Column, search: str, value: str, parameter: int) -> str:
         return ""
     if column.field.type is Type.INTEGER:
         return f"AND CAST({value} AS text) LIKE ${parameter}"
-    # Case is folded by the database's own rules; for plain ASCII the cheaper ones are enough, but an index has only the former.
-    collation = ' COLLATE "C"' if search.isascii() and not column.trigrams else ' COLLATE "default"'
+    # Case is folded by the database's own rules; for plain ASCII the cheaper ones are enough.
+    collation = ' COLLATE "C"' if search.isascii() else ' COLLATE "default"'
     return f"AND {value}{collation} ILIKE ${parameter}"
 
 

@@ -2,12 +2,13 @@
 
 import asyncio
 import time
-from bisect import bisect_right
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from cachetools import TTLCache
+from connectra_common.call import Call
 from connectra_common.db.database import Database
 from connectra_common.errors import NotFound, ValidationFailed
 from connectra_common.records.fields import SERVICES, Entity, Field
@@ -15,10 +16,14 @@ from connectra_common.refusals import PageSizeExceeded, UnsupportedService
 from connectra_common.requests import Request, hint
 from connectra_common.vql.limits import LIMITS, Limits
 
-from connectra_query.filters.repository import LANDMARK_EVERY, Column, Filter, FilterRepository, Value
+from connectra_query.filters.index import IndexedValues
+from connectra_query.filters.repository import Column, Filter, FilterRepository, Value
+from connectra_query.search.engine import Search
 
-# From this offset on, all values are walked once and landmarks are kept for later jumps.
-DEEP_ROWS = 5_000
+# From this offset on, the values before it are walked over once, so many at a time, and every 250th is kept for later jumps.
+DEEP_ROWS = 500
+WALK_ROWS = 5_000
+LANDMARK_EVERY = 250
 # Answers slower than this are cached briefly, the landmarks of a walk a little longer. Calls with a consistency token bypass both.
 SLOW_SECONDS = 0.05
 ANSWER_SECONDS = 15.0
@@ -26,6 +31,10 @@ LANDMARK_SECONDS = 60.0
 # How a column is best read changes with its statistics.
 COLUMN_SECONDS = 60.0
 CACHE_ENTRIES = 256
+
+
+# Values of a field, some after one of them: (after, skip, limit).
+_Source = Callable[[Any, int, int], Awaitable[Sequence[str | int]]]
 
 
 class FilterValuesRequest(Request):
@@ -39,45 +48,50 @@ class FilterValuesRequest(Request):
 
 @dataclass(slots=True)
 class _Landmarks:
-    """Every 1,000th value of a walk; None until the call that holds the lock has walked."""
+    """Every 250th value, as far as a call that held the lock has walked; `complete`: to the end."""
 
-    values: list[str | int] | None = None
+    values: list[str | int] = field(default_factory=list)
+    complete: bool = False
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class FilterService:
-    """Reads from PostgreSQL alone."""
+    """Reads the values of keywords of the records from the index, and all others from PostgreSQL.
 
-    def __init__(self, database: Database, limits: Limits = LIMITS) -> None:
-        self._database = database
-        self._limits = limits
+    Args:
+        read_seconds: how long PostgreSQL may take for one call.
+    """
+
+    def __init__(self, database: Database, search: Search, limits: Limits = LIMITS, read_seconds: float = 30.0) -> None:
+        self._database, self._indexed = database, IndexedValues(search)
+        self._limits, self._read_seconds = limits, read_seconds
         self._columns: TTLCache[tuple[str, str], Column] = TTLCache(CACHE_ENTRIES, COLUMN_SECONDS)
         self._landmarks: TTLCache[tuple[str, str, str], _Landmarks] = TTLCache(CACHE_ENTRIES, LANDMARK_SECONDS)
         self._answers: TTLCache[tuple[object, ...], list[Value]] = TTLCache(CACHE_ENTRIES, ANSWER_SECONDS)
 
-    async def filters(self, service: str, seconds: float = 30.0) -> list[Filter]:
+    async def filters(self, service: str, call: Call) -> list[Filter]:
         """The active filters, by id.
 
         Raises:
             ValidationFailed: neither companies nor contacts.
         """
         entity = _entity(service)
-        async with self._reads(seconds) as repository:
+        async with self._reads(call) as repository:
             return await repository.filters(entity.name)
 
-    async def values(
-        self, service: str, request: FilterValuesRequest, *, seconds: float = 30.0, fresh: bool = False
-    ) -> list[Value]:
-        """One page of (value, display_value), ordered, each value once; `fresh` bypasses the caches.
+    async def values(self, service: str, request: FilterValuesRequest, call: Call) -> list[Value]:
+        """One page of (value, display_value), ordered, each value once; a call with a consistency token bypasses the caches.
 
         Raises:
             ValidationFailed: the service, the limit or the text is not allowed.
             NotFound: no such filter.
-            DeadlineExceeded: not within `seconds`.
+            DeadlineExceeded: not within the call's time.
+            SearchUnavailable: the values are in the index, which does not answer.
         """
         entity = _entity(service)
         limit, skip, search = _checked(request, self._limits)
-        async with self._reads(seconds) as repository:
+        fresh = call.token is not None
+        async with self._reads(call) as repository:
             known = {f.key: f for f in await repository.filters(entity.name)}
         chosen = known.get(request.filter_key)
         if chosen is None:
@@ -89,45 +103,68 @@ class FilterService:
         if not fresh and (answer := self._answers.get(key)) is not None:
             return answer
         began = time.monotonic()
-        found = await self._find(entity, chosen, search, skip, limit, seconds, fresh)
+        found = await self._find(entity, chosen, search, skip, limit, call)
         if time.monotonic() - began > SLOW_SECONDS:
             self._answers[key] = found
         return found
 
     async def _find(
-        self, entity: Entity, chosen: Filter, search: str, skip: int, limit: int, seconds: float, fresh: bool
+        self, entity: Entity, chosen: Filter, search: str, skip: int, limit: int, call: Call
     ) -> list[Value]:
         if not chosen.direct_derived:
-            async with self._reads(seconds) as repository:
+            async with self._reads(call) as repository:
                 return await repository.stored(entity.name, chosen.key, search, skip, limit)
-        column = await self._column(entity, entity.by_name[chosen.key], seconds)
-        after, passed = (None, 0) if fresh or skip <= DEEP_ROWS else await self._near(column, search, skip, seconds)
-        async with self._reads(seconds) as repository:
-            values = await repository.direct(column, search, after, skip - passed, limit)
-        return [(str(v), str(v)) for v in values]
+        source = self._source(entity, entity.by_name[chosen.key], search, call)
+        after = None
+        if skip > DEEP_ROWS:
+            of = (entity.name, chosen.key, search)
+            marks = self._landmarks.setdefault(of, _Landmarks()) if call.token is None else _Landmarks()
+            after, skip = await _near(marks, source, skip)
+            if skip > LANDMARK_EVERY:  # there are not so many
+                return []
+        return [(str(v), str(v)) for v in await source(after, skip, limit)]
 
-    async def _column(self, entity: Entity, field: Field, seconds: float) -> Column:
+    def _source(self, entity: Entity, field: Field, search: str, call: Call) -> _Source:
+        async def indexed(after: Any, skip: int, limit: int) -> Sequence[str | int]:
+            return await self._indexed.page(entity, field, search, after, skip, limit, call)
+
+        async def of_column(after: Any, skip: int, limit: int) -> Sequence[str | int]:
+            column = await self._column(entity, field, call)
+            async with self._reads(call) as repository:
+                return await repository.of_column(column, search, after, skip, limit)
+
+        return indexed if field.lists_from_index else of_column
+
+    async def _column(self, entity: Entity, field: Field, call: Call) -> Column:
         column = self._columns.get((entity.name, field.name))
         if column is None:
-            async with self._reads(seconds) as repository:
+            async with self._reads(call) as repository:
                 column = await repository.column(entity, field)
             self._columns[entity.name, field.name] = column
         return column
 
-    async def _near(self, column: Column, search: str, skip: int, seconds: float) -> tuple[str | int | None, int]:
-        """The nearest landmark before an offset, and its own offset; (None, 0) when there is none."""
-        marks = self._landmarks.setdefault((column.entity.name, column.field.name, search), _Landmarks())
-        async with marks.lock:  # calls that wait for the walk hold no connection
-            if marks.values is None:
-                async with self._reads(seconds) as repository:
-                    marks.values = await repository.landmarks(column, search)
-        at = bisect_right(range(LANDMARK_EVERY, LANDMARK_EVERY * len(marks.values) + 1, LANDMARK_EVERY), skip)
-        return (marks.values[at - 1], at * LANDMARK_EVERY) if at else (None, 0)
-
     @asynccontextmanager
-    async def _reads(self, seconds: float) -> AsyncIterator[FilterRepository]:
+    async def _reads(self, call: Call) -> AsyncIterator[FilterRepository]:
         async with self._database.transaction() as connection:
-            yield await FilterRepository.limited(connection, seconds)
+            yield await FilterRepository.limited(connection, call.seconds(self._read_seconds))
+
+
+async def _near(marks: _Landmarks, source: _Source, skip: int) -> tuple[str | int | None, int]:
+    """The last landmark before an offset, walking there if nobody has, and the offset from there."""
+    async with marks.lock:  # calls that wait for the walk hold no connection
+        while not marks.complete and len(marks.values) * LANDMARK_EVERY < skip:
+            values = await source(marks.values[-1] if marks.values else None, 0, WALK_ROWS)
+            marks.values += values[LANDMARK_EVERY - 1 :: LANDMARK_EVERY]
+            marks.complete = len(values) < WALK_ROWS
+    passed = min(skip // LANDMARK_EVERY, len(marks.values))
+    return (marks.values[passed - 1] if passed else None), skip - passed * LANDMARK_EVERY
+
+
+def lists_from_index(service: str, key: str) -> Entity | None:
+    """The entity whose index has the values of a filter, if it does."""
+    entity = SERVICES.get(service)
+    field = entity.by_name.get(key) if entity else None
+    return entity if field and field.lists_from_index else None
 
 
 def _entity(service: str) -> Entity:
