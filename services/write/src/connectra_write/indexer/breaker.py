@@ -15,7 +15,7 @@ from connectra_write.indexer.bulk import Result
 
 log = structlog.get_logger()
 
-PAUSED = Gauge("connectra_indexer_paused", "1 while an index takes no documents, and why not.", ["entity", "reason"])
+PAUSED = Gauge("connectra_indexer_paused", "1 while an index takes no documents, and why; 0 without a reason.", ["entity", "reason"])
 
 # Errors of an index, never of a document: the documents have just the fields of the catalogue.
 _OF_INDEX = {
@@ -39,6 +39,7 @@ class Breaker:
         self._pauses = 0
         self._until = 0.0
         self._reason = ""
+        self._show("")
 
     def limit(self, batch: int) -> int:
         """How many documents may be sent now."""
@@ -67,18 +68,22 @@ class Breaker:
 
     def _pause(self, reason: str, details: str) -> None:
         if self._reason != reason:
-            self._resume()
             log.error("indexing pauses", entity=self._entity, reason=reason, details=details[:300])
-            PAUSED.labels(self._entity, reason).set(1)
-        self._reason = reason
+            self._pauses = 0
+            self._show(reason)
         self._until = time.monotonic() + min(FIRST_SECONDS * 2 ** min(self._pauses, 10), LAST_SECONDS)
         self._pauses += 1
 
     def _resume(self) -> None:
         if self._reason:
             log.info("indexing goes on", entity=self._entity, reason=self._reason)
-            PAUSED.remove(self._entity, self._reason)
-        self._reason, self._pauses, self._until = "", 0, 0.0
+            self._pauses = 0
+            self._show("")
+
+    def _show(self, reason: str) -> None:
+        PAUSED.remove(self._entity, self._reason)
+        PAUSED.labels(self._entity, reason).set(bool(reason))
+        self._reason = reason
 
 
 def _of_index(failures: Iterable[Result]) -> str:
