@@ -15,7 +15,11 @@ from connectra_write.indexer.bulk import Result
 
 log = structlog.get_logger()
 
-PAUSED = Gauge("connectra_indexer_paused", "1 while an index takes no documents, and why; 0 without a reason.", ["entity", "reason"])
+PAUSED = Gauge(
+    "connectra_indexer_paused",
+    "1 while an index takes no documents, and why; 0 without a reason.",
+    ["entity", "reason"],
+)
 
 # Errors of an index, never of a document: the documents have just the fields of the catalogue.
 _OF_INDEX = {

@@ -2,7 +2,7 @@
 
 from alembic import op
 
-revision = "0019"
+revision = "0014"
 down_revision = "0013"
 
 # Of values of keywords, which are nearly as many as records, and of texts inside of them.
