@@ -45,6 +45,18 @@ async def test_a_change_of_another_version_is_refused(api: httpx.AsyncClient, wr
     assert (await api.delete(path, headers={"if-match": now})).status_code == 404
 
 
+@pytest.mark.parametrize("path", ["/companies/create", "/companies/upsert", "/companies/bulk", "/common/batch-upsert"])
+async def test_what_does_not_look_at_versions_takes_none(
+    api: httpx.AsyncClient, postgres: asyncpg.Connection, path: str
+) -> None:
+    made = company(word())
+    body = {"data": [{"company": made["name"]}]} if "common" in path else [made] if "bulk" in path else made
+    refused = await api.post(path, json=body, headers={"if-match": '"1"'})
+    assert (refused.status_code, refused.json()["details"]["fields"][0]["field"]) == (400, "If-Match")
+    assert not await postgres.fetchval("SELECT count(*) FROM companies WHERE name ILIKE $1", made["name"])
+    assert (await api.post(path, json=body, headers={"if-match": "*"})).is_success
+
+
 async def test_of_concurrent_changes_of_one_version_one_wins(api: httpx.AsyncClient) -> None:
     made = await api.post("/companies/create", json=company(word()))
     path, headers = f"/companies/{made.json()['data']['uuid']}", {"if-match": made.headers["etag"]}

@@ -5,7 +5,7 @@ from typing import Any
 
 from connectra.write.v1 import write_rest_pb2 as pb
 from connectra.write.v1 import write_rest_pb2_grpc as pb_grpc
-from connectra_common.call import current
+from connectra_common.call import IdempotencyKey, current
 from connectra_common.errors import FieldViolation, ValidationFailed
 from connectra_common.records.columns import unknown_headers
 from connectra_common.records.fields import COMPANY, CONTACT, Entity, csv_columns
@@ -60,13 +60,13 @@ class WriteRestServicer(pb_grpc.WriteRestServiceServicer):
 
     async def BatchUpsertRows(self, request: pb.BatchUpsertRowsRestRequest, context: Context) -> HttpBody:
         rows, found = await _read_rows(request)
-        written = await self._records.batch_upsert_rows(rows, current().idempotency_key)
+        written = await self._records.batch_upsert_rows(rows, _key())
         message = "Batch upsert completed with errors" if written.failures else "Batch upsert successful"
         return await _batch_reply(written, found, context, message=message)
 
     async def _create(self, entity: Entity, request: Any, context: Context) -> HttpBody:
         record, found = await _read_record(entity, request)
-        written = await self._records.create(entity, record, current().idempotency_key)
+        written = await self._records.create(entity, record, _key())
         return await _reply(written, found, context)
 
     async def _update(self, entity: Entity, request: Any, context: Context) -> HttpBody:
@@ -81,14 +81,26 @@ class WriteRestServicer(pb_grpc.WriteRestServiceServicer):
 
     async def _upsert(self, entity: Entity, request: Any, context: Context) -> HttpBody:
         record, found = await _read_record(entity, request)
-        written = await self._records.upsert(entity, record, current().idempotency_key)
+        written = await self._records.upsert(entity, record, _key())
         return await _reply(written, found, context, is_new=written.is_new)
 
     async def _batch(self, entity: Entity, request: Any, context: Context) -> HttpBody:
         records, prefix, found = await _read_records(entity, request)
-        written = await self._records.batch_upsert(entity, records, current().idempotency_key)
+        written = await self._records.batch_upsert(entity, records, _key())
         found += [{"field": path((w.index, w.field), prefix), "message": w.message} for w in written.warnings]
         return await _batch_reply(written, found[:MAX_WARNINGS], context)
+
+
+def _key() -> IdempotencyKey | None:
+    """The key of a call that may create records.
+
+    Raises:
+        ValidationFailed: it has an If-Match too, by which its caller would believe himself protected.
+    """
+    if current().versions is not None:
+        message = "If-Match is for PUT and DELETE of a record; what creates or upserts does not look at versions"
+        raise ValidationFailed.of([FieldViolation("If-Match", message)])
+    return current().idempotency_key
 
 
 async def _read_record(entity: Entity, request: Any) -> tuple[dict[str, Any], list[Warning]]:
