@@ -128,8 +128,9 @@ class Bench:
         return {name: part["pid"] for name, part in self.target.parts().items() if name in names}
 
 
-async def run(target: Stack, options: Options) -> list[dict[str, Any]]:
-    """One line per measurement."""
+@asynccontextmanager
+async def opened(target: Stack) -> AsyncIterator[Bench]:
+    """Clients of a stack, closed with the block."""
     session = aioboto3.Session(target.s3.access_key, target.s3.secret_key, region_name="us-east-1")
     connection = await asyncpg.connect(target.postgres)
     try:
@@ -137,11 +138,18 @@ async def run(target: Stack, options: Options) -> list[dict[str, Any]]:
             session.client("s3", endpoint_url=target.s3.endpoint) as store,
             client(target.gateway, target.api_key, timeout=60) as api,
         ):
-            bench = Bench(target, api, store, connection)
-            return [result.row() for result in (*await imports(bench, options), *await exports(bench))]
+            yield Bench(target, api, store, connection)
     finally:
-        await connection.execute("DROP SCHEMA IF EXISTS bench CASCADE")
         await connection.close()
+
+
+async def run(target: Stack, options: Options) -> list[dict[str, Any]]:
+    """One line per measurement."""
+    async with opened(target) as bench:
+        try:
+            return [result.row() for result in (*await imports(bench, options), *await exports(bench))]
+        finally:
+            await bench.connection.execute("DROP SCHEMA IF EXISTS bench CASCADE")
 
 
 async def people(rows: int, wide: int) -> AsyncIterator[bytes]:

@@ -13,7 +13,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import aioboto3
 import aiohttp
 import asyncpg
 import httpx
@@ -23,10 +22,9 @@ from connectra_write.indexer.repository import SESSION, OutboxRepository, Queue
 from connectra_write.marks import Lane
 
 from tests.bench import filters, search
-from tests.bench.jobs import Bench, people
+from tests.bench.jobs import Bench, opened, people
 from tests.bench.options import Options
 from tests.support.contacts import named, person
-from tests.support.http import client
 from tests.support.postgres import drained
 from tests.support.stack import Stack
 from tests.support.words import word
@@ -46,20 +44,11 @@ async def run(target: Stack, options: Options) -> list[Line]:
     """One line per figure: its value at each size, and the last over the first."""
     sizes = [size for size in SIZES if size <= options.rows] or [options.rows]
     found: dict[str, list[float]] = {}
-    session = aioboto3.Session(target.s3.access_key, target.s3.secret_key, region_name="us-east-1")
-    connection = await asyncpg.connect(target.postgres)
-    try:
-        async with (
-            session.client("s3", endpoint_url=target.s3.endpoint) as store,
-            client(target.gateway, target.api_key, timeout=60) as api,
-        ):
-            bench = Bench(target, api, store, connection)
-            for size in sizes:
-                for figures in (await grow(bench, size), await at_rest(bench, options)):
-                    for name, value in figures.items():
-                        found.setdefault(name, []).append(round(value, 2))
-    finally:
-        await connection.close()
+    async with opened(target) as bench:
+        for size in sizes:
+            for figures in (await grow(bench, size), await at_rest(bench, options)):
+                for name, value in figures.items():
+                    found.setdefault(name, []).append(round(value, 2))
     columns = [f"{size:,}" for size in sizes]
     return [
         {"what": name, **dict(zip(columns, values, strict=True)), "growth": round(values[-1] / max(values[0], 0.01), 2)}
