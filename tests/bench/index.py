@@ -52,7 +52,7 @@ async def run(target: Stack, options: Options) -> list[dict[str, Any]]:
 
 
 async def _send(search: AsyncElasticsearch, actions: list[str]) -> float:
-    """Seconds taken by as many senders as an indexer has lanes."""
+    """Seconds taken by as many senders as an indexer has loops."""
     size = Tuning().batch
     parts = iter([actions[start : start + size] for start in range(0, len(actions), size)])
 
@@ -62,7 +62,7 @@ async def _send(search: AsyncElasticsearch, actions: list[str]) -> float:
             assert all(result.done for result in results)
 
     began = time.perf_counter()
-    await asyncio.gather(*(sender() for _ in range(Tuning().lanes)))
+    await asyncio.gather(*(sender() for _ in range(Tuning().loops)))
     return time.perf_counter() - began
 
 

@@ -130,6 +130,7 @@ async def test_a_backend_whose_client_is_gone_does_not_wait_on(other: asyncpg.Co
         gone.terminate()
         await asyncio.gather(waiting, return_exceptions=True)
         await until(lambda: backends(other), lambda count: count == 0, seconds=10)
+    assert await other.fetchval("SELECT count(*) FROM news") == 0
 
 
 async def test_the_server_ends_a_statement_once_its_call_has_ended(empty_database: str) -> None:

@@ -367,4 +367,4 @@ async def test_however_many_processes_tell_of_writes_an_indexer_looks_no_more_of
         stopping.set()
         await running
     assert told > 5 * often
-    assert often <= tuning.lanes / tuning.pause_seconds + tuning.lanes
+    assert often <= tuning.loops / tuning.pause_seconds + tuning.loops

@@ -9,7 +9,7 @@ from connectra_write.indexer import main
 from tests.support.environment import cleared
 
 
-def test_an_indexer_does_not_start_with_fewer_connections_than_its_lanes_need(
+def test_an_indexer_does_not_start_with_fewer_connections_than_its_loops_need(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     cleared(monkeypatch, tmp_path)

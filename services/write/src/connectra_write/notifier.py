@@ -13,7 +13,7 @@ from connectra_common.server.background import first_of
 log = structlog.get_logger()
 
 CHANNEL = "outbox"
-# The first write of a while is told at once; those that follow, together. A lane of an indexer looks no more often either.
+# The first write of a while is told at once; those that follow, together. A loop of an indexer looks no more often either.
 DEBOUNCE_SECONDS = 0.1
 
 

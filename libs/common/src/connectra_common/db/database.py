@@ -229,7 +229,7 @@ class _Connection(asyncpg.Connection):
         self._limit = 0
 
     async def limit(self, seconds: int) -> None:
-        """Sets the server's time limit of a statement. That of waiting for a lock is a little shorter, so that its caller learns the reason."""
+        """Sets the server's limit of a statement, and a little shorter one of waiting for a lock, so that the caller learns the reason."""
         if seconds != self._limit:
             self._limit = 0
             lock = 900 * min(seconds, LOCK_SECONDS)

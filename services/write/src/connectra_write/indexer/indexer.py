@@ -1,13 +1,13 @@
 """The indexer copies every record named in the outbox to Elasticsearch; it runs until stopped.
 
-Several lanes, and several processes, work side by side; while one waits for Elasticsearch, another lets PostgreSQL build documents.
+Several loops, and several processes, work side by side; while one waits for Elasticsearch, another lets PostgreSQL build documents.
 
     claim ─▶ documents as they are now ─▶ _bulk ─▶ every item looked at ─▶ done       removed, unless marked again
                                                                        ├▶ again      given back, to be tried again after a while
                                                                        ├▶ conflict   given back; with a new version if it repeats
                                                                        └▶ refused    again; to the dead letters if it repeats
 
-A batch is of one entity and one queue of the outbox: interactive before bulk before fan-out and repairs. One lane takes interactive marks
+A batch is of one entity and one lane of the outbox: interactive before bulk before fan-out and repairs. One loop takes interactive marks
 only, so that they never wait behind a bulk. Rows that are given back have a time before which they are not claimed again, and an index
 that takes no documents is left alone for a while (`breaker`), so that neither stands in the way of others.
 
@@ -59,9 +59,9 @@ class Tuning:
     """Sizes and times of an indexer."""
 
     # The first of them takes interactive marks only.
-    lanes: int = 3
+    loops: int = 3
     batch: int = 2_000
-    # About the most characters of documents that a lane holds at once; a batch with more is read and sent in parts.
+    # About the most characters of documents that a loop holds at once; a batch with more is read and sent in parts.
     part_chars: int = 6_000_000
     # After which the parts of a batch that are left are given back.
     batch_seconds: float = 8
@@ -78,7 +78,7 @@ class Tuning:
     fan_out_seconds: float = 1
     retry_first_seconds: float = 0.1
     retry_last_seconds: float = 2
-    # Between two looks of a lane that has caught up: many small batches cost more than one, here and in both stores.
+    # Between two looks of a loop that has caught up: many small batches cost more than one, here and in both stores.
     pause_seconds: float = 0.1
     # A row that was not taken waits twice as long each time.
     again_first_seconds: float = 0.25
@@ -91,8 +91,8 @@ class Tuning:
 
     @property
     def connections(self) -> int:
-        """What an indexer holds at the same time: one a lane, one that shows that it lives, one to measure, one for readiness."""
-        return self.lanes + 3
+        """What an indexer holds at the same time: one a loop, one that shows that it lives, one to measure, one for readiness."""
+        return self.loops + 3
 
 
 @dataclass(slots=True)
@@ -105,7 +105,7 @@ class _Outcome:
 
 
 class Indexer:
-    """Lanes over one outbox.
+    """Loops over one outbox.
 
     Args:
         database: of at least `tuning.connections` connections, each with the settings of `repository.SESSION`.
@@ -126,13 +126,13 @@ class Indexer:
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Works until told to stop; what is claimed then is finished or given back."""
-        of_all, lanes = list(Lane), []
-        for number in range(self._tuning.lanes):
-            queues = of_all[:1] if number == 0 and self._tuning.lanes > 1 else of_all
-            lanes.append(self._guarded(partial(self._lane, queues), stopping))
+        of_all, loops = list(Lane), []
+        for number in range(self._tuning.loops):
+            lanes = of_all[:1] if number == 0 and self._tuning.loops > 1 else of_all
+            loops.append(self._guarded(partial(self._loop, lanes), stopping))
         others = [self._guarded(work, stopping) for work in (self._live, self._measure)]
         try:
-            await asyncio.gather(*lanes, *others, self._refresher.run(stopping))
+            await asyncio.gather(*loops, *others, self._refresher.run(stopping))
         finally:
             # Stopped in the middle of a bulk request: another indexer may go on at once.
             async with self._database.connection() as connection:
@@ -169,9 +169,9 @@ class Indexer:
             finally:
                 self._entered.clear()
 
-    async def _lane(self, queues: Sequence[Lane], stopping: asyncio.Event) -> None:
+    async def _loop(self, lanes: Sequence[Lane], stopping: asyncio.Event) -> None:
         async with self._database.session() as connection:
-            await self._work(OutboxRepository(connection), queues, stopping)
+            await self._work(OutboxRepository(connection), lanes, stopping)
 
     def _queues(self, lanes: Sequence[Lane], turn: int) -> list[Queue]:
         """What may be claimed now, the most urgent first; entities have the first place in turn."""
@@ -210,7 +210,7 @@ class Indexer:
                 with telemetry.trace("index batch", documents=len(claims)):
                     await self._index(outbox, claims)
             except BaseException:
-                self._unsettled += claims  # given back by the next lane that has a connection
+                self._unsettled += claims  # given back by the next loop that has a connection
                 raise
             if len(claims) < self._tuning.batch:
                 self._refresher.caught_up()
@@ -254,7 +254,7 @@ class Indexer:
         _count("dead", dead)
 
     async def _send(self, outbox: OutboxRepository, claims: Sequence[Claim]) -> tuple[_Outcome, list[Claim]]:
-        """Sends as many of the claimed records, as they are now, as a lane may hold. Returns the claims that are left too."""
+        """Sends as many of the claimed records, as they are now, as a loop may hold. Returns the claims that are left too."""
         outcome, entity, began = _Outcome(), ENTITIES[claims[0].entity], time.monotonic()
         breaker = self._breakers[entity.name]
         read, building = await outbox.documents(entity, [claim.uuid for claim in claims], self._tuning.part_chars)

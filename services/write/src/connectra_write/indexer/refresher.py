@@ -19,7 +19,7 @@ PAUSE_SECONDS = 0.4
 
 
 class Refresher:
-    """Refreshes for the lanes of an indexer."""
+    """Refreshes for the loops of an indexer."""
 
     def __init__(self, search: AsyncElasticsearch) -> None:
         self._search = search
@@ -36,7 +36,7 @@ class Refresher:
             self._caught_up.set()
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Refreshes whenever the lanes have caught up, and once more when told to stop."""
+        """Refreshes whenever the loops have caught up, and once more when told to stop."""
         while not stopping.is_set():
             await first_of(self._caught_up, stopping)
             took = await self._refresh()
