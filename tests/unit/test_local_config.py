@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import pytest
+from connectra_gateway.clients import is_generated
 from connectra_local.config import Config, merged_environment
-from connectra_local.home import Home
+from connectra_local.home import Home, Secrets
 from connectra_local.ports import DEFAULT_PORTS
 
 
@@ -102,3 +103,9 @@ def test_status_has_exactly_the_promised_keys(home: Home) -> None:
     assert list(connection) == ["gateway", "api_key", "postgres", "elasticsearch", "s3", "grpc"]
     ports = {"query": 50051, "write": 50052, "jobs": 50053, "write_internal": 50057}
     assert connection["grpc"] == {name: f"127.0.0.1:{port}" for name, port in ports.items()}
+
+
+def test_the_key_of_a_new_suite_is_one_that_scanners_of_secrets_know(home: Home) -> None:
+    made = Secrets.load(home)
+    assert is_generated(made.api_key)
+    assert Secrets.load(home) == made

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from connectra_gateway.clients import new_key
+
 
 class LocalError(Exception):
     """Anything the user can act on; its text is the whole message, shown without a stack trace."""
@@ -89,7 +91,7 @@ class Secrets:
                 postgres_password=secrets.token_urlsafe(24),
                 s3_access_key="connectra" + secrets.token_hex(6),
                 s3_secret_key=secrets.token_urlsafe(30),
-                api_key=secrets.token_urlsafe(24),
+                api_key=new_key(),
             )
             home.create()
             write_private(file, made.__dict__)
