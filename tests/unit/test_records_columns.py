@@ -1,6 +1,7 @@
 """What the columns of the world's files mean."""
 
 import csv
+import time
 
 import pytest
 from connectra_common.records import column_names
@@ -437,3 +438,13 @@ def test_a_row_of_addresses_is_no_header() -> None:
     urls = ["https://www.linkedin.com/sales/company/990002", "https://www.linkedin.com/company/990002"]
     with pytest.raises(NoKnownColumn):
         Columns.read(urls)
+
+
+@pytest.mark.parametrize("text", ["\ufdfa", "(", "(a ", "a/", "phone ", "1", "e\u0301", "\u0344"])
+def test_a_cell_of_a_header_costs_no_more_than_its_length(text: str) -> None:
+    began = time.process_time()
+    columns = Columns.read(["email", text * 80_000])
+    assert columns.targets == ("email", None)
+    with pytest.raises(UnknownHeader):
+        Columns.read(["email", text * 80_000], {"e-mai": "email", "title of the person": "title"})
+    assert time.process_time() - began < 1

@@ -110,7 +110,11 @@ def hint(target: str) -> str:
 
 
 def normal(cell: str) -> str:
-    """A header cell as it is compared: letters and digits, whatever their case, accents and Unicode form; of signs alone they stay."""
+    """A header cell as it is compared: letters and digits, whatever their case, accents and Unicode form; of signs alone they stay, and of
+    what is too long for a name all.
+    """
+    if len(cell) > MAX_HEADER_CHARS:
+        return " ".join(cell.split())
     text = unicodedata.normalize("NFKD", cell.translate(_UNACCENTED)).casefold()
     return "".join(char for char in text if char.isalnum()) or " ".join(cell.split())
 
@@ -137,10 +141,14 @@ class _Reading:
         for header, target in given.items():
             positions = [at for at, name in enumerate(self._names) if name == normal(header)]
             if not positions and target is not None:
-                close = get_close_matches(header, self._headers, 1)
+                close = get_close_matches(header, [h for h in self._headers if len(h) <= MAX_HEADER_CHARS], 1)
                 raise UnknownHeader(
                     f"the file has no column {header!r}, which columns maps to {target!r}; "
-                    + (f"did you mean {close[0]!r}?" if close else f"it has {', '.join(filter(None, self._headers))}")
+                    + (
+                        f"did you mean {close[0]!r}?"
+                        if close
+                        else f"it has {', '.join(h[:MAX_NAME_CHARS] for h in self._headers if h)}"
+                    )
                 )
             self._settled.update(positions)
             if target is not None:
@@ -149,12 +157,12 @@ class _Reading:
     def resolve(self) -> None:
         """Gives each column its meaning, as far as it has one."""
         self._ignore()
-        for at in self._open():
+        for at in self._names_open():
             if found := _known(self._headers[at]):
                 self._found[at] = found
         own = "uuid" in self._names or any(header.startswith("company.") for header in self._headers)
         companies = self._is_of_companies()
-        for at in self._open():
+        for at in self._names_open():
             header = self._headers[at]
             if found := _phone(self._names[at]) or _bare(header, companies) or _prefixed(header) or _either(header):
                 self._found[at] = found
@@ -201,6 +209,10 @@ class _Reading:
 
     def _open(self) -> Iterator[int]:
         return (at for at in range(len(self._headers)) if at not in self._found and at not in self._settled)
+
+    def _names_open(self) -> Iterator[int]:
+        """Those of them that may be the name of something."""
+        return (at for at in self._open() if len(self._headers[at]) <= MAX_HEADER_CHARS)
 
     def _has(self, *wanted: str) -> bool:
         return any(found.target in wanted for found in self._found.values())
@@ -373,6 +385,8 @@ def _phone(name: str) -> _Candidate | None:
     return _Candidate(f"phone_{match[1]}" + ("" if match[2] == "value" else "_label"), 0, Confidence.KNOWN)
 
 
+# A longer cell is no name: a row of data, or of something hostile, whose Unicode form may be 18 times as long.
+MAX_HEADER_CHARS = 200
 # Letters with a stroke have no decomposition; invisible characters are dropped with the other signs.
 _UNACCENTED = str.maketrans("łŁøØđĐıæÆœŒ", "lLoOdDiaAoO")
 _NOTE = re.compile(r"\([^)]*\)|\[[^\]]*\]")
