@@ -223,6 +223,10 @@ async def test_limit_is_a_bucket_that_fills_continuously(run_gateway: RunGateway
         assert reply.headers["x-ratelimit-remaining"] == "0"
         assert 1 <= int(reply.headers["retry-after"]) <= 2
         assert (await http.get("/health")).status_code == 200
+        for path in ("/companies/x", "/companies/a%2fb"):
+            refused_web = await http.get(path, headers={"content-type": "application/grpc-web"})
+            assert refused_web.status_code == 429
+            assert 1 <= int(refused_web.headers["retry-after"]) <= 2
 
         async with grpc.aio.insecure_channel(gateway.target) as channel:
             query = query_service_pb2_grpc.QueryServiceStub(channel)

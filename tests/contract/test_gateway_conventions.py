@@ -219,6 +219,11 @@ async def test_status_is_the_services(rest: httpx.AsyncClient, method: str, path
     assert "grpc-status" not in reply.headers
 
 
+@pytest.mark.parametrize("timeout", ["1n", "x"])
+async def test_health_of_the_stores_takes_no_deadline_of_the_caller(rest: httpx.AsyncClient, timeout: str) -> None:
+    assert (await rest.get("/health/db", headers={"grpc-timeout": timeout})).status_code == 503
+
+
 async def test_204_has_neither_body_nor_content_type(rest: httpx.AsyncClient) -> None:
     reply = await rest.delete("/companies/u", headers={"accept-encoding": "gzip"})
 

@@ -77,6 +77,7 @@ function envoy_on_response(handle)
   local body = find("x-error-json", headers, trailers)
   local wanted = find("x-error-http", headers, trailers)
   local message = find("grpc-message", headers, trailers) or ""
+  local of_service = find("grpc-status", headers, trailers) == "8" -- the limit on requests, for gRPC-Web, is UNAVAILABLE
   for _, name in ipairs(INTERNAL) do
     headers:remove(name)
     if trailers then trailers:remove(name) end
@@ -87,7 +88,7 @@ function envoy_on_response(handle)
   else
     -- The service could not parse the transcoded request: invalid UTF-8 in the path.
     if status == "500" and message:find("DecodeError", 1, true) then status = "400" end
-    if status == "429" then status = exhausted(message) end
+    if status == "429" and of_service then status = exhausted(message) end
     -- A fixed text: the message of a crash is the text of the exception.
     local replies = handle:filterContext()
     body = replies:get(status)
@@ -98,5 +99,5 @@ function envoy_on_response(handle)
   end
   write(handle, status, body, head)
   -- A client has too many calls at once: it may try again when one of them has ended.
-  if status == "429" then handle:headers():replace("retry-after", "1") end
+  if status == "429" and not handle:headers():get("retry-after") then handle:headers():replace("retry-after", "1") end
 end
