@@ -21,6 +21,8 @@ TEXTS = (
     *("2026-02-30", "9999-12-31T23:59:60Z", "0001-01-01", "+49 (0) 30 1 ext 2", "a@b.de", "a@" + "b" * 300 + ".de", "n/a"),
     *("http://[::1", "linkedin.com/in/%ff", "s3://x/y", "00c5752b-4b70-5e55-a027-63ae68753a52", "no-uuid", "contacts"),
 )  # fmt: skip
+# Of what repeats; a caller who is busy making its body calls nobody.
+MOST_BYTES = 8 * 1024 * 1024
 NUMBERS = (0, 1, -1, 100, 101, 2**31, 2**63 - 1, 2**63, 2**64, -(2**63) - 1, 10**30, 0.1, -0.0, 1e308, 5e-324)
 OPERATORS = ("eq", "ne", "gt", "gte", "lt", "lte", "in", "nin", "contains", "ncontains", "exists", "nexists", "like")
 FIELDS = [
@@ -74,7 +76,7 @@ def changed(random: Random, document: Any) -> Any:
                 return {**document, name: changed(random, document[name])}
     if isinstance(document, list) and document and random.random() < 0.8:
         if random.random() < 0.3 and len(document) < 10:
-            return document * random.choice((0, 2, 101, 2_001))
+            return document * min(random.choice((0, 2, 101, 2_001)), MOST_BYTES // len(json.dumps(document)))
         at = random.randrange(len(document))
         return [*document[:at], changed(random, document[at]), *document[at + 1 :]]
     return value(random)
@@ -87,7 +89,7 @@ def tree(random: Random, depth: int) -> Any:
         return {"field": random.choice(FIELDS), "operator": random.choice(OPERATORS), "value": given}
     if random.random() < 0.2:
         return {"not": tree(random, depth - 1)}
-    inner = [tree(random, depth - 1) for _ in range(random.choice((1, 2, 3, 60) if depth < 3 else (1, 2)))]
+    inner = [tree(random, depth - 1) for _ in range(random.choice((1, 2, 3, 60 if depth == 2 else 9) if depth < 3 else (1, 2)))]
     return {random.choice(("and", "or")): inner}
 
 
