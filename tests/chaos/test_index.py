@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 import random
 import signal
 import statistics
@@ -13,7 +12,6 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
-import grpc
 import psutil
 import pytest
 from connectra.common.v1 import vql_pb2
@@ -455,102 +453,6 @@ async def test_an_index_that_was_dropped_is_built_again_and_answers_as_before(
     after = await found(query, mark, token)
     assert len(after - before) == 1
     assert before < after
-    assert await is_equal(index)
-
-
-async def test_a_rebuild_goes_on_after_a_kill_while_writes_go_on_and_can_be_rolled_back(
-    grid: Grid, sql: asyncpg.Pool, search: AsyncElasticsearch, index: IndexServiceStub
-) -> None:
-    grid.start_indexer()
-    mark = word()
-    await add_by_sql(sql, mark, 6_000)
-    await drained(sql, seconds=120)
-    writer = grid.pid("write")
-    assert writer is not None
-    (before,) = (await search.indices.get_alias(name=CONTACT.alias)).body
-    request = pb.ReindexRequest(entity="contact", shards=2)
-    async with background(churn(sql, mark, 3)):
-        broken = index.Reindex(request)
-        async for progress in broken:
-            if progress.documents_done:
-                break
-        os.kill(writer, signal.SIGKILL)
-        assert await broken.code() is not grpc.StatusCode.OK
-        reports: list[Any] = []
-
-        async def again() -> bool:
-            reports.clear()
-            try:
-                async for report in index.Reindex(request):
-                    reports.append(report)
-            except grpc.aio.AioRpcError as error:
-                if error.code() is not grpc.StatusCode.UNAVAILABLE:
-                    raise
-                return False
-            return True
-
-        await until(again, seconds=120)
-    assert reports[0].documents_done > 2_000
-    assert [reports[0].phase, reports[-1].phase] == ["building", "done"]
-    new = reports[-1].index_name
-    assert set((await search.indices.get_alias(name=CONTACT.alias)).body) == {new}
-    assert (await search.indices.get_settings(index=new))[new]["settings"]["index"]["number_of_shards"] == "2"
-    await drained(sql, seconds=60)
-    assert await is_equal(index)
-
-    await sql.execute("UPDATE contacts SET title = 'since' WHERE last_name = $1 AND id % 100 = 0", mark)
-    await sql.execute("UPDATE companies SET city = 'since' WHERE starts_with(name, $1) AND id % 2 = 0", mark)
-    await drained(sql, seconds=60)
-    back = await index.RollbackIndex(pb.RollbackIndexRequest(entity="contact"))
-    assert back.index_name == before
-    assert back.marked > 0
-    await drained(sql, seconds=60)
-    # Rows that were deleted physically while the old index was not live are left to verify.
-    repaired = await drift(index, repair=True)
-    assert repaired["missing"] == repaired["stale"] == repaired["different"] == 0
-    await drained(sql, seconds=60)
-    assert await is_equal(index)
-    assert (await index.DropPreviousIndex(pb.DropPreviousIndexRequest(entity="contact"))).index_name == new
-    with pytest.raises(grpc.aio.AioRpcError) as refused:
-        await index.RollbackIndex(pb.RollbackIndexRequest(entity="contact"))
-    assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
-
-
-async def test_a_new_index_that_is_not_like_the_database_never_goes_live(
-    grid: Grid, sql: asyncpg.Pool, search: AsyncElasticsearch, index: IndexServiceStub
-) -> None:
-    grid.start_indexer()
-    await add_by_sql(sql, word(), 3_000)
-    await drained(sql, seconds=120)
-    (live,) = (await search.indices.get_alias(name=CONTACT.alias)).body
-    request = pb.ReindexRequest(entity="contact")
-    call = index.Reindex(request)
-    async for progress in call:
-        if progress.documents_done:
-            break
-    call.cancel()
-    first = await sql.fetchval("SELECT uuid FROM contacts WHERE deleted_at IS NULL ORDER BY uuid LIMIT 1")
-    await search.delete(index=progress.index_name, id=first)
-    status = await index.GetIndexStatus(pb.GetIndexStatusRequest())
-    assert [s.rebuild.index_name for s in status.indices] == ["", progress.index_name]
-
-    async def refused() -> bool:
-        call = index.Reindex(request)
-        with contextlib.suppress(grpc.aio.AioRpcError):
-            [r async for r in call]
-        assert await call.code() is grpc.StatusCode.FAILED_PRECONDITION
-        return "is not like" in await call.details()  # otherwise the cancelled call has not ended yet
-
-    await until(refused, seconds=60)
-    assert set((await search.indices.get_alias(name=CONTACT.alias)).body) == {live}
-    (aborted,) = [r async for r in index.Reindex(pb.ReindexRequest(entity="contact", abort=True))]
-    assert aborted.phase == "aborted"
-    assert not await search.indices.exists(index=progress.index_name)
-    with pytest.raises(grpc.aio.AioRpcError) as nothing:
-        [r async for r in index.Reindex(pb.ReindexRequest(entity="contact", abort=True))]
-    assert nothing.value.code() is grpc.StatusCode.FAILED_PRECONDITION
-    await sql.execute("UPDATE contacts SET title = 'on' WHERE uuid = $1", first)
-    await drained(sql, seconds=30)
     assert await is_equal(index)
 
 

@@ -15,7 +15,7 @@ def test_an_indexer_does_not_start_with_fewer_connections_than_its_loops_need(
     cleared(monkeypatch, tmp_path)
     for name, value in {"PG_DB_USERNAME": "app", "PG_DB_PASSWORD": "secret", "PG_POOL_SIZE": "4"}.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(SystemExit, match="PG_POOL_SIZE: an indexer needs at least 6 connections"):
+    with pytest.raises(SystemExit, match="PG_POOL_SIZE: an indexer needs at least 8 connections"):
         main.main()
 
 

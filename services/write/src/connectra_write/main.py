@@ -40,7 +40,7 @@ async def serve(settings: Settings) -> None:
         tokens = ConsistencyTokens(connections.own)
         records = RecordService(connections.singles, connections.bulks, tokens, notifier, known)
         imports = ImportService(connections.imports, notifier, known)
-        index = IndexService(connections.singles, search, settings.elasticsearch, notifier)
+        index = IndexService(connections.singles, search, notifier)
         package = "connectra.write.v1"
         await run(
             Process(

@@ -8,6 +8,7 @@ from connectra_common.settings import (
     InternalSettings,
     PostgresSettings,
     ServerSettings,
+    SettingsGroup,
     TracingSettings,
     TrailSettings,
 )
@@ -25,6 +26,17 @@ class AuditSettings(TrailSettings, title="Age of the audit trail"):
     )
 
 
+class CheckSettings(SettingsGroup, title="Comparison of database and index"):
+    """Indexers compare all records with the index, round after round, and repair what differs."""
+
+    records_per_second: int = Field(
+        500,
+        ge=0,
+        validation_alias="INDEX_CHECK_RECORDS_PER_SECOND",
+        description="Of companies and of contacts each; 0 compares nothing.",
+    )
+
+
 @dataclass(frozen=True)
 class IndexerSettings:
     """What `connectra-write-indexer` reads."""
@@ -34,11 +46,17 @@ class IndexerSettings:
     server: ServerSettings
     postgres: PostgresSettings
     elasticsearch: ElasticsearchSettings
+    check: CheckSettings
 
 
 @dataclass(frozen=True)
-class Settings(IndexerSettings):
+class Settings:
     """What `connectra-write` reads."""
 
+    app: AppSettings
+    tracing: TracingSettings
+    server: ServerSettings
+    postgres: PostgresSettings
+    elasticsearch: ElasticsearchSettings
     internal: InternalSettings
     audit: AuditSettings

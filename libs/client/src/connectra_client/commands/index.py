@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, TypeVar
 
@@ -19,6 +20,7 @@ from connectra_client.proto.connectra.write.v1 import (
     ReindexRequest,
     ReplayDeadLettersRequest,
     RollbackIndexRequest,
+    RollbackIndexResponse,
     VerifyRequest,
     VerifyResponse,
 )
@@ -60,9 +62,15 @@ def status(url: Url = None, api_key: ApiKey = None) -> None:
         console.print(f"{index.entity:<14} {index.documents:,} documents in {name}", highlight=False)
         if index.previous:
             console.print(f"{'':<14} previous: {index.previous}", highlight=False)
-        if rebuild := index.rebuild:
-            done = f"{rebuild.documents_done:,} of {rebuild.documents_total:,}"
-            console.print(f"{'':<14} rebuild: {rebuild.phase}, {done}, {rebuild.index_name}", highlight=False)
+        if check := index.check:
+            oldest = timedelta(seconds=int(check.oldest_seconds))
+            console.print(
+                f"{'':<14} {check.differing:,} of {check.compared:,} differ, oldest check {oldest}", highlight=False
+            )
+        if under_way := index.rebuild:
+            done = f"{under_way.documents_done:,} of {under_way.documents_total:,}"
+            text = f"{under_way.kind}: {under_way.phase}, {done}, {under_way.index_name}  {under_way.reason}"
+            console.print(f"{'':<14} {text.rstrip()}", highlight=False)
 
 
 @app.command("dead-letters")
@@ -114,18 +122,18 @@ def reindex(
     accept_other_answers: Annotated[
         bool, typer.Option("--accept-other-answers", help="Accept that queries find other records than before.")
     ] = False,
-    abort: Annotated[bool, typer.Option("--abort", help="Abort the rebuild that is in progress.")] = False,
+    abort: Annotated[bool, typer.Option("--abort", help="Abort the rebuild or rollback that is in progress.")] = False,
     url: Url = None,
     api_key: ApiKey = None,
 ) -> None:
-    """Build a new index while writes go on, compare it, switch the alias. Run again, it resumes where it stopped."""
+    """Build a new index while writes go on, compare it, switch the alias. It goes on without you; run again, you follow it."""
     request = ReindexRequest(entity=entity, shards=shards, accept_other_answers=accept_other_answers, abort=abort)
 
     async def follow(client: Connectra) -> None:
         with console.status("starting") as line:
             async for progress in client.index.reindex(request):
                 text = f"{progress.phase}  {progress.documents_done:,} of {progress.documents_total:,}"
-                line.update(f"{text}  {progress.index_name}")
+                line.update(f"{text}  {progress.index_name}  {progress.reason}")
         console.print(f"{progress.phase}: {progress.index_name}", highlight=False)
 
     _run(url, api_key, follow)
@@ -133,15 +141,23 @@ def reindex(
 
 @app.command()
 def rollback(entity: _Which, url: Url = None, api_key: ApiKey = None) -> None:
-    """Switch back to the index from before the last rebuild."""
-    request = RollbackIndexRequest(entity=entity)
-    answer = _run(url, api_key, lambda client: client.index.rollback_index(request))
-    console.print(f"live: {answer.index_name}; {answer.marked:,} records that changed since are queued for indexing")
+    """Bring the index from before the last rebuild up to date, and switch back to it. Run again, it goes on or tells how it ended."""
+
+    async def follow(client: Connectra) -> RollbackIndexResponse:
+        with console.status("starting") as line:
+            while True:
+                answer = await client.index.rollback_index(RollbackIndexRequest(entity=entity))
+                if answer.phase == "done":
+                    return answer
+                line.update(f"{answer.phase}  {answer.marked:,} had changed  {answer.index_name}  {answer.reason}")
+
+    answer = _run(url, api_key, follow)
+    console.print(f"live: {answer.index_name}; {answer.marked:,} records that had changed since were copied to it")
 
 
 @app.command("drop-previous")
 def drop_previous(entity: _Which, url: Url = None, api_key: ApiKey = None) -> None:
-    """Delete the previous index, which was kept for a rollback."""
+    """Delete the index that was live before the last rebuild or rollback."""
     request = DropPreviousIndexRequest(entity=entity)
     answer = _run(url, api_key, lambda client: client.index.drop_previous_index(request))
     console.print(f"removed: {answer.index_name}", highlight=False)
@@ -154,12 +170,13 @@ def verify(
     after: Annotated[str, typer.Option("--after", help="Continue after this uuid.")] = "",
     rate: Annotated[int, typer.Option("--rate", help="Maximum number of records per second; 0: no limit.", min=0)] = 0,
     seconds: Annotated[int, typer.Option("--seconds", help="Stop after this many seconds; 0: at the end.", min=0)] = 0,
+    abort: Annotated[bool, typer.Option("--abort", help="Abort the comparison that is in progress.")] = False,
     url: Url = None,
     api_key: ApiKey = None,
 ) -> None:
-    """Compare the index with the database, record by record. Exit code 1 if they differ and nothing was repaired."""
+    """Compare the index with the database, record by record, even if you leave. Exit code 1: they differ, and nothing was repaired."""
     request = VerifyRequest(
-        entity=entity, repair=repair, after_uuid=after, records_per_second=rate, max_seconds=seconds
+        entity=entity, repair=repair, after_uuid=after, records_per_second=rate, max_seconds=seconds, abort=abort
     )
     report = _run(url, api_key, lambda client: _follow_walk(client.index.verify(request)))
     wrong = report.missing + report.ghost + report.stale + report.different

@@ -66,16 +66,17 @@ class Event:
     details: Mapping[str, object]
 
 
-async def record(connection: Connection, event: Event, actor: str | None = None) -> None:
+async def record(connection: Connection, event: Event, actor: str | None = None, request_id: str | None = None) -> None:
     """Adds an event to the trail; it commits with the transaction.
 
     Args:
         connection: of a role that may execute `audit_event`.
         event: what is done.
         actor: who does it; None: the caller.
+        request_id: of the call that asked for it; None: the one being served.
     """
     origin = Origin.of_call(current())
-    await _add(connection, event, Origin(actor, origin.request_id) if actor else origin)
+    await _add(connection, event, Origin(actor or origin.actor, request_id or origin.request_id))
 
 
 async def _add(connection: Connection, event: Event, origin: Origin) -> None:

@@ -8,5 +8,5 @@ CLAIM_JOBS = 7_262_537_002
 SWEEP_FILTER_VALUES = 7_262_537_003
 # First half of a two-part lock; the second is the indexer's id.
 LIVING_INDEXER = 7_262_537
-# The second half is the entity's position in the catalogue: only one call at a time works on its index.
+# The second half is the entity's position in the catalogue: only one caller at a time adds an operation on its index.
 INDEX_WORK = 7_262_538

@@ -28,13 +28,13 @@ RIGHTS: Mapping[str, Mapping[str, str]] = {
         "outbox": "SELECT, INSERT, UPDATE",
         "written_batches": "SELECT, INSERT, UPDATE, DELETE",
         "dead_letters": _READ,
-        "index_builds": _KEEP,
+        "index_operations": "SELECT, INSERT, UPDATE",
+        "index_builds": _READ,  # of the previous release
         "import_batches": "SELECT, INSERT, UPDATE",
         "idempotency_keys": _KEEP,
         "audit": "SELECT, DELETE",
         _AUDIT_EVENT: "EXECUTE",
-        # A repair raises it above the versions in the index.
-        "row_version_seq": "SELECT, USAGE, UPDATE",
+        "row_version_seq": "SELECT, USAGE",
         "outbox_seq": "SELECT, USAGE",
     },
     "indexer": {
@@ -44,7 +44,10 @@ RIGHTS: Mapping[str, Mapping[str, str]] = {
         "outbox": _KEEP,
         "indexers": "SELECT, INSERT, DELETE",
         "dead_letters": _KEEP,
-        "index_builds": _READ,
+        "index_operations": "SELECT, INSERT, UPDATE",
+        "index_catch_up": _KEEP,
+        "index_builds": _READ,  # of the previous release
+        _AUDIT_EVENT: "EXECUTE",
         "row_version_seq": "SELECT, USAGE, UPDATE",
         "outbox_seq": "SELECT, USAGE",
         "indexers_id_seq": "USAGE",

@@ -203,23 +203,52 @@ indexers = Table(
     Column("started_at", DateTime(timezone=True), nullable=False, server_default=_NOW),
 )
 
-# The current or last rebuild of an entity's index.
-index_builds = Table(
-    "index_builds",
+# What operators have done with an index, and the comparison that never ends; those without an end are under way.
+index_operations = Table(
+    "index_operations",
     metadata,
-    Column("entity", Text, primary_key=True),
-    Column("phase", Text, nullable=False),
-    Column("index_name", Text, nullable=False),
-    # What the alias pointed to before; kept for a rollback.
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("entity", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("phase", Text, nullable=False, server_default=text("'waiting'")),
+    # It goes on when it is asked for again.
+    Column("held", Boolean, nullable=False, server_default=text("false")),
+    # What it waits for, or why it is held or was aborted.
+    Column("reason", Text, nullable=False, server_default=text("''")),
+    Column("abort", Boolean, nullable=False, server_default=text("false")),
+    Column("asked", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    # What a verification has found so far.
+    Column("found", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    # The index that is to go live, and the one that it replaces.
+    Column("index_name", Text),
     Column("previous", Text),
     Column("after_uuid", Text(collation="C"), nullable=False, server_default=text("''")),
     Column("documents_done", BigInteger, nullable=False, server_default=text("0")),
     Column("documents_total", BigInteger, nullable=False, server_default=text("0")),
-    # Records changed since the rebuild began have greater versions.
-    Column("first_version", BigInteger, nullable=False),
+    # Who asked for it, as in the audit trail.
+    Column("actor", Text, nullable=False, server_default=text("''")),
+    Column("request_id", Text, nullable=False, server_default=text("''")),
+    # The indexer that carries it out.
+    Column("claimed_by", Integer),
     Column("started_at", DateTime(timezone=True), nullable=False, server_default=_NOW),
     Column("updated_at", DateTime(timezone=True), nullable=False, server_default=_NOW),
-    CheckConstraint("phase IN ('building', 'comparing', 'done')", name="phase"),
+    Column("ended_at", DateTime(timezone=True)),
+    CheckConstraint("kind IN ('rebuild', 'rollback', 'drop_previous', 'verify', 'check')", name="kind"),
+    CheckConstraint(
+        "phase IN ('waiting', 'building', 'comparing', 'switching', 'walking', 'done', 'aborted')", name="phase"
+    ),
+    Index("index_operations_entity_idx", "entity", postgresql_where=text("ended_at IS NULL")),
+)
+
+# Records that the index which is to go live does not have as they are now.
+index_catch_up = Table(
+    "index_catch_up",
+    metadata,
+    Column("entity", Text, primary_key=True),
+    Column("uuid", Text(collation="C"), primary_key=True),
+    Column("generation", BigInteger, nullable=False, server_default=text("1")),
+    # Why that index refuses it.
+    Column("refused", Text),
 )
 
 # Documents that Elasticsearch rejects permanently.

@@ -58,9 +58,11 @@ def new_name(entity: Entity) -> str:
     return f"{entity.alias}-v{VERSION}-{datetime.now(UTC):%Y%m%d%H%M%S%f}"
 
 
-async def create(client: AsyncElasticsearch, settings: ElasticsearchSettings, entity: Entity, shards: int = 0) -> str:
-    """Creates an index without an alias; 0 shards means as many as configured. Returns its name."""
-    name = new_name(entity)
+async def create(
+    client: AsyncElasticsearch, settings: ElasticsearchSettings, entity: Entity, shards: int = 0, name: str = ""
+) -> str:
+    """Creates an index without an alias; 0 shards means as many as configured. Returns its name, a new one unless one is given."""
+    name = name or new_name(entity)
     try:
         await client.indices.create(index=name, **_body(settings, entity, shards, "best_compression"))
         await _probe(client, name)
@@ -82,6 +84,15 @@ async def _extend(client: AsyncElasticsearch, settings: ElasticsearchSettings, e
     await client.indices.put_settings(
         index=name, settings={"index": {"gc_deletes": GC_DELETES, "refresh_interval": REFRESH_INTERVAL}}
     )
+    await add_fields(client, settings, entity, name)
+
+
+async def add_fields(client: AsyncElasticsearch, settings: ElasticsearchSettings, entity: Entity, name: str) -> None:
+    """Adds the fields that an index does not have yet.
+
+    Raises:
+        WrongState: it cannot take them.
+    """
     try:
         await client.indices.put_mapping(index=name, **index_body(entity, settings)["mappings"])
     except BadRequestError as error:

@@ -2,15 +2,14 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import asdict
 
 from connectra.write.v1 import index_service_pb2 as pb
 from connectra.write.v1 import index_service_pb2_grpc as pb_grpc
 from connectra_common.server import Context
 
-from connectra_write.index.rebuild import Progress
 from connectra_write.index.service import IndexService
-
-MAX_FOUND = 20
+from connectra_write.operations import Operation
 
 
 class IndexServicer(pb_grpc.IndexServiceServicer):
@@ -32,7 +31,8 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
                     index_name=state.index_name,
                     documents=state.documents,
                     previous=state.previous,
-                    rebuild=_progress(state.rebuild) if state.rebuild else None,
+                    rebuild=_progress(state.under_way) if state.under_way else None,
+                    check=pb.IndexCheck(**asdict(state.check)) if state.check else None,
                 )
                 for state in states
             ],
@@ -55,8 +55,13 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
                 yield _progress(progress)
 
     async def RollbackIndex(self, request: pb.RollbackIndexRequest, context: Context) -> pb.RollbackIndexResponse:
-        name, marked = await self._service.rollback(request.entity)
-        return pb.RollbackIndexResponse(index_name=name, marked=marked)
+        operation = await self._service.rollback(request.entity)
+        return pb.RollbackIndexResponse(
+            index_name=operation.index_name,
+            marked=operation.found.get("outdated", 0),
+            phase=operation.phase.value,
+            reason=operation.reason,
+        )
 
     async def DropPreviousIndex(
         self, request: pb.DropPreviousIndexRequest, context: Context
@@ -64,25 +69,32 @@ class IndexServicer(pb_grpc.IndexServiceServicer):
         return pb.DropPreviousIndexResponse(index_name=await self._service.drop_previous(request.entity))
 
     async def Verify(self, request: pb.VerifyRequest, context: Context) -> AsyncGenerator[pb.VerifyResponse]:
-        reports = self._service.verify(
-            request.entity, request.repair, request.after_uuid, request.records_per_second, request.max_seconds
+        steps = self._service.verify(
+            *(request.entity, request.repair, request.after_uuid, request.records_per_second),
+            *(request.max_seconds, request.abort),
         )
-        async with aclosing(reports):
-            async for report in reports:
+        told = 0
+        async with aclosing(steps):
+            async for operation in steps:
+                found = operation.found
+                examples = [pb.Drift(uuid=uuid, kind=kind) for uuid, kind in found.get("examples", [])[told:]]
+                told += len(examples)
                 yield pb.VerifyResponse(
-                    after_uuid=report.after_uuid,
-                    compared=report.compared,
-                    repaired=report.repaired,
-                    complete=report.complete,
-                    found=[pb.Drift(uuid=drift.uuid, kind=drift.kind) for drift in report.found[:MAX_FOUND]],
-                    **report.kinds,
+                    after_uuid=operation.after_uuid,
+                    compared=operation.documents_done,
+                    repaired=found.get("repaired", 0),
+                    complete=found.get("complete", False),
+                    found=examples,
+                    **found.get("kinds", {}),
                 )
 
 
-def _progress(progress: Progress) -> pb.ReindexResponse:
+def _progress(operation: Operation) -> pb.ReindexResponse:
     return pb.ReindexResponse(
-        phase=progress.phase,
-        documents_done=progress.done,
-        documents_total=progress.total,
-        index_name=progress.index_name,
+        phase=operation.phase.value,
+        documents_done=operation.documents_done,
+        documents_total=operation.documents_total,
+        index_name=operation.index_name,
+        reason=operation.reason,
+        kind=operation.kind.value,
     )

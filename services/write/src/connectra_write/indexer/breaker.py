@@ -58,7 +58,7 @@ class Breaker:
             results: where none of them was taken, those of other records too, which the index has taken before.
         """
         failed = [result for result in results if not result.taken]
-        reason = _of_index(failed)
+        reason = of_index(failed)
         if failed and not reason:
             kind, alike = Count(result.type or str(result.status) for result in failed).most_common(1)[0]
             # Where it takes others, those that it keeps refusing are buried before long.
@@ -90,7 +90,8 @@ class Breaker:
         self._reason = reason
 
 
-def _of_index(failures: Iterable[Result]) -> str:
+def of_index(failures: Iterable[Result]) -> str:
+    """The error of an index that is among failures, or ""."""
     for result in failures:
         if result.type in _OF_INDEX:
             return result.type

@@ -7,8 +7,11 @@ other changes happen could defeat this.) Elasticsearch refuses a document with a
 no harm.
 """
 
+from collections.abc import AsyncIterator
 from functools import lru_cache
 
+from asyncpg import Record
+from asyncpg.cursor import Cursor
 from connectra_common.records.fields import COMPANY, COPIED, ENTITIES, Entity, Field, Index, Type
 from connectra_common.records.sql import expression
 
@@ -16,15 +19,16 @@ from connectra_common.records.sql import expression
 NEARNESS_BITS = 20
 _NEAREST = (1 << NEARNESS_BITS) - 1
 
-# Name of an alias, beside that of the live index, of one that is being built.
-BUILDING_SUFFIX = "-building"
+# Rows of documents that are fetched at first, and at most.
+FIRST_ROWS, MOST_ROWS = 4, 500
 
 
 @lru_cache(maxsize=len(ENTITIES))
 def by_uuid(entity: Entity) -> str:
-    """For `$1`, uuids: rows of (uuid, version, document as JSON text or NULL for one to be deleted, whether a new index is being built).
+    """For `$1`, uuids: rows of (uuid, version, document as JSON text or NULL for one to be deleted, the operation by which another index is
+    to go live).
 
-    The last is read in the snapshot of the documents: a rebuild that this does not see starts its copy later, and so copies everything
+    The last is read in the snapshot of the documents: an operation that this does not see starts its walk later, and so finds everything
     that this sees.
     """
     return f"""
@@ -46,6 +50,26 @@ def slice_of(entity: Entity) -> str:
         WHERE t.uuid > $1 AND t.deleted_at IS NULL ORDER BY t.uuid LIMIT $2"""
 
 
+@lru_cache(maxsize=len(ENTITIES))
+def versions_of(entity: Entity) -> str:
+    """As `slice_of`, but without the documents."""
+    return f"""
+        SELECT t.uuid, {_version(entity)} AS version FROM {entity.table} t {_join(entity)}
+        WHERE t.uuid > $1 AND t.deleted_at IS NULL ORDER BY t.uuid LIMIT $2"""
+
+
+async def read(cursor: Cursor, chars: int) -> AsyncIterator[Record]:
+    """Rows of a cursor, until their documents have as many characters."""
+    size, number, rows = 0, 0, FIRST_ROWS
+    # Nobody knows how long a document is before it is written: as many at a time as will fit, judging by those before.
+    while size < chars and (some := await cursor.fetch(rows)):
+        for row in some:
+            yield row
+        number += len(some)
+        size += sum(len(row["document"] or "") for row in some)
+        rows = min(max((chars - size) * number // max(size, 1), 1), 10 * rows, MOST_ROWS)
+
+
 def _join(entity: Entity) -> str:
     return "" if entity is COMPANY else "LEFT JOIN companies c ON c.uuid = t.company_id"
 
@@ -59,7 +83,7 @@ def _version(entity: Entity) -> str:
 
 
 def _building(entity: Entity) -> str:
-    return f"EXISTS (SELECT FROM index_builds WHERE entity = '{entity.name}' AND phase <> 'done')"
+    return f"(SELECT id FROM index_operations WHERE entity = '{entity.name}' AND ended_at IS NULL AND index_name IS NOT NULL)"
 
 
 def _document(entity: Entity) -> str:

@@ -35,7 +35,6 @@ from prometheus_client import Counter, Gauge, Histogram
 from connectra_write.indexer import bulk
 from connectra_write.indexer.breaker import Breaker
 from connectra_write.indexer.bulk import Document, Result
-from connectra_write.indexer.documents import BUILDING_SUFFIX
 from connectra_write.indexer.refresher import Refresher
 from connectra_write.indexer.repository import Claim, OutboxRepository, Queue
 from connectra_write.marks import Lane
@@ -91,8 +90,8 @@ class Tuning:
 
     @property
     def connections(self) -> int:
-        """What an indexer holds at the same time: one a loop, one that shows that it lives, one to measure, one for readiness."""
-        return self.loops + 3
+        """What an indexer holds at the same time: one a loop, one that shows that it lives, one to measure."""
+        return self.loops + 2
 
 
 @dataclass(slots=True)
@@ -123,6 +122,11 @@ class Indexer:
         # Claims to give back when there is a connection again, and claims that are done except for a row that a writer held.
         self._unsettled: list[Claim] = []
         self._held: list[Claim] = []
+
+    @property
+    def number(self) -> int:
+        """By which other indexers know that this one lives; 0 while they do not."""
+        return self._me if self._entered.is_set() else 0
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Works until told to stop; what is claimed then is finished or given back."""
@@ -257,36 +261,38 @@ class Indexer:
         """Sends as many of the claimed records, as they are now, as a loop may hold. Returns the claims that are left too."""
         outcome, entity, began = _Outcome(), ENTITIES[claims[0].entity], time.monotonic()
         breaker = self._breakers[entity.name]
-        read, building = await outbox.documents(entity, [claim.uuid for claim in claims], self._tuning.part_chars)
+        read, operation = await outbox.documents(entity, [claim.uuid for claim in claims], self._tuning.part_chars)
         documents = {document.uuid: document for document in read}
-        aliases = [entity.alias, entity.alias + BUILDING_SUFFIX] if building else [entity.alias]
         sent = [claim for claim in claims if claim.uuid in documents]
+        left = [claim for claim in claims if claim.uuid not in documents]
         ordered = [documents[claim.uuid] for claim in sent]
-        results = await self._bulk(ordered, aliases, began)
+        results = await self._bulk(ordered, entity.alias, began)
         self._refresher.indexed(entity.alias)
-        live = results[: len(ordered)]
-        others: Sequence[Result | None] = results[len(ordered) :] or [None] * len(ordered)
-        others_live = [] if any(result.taken for result in live) else await self._canaries(outbox, entity, sent, began)
-        is_index = breaker.judge([*live, *others_live])
-        for claim, document, result, other in zip(sent, ordered, live, others, strict=True):
+        if operation and not await outbox.list_for(operation, entity, documents):
+            # The alias may have moved before this was sent, or after.
+            outcome.again, outcome.reason = sent, "the live index may be another than before"
+            return outcome, left
+        others = [] if any(result.taken for result in results) else await self._canaries(outbox, entity, sent, began)
+        is_index = breaker.judge([*results, *others])
+        for claim, document, result in zip(sent, ordered, results, strict=True):
             if result.refused and not is_index and document.source is None:
                 outcome.done.append(claim)  # it can never have been in the index
             elif result.refused and (is_index or claim.attempts < self._tuning.refusals):
                 outcome.again.append(claim)
                 outcome.reason = f"{result.status} {result.type} {result.reason}"[:300]
             else:
-                _sort(outcome, claim, result, other)
-        return outcome, [claim for claim in claims if claim.uuid not in documents]
+                _sort(outcome, claim, result)
+        return outcome, left
 
     async def _canaries(
         self, outbox: OutboxRepository, entity: Entity, besides: Sequence[Claim], began: float
     ) -> list[Result]:
         """Sends a few other records, which the index has: what becomes of them tells whose fault it is that it took none."""
         documents = await outbox.canaries(entity, [claim.uuid for claim in besides])
-        return await self._bulk(documents, [entity.alias], began)
+        return await self._bulk(documents, entity.alias, began)
 
-    async def _bulk(self, documents: Sequence[Document], aliases: Sequence[str], began: float) -> list[Result]:
-        actions = [document.action(alias) for alias in aliases for document in documents]
+    async def _bulk(self, documents: Sequence[Document], alias: str, began: float) -> list[Result]:
+        actions = [document.action(alias) for document in documents]
         # Elasticsearch remembers deletions only for a while (`indices.GC_DELETES`): a process that was stopped between reading and sending
         # must not restore what was deleted meanwhile.
         if time.monotonic() - began > self._tuning.lease_seconds:
@@ -364,20 +370,17 @@ class Indexer:
             await first_of(stopping, seconds=max(self._tuning.statistics_seconds, 20 * (time.monotonic() - began)))
 
 
-def _sort(outcome: _Outcome, claim: Claim, live: Result, building: Result | None) -> None:
-    """Adds a claim to an outcome, by the results of the live index and of the one being built, if there is one.
-
-    What only the new index refuses counts as done: the comparison at the end of the rebuild will report it.
-    """
-    if live.refused:
-        outcome.refused.append((claim, live.reason or f"status {live.status}"))
-        return
-    for result in filter(None, (live, building)):
-        if not (result.taken or result.refused):
-            outcome.again.append(claim)
-            outcome.reason = f"{result.status} {result.type} {result.reason}"[:300]
-            return
-    (outcome.conflicts if live.conflict else outcome.done).append(claim)
+def _sort(outcome: _Outcome, claim: Claim, result: Result) -> None:
+    """Adds a claim to an outcome, by the result of its document."""
+    if result.refused:
+        outcome.refused.append((claim, result.reason or f"status {result.status}"))
+    elif result.conflict:
+        outcome.conflicts.append(claim)
+    elif result.done:
+        outcome.done.append(claim)
+    else:
+        outcome.again.append(claim)
+        outcome.reason = f"{result.status} {result.type} {result.reason}"[:300]
 
 
 def _count(outcome: str, claims: Iterable[Claim]) -> None:

@@ -17,8 +17,6 @@ from connectra_write.indexer import documents
 from connectra_write.indexer.bulk import Document
 from connectra_write.marks import Lane, mark_again
 
-# Rows of documents that are fetched at first, and at most.
-FIRST_ROWS, MOST_ROWS = 4, 500
 # Records that are sent to find out whether an index takes any, and among how many they are looked for.
 CANARIES, LOOK_AMONG = 3, 100
 
@@ -128,23 +126,34 @@ class OutboxRepository:
             )
         return [Claim(*row) for row in rows]
 
-    async def documents(self, entity: Entity, uuids: Sequence[str], chars: int = 2**62) -> tuple[list[Document], bool]:
-        """The records as they are now, and whether a new index is being built, which needs them too.
+    async def documents(
+        self, entity: Entity, uuids: Sequence[str], chars: int = 2**62
+    ) -> tuple[list[Document], int | None]:
+        """The records as they are now, and the operation by which another index is to go live, which needs them too (`list_for`).
 
         Args:
             chars: of documents; once there are as many, the other records are left out.
         """
-        read: list[Document] = []
-        building, size, rows = False, 0, FIRST_ROWS
         async with self._connection.transaction():
             cursor = await self._connection.cursor(documents.by_uuid(entity), uuids)
-            # Nobody knows how long a document is before it is written: as many at a time as will fit, judging by those before.
-            while size < chars and (some := await cursor.fetch(rows)):
-                read += [Document(r["uuid"], r["version"], r["document"]) for r in some]
-                building = building or any(r["building"] for r in some)
-                size += sum(len(r["document"] or "") for r in some)
-                rows = min(max((chars - size) * len(read) // max(size, 1), 1), 10 * rows, MOST_ROWS)
-        return read, building
+            rows = [row async for row in documents.read(cursor, chars)]
+        read = [Document(row["uuid"], row["version"], row["document"]) for row in rows]
+        return read, rows[0]["building"] if rows else None
+
+    async def list_for(self, operation: int, entity: Entity, uuids: Iterable[str]) -> bool:
+        """Lists records for the index that is to go live. False when the operation has ended: the live one may be another than before."""
+        async with self._connection.transaction():
+            # Shared with others who list, but not with the operation when it switches.
+            building = await self._connection.fetchval(
+                "SELECT true FROM index_operations WHERE id = $1 AND ended_at IS NULL FOR KEY SHARE", operation
+            )
+            if building:
+                await self._connection.execute(
+                    """INSERT INTO index_catch_up (entity, uuid) SELECT $1, uuid FROM unnest($2::text[]) AS u (uuid)
+                       ON CONFLICT (entity, uuid) DO UPDATE SET generation = index_catch_up.generation + 1, refused = NULL""",
+                    *(entity.name, sorted(uuids)),
+                )
+        return bool(building)
 
     async def canaries(self, entity: Entity, besides: Sequence[str]) -> list[Document]:
         """A few records besides these, anywhere in the table, of which nothing is known but that the index has them."""

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from connectra.common.v1 import rights_pb2 as connectra_dot_common_dot_v1_dot_rights__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&connectra/write/v1/index_service.proto\x12\x12\x63onnectra.write.v1\x1a connectra/common/v1/rights.proto\"\x17\n\x15GetIndexStatusRequest\"\xe1\x01\n\x16GetIndexStatusResponse\x12\x18\n\x07pending\x18\x01 \x01(\x03R\x07pending\x12\x34\n\x16oldest_pending_seconds\x18\x02 \x01(\x01R\x14oldestPendingSeconds\x12!\n\x0c\x64\x65\x61\x64_letters\x18\x03 \x01(\x03R\x0b\x64\x65\x61\x64Letters\x12\x38\n\x07indices\x18\x04 \x03(\x0b\x32\x1e.connectra.write.v1.IndexStateR\x07indices\x12\x1a\n\x08indexers\x18\x05 \x01(\x05R\x08indexers\"\xcd\x01\n\nIndexState\x12\x16\n\x06\x65ntity\x18\x01 \x01(\tR\x06\x65ntity\x12\x1d\n\nindex_name\x18\x02 \x01(\tR\tindexName\x12\x1c\n\tdocuments\x18\x03 \x01(\x03R\tdocuments\x12\x1a\n\x08previous\x18\x04 \x01(\tR\x08previous\x12\x42\n\x07rebuild\x18\x05 \x01(\x0b\x32#.connectra.write.v1.ReindexResponseH\x00R\x07rebuild\x88\x01\x01\x42\n\n\x08_rebuild\"M\n\x16ListDeadLettersRequest\x12\x14\n\x05limit\x18\x01 \x01(\x05R\x05limit\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\"\x84\x01\n\x17ListDeadLettersResponse\x12\x41\n\x0c\x64\x65\x61\x64_letters\x18\x01 \x03(\x0b\x32\x1e.connectra.write.v1.DeadLetterR\x0b\x64\x65\x61\x64Letters\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"P\n\nDeadLetter\x12\x16\n\x06\x65ntity\x18\x01 \x01(\tR\x06\x65ntity\x12\x12\n\x04uuid\x18\x02 \x01(\tR\x04uuid\x12\x16\n\x06reason\x18\x03 \x01(\tR\x06reason\"0\n\x18ReplayDeadLettersRequest\x12\x14\n\x05uuids\x18\x01 \x03(\tR\x05uuids\"7\n\x19ReplayDeadLettersResponse\x12\x1a\n\x08replayed\x18\x01 \x01(\x03R\x08replayed\"\x88\x01\n\x0eReindexRequest\x12\x16\n\x06\x65ntity\x18\x01 \x01(\tR\x06\x65ntity\x12\x14\n\x05\x61\x62ort\x18\x02 \x01(\x08R\x05\x61\x62ort\x12\x16\n\x06shards\x18\x03 \x01(\x05R\x06shards\x12\x30\n\x14\x61\x63\x63\x65pt_other_answers\x18\x04 \x01(\x08R\x12\x61\x63\x63\x65ptOtherAnswers\"\x96\x01\n\x0fReindexResponse\x12\x14\n\x05phase\x18\x01 \x01(\tR\x05phase\x12%\n\x0e\x64ocuments_done\x18\x02 \x01(\x03R\rdocumentsDone\x12\'\n\x0f\x64ocuments_total\x18\x03 \x01(\x03R\x0e\x64ocumentsTotal\x12\x1d\n\nindex_name\x18\x04 \x01(\tR\tindexName\".\n\x14RollbackIndexRequest\x12\x16\n\x06\x65ntity\x18\x01 \x01(\tR\x06\x65ntity\"N\n\x15RollbackIndexResponse\x12\x1d\n\nindex_name\x18\x01 \x01(\tR\tindexName\x12\x16\n\x06marked\x18\x02 \x01(\x03R\x06marked\"2\n\x18\x44ropPreviousIndexRequest\x12\x16\n\x06\x65ntity\x18\x01 \x01(\tR\x06\x65ntity\":\n\x19\x44ropPreviousIndexResponse\x12\x1d\n\nindex_name\x18\x01 \x01(\tR\tindexName\"\xad\x01\n\rVerifyRequest\x12\x16\n\x06\x65ntity\x18\x01 \x01(\tR\x06\x65ntity\x12\x16\n\x06repair\x18\x02 \x01(\x08R\x06repair\x12\x1d\n\nafter_uuid\x18\x03 \x01(\tR\tafterUuid\x12,\n\x12records_per_second\x18\x04 \x01(\x05R\x10recordsPerSecond\x12\x1f\n\x0bmax_seconds\x18\x05 \x01(\x05R\nmaxSeconds\"\x98\x02\n\x0eVerifyResponse\x12\x1d\n\nafter_uuid\x18\x01 \x01(\tR\tafterUuid\x12\x1a\n\x08\x63ompared\x18\x02 \x01(\x03R\x08\x63ompared\x12\x18\n\x07missing\x18\x03 \x01(\x03R\x07missing\x12\x14\n\x05ghost\x18\x04 \x01(\x03R\x05ghost\x12\x14\n\x05stale\x18\x05 \x01(\x03R\x05stale\x12\x1c\n\tdifferent\x18\x06 \x01(\x03R\tdifferent\x12\x1a\n\x08repaired\x18\x07 \x01(\x03R\x08repaired\x12\x1a\n\x08\x63omplete\x18\x08 \x01(\x08R\x08\x63omplete\x12/\n\x05\x66ound\x18\t \x03(\x0b\x32\x19.connectra.write.v1.DriftR\x05\x66ound\"/\n\x05\x44rift\x12\x12\n\x04uuid\x18\x01 \x01(\tR\x04uuid\x12\x12\n\x04kind\x18\x02 \x01(\tR\x04kind2\x87\x06\n\x0cIndexService\x12n\n\x0eGetIndexStatus\x12).connectra.write.v1.GetIndexStatusRequest\x1a*.connectra.write.v1.GetIndexStatusResponse\"\x05\xc2\xf3\x18\x01\x06\x12q\n\x0fListDeadLetters\x12*.connectra.write.v1.ListDeadLettersRequest\x1a+.connectra.write.v1.ListDeadLettersResponse\"\x05\xc2\xf3\x18\x01\x06\x12w\n\x11ReplayDeadLetters\x12,.connectra.write.v1.ReplayDeadLettersRequest\x1a-.connectra.write.v1.ReplayDeadLettersResponse\"\x05\xc2\xf3\x18\x01\x06\x12[\n\x07Reindex\x12\".connectra.write.v1.ReindexRequest\x1a#.connectra.write.v1.ReindexResponse\"\x05\xc2\xf3\x18\x01\x06\x30\x01\x12k\n\rRollbackIndex\x12(.connectra.write.v1.RollbackIndexRequest\x1a).connectra.write.v1.RollbackIndexResponse\"\x05\xc2\xf3\x18\x01\x06\x12w\n\x11\x44ropPreviousIndex\x12,.connectra.write.v1.DropPreviousIndexRequest\x1a-.connectra.write.v1.DropPreviousIndexResponse\"\x05\xc2\xf3\x18\x01\x06\x12X\n\x06Verify\x12!.connectra.write.v1.VerifyRequest\x1a\".connectra.write.v1.VerifyResponse\"\x05\xc2\xf3\x18\x01\x06\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&connectra/write/v1/index_service.proto\x12\x12\x63onnectra.write.v1\x1a connectra/common/v1/rights.proto\"\x17\n\x15GetIndexStatusRequest\"\xe1\x01\n\x16GetIndexStatusResponse\x12\x18\n\x07pending\x18\x01 \x01(\x03R\x07pending\x12\x34\n\x16oldest_pending_seconds\x18\x02 \x01(\x01R\x14oldestPendingSeconds\x12!\n\x0c\x64\x65\x61\x64_letters\x18\x03 \x01(\x03R\x0b\x64\x65\x61\x64Letters\x12\x38\n\x07indices\x18\x04 \x03(\x0b\x32\x1e.connectra.write.v1.IndexStateR\x07indices\x12\x1a\n\x08indexers\x18\x05 \x01(\x05R\x08indexers\"\x92\x02\n\nIndexState\x12\x16\n\x06\x65ntity\x18\x01 \x01(\tR\x06\x65ntity\x12\x1d\n\nindex_name\x18\x02 \x01(\tR\tindexName\x12\x1c\n\tdocuments\x18\x03 \x01(\x03R\tdocuments\x12\x1a\n\x08previous\x18\x04 \x01(\tR\x08previous\x12\x42\n\x07rebuild\x18\x05 \x01(\x0b\x32#.connectra.write.v1.ReindexResponseH\x00R\x07rebuild\x88\x01\x01\x12\x39\n\x05\x63heck\x18\x06 \x01(\x0b\x32\x1e.connectra.write.v1.IndexCheckH\x01R\x05\x63heck\x88\x01\x01\x42\n\n\x08_rebuildB\x08\n\x06_check\"m\n\nIndexCheck\x12\x1a\n\x08\x63ompared\x18\x01 \x01(\x03R\x08\x63ompared\x12\x1c\n\tdiffering\x18\x02 \x01(\x03R\tdiffering\x12%\n\x0eoldest_seconds\x18\x03 \x01(\x01R\roldestSeconds\"M\n\x16ListDeadLettersRequest\x12\x14\n\x05limit\x18\x01 \x01(\x05R\x05limit\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\"\x84\x01\n\x17ListDeadLettersResponse\x12\x41\n\x0c\x64\x65\x61\x64_letters\x18\x01 \x03(\x0b\x32\x1e.connectra.write.v1.DeadLetterR\x0b\x64\x65\x61\x64Letters\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"P\n\nDeadLetter\x12\x16\n\x06\x65ntity\x18\x01 \x01(\tR\x06\x65ntity\x12\x12\n\x04uuid\x18\x02 \x01(\tR\x04uuid\x12\x16\n\x06reason\x18\x03 \x01(\tR\x06reason\"0\n\x18ReplayDeadLettersRequest\x12\x14\n\x05uuids\x18\x01 \x03(\tR\x05uuids\"7\n\x19ReplayDeadLettersResponse\x12\x1a\n\x08replayed\x18\x01 \x01(\x03R\x08replayed\"\x88\x01\n\x0eReindexRequest\x12\x16\n\x06\x65ntity\x18\x01 \x01(\tR\x06\x65ntity\x12\x14\n\x05\x61\x62ort\x18\x02 \x01(\x08R\x05\x61\x62ort\x12\x16\n\x06shards\x18\x03 \x01(\x05R\x06shards\x12\x30\n\x14\x61\x63\x63\x65pt_other_answers\x18\x04 \x01(\x08R\x12\x61\x63\x63\x65ptOtherAnswers\"\xc2\x01\n\x0fReindexResponse\x12\x14\n\x05phase\x18\x01 \x01(\tR\x05phase\x12%\n\x0e\x64ocuments_done\x18\x02 \x01(\x03R\rdocumentsDone\x12\'\n\x0f\x64ocuments_total\x18\x03 \x01(\x03R\x0e\x64ocumentsTotal\x12\x1d\n\nindex_name\x18\x04 \x01(\tR\tindexName\x12\x16\n\x06reason\x18\x05 \x01(\tR\x06reason\x12\x12\n\x04kind\x18\x06 \x01(\tR\x04kind\".\n\x14RollbackIndexRequest\x12\x16\n\x06\x65ntity\x18\x01 \x01(\tR\x06\x65ntity\"|\n\x15RollbackIndexResponse\x12\x1d\n\nindex_name\x18\x01 \x01(\tR\tindexName\x12\x16\n\x06marked\x18\x02 \x01(\x03R\x06marked\x12\x14\n\x05phase\x18\x03 \x01(\tR\x05phase\x12\x16\n\x06reason\x18\x04 \x01(\tR\x06reason\"2\n\x18\x44ropPreviousIndexRequest\x12\x16\n\x06\x65ntity\x18\x01 \x01(\tR\x06\x65ntity\":\n\x19\x44ropPreviousIndexResponse\x12\x1d\n\nindex_name\x18\x01 \x01(\tR\tindexName\"\xc3\x01\n\rVerifyRequest\x12\x16\n\x06\x65ntity\x18\x01 \x01(\tR\x06\x65ntity\x12\x16\n\x06repair\x18\x02 \x01(\x08R\x06repair\x12\x1d\n\nafter_uuid\x18\x03 \x01(\tR\tafterUuid\x12,\n\x12records_per_second\x18\x04 \x01(\x05R\x10recordsPerSecond\x12\x1f\n\x0bmax_seconds\x18\x05 \x01(\x05R\nmaxSeconds\x12\x14\n\x05\x61\x62ort\x18\x06 \x01(\x08R\x05\x61\x62ort\"\x98\x02\n\x0eVerifyResponse\x12\x1d\n\nafter_uuid\x18\x01 \x01(\tR\tafterUuid\x12\x1a\n\x08\x63ompared\x18\x02 \x01(\x03R\x08\x63ompared\x12\x18\n\x07missing\x18\x03 \x01(\x03R\x07missing\x12\x14\n\x05ghost\x18\x04 \x01(\x03R\x05ghost\x12\x14\n\x05stale\x18\x05 \x01(\x03R\x05stale\x12\x1c\n\tdifferent\x18\x06 \x01(\x03R\tdifferent\x12\x1a\n\x08repaired\x18\x07 \x01(\x03R\x08repaired\x12\x1a\n\x08\x63omplete\x18\x08 \x01(\x08R\x08\x63omplete\x12/\n\x05\x66ound\x18\t \x03(\x0b\x32\x19.connectra.write.v1.DriftR\x05\x66ound\"/\n\x05\x44rift\x12\x12\n\x04uuid\x18\x01 \x01(\tR\x04uuid\x12\x12\n\x04kind\x18\x02 \x01(\tR\x04kind2\x87\x06\n\x0cIndexService\x12n\n\x0eGetIndexStatus\x12).connectra.write.v1.GetIndexStatusRequest\x1a*.connectra.write.v1.GetIndexStatusResponse\"\x05\xc2\xf3\x18\x01\x06\x12q\n\x0fListDeadLetters\x12*.connectra.write.v1.ListDeadLettersRequest\x1a+.connectra.write.v1.ListDeadLettersResponse\"\x05\xc2\xf3\x18\x01\x06\x12w\n\x11ReplayDeadLetters\x12,.connectra.write.v1.ReplayDeadLettersRequest\x1a-.connectra.write.v1.ReplayDeadLettersResponse\"\x05\xc2\xf3\x18\x01\x06\x12[\n\x07Reindex\x12\".connectra.write.v1.ReindexRequest\x1a#.connectra.write.v1.ReindexResponse\"\x05\xc2\xf3\x18\x01\x06\x30\x01\x12k\n\rRollbackIndex\x12(.connectra.write.v1.RollbackIndexRequest\x1a).connectra.write.v1.RollbackIndexResponse\"\x05\xc2\xf3\x18\x01\x06\x12w\n\x11\x44ropPreviousIndex\x12,.connectra.write.v1.DropPreviousIndexRequest\x1a-.connectra.write.v1.DropPreviousIndexResponse\"\x05\xc2\xf3\x18\x01\x06\x12X\n\x06Verify\x12!.connectra.write.v1.VerifyRequest\x1a\".connectra.write.v1.VerifyResponse\"\x05\xc2\xf3\x18\x01\x06\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -51,35 +51,37 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETINDEXSTATUSRESPONSE']._serialized_start=122
   _globals['_GETINDEXSTATUSRESPONSE']._serialized_end=347
   _globals['_INDEXSTATE']._serialized_start=350
-  _globals['_INDEXSTATE']._serialized_end=555
-  _globals['_LISTDEADLETTERSREQUEST']._serialized_start=557
-  _globals['_LISTDEADLETTERSREQUEST']._serialized_end=634
-  _globals['_LISTDEADLETTERSRESPONSE']._serialized_start=637
-  _globals['_LISTDEADLETTERSRESPONSE']._serialized_end=769
-  _globals['_DEADLETTER']._serialized_start=771
-  _globals['_DEADLETTER']._serialized_end=851
-  _globals['_REPLAYDEADLETTERSREQUEST']._serialized_start=853
-  _globals['_REPLAYDEADLETTERSREQUEST']._serialized_end=901
-  _globals['_REPLAYDEADLETTERSRESPONSE']._serialized_start=903
-  _globals['_REPLAYDEADLETTERSRESPONSE']._serialized_end=958
-  _globals['_REINDEXREQUEST']._serialized_start=961
-  _globals['_REINDEXREQUEST']._serialized_end=1097
-  _globals['_REINDEXRESPONSE']._serialized_start=1100
-  _globals['_REINDEXRESPONSE']._serialized_end=1250
-  _globals['_ROLLBACKINDEXREQUEST']._serialized_start=1252
-  _globals['_ROLLBACKINDEXREQUEST']._serialized_end=1298
-  _globals['_ROLLBACKINDEXRESPONSE']._serialized_start=1300
-  _globals['_ROLLBACKINDEXRESPONSE']._serialized_end=1378
-  _globals['_DROPPREVIOUSINDEXREQUEST']._serialized_start=1380
-  _globals['_DROPPREVIOUSINDEXREQUEST']._serialized_end=1430
-  _globals['_DROPPREVIOUSINDEXRESPONSE']._serialized_start=1432
-  _globals['_DROPPREVIOUSINDEXRESPONSE']._serialized_end=1490
-  _globals['_VERIFYREQUEST']._serialized_start=1493
-  _globals['_VERIFYREQUEST']._serialized_end=1666
-  _globals['_VERIFYRESPONSE']._serialized_start=1669
-  _globals['_VERIFYRESPONSE']._serialized_end=1949
-  _globals['_DRIFT']._serialized_start=1951
-  _globals['_DRIFT']._serialized_end=1998
-  _globals['_INDEXSERVICE']._serialized_start=2001
-  _globals['_INDEXSERVICE']._serialized_end=2776
+  _globals['_INDEXSTATE']._serialized_end=624
+  _globals['_INDEXCHECK']._serialized_start=626
+  _globals['_INDEXCHECK']._serialized_end=735
+  _globals['_LISTDEADLETTERSREQUEST']._serialized_start=737
+  _globals['_LISTDEADLETTERSREQUEST']._serialized_end=814
+  _globals['_LISTDEADLETTERSRESPONSE']._serialized_start=817
+  _globals['_LISTDEADLETTERSRESPONSE']._serialized_end=949
+  _globals['_DEADLETTER']._serialized_start=951
+  _globals['_DEADLETTER']._serialized_end=1031
+  _globals['_REPLAYDEADLETTERSREQUEST']._serialized_start=1033
+  _globals['_REPLAYDEADLETTERSREQUEST']._serialized_end=1081
+  _globals['_REPLAYDEADLETTERSRESPONSE']._serialized_start=1083
+  _globals['_REPLAYDEADLETTERSRESPONSE']._serialized_end=1138
+  _globals['_REINDEXREQUEST']._serialized_start=1141
+  _globals['_REINDEXREQUEST']._serialized_end=1277
+  _globals['_REINDEXRESPONSE']._serialized_start=1280
+  _globals['_REINDEXRESPONSE']._serialized_end=1474
+  _globals['_ROLLBACKINDEXREQUEST']._serialized_start=1476
+  _globals['_ROLLBACKINDEXREQUEST']._serialized_end=1522
+  _globals['_ROLLBACKINDEXRESPONSE']._serialized_start=1524
+  _globals['_ROLLBACKINDEXRESPONSE']._serialized_end=1648
+  _globals['_DROPPREVIOUSINDEXREQUEST']._serialized_start=1650
+  _globals['_DROPPREVIOUSINDEXREQUEST']._serialized_end=1700
+  _globals['_DROPPREVIOUSINDEXRESPONSE']._serialized_start=1702
+  _globals['_DROPPREVIOUSINDEXRESPONSE']._serialized_end=1760
+  _globals['_VERIFYREQUEST']._serialized_start=1763
+  _globals['_VERIFYREQUEST']._serialized_end=1958
+  _globals['_VERIFYRESPONSE']._serialized_start=1961
+  _globals['_VERIFYRESPONSE']._serialized_end=2241
+  _globals['_DRIFT']._serialized_start=2243
+  _globals['_DRIFT']._serialized_end=2290
+  _globals['_INDEXSERVICE']._serialized_start=2293
+  _globals['_INDEXSERVICE']._serialized_end=3068
 # @@protoc_insertion_point(module_scope)

@@ -79,16 +79,21 @@ class IndexState(_message.Message):
     DOCUMENTS_FIELD_NUMBER: _builtins.int
     PREVIOUS_FIELD_NUMBER: _builtins.int
     REBUILD_FIELD_NUMBER: _builtins.int
+    CHECK_FIELD_NUMBER: _builtins.int
     entity: _builtins.str
     """company or contact."""
     index_name: _builtins.str
     """The index that the alias points to; empty if there is none."""
     documents: _builtins.int
     previous: _builtins.str
-    """The index kept for a rollback; empty if there is none."""
+    """The index that was live before the last rebuild or rollback; empty if there is none."""
     @_builtins.property
     def rebuild(self) -> Global___ReindexResponse:
-        """The rebuild in progress, if there is one."""
+        """The rebuild, rollback or removal in progress, if there is one."""
+
+    @_builtins.property
+    def check(self) -> Global___IndexCheck:
+        """What the comparison that never ends knows; not set before it has begun."""
 
     def __init__(
         self,
@@ -98,16 +103,50 @@ class IndexState(_message.Message):
         documents: _builtins.int = ...,
         previous: _builtins.str = ...,
         rebuild: Global___ReindexResponse | None = ...,
+        check: Global___IndexCheck | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_rebuild", b"_rebuild", "rebuild", b"rebuild"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_check", b"_check", "_rebuild", b"_rebuild", "check", b"check", "rebuild", b"rebuild"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_rebuild", b"_rebuild", "documents", b"documents", "entity", b"entity", "index_name", b"index_name", "previous", b"previous", "rebuild", b"rebuild"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_check", b"_check", "_rebuild", b"_rebuild", "check", b"check", "documents", b"documents", "entity", b"entity", "index_name", b"index_name", "previous", b"previous", "rebuild", b"rebuild"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__check: _TypeAlias = _typing.Literal["check"]  # noqa: Y015
+    _WhichOneofArgType__check: _TypeAlias = _typing.Literal["_check", b"_check"]  # noqa: Y015
     _WhichOneofReturnType__rebuild: _TypeAlias = _typing.Literal["rebuild"]  # noqa: Y015
     _WhichOneofArgType__rebuild: _TypeAlias = _typing.Literal["_rebuild", b"_rebuild"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__check) -> _WhichOneofReturnType__check | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__rebuild) -> _WhichOneofReturnType__rebuild | None: ...
 
 Global___IndexState: _TypeAlias = IndexState  # noqa: Y015
+
+@_typing.final
+class IndexCheck(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMPARED_FIELD_NUMBER: _builtins.int
+    DIFFERING_FIELD_NUMBER: _builtins.int
+    OLDEST_SECONDS_FIELD_NUMBER: _builtins.int
+    compared: _builtins.int
+    """Records in the last complete round."""
+    differing: _builtins.int
+    """Those of them, or of the present round, whose documents were wrong. They are repaired."""
+    oldest_seconds: _builtins.float
+    """Every record has been compared within this time; in the first round, since it began."""
+    def __init__(
+        self,
+        *,
+        compared: _builtins.int = ...,
+        differing: _builtins.int = ...,
+        oldest_seconds: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["compared", b"compared", "differing", b"differing", "oldest_seconds", b"oldest_seconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___IndexCheck: _TypeAlias = IndexCheck  # noqa: Y015
 
 @_typing.final
 class ListDeadLettersRequest(_message.Message):
@@ -236,7 +275,7 @@ class ReindexRequest(_message.Message):
     entity: _builtins.str
     """company or contact."""
     abort: _builtins.bool
-    """Abort the rebuild in progress and delete the index it was building."""
+    """Abort the rebuild in progress and delete the index it was building; or the rollback, whose index stays."""
     shards: _builtins.int
     """Primary shards of the new index; 0 means the configured number. Ignored when a rebuild is resumed."""
     accept_other_answers: _builtins.bool
@@ -267,12 +306,18 @@ class ReindexResponse(_message.Message):
     DOCUMENTS_DONE_FIELD_NUMBER: _builtins.int
     DOCUMENTS_TOTAL_FIELD_NUMBER: _builtins.int
     INDEX_NAME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
     phase: _builtins.str
-    """building, comparing, done or aborted."""
+    """waiting (for an indexer), building, comparing, switching, done or aborted."""
     documents_done: _builtins.int
     documents_total: _builtins.int
     index_name: _builtins.str
     """The index being built."""
+    reason: _builtins.str
+    """What it waits for, or why it is held or was aborted; empty if neither."""
+    kind: _builtins.str
+    """rebuild, rollback or drop_previous."""
     def __init__(
         self,
         *,
@@ -280,10 +325,12 @@ class ReindexResponse(_message.Message):
         documents_done: _builtins.int = ...,
         documents_total: _builtins.int = ...,
         index_name: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        kind: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["documents_done", b"documents_done", "documents_total", b"documents_total", "index_name", b"index_name", "phase", b"phase"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["documents_done", b"documents_done", "documents_total", b"documents_total", "index_name", b"index_name", "kind", b"kind", "phase", b"phase", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -315,19 +362,27 @@ class RollbackIndexResponse(_message.Message):
 
     INDEX_NAME_FIELD_NUMBER: _builtins.int
     MARKED_FIELD_NUMBER: _builtins.int
+    PHASE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     index_name: _builtins.str
-    """The index that the alias now points to."""
+    """The index that the alias points to once the phase is done."""
     marked: _builtins.int
-    """Number of records that have changed since and are being copied to it."""
+    """Number of records that had changed since and were copied to it."""
+    phase: _builtins.str
+    """As of ReindexResponse."""
+    reason: _builtins.str
+    """As of ReindexResponse."""
     def __init__(
         self,
         *,
         index_name: _builtins.str = ...,
         marked: _builtins.int = ...,
+        phase: _builtins.str = ...,
+        reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["index_name", b"index_name", "marked", b"marked"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["index_name", b"index_name", "marked", b"marked", "phase", b"phase", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -381,6 +436,7 @@ class VerifyRequest(_message.Message):
     AFTER_UUID_FIELD_NUMBER: _builtins.int
     RECORDS_PER_SECOND_FIELD_NUMBER: _builtins.int
     MAX_SECONDS_FIELD_NUMBER: _builtins.int
+    ABORT_FIELD_NUMBER: _builtins.int
     entity: _builtins.str
     """company or contact."""
     repair: _builtins.bool
@@ -390,6 +446,8 @@ class VerifyRequest(_message.Message):
     """Maximum number of records per second; 0 means no limit."""
     max_seconds: _builtins.int
     """Stop after this time, even if the walk is not complete; 0 means no limit."""
+    abort: _builtins.bool
+    """Abort the verification in progress."""
     def __init__(
         self,
         *,
@@ -398,10 +456,11 @@ class VerifyRequest(_message.Message):
         after_uuid: _builtins.str = ...,
         records_per_second: _builtins.int = ...,
         max_seconds: _builtins.int = ...,
+        abort: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_uuid", b"after_uuid", "entity", b"entity", "max_seconds", b"max_seconds", "records_per_second", b"records_per_second", "repair", b"repair"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["abort", b"abort", "after_uuid", b"after_uuid", "entity", b"entity", "max_seconds", b"max_seconds", "records_per_second", b"records_per_second", "repair", b"repair"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -437,7 +496,7 @@ class VerifyResponse(_message.Message):
     """Set in the last message of a walk that reached the end."""
     @_builtins.property
     def found(self) -> _containers.RepeatedCompositeFieldContainer[Global___Drift]:
-        """Examples found since the previous message, at most 20."""
+        """Examples found since the previous message, of at most 100."""
 
     def __init__(
         self,

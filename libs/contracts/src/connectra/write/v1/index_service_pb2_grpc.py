@@ -99,24 +99,26 @@ class IndexServiceServicer:
 
     def Reindex(self, request, context):
         """Builds a new index beside the live one while writes go on, compares the two, and switches the alias atomically. The old index is kept for
-        a rollback. The rebuild runs as long as the call lasts; calling again resumes it.
-        FAILED_PRECONDITION if the comparison fails (the alias then stays, and another call compares again), if another rebuild is running, or if
-        there is nothing to abort; ABORTED if it was aborted meanwhile.
+        a rollback. Indexers do the work, whether or not the caller stays; calling again while it is under way follows it.
+        FAILED_PRECONDITION if the rebuild is held because the new index refuses documents or is not like the database (the alias then stays, and
+        another call has it go on), if another operation is under way, or if there is nothing to abort; ABORTED if it was aborted meanwhile, also
+        because somebody removed the new index.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RollbackIndex(self, request, context):
-        """Switches the alias back to the index from before the last rebuild, and has the indexer copy everything that has changed since.
-        FAILED_PRECONDITION if there is no such index, or a rebuild is in progress.
+        """Brings the index from before the last rebuild up to date, and then switches the alias back to it. Indexers do the work, as for Reindex.
+        Answers when that is done, or after 20 seconds with how far it has come: call again to hear more. Calling again afterwards changes nothing.
+        FAILED_PRECONDITION if there is no such index, another operation is under way, or the rollback is held; ABORTED if it was aborted.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DropPreviousIndex(self, request, context):
-        """Deletes the index that was kept for a rollback. FAILED_PRECONDITION if there is none.
+        """Deletes the index that was kept by the last rebuild or rollback. FAILED_PRECONDITION if there is none, or another operation is under way.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -124,7 +126,8 @@ class IndexServiceServicer:
 
     def Verify(self, request, context):
         """Walks database and index in key order and reports missing, ghost, stale and different documents; repairs them on request.
-        Records that are still in the outbox do not count as drift. Each message has the totals since the call began.
+        Records that are still in the outbox, and dead letters, do not count as drift. Each message has the totals. Indexers do the work, as for
+        Reindex. FAILED_PRECONDITION if a verification with other limits is under way.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -24,19 +24,22 @@ class IndexServiceStub:
     """Puts dead letters back into the outbox. Those that are rejected again return with the new reason."""
     Reindex: _aio.UnaryStreamMultiCallable[_index_service_pb2.ReindexRequest, _index_service_pb2.ReindexResponse]
     """Builds a new index beside the live one while writes go on, compares the two, and switches the alias atomically. The old index is kept for
-    a rollback. The rebuild runs as long as the call lasts; calling again resumes it.
-    FAILED_PRECONDITION if the comparison fails (the alias then stays, and another call compares again), if another rebuild is running, or if
-    there is nothing to abort; ABORTED if it was aborted meanwhile.
+    a rollback. Indexers do the work, whether or not the caller stays; calling again while it is under way follows it.
+    FAILED_PRECONDITION if the rebuild is held because the new index refuses documents or is not like the database (the alias then stays, and
+    another call has it go on), if another operation is under way, or if there is nothing to abort; ABORTED if it was aborted meanwhile, also
+    because somebody removed the new index.
     """
     RollbackIndex: _aio.UnaryUnaryMultiCallable[_index_service_pb2.RollbackIndexRequest, _index_service_pb2.RollbackIndexResponse]
-    """Switches the alias back to the index from before the last rebuild, and has the indexer copy everything that has changed since.
-    FAILED_PRECONDITION if there is no such index, or a rebuild is in progress.
+    """Brings the index from before the last rebuild up to date, and then switches the alias back to it. Indexers do the work, as for Reindex.
+    Answers when that is done, or after 20 seconds with how far it has come: call again to hear more. Calling again afterwards changes nothing.
+    FAILED_PRECONDITION if there is no such index, another operation is under way, or the rollback is held; ABORTED if it was aborted.
     """
     DropPreviousIndex: _aio.UnaryUnaryMultiCallable[_index_service_pb2.DropPreviousIndexRequest, _index_service_pb2.DropPreviousIndexResponse]
-    """Deletes the index that was kept for a rollback. FAILED_PRECONDITION if there is none."""
+    """Deletes the index that was kept by the last rebuild or rollback. FAILED_PRECONDITION if there is none, or another operation is under way."""
     Verify: _aio.UnaryStreamMultiCallable[_index_service_pb2.VerifyRequest, _index_service_pb2.VerifyResponse]
     """Walks database and index in key order and reports missing, ghost, stale and different documents; repairs them on request.
-    Records that are still in the outbox do not count as drift. Each message has the totals since the call began.
+    Records that are still in the outbox, and dead letters, do not count as drift. Each message has the totals. Indexers do the work, as for
+    Reindex. FAILED_PRECONDITION if a verification with other limits is under way.
     """
 
 class IndexServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -73,9 +76,10 @@ class IndexServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_index_service_pb2.ReindexRequest, _abc.AsyncIterator[_index_service_pb2.ReindexResponse]],
     ) -> _abc.AsyncIterator[_index_service_pb2.ReindexResponse]:
         """Builds a new index beside the live one while writes go on, compares the two, and switches the alias atomically. The old index is kept for
-        a rollback. The rebuild runs as long as the call lasts; calling again resumes it.
-        FAILED_PRECONDITION if the comparison fails (the alias then stays, and another call compares again), if another rebuild is running, or if
-        there is nothing to abort; ABORTED if it was aborted meanwhile.
+        a rollback. Indexers do the work, whether or not the caller stays; calling again while it is under way follows it.
+        FAILED_PRECONDITION if the rebuild is held because the new index refuses documents or is not like the database (the alias then stays, and
+        another call has it go on), if another operation is under way, or if there is nothing to abort; ABORTED if it was aborted meanwhile, also
+        because somebody removed the new index.
         """
 
     @_abc_1.abstractmethod
@@ -84,8 +88,9 @@ class IndexServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _index_service_pb2.RollbackIndexRequest,
         context: _aio.ServicerContext[_index_service_pb2.RollbackIndexRequest, _abc.Awaitable[_index_service_pb2.RollbackIndexResponse]],
     ) -> _abc.Awaitable[_index_service_pb2.RollbackIndexResponse]:
-        """Switches the alias back to the index from before the last rebuild, and has the indexer copy everything that has changed since.
-        FAILED_PRECONDITION if there is no such index, or a rebuild is in progress.
+        """Brings the index from before the last rebuild up to date, and then switches the alias back to it. Indexers do the work, as for Reindex.
+        Answers when that is done, or after 20 seconds with how far it has come: call again to hear more. Calling again afterwards changes nothing.
+        FAILED_PRECONDITION if there is no such index, another operation is under way, or the rollback is held; ABORTED if it was aborted.
         """
 
     @_abc_1.abstractmethod
@@ -94,7 +99,7 @@ class IndexServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _index_service_pb2.DropPreviousIndexRequest,
         context: _aio.ServicerContext[_index_service_pb2.DropPreviousIndexRequest, _abc.Awaitable[_index_service_pb2.DropPreviousIndexResponse]],
     ) -> _abc.Awaitable[_index_service_pb2.DropPreviousIndexResponse]:
-        """Deletes the index that was kept for a rollback. FAILED_PRECONDITION if there is none."""
+        """Deletes the index that was kept by the last rebuild or rollback. FAILED_PRECONDITION if there is none, or another operation is under way."""
 
     @_abc_1.abstractmethod
     def Verify(
@@ -103,7 +108,8 @@ class IndexServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_index_service_pb2.VerifyRequest, _abc.AsyncIterator[_index_service_pb2.VerifyResponse]],
     ) -> _abc.AsyncIterator[_index_service_pb2.VerifyResponse]:
         """Walks database and index in key order and reports missing, ghost, stale and different documents; repairs them on request.
-        Records that are still in the outbox do not count as drift. Each message has the totals since the call began.
+        Records that are still in the outbox, and dead letters, do not count as drift. Each message has the totals. Indexers do the work, as for
+        Reindex. FAILED_PRECONDITION if a verification with other limits is under way.
         """
 
 def add_IndexServiceServicer_to_server(servicer: IndexServiceServicer, server: _aio.Server) -> None: ...

@@ -33,6 +33,7 @@ __all__ = (
     "DropPreviousIndexResponse",
     "GetIndexStatusRequest",
     "GetIndexStatusResponse",
+    "IndexCheck",
     "IndexServiceStub",
     "IndexState",
     "ListDeadLettersRequest",
@@ -413,6 +414,27 @@ default_message_pool.register_message("connectra.write.v1", "GetIndexStatusRespo
 
 
 @dataclass(eq=False, repr=False)
+class IndexCheck(betterproto2.Message):
+    compared: "int" = betterproto2.field(1, betterproto2.TYPE_INT64)
+    """
+    Records in the last complete round.
+    """
+
+    differing: "int" = betterproto2.field(2, betterproto2.TYPE_INT64)
+    """
+    Those of them, or of the present round, whose documents were wrong. They are repaired.
+    """
+
+    oldest_seconds: "float" = betterproto2.field(3, betterproto2.TYPE_DOUBLE)
+    """
+    Every record has been compared within this time; in the first round, since it began.
+    """
+
+
+default_message_pool.register_message("connectra.write.v1", "IndexCheck", IndexCheck)
+
+
+@dataclass(eq=False, repr=False)
 class IndexState(betterproto2.Message):
     entity: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
     """
@@ -428,12 +450,17 @@ class IndexState(betterproto2.Message):
 
     previous: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
     """
-    The index kept for a rollback; empty if there is none.
+    The index that was live before the last rebuild or rollback; empty if there is none.
     """
 
     rebuild: "ReindexResponse | None" = betterproto2.field(5, betterproto2.TYPE_MESSAGE, optional=True)
     """
-    The rebuild in progress, if there is one.
+    The rebuild, rollback or removal in progress, if there is one.
+    """
+
+    check: "IndexCheck | None" = betterproto2.field(6, betterproto2.TYPE_MESSAGE, optional=True)
+    """
+    What the comparison that never ends knows; not set before it has begun.
     """
 
 
@@ -495,7 +522,7 @@ class ReindexRequest(betterproto2.Message):
 
     abort: "bool" = betterproto2.field(2, betterproto2.TYPE_BOOL)
     """
-    Abort the rebuild in progress and delete the index it was building.
+    Abort the rebuild in progress and delete the index it was building; or the rollback, whose index stays.
     """
 
     shards: "int" = betterproto2.field(3, betterproto2.TYPE_INT32)
@@ -517,7 +544,7 @@ default_message_pool.register_message("connectra.write.v1", "ReindexRequest", Re
 class ReindexResponse(betterproto2.Message):
     phase: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
     """
-    building, comparing, done or aborted.
+    waiting (for an indexer), building, comparing, switching, done or aborted.
     """
 
     documents_done: "int" = betterproto2.field(2, betterproto2.TYPE_INT64)
@@ -527,6 +554,16 @@ class ReindexResponse(betterproto2.Message):
     index_name: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
     """
     The index being built.
+    """
+
+    reason: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)
+    """
+    What it waits for, or why it is held or was aborted; empty if neither.
+    """
+
+    kind: "str" = betterproto2.field(6, betterproto2.TYPE_STRING)
+    """
+    rebuild, rollback or drop_previous.
     """
 
 
@@ -567,12 +604,22 @@ default_message_pool.register_message("connectra.write.v1", "RollbackIndexReques
 class RollbackIndexResponse(betterproto2.Message):
     index_name: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
     """
-    The index that the alias now points to.
+    The index that the alias points to once the phase is done.
     """
 
     marked: "int" = betterproto2.field(2, betterproto2.TYPE_INT64)
     """
-    Number of records that have changed since and are being copied to it.
+    Number of records that had changed since and were copied to it.
+    """
+
+    phase: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+    """
+    As of ReindexResponse.
+    """
+
+    reason: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
+    """
+    As of ReindexResponse.
     """
 
 
@@ -771,6 +818,11 @@ class VerifyRequest(betterproto2.Message):
     Stop after this time, even if the walk is not complete; 0 means no limit.
     """
 
+    abort: "bool" = betterproto2.field(6, betterproto2.TYPE_BOOL)
+    """
+    Abort the verification in progress.
+    """
+
 
 default_message_pool.register_message("connectra.write.v1", "VerifyRequest", VerifyRequest)
 
@@ -816,7 +868,7 @@ class VerifyResponse(betterproto2.Message):
 
     found: "list[Drift]" = betterproto2.field(9, betterproto2.TYPE_MESSAGE, repeated=True)
     """
-    Examples found since the previous message, at most 20.
+    Examples found since the previous message, of at most 100.
     """
 
 
@@ -904,9 +956,10 @@ class IndexServiceStub(betterproto2_grpclib.ServiceStub):
     ) -> "AsyncIterator[ReindexResponse]":
         """
         Builds a new index beside the live one while writes go on, compares the two, and switches the alias atomically. The old index is kept for
-        a rollback. The rebuild runs as long as the call lasts; calling again resumes it.
-        FAILED_PRECONDITION if the comparison fails (the alias then stays, and another call compares again), if another rebuild is running, or if
-        there is nothing to abort; ABORTED if it was aborted meanwhile.
+        a rollback. Indexers do the work, whether or not the caller stays; calling again while it is under way follows it.
+        FAILED_PRECONDITION if the rebuild is held because the new index refuses documents or is not like the database (the alias then stays, and
+        another call has it go on), if another operation is under way, or if there is nothing to abort; ABORTED if it was aborted meanwhile, also
+        because somebody removed the new index.
         """
 
         async for response in self._unary_stream(
@@ -928,8 +981,9 @@ class IndexServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "RollbackIndexResponse":
         """
-        Switches the alias back to the index from before the last rebuild, and has the indexer copy everything that has changed since.
-        FAILED_PRECONDITION if there is no such index, or a rebuild is in progress.
+        Brings the index from before the last rebuild up to date, and then switches the alias back to it. Indexers do the work, as for Reindex.
+        Answers when that is done, or after 20 seconds with how far it has come: call again to hear more. Calling again afterwards changes nothing.
+        FAILED_PRECONDITION if there is no such index, another operation is under way, or the rollback is held; ABORTED if it was aborted.
         """
 
         return await self._unary_unary(
@@ -950,7 +1004,7 @@ class IndexServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "DropPreviousIndexResponse":
         """
-        Deletes the index that was kept for a rollback. FAILED_PRECONDITION if there is none.
+        Deletes the index that was kept by the last rebuild or rollback. FAILED_PRECONDITION if there is none, or another operation is under way.
         """
 
         return await self._unary_unary(
@@ -972,7 +1026,8 @@ class IndexServiceStub(betterproto2_grpclib.ServiceStub):
     ) -> "AsyncIterator[VerifyResponse]":
         """
         Walks database and index in key order and reports missing, ghost, stale and different documents; repairs them on request.
-        Records that are still in the outbox do not count as drift. Each message has the totals since the call began.
+        Records that are still in the outbox, and dead letters, do not count as drift. Each message has the totals. Indexers do the work, as for
+        Reindex. FAILED_PRECONDITION if a verification with other limits is under way.
         """
 
         async for response in self._unary_stream(

@@ -1,7 +1,8 @@
 """Compares database and index, record by record, in the key order of both: uuids by their bytes.
 
 A difference at first sight may be a change on its way to the index. So the record is read again: from the database, from the index (a
-real-time read), and from the database once more; it is drift if the record was the same and not in the outbox both times.
+real-time read), and from the database once more; it is drift if the record was the same both times, and nobody knew that the index lacks
+it: neither marked nor refused.
 """
 
 import asyncio
@@ -15,10 +16,12 @@ from connectra_common.db.database import Database
 from connectra_common.records.fields import Entity
 from elasticsearch import AsyncElasticsearch
 
-from connectra_write.index.repository import IndexRepository
 from connectra_write.indexer.bulk import Document
+from connectra_write.indexer.operations.repository import OperationRepository
 
 SLICE = 500
+# Documents that are read again at once, at most, and about how many characters they may have.
+FEW, FEW_CHARS = 50, 1_000_000
 # How often a record is read again whose change is on its way to the index, and the time between.
 ROUNDS, ROUND_SECONDS = 5, 0.2
 
@@ -65,17 +68,19 @@ async def walk(
     report = Report(after)
     while not report.complete:
         async with database.connection() as connection:
-            repository = IndexRepository(connection)
-            documents = await repository.slice(entity, report.after_uuid, SLICE)
-            last = documents[-1].uuid if len(documents) == SLICE else None
+            repository = OperationRepository(connection)
+            documents, whole = await repository.slice(entity, report.after_uuid, SLICE)
+            last = None if whole else documents[-1].uuid
             suspects = await _suspects(search, entity, documents, report.after_uuid, last)
-            report.found = await _drift(repository, search, entity, suspects)
+            chars = sum(len(document.source or "") for document in documents)
+            few = max(1, min(FEW, FEW_CHARS * len(documents) // (chars + 1)))
+            report.found = await sample(repository, search, entity, entity.alias, suspects, few)
             report.compared += len(documents)
             for drift in report.found:
                 report.kinds[drift.kind] += 1
             if repair and report.found:
-                await repository.raise_versions(max(drift.index_version for drift in report.found))
-                await repository.mark(entity, [drift.uuid for drift in report.found])
+                newest = max(drift.index_version for drift in report.found)
+                await repository.repair(entity, [drift.uuid for drift in report.found], newest)
                 report.repaired += len(report.found)
         report.complete = last is None
         report.after_uuid = last or report.after_uuid
@@ -88,10 +93,18 @@ async def walk(
 
 
 async def sample(
-    repository: IndexRepository, search: AsyncElasticsearch, entity: Entity, alias: str, uuids: Sequence[str]
+    repository: OperationRepository,
+    search: AsyncElasticsearch,
+    entity: Entity,
+    alias: str,
+    uuids: Sequence[str],
+    few: int = FEW // 5,
 ) -> list[Drift]:
-    """Drift among some records, in the index behind any alias."""
-    return await _drift(repository, search, entity, uuids, alias)
+    """Drift among some records, in the index of any name; `few` of them are read at once."""
+    drift = []
+    for start in range(0, len(uuids), few):
+        drift += await _drift(repository, search, entity, uuids[start : start + few], alias)
+    return drift
 
 
 async def _suspects(
@@ -102,12 +115,13 @@ async def _suspects(
     suspects = []
     between = {"gt": after, **({"lte": last} if last else {})}
     search_after: list[Any] | None = None
+    size = min(len(documents) + FEW, SLICE)
     while True:
         found = await search.search(
             index=entity.alias,
             query={"range": {"uuid": between}},
             sort=[{"uuid": "asc"}],
-            size=SLICE,
+            size=size,
             search_after=search_after,
             track_total_hits=False,
         )
@@ -116,17 +130,17 @@ async def _suspects(
             source = unseen.pop(hit["_id"], None)
             if source is None or orjson.loads(source) != hit["_source"]:
                 suspects.append(hit["_id"])
-        if len(hits) < SLICE:
+        if len(hits) < size:
             return [*suspects, *unseen]
         search_after = hits[-1]["sort"]
 
 
 async def _drift(
-    repository: IndexRepository,
+    repository: OperationRepository,
     search: AsyncElasticsearch,
     entity: Entity,
     suspects: Sequence[str],
-    alias: str | None = None,
+    alias: str,
 ) -> list[Drift]:
     drift: list[Drift] = []
     for number in range(ROUNDS):
@@ -134,10 +148,10 @@ async def _drift(
             break
         if number:
             await asyncio.sleep(ROUND_SECONDS)
-        before = await repository.current(entity, suspects)
-        answer = await search.mget(index=alias or entity.alias, ids=list(suspects))
+        before = await repository.current(entity, suspects, live=alias == entity.alias)
+        answer = await search.mget(index=alias, ids=list(suspects))
         indexed = {item["_id"]: item for item in answer["docs"] if item.get("found")}
-        after = await repository.current(entity, suspects)
+        after = await repository.current(entity, suspects, live=alias == entity.alias)
         moving = []
         for uuid in suspects:
             kind = _kind(before[uuid].document, indexed.get(uuid))
