@@ -93,7 +93,7 @@ class Operation:
     @property
     def operated(self) -> str:
         """What the audit trail calls it."""
-        return "repair" if self.kind is Kind.VERIFY else self.kind.value
+        return {Kind.VERIFY: "repair", Kind.REBUILD: "reindex"}.get(self.kind, self.kind.value)
 
     @property
     def is_recorded(self) -> bool:
