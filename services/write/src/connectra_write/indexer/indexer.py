@@ -19,6 +19,7 @@ import socket
 import time
 from collections import Counter as Count
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -29,12 +30,14 @@ from connectra_common.db.database import Database
 from connectra_common.errors import from_exception
 from connectra_common.records.fields import ENTITIES, Entity
 from connectra_common.server.background import first_of
-from elasticsearch import AsyncElasticsearch
+from elastic_transport import TransportError
+from elasticsearch import ApiError, AsyncElasticsearch
 from prometheus_client import Counter, Gauge, Histogram
 
 from connectra_write.indexer import bulk
 from connectra_write.indexer.breaker import Breaker
 from connectra_write.indexer.bulk import Document, Result
+from connectra_write.indexer.documents import BUILDING_SUFFIX
 from connectra_write.indexer.refresher import Refresher
 from connectra_write.indexer.repository import Claim, OutboxRepository, Queue
 from connectra_write.marks import Lane
@@ -82,6 +85,9 @@ class Tuning:
     # A row that was not taken waits twice as long each time.
     again_first_seconds: float = 0.25
     again_last_seconds: float = 30
+    # How long a batch waits for an index that is to go live, and how long that is left alone after it took nothing.
+    building_seconds: float = 2
+    building_pause_seconds: float = 10
     # Refusals of a document, while the index takes others.
     refusals: int = 3
     # After this many version conflicts the index has a version that PostgreSQL never gave: the record gets a newer one.
@@ -121,6 +127,8 @@ class Indexer:
         self._breakers = {entity: Breaker(entity) for entity in ENTITIES}
         # Claims to give back when there is a connection again, and claims that are done except for a row that a writer held.
         self._unsettled: list[Claim] = []
+        # When an index that is to go live is tried again, by entity.
+        self._building_from: dict[str, float] = {}
         self._held: list[Claim] = []
 
     @property
@@ -266,9 +274,12 @@ class Indexer:
         sent = [claim for claim in claims if claim.uuid in documents]
         left = [claim for claim in claims if claim.uuid not in documents]
         ordered = [documents[claim.uuid] for claim in sent]
-        results = await self._bulk(ordered, entity.alias, began)
+        results, lacking = await asyncio.gather(
+            self._bulk(ordered, entity.alias, began),
+            self._lacking(entity, ordered, began) if operation else _nothing(),
+        )
         self._refresher.indexed(entity.alias)
-        if operation and not await outbox.list_for(operation, entity, documents):
+        if operation and not await outbox.list_for(operation, entity, lacking):
             # The alias may have moved before this was sent, or after.
             outcome.again, outcome.reason = sent, "the live index may be another than before"
             return outcome, left
@@ -283,6 +294,18 @@ class Indexer:
             else:
                 _sort(outcome, claim, result)
         return outcome, left
+
+    async def _lacking(self, entity: Entity, documents: Sequence[Document], began: float) -> list[str]:
+        """Sends documents to the index that is to go live, if it answers soon. Returns the uuids of those that it did not take."""
+        results: list[Result] = []
+        if time.monotonic() > self._building_from.get(entity.name, 0):
+            with suppress(ApiError, TransportError, TimeoutError):
+                async with asyncio.timeout(self._tuning.building_seconds):
+                    results = await self._bulk(documents, entity.alias + BUILDING_SUFFIX, began)
+            if not any(result.taken for result in results):
+                self._building_from[entity.name] = time.monotonic() + self._tuning.building_pause_seconds
+        taken = {document.uuid for document, result in zip(documents, results, strict=False) if result.taken}
+        return [document.uuid for document in documents if document.uuid not in taken]
 
     async def _canaries(
         self, outbox: OutboxRepository, entity: Entity, besides: Sequence[Claim], began: float
@@ -368,6 +391,10 @@ class Indexer:
             DEAD.set(dead)
             # Counting millions takes a while: this loop counts for a twentieth of the time at most.
             await first_of(stopping, seconds=max(self._tuning.statistics_seconds, 20 * (time.monotonic() - began)))
+
+
+async def _nothing() -> list[str]:
+    return []
 
 
 def _sort(outcome: _Outcome, claim: Claim, result: Result) -> None:

@@ -4,9 +4,9 @@
     comparing    it catches up with the list, its copies are allocated, it is compared
     switching    nobody can add to the list, the rest of it is sent, the alias moves
 
-Indexers write only to the live index. From the moment the operation names its index they list every record that they have sent
-(`index_catch_up`); what the new index refuses is listed too. So it lacks nothing but what is in the list, and what is in the outbox, which
-the indexers will send to whichever index is live by then. It may be slow, blocked or gone: nobody waits for it.
+From the moment the operation names its index, indexers send every record to both, and list (`index_catch_up`) what the new index does not
+take at once. So it lacks nothing but what is in the list, and what is in the outbox, which the indexers will send to whichever index is
+live by then. It may be slow, blocked or gone: nobody waits for it for long, and only the live index decides what becomes of a mark.
 
 Each step can be cut off at any point and done again. Documents carry versions, so it does not matter in which order they come.
 """
@@ -29,6 +29,7 @@ from elasticsearch import AsyncElasticsearch
 from connectra_write.indexer import bulk
 from connectra_write.indexer.breaker import of_index
 from connectra_write.indexer.bulk import Document
+from connectra_write.indexer.documents import BUILDING_SUFFIX
 from connectra_write.indexer.operations.comparison import problems
 from connectra_write.indexer.operations.repository import OperationRepository
 from connectra_write.operations import Kind, Operation, Phase
@@ -38,8 +39,6 @@ log = structlog.get_logger()
 _T = TypeVar("_T")
 _Repositories = Callable[[], AbstractAsyncContextManager[OperationRepository]]
 
-# Name of an alias, beside that of the live index, of the one that is to go live.
-BUILDING_SUFFIX = "-building"
 # Records of a slice, which may be read in several parts; of a rollback, whose slices have only versions.
 SLICE, VERSIONS = 2_000, 5_000
 # A list that takes no longer is sent while nobody can add to it.
