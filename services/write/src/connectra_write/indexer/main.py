@@ -19,11 +19,11 @@ OPERATIONS, OWN = 2, 1
 
 async def serve(settings: IndexerSettings) -> None:
     """Runs until told to stop."""
-    postgres, lanes = settings.postgres, settings.postgres.pool_size - OPERATIONS - OWN
+    postgres, loops = settings.postgres, settings.postgres.pool_size - OPERATIONS - OWN
     opened = partial(Database.open, postgres, "indexer", SESSION, command_timeout=60)
     async with (
         create_client(settings.elasticsearch) as search,
-        opened(work="lanes", connections=lanes) as database,
+        opened(work="loops", connections=loops) as database,
         opened(work="operations", connections=OPERATIONS) as operations,
         Database.own(postgres, "indexer") as own,
     ):

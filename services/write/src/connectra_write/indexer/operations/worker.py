@@ -1,4 +1,4 @@
-"""Carries out operations on indices, beside the lanes of an indexer and apart from them.
+"""Carries out operations on indices, beside the loops of an indexer and apart from them.
 
 An indexer claims what is nobody's. While it lives the operation is its own; when it has stopped or died, another goes on where it was.
 What fails is tried again, with the reason in the operation, until it works or somebody aborts it.
