@@ -127,8 +127,8 @@ async def background(*works: Callable[[], Awaitable[Any]]) -> AsyncIterator[None
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def churn(sql: asyncpg.Pool, mark: str, seed: int) -> Callable[[], Awaitable[Any]]:
-    """Writes of all kinds over the records of a mark."""
+def churn(sql: asyncpg.Pool, mark: str, seed: int, pause: float = 0) -> Callable[[], Awaitable[Any]]:
+    """Writes of all kinds over the records of a mark, as fast as they come or with a pause after each."""
     chance = random.Random(seed)
     statements = (
         "UPDATE contacts SET title = 'T' || $2, deleted_at = NULL WHERE last_name = $1 AND id % 13 = $2 % 13",
@@ -143,6 +143,7 @@ def churn(sql: asyncpg.Pool, mark: str, seed: int) -> Callable[[], Awaitable[Any
         # Rows are not locked in uuid order here; a client would retry as well.
         with contextlib.suppress(asyncpg.DeadlockDetectedError):
             await sql.execute(chance.choice(statements), mark, chance.randrange(1000))
+        await asyncio.sleep(pause)
 
     return once
 

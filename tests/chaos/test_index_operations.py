@@ -89,7 +89,7 @@ async def test_a_rebuild_goes_on_after_a_kill_while_writes_go_on_and_can_be_roll
     mark = await prepared(grid, sql)
     before = await live(search)
     request = pb.ReindexRequest(entity="contact", shards=2)
-    async with background(churn(sql, mark, 3)):
+    async with background(churn(sql, mark, 3, pause=0.1)):
         left = index.Reindex(request)
         async with paused(sql) as new:
             left.cancel()  # the work goes on

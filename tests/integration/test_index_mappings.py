@@ -7,6 +7,8 @@ from connectra_common.records.fields import COMPANY
 from connectra_common.search import indices
 from connectra_common.search.client import create_client
 from connectra_common.settings import ElasticsearchSettings
+from connectra_write.indexer import bulk
+from connectra_write.indexer.bulk import Document
 
 from tests.support.stack import Stack
 
@@ -22,3 +24,11 @@ async def test_an_index_that_cannot_take_a_field_is_named(stack: Stack, monkeypa
                 await indices._extend(client, settings, COMPANY, "other")
         finally:
             await search.delete("/other")
+
+
+async def test_a_deletion_sent_to_an_alias_that_is_not_there_makes_no_index(stack: Stack) -> None:
+    alias = COMPANY.alias + indices.BUILDING_SUFFIX
+    async with create_client(ElasticsearchSettings(connection=stack.elasticsearch, _env_file=None)) as client:
+        (result,) = await bulk.send(client, [Document("x", 5, None).action(alias)])
+        assert (result.taken, result.refused) == (False, False)
+        assert not await client.indices.exists(index=alias)

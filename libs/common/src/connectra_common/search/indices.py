@@ -1,7 +1,7 @@
 """Indices and their aliases: `companies_index` is an alias of `companies_index-v1-<time>`, so that the index can be replaced.
 
-While a new index is being built it has the alias `companies_index-building`. Writers use only aliases, so that a write can never create
-an index.
+While a new index is being built it has the alias `companies_index-building`. Writers use only aliases, and a template keeps the names of
+these from becoming indices by a write: Elasticsearch would make one of a deletion with a version, whatever the request says of aliases.
 """
 
 from datetime import UTC, datetime
@@ -17,6 +17,10 @@ from connectra_common.settings import ElasticsearchSettings
 
 log = structlog.get_logger()
 
+# Of the alias of an index that is to go live.
+BUILDING_SUFFIX = "-building"
+# Above those that others have for all names.
+TEMPLATE_PRIORITY = 1000
 # How long Elasticsearch remembers the version of a deleted document. Never send a document older than this.
 GC_DELETES = "15m"
 
@@ -32,6 +36,12 @@ async def ensure(client: AsyncElasticsearch, settings: ElasticsearchSettings) ->
     """
     created = []
     for entity in ENTITIES.values():
+        await client.indices.put_index_template(
+            name=f"connectra-{entity.alias}",
+            index_patterns=[entity.alias, entity.alias + BUILDING_SUFFIX],
+            priority=TEMPLATE_PRIORITY,
+            allow_auto_create=False,
+        )
         if name := await current(client, entity):
             await _extend(client, settings, entity, name)
             continue

@@ -19,8 +19,6 @@ from connectra_common.records.sql import expression
 NEARNESS_BITS = 20
 _NEAREST = (1 << NEARNESS_BITS) - 1
 
-# Name of an alias, beside that of the live index, of one that is to go live.
-BUILDING_SUFFIX = "-building"
 # Rows of documents that are fetched at first, and at most.
 FIRST_ROWS, MOST_ROWS = 4, 500
 

@@ -29,6 +29,7 @@ from connectra_common import telemetry
 from connectra_common.db.database import Database
 from connectra_common.errors import from_exception
 from connectra_common.records.fields import ENTITIES, Entity
+from connectra_common.search import indices
 from connectra_common.server.background import first_of
 from elastic_transport import TransportError
 from elasticsearch import ApiError, AsyncElasticsearch
@@ -37,7 +38,6 @@ from prometheus_client import Counter, Gauge, Histogram
 from connectra_write.indexer import bulk
 from connectra_write.indexer.breaker import Breaker
 from connectra_write.indexer.bulk import Document, Result
-from connectra_write.indexer.documents import BUILDING_SUFFIX
 from connectra_write.indexer.refresher import Refresher
 from connectra_write.indexer.repository import Claim, OutboxRepository, Queue
 from connectra_write.marks import Lane
@@ -301,7 +301,7 @@ class Indexer:
         if time.monotonic() > self._building_from.get(entity.name, 0):
             with suppress(ApiError, TransportError, TimeoutError):
                 async with asyncio.timeout(self._tuning.building_seconds):
-                    results = await self._bulk(documents, entity.alias + BUILDING_SUFFIX, began)
+                    results = await self._bulk(documents, entity.alias + indices.BUILDING_SUFFIX, began)
             if not any(result.taken for result in results):
                 self._building_from[entity.name] = time.monotonic() + self._tuning.building_pause_seconds
         taken = {document.uuid for document, result in zip(documents, results, strict=False) if result.taken}

@@ -29,7 +29,6 @@ from elasticsearch import AsyncElasticsearch
 from connectra_write.indexer import bulk
 from connectra_write.indexer.breaker import of_index
 from connectra_write.indexer.bulk import Document
-from connectra_write.indexer.documents import BUILDING_SUFFIX
 from connectra_write.indexer.operations.comparison import problems
 from connectra_write.indexer.operations.repository import OperationRepository
 from connectra_write.operations import Kind, Operation, Phase
@@ -72,7 +71,7 @@ class Build:
         self._search = search.options(request_timeout=60)
         self._operation = operation
         self._entity: Entity = ENTITIES[operation.entity]
-        self._alias = self._entity.alias + BUILDING_SUFFIX
+        self._alias = self._entity.alias + indices.BUILDING_SUFFIX
 
     @property
     def index_name(self) -> str:

@@ -74,7 +74,7 @@ async def walk(
             suspects = await _suspects(search, entity, documents, report.after_uuid, last)
             chars = sum(len(document.source or "") for document in documents)
             few = max(1, min(FEW, FEW_CHARS * len(documents) // (chars + 1)))
-            report.found = await sample(repository, search, entity, entity.alias, suspects, few)
+            report.found = await sample(repository, search, entity, entity.alias, suspects, few, ROUNDS)
             report.compared += len(documents)
             for drift in report.found:
                 report.kinds[drift.kind] += 1
@@ -99,11 +99,12 @@ async def sample(
     alias: str,
     uuids: Sequence[str],
     few: int = FEW // 5,
+    rounds: int = 1,
 ) -> list[Drift]:
-    """Drift among some records, in the index of any name; `few` of them are read at once."""
+    """Drift among some records, in the index of any name; `few` of them are read at once. What changes in all rounds is none."""
     drift = []
     for start in range(0, len(uuids), few):
-        drift += await _drift(repository, search, entity, uuids[start : start + few], alias)
+        drift += await _drift(repository, search, entity, uuids[start : start + few], alias, rounds)
     return drift
 
 
@@ -141,9 +142,10 @@ async def _drift(
     entity: Entity,
     suspects: Sequence[str],
     alias: str,
+    rounds: int,
 ) -> list[Drift]:
     drift: list[Drift] = []
-    for number in range(ROUNDS):
+    for number in range(rounds):
         if not suspects:
             break
         if number:
