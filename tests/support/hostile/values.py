@@ -89,7 +89,10 @@ def tree(random: Random, depth: int) -> Any:
         return {"field": random.choice(FIELDS), "operator": random.choice(OPERATORS), "value": given}
     if random.random() < 0.2:
         return {"not": tree(random, depth - 1)}
-    inner = [tree(random, depth - 1) for _ in range(random.choice((1, 2, 3, 60 if depth == 2 else 9) if depth < 3 else (1, 2)))]
+    inner = [
+        tree(random, depth - 1)
+        for _ in range(random.choice((1, 2, 3, 60 if depth == 2 else 9) if depth < 3 else (1, 2)))
+    ]
     return {random.choice(("and", "or")): inner}
 
 
