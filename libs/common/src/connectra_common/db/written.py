@@ -28,6 +28,14 @@ BATCH_IS_PENDING = " OR ".join(
     )
 )
 
+# Of a job the youngest batch first: most likely it waits, and the others are not looked at.
+_BATCHES = f"""
+    SELECT b.id::text AS name FROM written_batches b WHERE id = ANY($1::bigint[]) AND ({BATCH_IS_PENDING})
+    UNION ALL
+    SELECT j.uuid FROM unnest($2::text[]) AS j (uuid), LATERAL (
+        SELECT FROM (SELECT * FROM written_batches WHERE job_uuid = j.uuid ORDER BY id DESC OFFSET 0) b
+        WHERE {BATCH_IS_PENDING} LIMIT 1) AS waiting"""
+
 
 async def pending(connection: Connection, tokens: Collection[Token]) -> set[Token]:
     """Those of the tokens whose write the index does not have yet. A batch that is not known is indexed."""
@@ -55,11 +63,8 @@ async def _pending_records(connection: Connection, tokens: Sequence[Token]) -> s
 async def _pending_batches(connection: Connection, tokens: Sequence[Token]) -> set[Token]:
     numbers = [int(token.name) for token in tokens if token.kind is Kind.BATCH]
     jobs = [token.name for token in tokens if token.kind is Kind.JOB]
-    rows = await connection.fetch(
-        f"SELECT id, job_uuid FROM written_batches b WHERE (id = ANY($1) OR job_uuid = ANY($2)) AND ({BATCH_IS_PENDING})",
-        *(numbers, jobs),
-    )
-    names = {str(row["id"]) for row in rows} | {row["job_uuid"] for row in rows}
+    rows = await connection.fetch(_BATCHES, numbers, jobs)
+    names = {row["name"] for row in rows}
     return {token for token in tokens if token.name in names}
 
 

@@ -196,7 +196,7 @@ class Indexer:
         if self._unsettled:
             claims, self._unsettled = self._unsettled, []
             await outbox.give_back(claims)
-        turn = 0
+        turn, worked = 0, False
         while not stopping.is_set():
             self._wake.clear()
             if self._held:
@@ -211,7 +211,9 @@ class Indexer:
             queues = self._queues(lanes, turn)
             claims = await outbox.claim(self._me, queues, self._tuning.lease_seconds) if queues else []
             if not claims:
-                self._refresher.caught_up()
+                if worked or len(lanes) > 1:  # all of them: a loop for interactive marks knows nothing of the others
+                    self._refresher.caught_up()
+                worked = False
                 await first_of(self._wake, stopping, seconds=0.05 if self._held else self._tuning.poll_seconds)
                 # However many processes write and tell.
                 rest = looked + self._tuning.pause_seconds - time.monotonic()
@@ -224,8 +226,11 @@ class Indexer:
             except BaseException:
                 self._unsettled += claims  # given back by the next loop that has a connection
                 raise
+            worked = True
             if len(claims) < self._tuning.batch:
-                self._refresher.caught_up()
+                # Of one queue: there may be more in others, whose documents are not waited for.
+                if claims[0].lane == Lane.INTERACTIVE:
+                    self._refresher.caught_up()
                 await first_of(stopping, seconds=self._tuning.pause_seconds)
 
     async def _index(self, outbox: OutboxRepository, claims: Sequence[Claim]) -> None:
