@@ -305,6 +305,11 @@ class OperationRepository:
             )
         )
 
+    async def are_many(self, bound: int) -> bool:
+        """Whether more than so many marks wait to be indexed."""
+        found = "SELECT count(*) > $1 FROM (SELECT FROM outbox LIMIT $1 + 1) AS marks"
+        return bool(await self._connection.fetchval(found, bound))
+
     async def repair(self, entity: Entity, uuids: Sequence[str], index_version: int) -> None:
         """Marks records for indexing, with versions above that of a document in the index."""
         await self._connection.execute(RAISE_VERSIONS, index_version >> documents.NEARNESS_BITS)

@@ -42,6 +42,9 @@ FIRST_SECONDS, LAST_SECONDS = 0.5, 10.0
 MEASURE_SECONDS = 5.0
 # Between two rounds of the comparison that never ends.
 ROUND_PAUSE_SECONDS = 2.0
+# While more marks than this wait, the comparison rests between two slices: it would take from the indexers what they need to catch up, and
+# most of what it reads would be on its way. For so long at most, since marks may wait for days.
+REST_MARKS, REST_SECONDS = 1_000, 60.0
 # Drift that an operation names.
 EXAMPLES = 100
 FORGET_SLICE = 10_000
@@ -202,8 +205,17 @@ class Worker:
                 operation = await OperationRepository(connection, me).note(
                     operation, after_uuid=after, documents_done=compared, found=found, reason=""
                 )
+            await self._rest()
         await asyncio.sleep(ROUND_PAUSE_SECONDS)
         return operation
+
+    async def _rest(self) -> None:
+        until = time.monotonic() + REST_SECONDS
+        while time.monotonic() < until:
+            async with self._database.connection() as connection:
+                if not await OperationRepository(connection).are_many(REST_MARKS):
+                    return
+            await asyncio.sleep(1)
 
     async def _verify(self, operation: Operation, entity: Entity, me: int) -> None:
         asked, found = operation.asked, {"kinds": {}, "repaired": 0, "examples": [], **operation.found}
