@@ -3,8 +3,8 @@ them out, whether or not anybody waits for them.
 
     rebuild    waiting ─▶ building ─▶ comparing ─▶ switching ─▶ done       a new index goes live, the old one is kept
     rollback   waiting ─▶ building ─▶ comparing ─▶ switching ─▶ done       the kept index goes live again
-    verify     waiting ─▶ walking ─▶ done                                  database and index are compared once
-    check      walking, for ever                                           the same, slowly; not asked for by anybody
+    verify     waiting ─▶ walking ─▶ done                                  one comparison of database and index
+    check      walking                                                     the same in the background, round after round
     drop_previous  waiting ─▶ done                                         the kept index is removed
 
 Any of them may end as `aborted`. While one of the first two is held, for the reason it gives, it does nothing until it is asked for again

@@ -31,6 +31,7 @@ from connectra_write.indexer.breaker import of_index
 from connectra_write.indexer.bulk import Document
 from connectra_write.indexer.operations.comparison import problems
 from connectra_write.indexer.operations.repository import OperationRepository
+from connectra_write.indexer.operations.verify import indexed
 from connectra_write.operations import Kind, Operation, Phase
 
 log = structlog.get_logger()
@@ -211,25 +212,8 @@ class Build:
 
     async def _versions(self, after: str, last: str) -> dict[str, int]:
         """Versions of the documents in (after, last], or of all after."""
-        found: dict[str, int] = {}
-        between = {"gt": after, **({"lte": last} if last else {})}
-        search_after: list[Any] | None = None
-        while True:
-            answer = await self._search.search(
-                index=self.index_name,
-                query={"range": {"uuid": between}},
-                sort=[{"uuid": "asc"}],
-                size=VERSIONS,
-                search_after=search_after,
-                version=True,
-                source=False,
-                track_total_hits=False,
-            )
-            hits = answer["hits"]["hits"]
-            found |= {hit["_id"]: hit["_version"] for hit in hits}
-            if len(hits) < VERSIONS:
-                return found
-            search_after = hits[-1]["sort"]
+        hits = indexed(self._search, self.index_name, after, last, VERSIONS, version=True, source=False)
+        return {hit["_id"]: hit["_version"] async for hit in hits}
 
     async def _send(self, documents: Sequence[Document]) -> dict[str, str]:
         """Sends documents to the new index; returns the uuids of those that it refuses, with its reasons.

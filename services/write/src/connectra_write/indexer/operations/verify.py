@@ -114,25 +114,40 @@ async def _suspects(
     """Uuids in (after, last] whose record and document differ at first sight."""
     unseen = {document.uuid: document.source or "" for document in documents}
     suspects = []
+    size = min(len(documents) + FEW, SLICE)
+    async for hit in indexed(search, entity.alias, after, last or "", size):
+        source = unseen.pop(hit["_id"], None)
+        if source is None or orjson.loads(source) != hit["_source"]:
+            suspects.append(hit["_id"])
+    return [*suspects, *unseen]
+
+
+async def indexed(
+    search: AsyncElasticsearch, index: str, after: str, last: str, size: int, **more: Any
+) -> AsyncGenerator[dict[str, Any]]:
+    """The documents in (after, last], or all after if `last` is "", in uuid order, as hits of searches.
+
+    Args:
+        size: hits of each search.
+        more: other parameters of these.
+    """
     between = {"gt": after, **({"lte": last} if last else {})}
     search_after: list[Any] | None = None
-    size = min(len(documents) + FEW, SLICE)
     while True:
         found = await search.search(
-            index=entity.alias,
+            index=index,
             query={"range": {"uuid": between}},
             sort=[{"uuid": "asc"}],
             size=size,
             search_after=search_after,
             track_total_hits=False,
+            **more,
         )
         hits = found["hits"]["hits"]
         for hit in hits:
-            source = unseen.pop(hit["_id"], None)
-            if source is None or orjson.loads(source) != hit["_source"]:
-                suspects.append(hit["_id"])
+            yield hit
         if len(hits) < size:
-            return [*suspects, *unseen]
+            return
         search_after = hits[-1]["sort"]
 
 
