@@ -50,6 +50,28 @@ async def test_single_writes_are_indexed_before_the_bulks_that_were_there_first(
     await postgres.execute("DELETE FROM contacts WHERE last_name = $1", mark)
 
 
+async def test_a_bulk_is_made_searchable_at_its_end_rather_than_all_the_time(
+    postgres: asyncpg.Connection, stack: Stack
+) -> None:
+    async def refreshes() -> int:
+        async with httpx.AsyncClient(base_url=stack.elasticsearch) as engine:
+            found = (await engine.get("/contacts_index/_stats/refresh")).json()
+        return int(found["_all"]["primaries"]["refresh"]["external_total"])
+
+    mark = word()
+    await drained(postgres)
+    before = await refreshes()
+    async with postgres.transaction():
+        await postgres.execute("SET LOCAL connectra.lane = '1'")
+        await postgres.execute(
+            "INSERT INTO contacts (uuid, last_name) SELECT gen_random_uuid()::text, $1 FROM generate_series(1, 20000)",
+            mark,
+        )
+    await drained(postgres)
+    assert await refreshes() - before <= 3
+    await postgres.execute("DELETE FROM contacts WHERE last_name = $1", mark)
+
+
 def of_people(rows: int) -> bytes:
     """A CSV file of people of thousands of companies."""
     mark = word()
@@ -216,3 +238,20 @@ async def test_a_company_with_very_much_in_it_is_copied_into_its_contacts_in_lit
     await postgres.execute("DELETE FROM companies WHERE uuid = $1", company)
     await drained(postgres)
     assert (most - before) >> 20 < 120
+
+
+async def test_the_comparison_rests_while_bulks_wait_for_the_index(postgres: asyncpg.Connection) -> None:
+    async def noted() -> list[asyncpg.Record]:
+        return await postgres.fetch(
+            "SELECT entity, updated_at FROM index_operations WHERE kind = 'check' AND ended_at IS NULL ORDER BY entity"
+        )
+
+    first = await until(noted, lambda rows: len(rows) == 2)
+    await until(
+        noted, lambda rows: all(now["updated_at"] > then["updated_at"] for now, then in zip(rows, first, strict=True))
+    )
+    async with waiting_bulks(postgres, 2_000):
+        await asyncio.sleep(4)  # longer than a slice and the pause between two rounds
+        before = await noted()
+        await asyncio.sleep(4)
+        assert await noted() == before
