@@ -12,6 +12,11 @@ from tests.support.stack import connectra, isolated_environment, up
 
 pytestmark = pytest.mark.long
 
+# 100,000 ordinary people beside the odd ones.
+MANY = """
+    INSERT INTO contacts (id, uuid, first_name, email)
+    SELECT n, gen_random_uuid()::text, 'many ' || n, n || '@many.example' FROM generate_series(100001, 200000) n"""
+
 
 @pytest.mark.timeout(600)
 async def test_search_finds_what_was_taken_over(tmp_path: Path) -> None:
@@ -20,12 +25,16 @@ async def test_search_finds_what_was_taken_over(tmp_path: Path) -> None:
         stores = up(environment, "--only", "postgres,elasticsearch")
         database = await asyncpg.connect(stores.postgres)
         await database.execute(PREDECESSOR)
+        await database.execute(MANY)
         await database.close()
         adopted = connectra(environment | stores.stores(), "migrate", "--adopt")
         assert adopted.returncode == 0, adopted.stderr
         connectra(environment, "down")
         stack = up(environment)
         database = await asyncpg.connect(stack.postgres)
+        for entity in ("company", "contact"):
+            built = connectra(environment, "index", "reindex", entity, "--accept-other-answers")
+            assert built.returncode == 0, built.stderr
         await drained(database, seconds=120, pause=0.2)
         live = await database.fetchrow(
             """SELECT (SELECT count(*) FROM companies WHERE deleted_at IS NULL),
@@ -44,5 +53,8 @@ async def test_search_finds_what_was_taken_over(tmp_path: Path) -> None:
             query = text_query(text_clause("person 1999", "first_name", "shuffle"))
             (hit,) = (await api.post("/contacts", json=query)).json()["data"]
             assert hit["id"] == 1999
+            query = text_query(text_clause("many 123456", "first_name", "shuffle"))
+            (hit,) = (await api.post("/contacts", json=query)).json()["data"]
+            assert hit["id"] == 123456
     finally:
         connectra(environment, "down")

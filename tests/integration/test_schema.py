@@ -2,13 +2,10 @@
 
 import asyncio
 from itertools import product
-from pathlib import Path
 
 import asyncpg
 import pytest
-from alembic import command
 from alembic.autogenerate import compare_metadata
-from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from connectra_common.db import migrate
 from connectra_common.db.tables import metadata
@@ -19,7 +16,7 @@ from connectra_common.records.fields import ENTITIES, Entity, Field, Type
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from tests.support.postgres import migrated, plain_engine
+from tests.support.postgres import migrated, plain_engine, upgraded
 
 COMPANY, CONTACT = "0" * 8 + "-0000-0000-0000-" + "0" * 12, "1" * 8 + "-0000-0000-0000-" + "0" * 12
 
@@ -152,13 +149,6 @@ async def test_a_job_goes_only_from_state_to_state_as_declared(database: asyncpg
     await database.execute("UPDATE jobs SET status = 'in_queue', lease_until = now()")
 
 
-def upgrade_to(connection: Connection, revision: str) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(Path(migrate.__file__).parent / "migrations"))
-    config.attributes["connection"] = connection
-    command.upgrade(config, revision)
-
-
 async def keys_of(database: asyncpg.Connection) -> set[tuple[int, int]]:
     return {(row[0], row[1]) for row in await database.fetch("SELECT key, record_id FROM match_keys")}
 
@@ -191,8 +181,7 @@ async def test_the_keys_of_records_follow_whoever_writes_them(database: asyncpg.
 
 async def test_records_get_their_keys_by_the_migration(empty_database: str) -> None:
     engine = plain_engine(empty_database)
-    async with migrate.locked(engine) as connection:
-        await connection.run_sync(upgrade_to, "0005")
+    await upgraded(engine, "0005")
     database = await asyncpg.connect(empty_database)
     await database.execute("INSERT INTO companies (uuid, normalized_domain) VALUES ($1, 'xn--mller-kva.de')", COMPANY)
     await database.execute("INSERT INTO contacts (uuid, linkedin_url) VALUES ($1, $2)", CONTACT, "x.com/in/J%C3%A9an/")

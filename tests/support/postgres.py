@@ -10,7 +10,10 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 import asyncpg
+from alembic import command
+from alembic.config import Config
 from connectra_common.db import migrate
+from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from tests.support.wait import until
@@ -52,6 +55,19 @@ def stopped(pid: int) -> Iterator[None]:
         yield
     finally:
         os.kill(pid, signal.SIGCONT)
+
+
+async def upgraded(engine: AsyncEngine, revision: str) -> None:
+    """Brings a database up to an earlier revision."""
+
+    def upgrade(connection: Connection) -> None:
+        config = Config()
+        config.set_main_option("script_location", str(Path(migrate.__file__).parent / "migrations"))
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+
+    async with migrate.locked(engine) as connection:
+        await connection.run_sync(upgrade)
 
 
 async def is_drained(connection: asyncpg.Connection | asyncpg.Pool) -> bool:

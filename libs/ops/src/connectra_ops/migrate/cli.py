@@ -3,7 +3,6 @@
 import asyncio
 from typing import Annotated
 
-import asyncpg
 import typer
 from connectra_common.db import migrate as migrations
 from connectra_common.db import roles
@@ -11,6 +10,7 @@ from connectra_common.errors import Conflict, from_exception
 from connectra_common.search import indices
 from connectra_common.search.client import create_client
 from connectra_common.settings import load
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connectra_ops.migrate import adopt as adoption
 from connectra_ops.migrate.adopt import Report, State
@@ -38,16 +38,16 @@ async def _migrate(settings: MigrateSettings, adopt: bool, dry_run: bool) -> boo
     search = create_client(settings.elasticsearch)
     try:
         async with migrations.engine(settings.postgres) as engine, migrations.locked(engine) as connection:
-            report = await adoption.adopt(connection, dry_run=dry_run) if adopt else None
+            report = await adoption.adopt(connection, _tell, dry_run=dry_run) if adopt else None
             if report and dry_run:
                 _show(report)
                 return not report.blocked
             if not report and await adoption.is_due(connection):
                 raise Conflict(_DUE)
-            before, after = await migrations.upgrade(connection)
-            absent = await _grant(await migrations.driver(connection), settings) if settings.roles.enabled else []
+            before, after = await migrations.upgrade(connection, _tell)
+            absent = await _grant(connection, settings) if settings.roles.enabled else []
+            # Nothing is locked but other migrations.
             created = await indices.ensure(search, settings.elasticsearch)
-        # Only what is committed is reported as done.
         if report:
             _show(report)
     finally:
@@ -59,19 +59,34 @@ async def _migrate(settings: MigrateSettings, adopt: bool, dry_run: bool) -> boo
     return True
 
 
-async def _grant(connection: asyncpg.Connection, settings: MigrateSettings) -> list[str]:
+async def _grant(connection: AsyncConnection, settings: MigrateSettings) -> list[str]:
     """Brings the roles up to date; returns those that are missing and that only an administrator can create."""
-    absent = await roles.create(connection, settings.roles.prefix)
-    await roles.grant(connection, settings.roles.prefix, audited=settings.trail.enabled)
-    return absent
+
+    async def grant() -> list[str]:
+        async with connection.begin():
+            raw = await migrations.driver(connection)
+            absent = await roles.create(raw, settings.roles.prefix)
+            await roles.grant(raw, settings.roles.prefix, audited=settings.trail.enabled)
+        return absent
+
+    return await migrations.patiently(connection, grant, _tell)
+
+
+def _tell(line: str) -> None:
+    typer.echo(f"migrate: {line}", err=True)
 
 
 _ABSENT = "roles: this login may not create them; let an administrator run `{statements}` and migrate again, or set PG_ROLES=off"
-_DUE = "the database holds tables of another implementation; `connectra migrate --adopt` takes them over, --dry-run shows how"
+_DUE = (
+    "the database holds tables of another implementation, or not yet all of their rows; `connectra migrate --adopt` takes them over, or "
+    "goes on with it, --dry-run shows how"
+)
+_NEXT = "once everything runs: `connectra index reindex company --accept-other-answers`, and the same for contact"
 _NOTHING = {
     State.EMPTY: "the database is empty: nothing to take over",
     State.OURS: "the database is Connectra's own: nothing to take over",
     State.ADOPTED: "the database is taken over already",
+    State.BEGUN: "a take-over has begun: go on with it by `connectra migrate --adopt`",
 }
 
 
@@ -88,3 +103,4 @@ def _show(report: Report) -> None:
                 typer.echo(f"{'':<14}{found.count:>12,} {found.what} (id {', '.join(found.examples)}{more}){mark}")
     for column in report.left:
         typer.echo(f"{column} has no place here; its values stay in the schema {adoption.SCHEMA}")
+    typer.echo(_NEXT)
