@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
-from connectra_common.db import migrate
+from connectra_common.call import IdempotencyKey
+from connectra_common.db import idempotency, migrate
 from connectra_common.errors import Unavailable
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -85,6 +86,70 @@ async def test_two_that_wait_for_each_other_and_build_indexes_are_not_in_the_way
     told: list[str] = []
     await asyncio.gather(*(upgrade(fresh, told) for _ in range(3)))
     assert await sessions[0].fetchval("SELECT version_num FROM alembic_version") == migrate.head()
+
+
+async def test_an_index_that_was_left_unfinished_is_built_again(
+    fresh: AsyncEngine, sessions: list[asyncpg.Connection]
+) -> None:
+    await upgraded(fresh, "0016")
+    reader, watcher, writer = sessions
+    await add_contacts(watcher, 10)
+    # A build waits for older snapshots, and keeps no writer waiting meanwhile.
+    snapshot = reader.transaction(isolation="repeatable_read")
+    await snapshot.start()
+    await reader.fetchval("SELECT count(*) FROM contacts")
+    upgrading = asyncio.create_task(upgrade(fresh, []))
+    invalid = "SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid"
+    unfinished = await until(lambda: watcher.fetchval(invalid))
+    await add_contacts(writer, 10)
+    await watcher.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_progress_create_index")
+    with pytest.raises(Exception, match=r"terminat|closed|reconnect"):
+        await upgrading
+    assert await watcher.fetchval(invalid) == unfinished
+    await snapshot.rollback()
+    await upgrade(fresh, [])
+    assert await watcher.fetchval(invalid) is None
+    assert await watcher.fetchval("SELECT indisvalid FROM pg_index WHERE indexrelid = $1::text::regclass", unfinished)
+
+
+async def test_the_trail_and_the_ledger_become_partitions_beside_a_writer(
+    fresh: AsyncEngine, sessions: list[asyncpg.Connection]
+) -> None:
+    await upgraded(fresh, "0017")
+    database, writer, _ = sessions
+    await add_contacts(database, 1000)
+    await database.execute(
+        """INSERT INTO import_batches (job_uuid, batch_number, byte_start, byte_end, next_line, counts, consistency_token)
+           SELECT 'j', n, 0, 1, 2, '{}', n FROM generate_series(1, 100) n"""
+    )
+    await database.execute(
+        "INSERT INTO idempotency_keys (client, key, request_hash, response) VALUES ('c', 'k', 'h', '\"a\"')"
+    )
+    before = await database.fetch("SELECT * FROM audit ORDER BY id")
+    ledger = await database.fetch("SELECT * FROM import_batches ORDER BY batch_number")
+    stop, written = asyncio.Event(), 0
+
+    async def write() -> None:
+        nonlocal written
+        while not stop.is_set():
+            await add_contacts(writer, 1)
+            written += 1
+
+    writing = asyncio.create_task(write())
+    await upgrade(fresh, [])
+    stop.set()
+    await writing
+    after = await database.fetch("SELECT * FROM audit ORDER BY id")
+    assert [dict(row) for row in after[: len(before)]] == [dict(row) for row in before]
+    assert (len(after), written > 0) == (len(before) + written, True)
+    assert len({row["id"] for row in after}) == len(after)
+    assert await database.fetch("SELECT * FROM import_batches ORDER BY batch_number") == ledger
+    # What follows is in them too, in turn.
+    await add_contacts(database, 1)
+    assert await database.fetchval("SELECT max(id) FROM audit") > after[-1]["id"]
+    assert await database.fetchval("SELECT count(*) FROM audit_default") == 0
+    async with database.transaction():
+        assert await idempotency.reserve(database, IdempotencyKey("c", "k"), "h") == "a"
 
 
 async def test_an_update_of_what_is_not_indexed_makes_no_index_entries(database: asyncpg.Connection) -> None:

@@ -13,9 +13,6 @@ from connectra.write.internal.v1 import import_service_pb2 as import_pb
 from connectra.write.internal.v1.import_service_pb2_grpc import ImportServiceStub
 from connectra.write.v1 import write_service_pb2 as pb
 from connectra.write.v1.write_service_pb2_grpc import WriteServiceStub
-from connectra_common.call import IdempotencyKey
-from connectra_common.db import idempotency
-from connectra_common.errors import Conflict
 
 from tests.support.wait import until
 from tests.support.words import word
@@ -157,21 +154,6 @@ async def test_the_key_of_one_client_is_nothing_to_another(write: WriteServiceSt
         return str((await write.CreateCompany(request, metadata=metadata)).company.uuid)
 
     assert await make("one") != await make("two")
-
-
-async def test_keys_are_forgotten_after_24_hours(database: asyncpg.Connection) -> None:
-    key = IdempotencyKey("c", "k")
-    async with database.transaction():
-        assert await idempotency.reserve(database, key, "hash") is None
-        await idempotency.keep(database, key, '{"b": 1, "a": 2}')
-    assert await idempotency.reserve(database, key, "hash") == '{"b": 1, "a": 2}'
-    with pytest.raises(Conflict):
-        await idempotency.reserve(database, key, "other")
-    assert await idempotency.expire(database, 10) == 0
-    await database.execute("UPDATE idempotency_keys SET created_at = now() - interval '24 hours 1 second'")
-    assert await idempotency.reserve(database, key, "other") is None
-    await database.execute("UPDATE idempotency_keys SET created_at = now() - interval '24 hours 1 second'")
-    assert await idempotency.expire(database, 10) == 1
 
 
 async def test_writes_that_wait_for_a_lock_keep_neither_other_clients_nor_other_kinds_waiting(

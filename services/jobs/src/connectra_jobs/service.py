@@ -75,7 +75,7 @@ class JobsService:
             )
             await self._record(connection, stored, "create", {"job_type": job.job_type, **job.data})
             if key:
-                await idempotency.keep(connection, key, orjson.dumps(stored.to_json()).decode())
+                await idempotency.keep(connection, key, request, orjson.dumps(stored.to_json()).decode())
         return Created(stored)
 
     async def find(self, condition: JobFilter) -> JobPage:

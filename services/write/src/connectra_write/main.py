@@ -59,7 +59,12 @@ async def serve(settings: Settings) -> None:
                 # Not Elasticsearch: writes go on without it, and the outbox keeps what is to be indexed.
                 checks={"postgres": connections.own.ping},
                 bulkhead_of=bulkheads(connections),
-                background=[notifier.run, *housekeeping.loops(connections.singles, settings.audit.retention_days)],
+                background=[
+                    notifier.run,
+                    *housekeeping.loops(
+                        connections.singles, settings.audit.retention_days, settings.records.deleted_days
+                    ),
+                ],
             ),
             settings.app,
             settings.server,

@@ -37,6 +37,17 @@ class CheckSettings(SettingsGroup, title="Comparison of database and index"):
     )
 
 
+class RecordSettings(SettingsGroup, title="Age of deleted records"):
+    """How long deleted records can be restored."""
+
+    deleted_days: int = Field(
+        365,
+        ge=0,
+        validation_alias="DELETED_RETENTION_DAYS",
+        description="Days after which a deleted record is removed for good; 0 keeps it forever.",
+    )
+
+
 @dataclass(frozen=True)
 class IndexerSettings:
     """What `connectra-write-indexer` reads."""
@@ -60,3 +71,4 @@ class Settings:
     elasticsearch: ElasticsearchSettings
     internal: InternalSettings
     audit: AuditSettings
+    records: RecordSettings

@@ -1,17 +1,20 @@
 """Idempotency keys: the answer to a request with a key is kept for 24 h, and returned again instead of repeating the work.
 
-The table is shared by all services, so a client's key names one request whatever it was sent to. Expired answers are removed by the
-write service.
+The table is shared by all services, so a client's key names one request whatever it was sent to. Its partitions are dropped by the write
+service when all their answers have expired. One answer may stand in another partition than the next, so no index can make keys unique:
+who looks one up has locked it before, until his transaction ends.
 """
 
 import json
+from datetime import timedelta
 from hashlib import sha256
 
 from connectra_common.call import IdempotencyKey
 from connectra_common.db.database import Connection, rows_of
 from connectra_common.refusals import IdempotencyKeyReused
 
-KEPT_HOURS = 24
+TABLE = "kept_answers"
+KEPT = timedelta(hours=24)
 
 
 def request_hash(*request: object) -> str:
@@ -20,27 +23,27 @@ def request_hash(*request: object) -> str:
     return sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
 
 
-# Reserves a key until the transaction ends; nothing comes back when it is in use. Of two transactions with one key the
-# second waits here for the first.
-_RESERVE = """
-    INSERT INTO idempotency_keys AS k (client, key, request_hash, response) VALUES ($1, $2, $3, 'null')
-    ON CONFLICT (client, key) DO UPDATE SET request_hash = excluded.request_hash, created_at = now()
-    WHERE k.created_at < now() - make_interval(hours => $4)
-    RETURNING true"""
+# A statement of its own: the next one sees what the transaction did that had the lock.
+_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended($1 || chr(10) || $2, 1))"
 
-# The answer stored for a key; as text, so that it is repeated verbatim.
-_KEPT = "SELECT request_hash, response #>> '{}' FROM idempotency_keys WHERE client = $1 AND key = $2"
+# What the previous release answered is in a table of its own; to be dropped once no running release writes it.
+_FIND = """
+    SELECT request_hash, response FROM kept_answers WHERE client = $1 AND key = $2 AND created_at > now() - $3::interval
+    UNION ALL
+    SELECT request_hash, response #>> '{}' FROM idempotency_keys
+    WHERE client = $1 AND key = $2 AND created_at > now() - $3::interval LIMIT 1"""
 
-_KEEP = "UPDATE idempotency_keys SET response = to_jsonb($3::text) WHERE client = $1 AND key = $2"
+_KEEP = "INSERT INTO kept_answers (client, key, request_hash, response) VALUES ($1, $2, $3, $4)"
 
-_EXPIRE = """
+_EXPIRE_OLD = """
     DELETE FROM idempotency_keys WHERE (client, key) IN (
-        SELECT client, key FROM idempotency_keys WHERE created_at < now() - make_interval(hours => $1)
-        LIMIT $2 FOR UPDATE SKIP LOCKED)"""
+        SELECT client, key FROM idempotency_keys WHERE created_at < now() - $1::interval LIMIT $2 FOR UPDATE SKIP LOCKED)"""
 
 
 async def reserve(connection: Connection, key: IdempotencyKey, request: str) -> str | None:
     """Reserves a key in the caller's transaction. Gives the answer that was kept, or None: the work is to be done, then `keep`.
+
+    Of two transactions with one key the second waits here for the first.
 
     Args:
         request: hash of the request.
@@ -48,19 +51,20 @@ async def reserve(connection: Connection, key: IdempotencyKey, request: str) -> 
     Raises:
         IdempotencyKeyReused: the key was used for a different request.
     """
-    if await connection.fetchval(_RESERVE, key.client, key.key, request, KEPT_HOURS):
+    await connection.execute(_LOCK, key.client, key.key)
+    earlier = await connection.fetchrow(_FIND, key.client, key.key, KEPT)
+    if earlier is None:
         return None
-    earlier = await connection.fetchrow(_KEPT, key.client, key.key)
-    if earlier is None or earlier[0] != request:
+    if earlier[0] != request:
         raise IdempotencyKeyReused
     return str(earlier[1])
 
 
-async def keep(connection: Connection, key: IdempotencyKey, response: str) -> None:
-    """Keeps the answer of a reserved key; it becomes visible with the work itself."""
-    await connection.execute(_KEEP, key.client, key.key, response)
+async def keep(connection: Connection, key: IdempotencyKey, request: str, response: str) -> None:
+    """Keeps the answer to the request that reserved a key; it becomes visible with the work itself."""
+    await connection.execute(_KEEP, key.client, key.key, request, response)
 
 
-async def expire(connection: Connection, limit: int) -> int:
-    """Removes answers older than 24 h, at most `limit`; returns how many."""
-    return rows_of(await connection.execute(_EXPIRE, KEPT_HOURS, limit))
+async def expire_old(connection: Connection, limit: int) -> int:
+    """Removes expired answers of the previous release, at most `limit`; returns how many."""
+    return rows_of(await connection.execute(_EXPIRE_OLD, KEPT, limit))

@@ -106,6 +106,7 @@ async def upgrade(
         await connection.run_sync(lambda sync: command.upgrade(_config(sync), "head"))
 
     await patiently(connection, migrate, tell, patience)
+    await connection.rollback()  # Alembic leaves one in which it has looked for the revision
     return before, head()
 
 
@@ -122,9 +123,9 @@ async def patiently(
             try:
                 return await work()
             except Exception as error:
-                await connection.rollback()
                 if getattr(getattr(error, "orig", error), "sqlstate", None) not in _BUSY:
                     raise
+                await connection.rollback()
                 if time.monotonic() - began > patience:
                     raise Unavailable(
                         f"a lock was not free for {patience:.0f} s ({' '.join(last)}); end that session, then run this again: it goes on"

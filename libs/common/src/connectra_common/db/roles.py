@@ -11,6 +11,8 @@ import asyncpg
 _READ = "SELECT"
 _KEEP = "SELECT, INSERT, UPDATE, DELETE"
 _AUDIT_EVENT = "FUNCTION audit_event"
+_KEEP_PARTITIONS = "FUNCTION keep_partitions"
+_REMOVE_DELETED = "FUNCTION remove_deleted"
 # Privileges by table, sequence or function, by process. A column in brackets: only that.
 RIGHTS: Mapping[str, Mapping[str, str]] = {
     "query": {
@@ -31,9 +33,11 @@ RIGHTS: Mapping[str, Mapping[str, str]] = {
         "index_operations": "SELECT, INSERT, UPDATE",
         "index_builds": _READ,  # of the previous release
         "import_batches": "SELECT, INSERT, UPDATE",
-        "idempotency_keys": _KEEP,
-        "audit": "SELECT, DELETE",
+        "idempotency_keys": _KEEP,  # the previous release writes it
+        "kept_answers": "SELECT, INSERT",
         _AUDIT_EVENT: "EXECUTE",
+        _KEEP_PARTITIONS: "EXECUTE",
+        _REMOVE_DELETED: "EXECUTE",
         "row_version_seq": "SELECT, USAGE",
         "outbox_seq": "SELECT, USAGE",
     },
@@ -58,7 +62,9 @@ RIGHTS: Mapping[str, Mapping[str, str]] = {
         "uploads": _KEEP,
         "import_batches": "SELECT (job_uuid), DELETE",
         "idempotency_keys": "SELECT, INSERT, UPDATE",
+        "kept_answers": "SELECT, INSERT",
         _AUDIT_EVENT: "EXECUTE",
+        _KEEP_PARTITIONS: "EXECUTE",
     },
     "worker": {"jobs": "SELECT, UPDATE", "job_attempts": "SELECT, INSERT, UPDATE", _AUDIT_EVENT: "EXECUTE"},
     # `connectra doctor` and `connectra audit`.
@@ -125,7 +131,7 @@ async def grant(connection: asyncpg.Connection, prefix: str, *, audited: bool = 
             continue
         statements = [
             f"REVOKE ALL ON {ours} FROM {role}",
-            f"REVOKE ALL ON FUNCTION audit_exempt, audit_event FROM {role}",
+            f"REVOKE ALL ON FUNCTION audit_exempt, audit_event, keep_partitions, remove_deleted FROM {role}",
             f"GRANT USAGE ON SCHEMA {schema} TO {role}",
             *(f"GRANT {privileges} ON {name} TO {role}" for name, privileges in rights.items()),
         ]

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    Interval,
     MetaData,
     Sequence,
     SmallInteger,
@@ -66,6 +67,8 @@ def _records(entity: Entity, *indexes: Index) -> Table:
         else:
             columns.append(Column(field.name, _TYPES[field.type]))
     columns.append(Column("row_version", BigInteger(), nullable=False, server_default=row_version_seq.next_value()))
+    deleted = Index(f"{entity.table}_deleted_at_idx", "deleted_at", postgresql_where=text("deleted_at IS NOT NULL"))
+    indexes = (*indexes, deleted)
     return Table(entity.table, metadata, *columns, *indexes)
 
 
@@ -350,7 +353,8 @@ import_batches = Table(
     Column("rejected", JSONB, nullable=False, server_default=text("'[]'")),
     Column("left_out", JSONB, nullable=False, server_default=text("'[]'")),
     Column("consistency_token", BigInteger, nullable=False),
-    Column("created_at", DateTime(timezone=True), nullable=False, server_default=_NOW),
+    Column("created_at", DateTime(timezone=True), primary_key=True, server_default=_NOW),
+    postgresql_partition_by="RANGE (created_at)",
 )
 
 # Files of clients, under keys that the jobs service gave out.
@@ -371,14 +375,34 @@ uploads = Table(
     Index("uploads_s3_key_idx", "s3_key"),
 )
 
-# Answers of writes that carried an Idempotency-Key.
+# Tables in partitions of time.
+partitioned = Table(
+    "partitioned",
+    metadata,
+    Column("records", Text, primary_key=True),
+    Column("by_column", Text, nullable=False),
+    Column("width", Interval, nullable=False),
+)
+
+# Answers of requests that carried an Idempotency-Key.
+kept_answers = Table(
+    "kept_answers",
+    metadata,
+    Column("client", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("created_at", DateTime(timezone=True), primary_key=True, server_default=_NOW),
+    Column("request_hash", Text, nullable=False),
+    Column("response", Text, nullable=False),
+    postgresql_partition_by="RANGE (created_at)",
+)
+
+# Those of the previous release; to be dropped once no running release writes them.
 idempotency_keys = Table(
     "idempotency_keys",
     metadata,
     Column("client", Text, primary_key=True),
     Column("key", Text, primary_key=True),
     Column("request_hash", Text, nullable=False),
-    # No longer used; to be dropped once no running release writes it.
     Column("http_status", SmallInteger, nullable=False, server_default=text("0")),
     Column("response", JSONB, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=_NOW),
@@ -390,7 +414,7 @@ audit = Table(
     "audit",
     metadata,
     Column("id", BigInteger, Identity(always=True), primary_key=True),
-    Column("at", DateTime(timezone=True), nullable=False, server_default=_NOW),
+    Column("at", DateTime(timezone=True), primary_key=True, server_default=_NOW),
     Column("actor", Text, nullable=False),
     Column("request_id", Text),
     Column("entity", Text, nullable=False),
@@ -401,4 +425,5 @@ audit = Table(
     Column("changes", JSONB),
     Index("audit_uuid_idx", "uuid", "id"),
     Index("audit_at_idx", "at", postgresql_using="brin"),
+    postgresql_partition_by="RANGE (at)",
 )

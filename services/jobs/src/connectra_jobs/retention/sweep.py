@@ -6,10 +6,12 @@ with the uuid of a job. Any number of processes may sweep; each job and file is 
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
 import aiohttp
 import structlog
 from botocore.exceptions import BotoCoreError, ClientError
+from connectra_common.db import partitions
 from connectra_common.db.database import Connection, Database
 from connectra_common.server.background import Background, every
 from connectra_common.settings import S3Settings
@@ -63,6 +65,10 @@ class Retention:
                 lambda found: found.jobs_with_files(days, SLICE), self._remove_files
             )
         removed["jobs"] = await self._remove_jobs()
+        async with self._database.connection() as connection:
+            # Those of the ledger, when no job is left that they are of.
+            days_kept = timedelta(keep.job_days) if keep.job_days else None
+            await partitions.keep(connection, "import_batches", days_kept)
         for kind, number in removed.items():
             REMOVED.labels(kind).inc(number)
         if any(removed.values()):

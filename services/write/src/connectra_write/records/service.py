@@ -234,7 +234,7 @@ class RecordService:
             outcome = await change(self._repository(connection))
             token = Token(await marks.newest(connection), outcome.kind, outcome.name)
             answer = replace(outcome.answer, token=joined(current().token, token))
-            await idempotency.keep(connection, key, packed(answer))
+            await idempotency.keep(connection, key, request_hash, packed(answer))
         self._follow(outcome)
         return answer
 

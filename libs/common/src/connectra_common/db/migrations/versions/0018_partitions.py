@@ -9,7 +9,10 @@ revision = "0018"
 down_revision = "0017"
 
 # Tables with rows, the column of time, and the key of a partitioned one, which has that column.
-_TABLES = {"audit": ("at", "id, at"), "import_batches": ("created_at", "job_uuid, generation, batch_number, created_at")}
+_TABLES = {
+    "audit": ("at", "id, at"),
+    "import_batches": ("created_at", "job_uuid, generation, batch_number, created_at"),
+}
 
 
 def upgrade() -> None:
@@ -18,7 +21,7 @@ def upgrade() -> None:
     The previous release runs on it. Answers are in a new table, since its statements take the key for unique: so a request that was
     answered by one release and is repeated to the other is done again, while the pods of both run.
     """
-    for table, (column, key) in _TABLES.items():
+    for table, (column, _) in _TABLES.items():
         # The release that is running must not come to the end: it is weeks away. Tried again later, it is moved on.
         if not op.get_bind().scalar(_IS_BOUNDED, {"table": table}):
             op.execute(f"""
