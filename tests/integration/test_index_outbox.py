@@ -1,6 +1,7 @@
 """The outbox between writers and indexers, on the real database: no mark is lost, and no one waits long for anyone else."""
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -12,6 +13,7 @@ from connectra_common.records.fields import COMPANY, CONTACT
 from connectra_common.settings import PostgresSettings
 from connectra_write import marks
 from connectra_write.indexer.indexer import Indexer, Tuning
+from connectra_write.indexer.low_water import LowWater
 from connectra_write.indexer.repository import SESSION, Claim, OutboxRepository, Queue
 from connectra_write.marks import Lane
 from connectra_write.notifier import CHANNEL
@@ -20,6 +22,7 @@ from elasticsearch import AsyncElasticsearch
 from tests.support.wait import until
 
 LEASE = 30.0
+CONTACTS = [Queue("contact", Lane.INTERACTIVE, 2_000)]
 
 
 def uuid(number: int) -> str:
@@ -133,6 +136,44 @@ async def test_what_a_dead_indexer_had_claimed_is_free_at_once(
     await until(lambda: living.free_claims_of_the_dead(me), lambda freed: freed == [number], seconds=5, pause=0.01)
     assert len(await claims_of(living, 10, me)) == 2
     assert await database.fetchval("SELECT count(*) FROM indexers") == 1
+
+
+async def test_what_a_held_snapshot_keeps_is_not_walked_over_by_claims_and_a_late_mark_is_found(
+    database: asyncpg.Connection, second: asyncpg.Connection, empty_database: str
+) -> None:
+    outbox, low = OutboxRepository(second), LowWater()
+    reader, late = [await asyncpg.connect(empty_database) for _ in range(2)]
+    snapshot, writing = reader.transaction(isolation="repeatable_read"), late.transaction()
+    await snapshot.start()
+    await reader.execute("SELECT 1")
+
+    async def come_and_go(first: int) -> None:
+        for start in range(first, first + 8_000, 1_000):
+            await add_contacts(database, *range(start, start + 1_000))
+            low.learn(await outbox.look(low.begin))
+            assert await outbox.done(await outbox.claim(1, CONTACTS, LEASE, low.number)) == []
+
+    async def buffers_of_a_claim(since: int) -> int:
+        await database.execute("SET enable_seqscan = off")
+        plan = await database.fetchval(
+            f"""EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) SELECT ctid FROM outbox
+                WHERE entity = 'contact' AND lane = 0 AND first_seq >= {since} ORDER BY first_seq LIMIT 1"""
+        )
+        return int(json.loads(plan)[0]["Plan"]["Shared Hit Blocks"])
+
+    await come_and_go(10_000)
+    assert low.number > 1_000
+    assert 2 * await buffers_of_a_claim(low.number) < await buffers_of_a_claim(0)
+
+    await writing.start()
+    await add_contacts(late, 1)
+    number = await late.fetchval("SELECT first_seq FROM outbox WHERE uuid = $1", uuid(1))
+    await come_and_go(30_000)
+    assert low.number <= number
+    await writing.commit()
+    assert [claim.uuid for claim in await outbox.claim(1, CONTACTS, LEASE, low.number)] == [uuid(1)]
+    for connection in (reader, late):
+        await connection.close()
 
 
 async def test_a_company_with_many_contacts_is_walked_in_slices_between_which_others_have_their_turn(

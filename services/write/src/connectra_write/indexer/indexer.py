@@ -38,6 +38,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from connectra_write.indexer import bulk
 from connectra_write.indexer.breaker import Breaker
 from connectra_write.indexer.bulk import Document, Result
+from connectra_write.indexer.low_water import LowWater
 from connectra_write.indexer.refresher import Refresher
 from connectra_write.indexer.repository import Claim, OutboxRepository, Queue
 from connectra_write.marks import Lane
@@ -124,6 +125,7 @@ class Indexer:
         self._wake = asyncio.Event()
         self._entered = asyncio.Event()
         self._me = 0
+        self._low_water = LowWater()
         self._breakers = {entity: Breaker(entity) for entity in ENTITIES}
         # Claims to give back when there is a connection again, and claims that are done except for a row that a writer held.
         self._unsettled: list[Claim] = []
@@ -177,6 +179,7 @@ class Indexer:
                     if dead := await outbox.free_claims_of_the_dead(self._me):
                         log.info("claims of dead indexers are free again", indexers=dead)
                         self._wake.set()
+                    self._low_water.learn(await outbox.look(self._low_water.begin))
                     await first_of(stopping, seconds=self._tuning.look_around_seconds)
             finally:
                 self._entered.clear()
@@ -209,7 +212,11 @@ class Indexer:
             looked = time.monotonic()
             turn += 1
             queues = self._queues(lanes, turn)
-            claims = await outbox.claim(self._me, queues, self._tuning.lease_seconds) if queues else []
+            claims = (
+                await outbox.claim(self._me, queues, self._tuning.lease_seconds, self._low_water.number)
+                if queues
+                else []
+            )
             if not claims:
                 if worked or len(lanes) > 1:  # all of them: a loop for interactive marks knows nothing of the others
                     self._refresher.caught_up()

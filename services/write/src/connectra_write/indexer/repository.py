@@ -15,6 +15,7 @@ from connectra_common.records.fields import ENTITIES, Entity
 
 from connectra_write.indexer import documents
 from connectra_write.indexer.bulk import Document
+from connectra_write.indexer.low_water import Look
 from connectra_write.marks import Lane, mark_again
 
 # Records that are sent to find out whether an index takes any, and among how many they are looked for.
@@ -103,19 +104,21 @@ class OutboxRepository:
             dead.append(row["id"])
         return dead
 
-    async def claim(self, me: int, queues: Sequence[Queue], lease_seconds: float) -> list[Claim]:
-        """The oldest rows of the first of these queues that has any which are free now."""
+    async def claim(self, me: int, queues: Sequence[Queue], lease_seconds: float, since: int = 0) -> list[Claim]:
+        """The oldest rows, from number `since` on, of the first of these queues that has any which are free now."""
         free = """SELECT ctid FROM outbox
-                  WHERE entity = {} AND lane = {} AND (claimed_until IS NULL OR claimed_until < now())
+                  WHERE entity = {} AND lane = {} AND first_seq >= {} AND (claimed_until IS NULL OR claimed_until < now())
                   ORDER BY first_seq LIMIT {} FOR UPDATE SKIP LOCKED"""
         first = f"""SELECT k.n FROM unnest($1::text[], $2::smallint[]) WITH ORDINALITY AS k (entity, lane, n),
-                    LATERAL ({free.format("k.entity", "k.lane", 1)}) o LIMIT 1"""
+                    LATERAL ({free.format("k.entity", "k.lane", "$3", 1)}) o LIMIT 1"""
         async with self._connection.transaction():
-            number = await self._connection.fetchval(first, [q.entity for q in queues], [q.lane for q in queues])
+            number = await self._connection.fetchval(first, [q.entity for q in queues], [q.lane for q in queues], since)
             if number is None:
                 return []
             queue = queues[number - 1]
-            places = await self._places(free.format("$1", "$2", "$3"), queue.entity, queue.lane, queue.limit)
+            places = await self._places(
+                free.format("$1", "$2", "$4", "$3"), queue.entity, queue.lane, queue.limit, since
+            )
             rows = await self._connection.fetch(
                 """UPDATE outbox
                    SET claimed_by = $2, claimed_until = now() + make_interval(secs => $3), attempts = attempts + 1
@@ -125,6 +128,16 @@ class OutboxRepository:
                 *(places, me, lease_seconds),
             )
         return [Claim(*row) for row in rows]
+
+    async def look(self, since: int) -> Look:
+        """The marks from a number on, and which transactions may still add some."""
+        [row] = await self._connection.fetch(
+            """SELECT (SELECT last_value FROM outbox_seq), (SELECT min(first_seq) FROM outbox WHERE first_seq >= $1),
+                      pg_snapshot_xmin(s)::text::bigint, pg_snapshot_xmax(s)::text::bigint
+               FROM pg_current_snapshot() s""",
+            since,
+        )
+        return Look(*row)
 
     async def documents(
         self, entity: Entity, uuids: Sequence[str], chars: int = 2**62
