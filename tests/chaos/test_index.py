@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import random
 import signal
 import statistics
@@ -318,6 +319,39 @@ async def test_a_write_is_searchable_within_a_second_for_a_minute(
     await latencies(write, search, 200, 30)  # Elasticsearch warms up
     took = await latencies(write, search, 200, 45)
     assert statistics.quantiles(took, n=20)[-1] <= 1, f"median {statistics.median(took)}, most {max(took)}"
+
+
+async def until_indexed(sql: asyncpg.Pool, statement: str, *arguments: object) -> float:
+    """Seconds from a change by plain SQL until the indexers have nothing left to do: the median of nine."""
+    took = []
+    for _ in range(9):
+        began = time.monotonic()
+        await sql.execute(statement, *arguments)
+        await drained(sql, pause=0.01)
+        took.append(time.monotonic() - began)
+    return statistics.median(took)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1200)
+async def test_a_snapshot_that_is_held_for_ten_minutes_slows_no_claims(grid: Grid, sql: asyncpg.Pool) -> None:
+    seconds = float(os.environ.get("CONNECTRA_TEST_SECONDS", 600))
+    grid.start_indexer()
+    mark = word()
+    await add_by_sql(sql, mark, 4_000)
+    await drained(sql, seconds=120)
+    one = "UPDATE contacts SET title = clock_timestamp()::text WHERE uuid = md5($1 || 1)::uuid::text"
+    alone = await until_indexed(sql, one, mark)
+    async with sql.acquire() as holder, holder.transaction(isolation="repeatable_read"):
+        await holder.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+        marks = await holder.fetchval("SELECT last_value FROM outbox_seq")
+        until_then = time.monotonic() + seconds
+        while time.monotonic() < until_then:
+            await sql.execute("UPDATE contacts SET title = clock_timestamp()::text WHERE last_name = $1", mark)
+            await drained(sql, pause=0.2)
+        marks = await sql.fetchval("SELECT last_value FROM outbox_seq") - marks
+        held = await until_indexed(sql, one, mark)
+    assert held < 2 * alone + 0.1, f"{alone:.3f} s before, {held:.3f} s after {marks:,} marks"
 
 
 @pytest.mark.long

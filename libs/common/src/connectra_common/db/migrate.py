@@ -1,4 +1,4 @@
-"""Brings the schema up to date, in steps that writers hardly notice (docs/adr/0030). Migrations use Alembic, and so are the only use of
+"""Brings the schema up to date, in steps that writers hardly notice (docs/adr/0033). Migrations use Alembic, and so are the only use of
 SQLAlchemy's connections.
 """
 

@@ -1,4 +1,4 @@
-"""Tables in partitions of time, made ahead and dropped as a whole (docs/adr/0030). Which they are, the table `partitioned` says."""
+"""Tables in partitions of time, made ahead and dropped as a whole (docs/adr/0033). Which they are, the table `partitioned` says."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Takes over a database that another implementation of the documented tables made (docs/adr/0007, docs/adr/0030).
+"""Takes over a database that another implementation of the documented tables made (docs/adr/0007, docs/adr/0033).
 
     looked at ─▶ moved aside ─▶ migrated ─▶ indexes dropped ─▶ copied, slice by slice ─▶ indexes built ─▶ compared, ours
 
