@@ -77,6 +77,11 @@ QUESTIONS = {
     "contacts_company_id_uuid_idx": "SELECT uuid FROM contacts WHERE company_id = 'a' AND uuid > 'b' ORDER BY uuid LIMIT 10",
     "companies_pkey": "SELECT * FROM companies WHERE id > 5 ORDER BY id LIMIT 10",
     "companies_uuid_key": "SELECT * FROM companies WHERE uuid = ANY('{a, b}')",
+    # Those that are removed for good; few records are deleted.
+    **{
+        f"{e.table}_deleted_at_idx": f"SELECT uuid FROM {e.table} WHERE deleted_at < now() ORDER BY deleted_at LIMIT 10"
+        for e in ENTITIES.values()
+    },
     # Values to choose from.
     **{f"{e.table}_{f.name}_values_idx": first_value(e, f) for e in ENTITIES.values() for f in e.column_filters},
 }
