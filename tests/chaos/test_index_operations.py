@@ -113,6 +113,7 @@ async def test_a_rebuild_goes_on_after_a_kill_while_writes_go_on_and_can_be_roll
     assert not await search.indices.exists(index=new)
 
 
+@pytest.mark.long
 async def test_a_rollback_that_is_cut_off_and_asked_for_again_moves_the_alias_once(
     grid: Grid, sql: asyncpg.Pool, search: AsyncElasticsearch, index: IndexServiceStub
 ) -> None:
@@ -161,6 +162,7 @@ async def test_a_build_whose_index_is_removed_ends_and_no_write_waits_for_it(
     assert await is_equal(index)
 
 
+@pytest.mark.long
 async def test_a_build_goes_on_once_its_index_takes_documents_and_no_write_waits_for_it(
     grid: Grid,
     sql: asyncpg.Pool,
@@ -194,6 +196,7 @@ async def test_a_build_goes_on_once_its_index_takes_documents_and_no_write_waits
     assert await is_equal(index)
 
 
+@pytest.mark.long
 async def test_a_new_index_goes_live_only_with_all_its_copies(
     grid: Grid, sql: asyncpg.Pool, search: AsyncElasticsearch, index: IndexServiceStub
 ) -> None:
@@ -211,6 +214,7 @@ async def test_a_new_index_goes_live_only_with_all_its_copies(
     call.cancel()
 
 
+@pytest.mark.long
 async def test_what_only_the_new_index_refuses_keeps_it_from_going_live(
     grid: Grid, sql: asyncpg.Pool, search: AsyncElasticsearch, index: IndexServiceStub
 ) -> None:
@@ -236,6 +240,7 @@ async def test_what_only_the_new_index_refuses_keeps_it_from_going_live(
     assert await is_equal(index)
 
 
+@pytest.mark.long
 async def test_a_new_index_that_is_not_like_the_database_never_goes_live(
     grid: Grid, sql: asyncpg.Pool, search: AsyncElasticsearch, index: IndexServiceStub
 ) -> None:
