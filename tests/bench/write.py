@@ -155,12 +155,12 @@ async def singles(postgres: str, write: WriteServiceStub, seconds: float) -> Ite
         values = identified(n)
         key = keys.number(CONTACT, keys.Key(keys.EMAIL, values["email"]))
         if found := await hand.known(CONTACT, [key], [values["uuid"]]):
-            await hand.lay(CONTACT, found[0], values, (), NO_CHANGE)
+            await hand.lay(CONTACT, found[0], values, NO_CHANGE)
             return
         async with hand.transaction():
             await hand.lock_keys([key])
             await hand.known(CONTACT, [key], [values["uuid"]])
-            await hand.create(CONTACT, values, (), KeyChange([key], []))
+            await hand.create(CONTACT, values, KeyChange([key], []))
 
     def new_key(n: int) -> KeyChange:
         return KeyChange([keys.number(CONTACT, keys.Key(keys.EMAIL, identified(n)["email"]))], [])
@@ -182,8 +182,8 @@ async def singles(postgres: str, write: WriteServiceStub, seconds: float) -> Ite
     change = {"title": "engineer", "city": "c"}
     hand_uuids = [identified(n)["uuid"] for n in range(1000)]
     pairs: list[tuple[str, list[Work], Work]] = [
-        ("create", by_hand(lambda h, n: h.create(CONTACT, identified(n), (), new_key(n))), create),
-        ("update", by_hand(lambda h, n: h.update(CONTACT, hand_uuids[n % 1000], change, None, ())), update),
+        ("create", by_hand(lambda h, n: h.create(CONTACT, identified(n), new_key(n))), create),
+        ("update", by_hand(lambda h, n: h.update(CONTACT, hand_uuids[n % 1000], change, None)), update),
         (
             "upsert, found",
             by_hand(lambda h, n: hand_upsert(h, n % 1000)),

@@ -104,7 +104,7 @@ async def test_plain_sql_is_known_by_its_login_and_what_it_removes_is_kept(datab
 
 
 async def test_a_connection_forgets_for_whom_it_worked(database: asyncpg.Connection) -> None:
-    await RecordRepository(database, Origin("client:acme", "r1")).create(CONTACT, {"uuid": UUID}, ())
+    await RecordRepository(database, Origin("client:acme", "r1")).create(CONTACT, {"uuid": UUID})
     await RecordRepository(database, Origin("client:acme", "r2")).delete(CONTACT, UUID, None)
     await database.execute("UPDATE contacts SET title = 'x'")
     entries = await trail(database, UUID)
@@ -122,7 +122,7 @@ async def test_a_process_may_do_without(database: asyncpg.Connection, empty_data
 
 
 async def test_entries_are_never_changed(database: asyncpg.Connection) -> None:
-    await RecordRepository(database).create(COMPANY, {"uuid": UUID}, ())
+    await RecordRepository(database).create(COMPANY, {"uuid": UUID})
     for statement in ("UPDATE audit SET actor = 'me'", "TRUNCATE audit", "DELETE FROM audit"):
         with pytest.raises(asyncpg.InsufficientPrivilegeError, match="append-only"):
             await database.execute(statement)

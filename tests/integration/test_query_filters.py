@@ -1,4 +1,4 @@
-"""Filters and their values through the gateway and the typed door, and the sweep that keeps stored values correct."""
+"""Filters and their values through the gateway and the typed door."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -17,7 +17,6 @@ from connectra_common.settings import ElasticsearchSettings, PostgresSettings
 from connectra_query.filters import service as filter_service
 from connectra_query.filters.service import FilterService, FilterValuesRequest
 from connectra_query.search.engine import Search
-from connectra_write.filter_values.sweep import FilterValueSweep, Swept
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -233,52 +232,3 @@ async def test_pages_walk_over_all_values_of_a_keyword_once(
     assert some == sorted(set(some))
     assert len(some) > filter_service.DEEP_ROWS
     assert await page(20, None, Call(token=token), limit=100) == some[1900:]
-
-
-@pytest.fixture
-async def process(engine: AsyncEngine, empty_database: str) -> AsyncIterator[Database]:
-    """The pool of a process, on a database with the current schema."""
-    async with Database.open(PostgresSettings(connection=empty_database, _env_file=None), "test") as opened:
-        yield opened
-
-
-@pytest.fixture
-async def sweep(process: Database) -> FilterValueSweep:
-    return FilterValueSweep(process, remove_after_seconds=0)
-
-
-async def test_the_sweep_adds_what_is_missing_and_takes_what_no_record_has(
-    pool: Database, database: asyncpg.Connection, sweep: FilterValueSweep
-) -> None:
-    await people(database, {"city": "bonn", "departments": ["it", "hr"]}, {"city": "rom"})
-    await people(database, {"name": "Acme"}, table="companies")
-    assert await sweep.run(60) == Swept(added=5, filters=14)
-    assert await values(pool, "contact", "city") == ["bonn", "rom"]
-    assert await values(pool, "contact", "departments") == ["hr", "it"]
-    assert await values(pool, "company", "uuid") == ["Acme"]
-
-    await database.execute("UPDATE contacts SET deleted_at = now() WHERE city = 'rom'")
-    await database.execute("UPDATE companies SET name = 'Bolt'")
-    done = await sweep.run(60)
-    assert (done.hidden, done.renamed) == (1, 1)
-    assert await values(pool, "contact", "city") == ["bonn"]
-    assert await values(pool, "company", "uuid") == ["Bolt"]
-
-    await database.execute("UPDATE contacts SET deleted_at = NULL")
-    assert (await sweep.run(60)).revived == 1
-    assert await values(pool, "contact", "city") == ["bonn", "rom"]
-
-    await database.execute("DELETE FROM contacts")
-    assert (await sweep.run(60)).hidden == 4
-    assert (await sweep.run(60)).removed == 4
-    assert await database.fetchval("SELECT count(*) FROM filters_data WHERE service = 'contact'") == 0
-
-
-async def test_the_sweep_keeps_to_its_budget_and_rests_when_nothing_changed(
-    process: Database, database: asyncpg.Connection
-) -> None:
-    await people(database, {"city": "bonn"})
-    sweep = FilterValueSweep(process)
-    assert (await sweep.run(0)).filters == 0
-    assert (await sweep.run(60)).filters == 14
-    assert (await sweep.run(60)).filters == 0

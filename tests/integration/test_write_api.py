@@ -18,6 +18,7 @@ from connectra_common.records.fields import COMPANY, CONTACT
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from tests.support.queries import keyword_query
+from tests.support.wait import until
 from tests.support.words import word
 
 ENTITIES = ["companies", "contacts"]
@@ -374,47 +375,59 @@ async def test_csv_like_rows_are_read_as_an_import_reads_them(api: httpx.AsyncCl
     assert (good.json()["success"], good.json()["data"]["updated"]) == (True, 2)
 
 
-async def filter_values(postgres: asyncpg.Connection, *values: str) -> set[tuple[str, str, str, str]]:
-    rows = await postgres.fetch(
-        "SELECT service, filter_key, value, display_value, uuid FROM filters_data WHERE value = ANY($1)", list(values)
-    )
-    for row in rows:
-        assert row["uuid"] == ids.filter_value_uuid(row["filter_key"], row["service"], row["value"])
-    return {tuple(row)[:4] for row in rows}
+async def filter_values(postgres: asyncpg.Connection, *values: str, of: set[tuple[str, str, str, str]]) -> None:
+    """Waits until these are the values that are stored."""
+
+    async def stored() -> set[tuple[str, str, str, str]]:
+        rows = await postgres.fetch(
+            "SELECT service, filter_key, value, display_value, uuid FROM filters_data WHERE value = ANY($1)",
+            list(values),
+        )
+        for row in rows:
+            assert row["uuid"] == ids.filter_value_uuid(row["filter_key"], row["service"], row["value"])
+        return {tuple(row)[:4] for row in rows}
+
+    await until(stored, lambda found: found == of, seconds=20)
 
 
-async def test_every_write_stores_its_filter_values(api: httpx.AsyncClient, postgres: asyncpg.Connection) -> None:
+async def test_every_write_counts_in_the_filter_values(api: httpx.AsyncClient, postgres: asyncpg.Connection) -> None:
     m = word()
     company = await create(api, "companies", name=m, city=f"{m}1", industries=[f"{m}2", f"{m}3"])
     uuid = company["uuid"]
-    assert await filter_values(postgres, uuid, *(f"{m}{n}" for n in range(1, 4))) == {
-        ("company", "uuid", uuid, m),
-        ("company", "city", f"{m}1", f"{m}1"),
-        ("company", "industries", f"{m}2", f"{m}2"),
-        ("company", "industries", f"{m}3", f"{m}3"),
-    }
-    await api.put(f"/companies/{uuid}", json={"name": f"{m} new", "country": f"{m}4"})
-    assert await filter_values(postgres, uuid, f"{m}4") == {
-        ("company", "uuid", uuid, f"{m} new"),
-        ("company", "country", f"{m}4", f"{m}4"),
-    }
+    await filter_values(
+        postgres,
+        *(uuid, *(f"{m}{n}" for n in range(1, 4))),
+        of={
+            ("company", "uuid", uuid, m),
+            ("company", "city", f"{m}1", f"{m}1"),
+            ("company", "industries", f"{m}2", f"{m}2"),
+            ("company", "industries", f"{m}3", f"{m}3"),
+        },
+    )
+    await api.put(f"/companies/{uuid}", json={"name": f"{m} new", "country": f"{m}4", "industries": [f"{m}2"]})
+    await filter_values(
+        postgres,
+        *(uuid, f"{m}3", f"{m}4"),
+        of={("company", "uuid", uuid, f"{m} new"), ("company", "country", f"{m}4", f"{m}4")},
+    )
     await api.post("/companies/bulk", json=[{"uuid": uuid, "name": f"{m} newer", "keywords": [f"{m}5"]}])
     await api.post("/contacts/bulk", json=[{"email": f"{m}@x.de", "title": f"{m}6", "departments": [f"{m}7"]}])
     await api.post("/contacts/upsert", json={"email": f"{m}@x.de", "title": f"{m}8", "email_status": "x" * 501})
     await api.post("/common/batch-upsert", json=[{"company": f"{m} other", "company_state": f"{m}9"}])
-    assert await filter_values(postgres, uuid, *(f"{m}{n}" for n in range(5, 10)), "x" * 501) == {
-        ("company", "uuid", uuid, f"{m} newer"),
-        ("company", "keywords", f"{m}5", f"{m}5"),
-        ("contact", "title", f"{m}6", f"{m}6"),
-        ("contact", "departments", f"{m}7", f"{m}7"),
-        ("contact", "title", f"{m}8", f"{m}8"),
-        ("company", "state", f"{m}9", f"{m}9"),
-    }
+    await filter_values(
+        postgres,
+        *(uuid, *(f"{m}{n}" for n in range(5, 10)), "x" * 501),
+        of={
+            ("company", "uuid", uuid, f"{m} newer"),
+            ("company", "keywords", f"{m}5", f"{m}5"),
+            ("contact", "departments", f"{m}7", f"{m}7"),
+            ("contact", "title", f"{m}8", f"{m}8"),
+            ("company", "state", f"{m}9", f"{m}9"),
+        },
+    )
 
 
-async def test_an_import_stores_its_filter_values_and_a_removed_one_comes_back(
-    imports: ImportServiceStub, postgres: asyncpg.Connection
-) -> None:
+async def test_an_import_counts_in_the_filter_values(imports: ImportServiceStub, postgres: asyncpg.Connection) -> None:
     m = word()
 
     async def load(row: str) -> None:
@@ -426,20 +439,18 @@ async def test_an_import_stores_its_filter_values_and_a_removed_one_comes_back(
         )
 
     uuid = ids.company_uuid(m, None)
-    await postgres.execute(
-        """INSERT INTO filters_data (uuid, filter_key, service, value, display_value, deleted_at)
-           VALUES ($1, 'title', 'contact', $2, $2, now())""",
-        *(ids.filter_value_uuid("title", "contact", f"{m}2"), f"{m}2"),
-    )
     await load(f"{m},{m}1,a@{m}.com,{m}2")
-    assert await filter_values(postgres, uuid, f"{m}1", f"{m}2") == {
-        ("company", "uuid", uuid, m),
-        ("company", "city", f"{m}1", f"{m}1"),
-        ("contact", "title", f"{m}2", f"{m}2"),
-    }
-    assert await postgres.fetchval("SELECT deleted_at FROM filters_data WHERE value = $1", f"{m}2") is None
+    await filter_values(
+        postgres,
+        *(uuid, f"{m}1", f"{m}2"),
+        of={
+            ("company", "uuid", uuid, m),
+            ("company", "city", f"{m}1", f"{m}1"),
+            ("contact", "title", f"{m}2", f"{m}2"),
+        },
+    )
     await load(f"{m.upper()},,,")
-    assert await filter_values(postgres, uuid) == {("company", "uuid", uuid, m.upper())}
+    await filter_values(postgres, uuid, of={("company", "uuid", uuid, m.upper())})
 
 
 async def test_both_doors_do_the_same(write: WriteServiceStub, api: httpx.AsyncClient) -> None:

@@ -14,7 +14,6 @@ from connectra_common.records.fields import COMPANY, CONTACT, Entity
 from connectra_common.refusals import SeveralRecords
 from connectra_common.settings import PostgresSettings
 from connectra_write.consistency import ConsistencyTokens
-from connectra_write.filter_values.known import KnownValues
 from connectra_write.imports.parse import ImportBatch
 from connectra_write.imports.service import ImportService
 from connectra_write.notifier import Notifier
@@ -67,9 +66,9 @@ class Service:
 @pytest.fixture
 async def service(database: asyncpg.Connection, empty_database: str) -> AsyncIterator[Service]:
     async with Database.open(PostgresSettings(connection=empty_database, _env_file=None), "write") as opened:
-        parts = Notifier(opened), KnownValues()
-        records = RecordService(opened, opened, ConsistencyTokens(opened), *parts)
-        yield Service(records, ImportService(opened, *parts), database)
+        notifier = Notifier(opened)
+        records = RecordService(opened, opened, ConsistencyTokens(opened), notifier)
+        yield Service(records, ImportService(opened, notifier), database)
 
 
 # ---------------------------------------------------------------------------------------------------------------------------------------

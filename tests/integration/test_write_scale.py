@@ -8,19 +8,13 @@ import asyncpg
 import pytest
 from connectra_common.db.database import Database
 from connectra_common.records.fields import COMPANY, CONTACT, ENTITIES, Entity
-from connectra_common.records.ids import filter_value_uuid
 from connectra_common.settings import PostgresSettings
 from connectra_write.consistency import ConsistencyTokens
-from connectra_write.filter_values.known import KnownValues
-from connectra_write.filter_values.repository import FilterValueRepository
-from connectra_write.filter_values.rows import FilterValue
-from connectra_write.filter_values.sweep import FilterValueSweep
 from connectra_write.notifier import Notifier
 from connectra_write.records import batches, writing
 from connectra_write.records.repository import RecordRepository
 from connectra_write.records.service import RecordService
 
-from tests.support.wait import until
 from tests.support.words import word
 
 WHOLE: dict[Entity, dict[str, Any]] = {
@@ -49,7 +43,7 @@ async def opened(database: asyncpg.Connection, empty_database: str) -> AsyncIter
 
 @pytest.fixture
 async def records(opened: Database) -> RecordService:
-    return RecordService(opened, opened, ConsistencyTokens(opened), Notifier(opened), KnownValues())
+    return RecordService(opened, opened, ConsistencyTokens(opened), Notifier(opened))
 
 
 async def traces(database: asyncpg.Connection) -> Mapping[str, Any]:
@@ -103,7 +97,7 @@ async def test_a_key_that_was_computed_and_is_given_now_counts_although_no_value
 async def test_the_order_in_which_a_client_names_fields_makes_no_other_statement(database: asyncpg.Connection) -> None:
     repository = RecordRepository(database)
     record = {"uuid": "00000000-0000-0000-0000-000000000001", "title": "a", "city": "b", "country": "c"}
-    await repository.create(CONTACT, record, ())
+    await repository.create(CONTACT, record)
 
     async def statements() -> int:
         return int(await database.fetchval("SELECT count(*) FROM pg_prepared_statements"))
@@ -112,7 +106,7 @@ async def test_the_order_in_which_a_client_names_fields_makes_no_other_statement
     for turn in range(4):
         names = [*record][turn:] + [*record][:turn]
         changed = {name: record[name] + str(turn) if name != "uuid" else record[name] for name in names}
-        assert await repository.update(CONTACT, record["uuid"], changed, None, ())
+        assert await repository.update(CONTACT, record["uuid"], changed, None)
         counts.add(await statements())
     assert len(counts) == 1
 
@@ -127,31 +121,8 @@ async def test_bulks_of_other_keys_and_single_writes_do_not_wait_for_a_bulk_that
     await records.upsert(CONTACT, {"email": f"{word()}@x.com", "title": "engineer", "city": "bonn"})
     held = batches.sort_out(CONTACT, new())
     async with opened.transaction() as connection:
-        await writing.write(RecordRepository(connection), KnownValues(), held, batches.RECORDS)
+        await writing.write(RecordRepository(connection), held, batches.RECORDS)
         async with asyncio.timeout(20):
             bulks = asyncio.gather(*(records.batch_upsert(CONTACT, new()) for _ in range(2)))
             assert (await records.upsert(CONTACT, {"email": f"{word()}@x.com", "title": "engineer"})).is_new
             assert [outcome.created for outcome in await bulks] == [2_000, 2_000]
-
-
-async def test_the_sweep_of_filter_values_waits_for_a_writer_with_nothing_that_he_needs(
-    opened: Database, database: asyncpg.Connection
-) -> None:
-    missing, hidden = sorted(
-        (FilterValue(filter_value_uuid("city", "contact", city), "city", "contact", city, city) for city in "ab"),
-        key=lambda value: value.uuid,
-    )
-    await FilterValueRepository(database).add([hidden])
-    await database.execute("UPDATE filters_data SET deleted_at = now()")
-    await database.execute(
-        "INSERT INTO contacts (uuid, city) VALUES (gen_random_uuid(), 'a'), (gen_random_uuid(), 'b')"
-    )
-    async with opened.transaction() as connection:
-        writer = FilterValueRepository(connection)
-        await writer.add([missing])
-        sweep = asyncio.create_task(FilterValueSweep(opened).run(30))
-        await until(lambda: database.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"))
-        await writer.add([hidden])
-    assert (await sweep).filters
-    live = await database.fetch("SELECT value FROM filters_data WHERE deleted_at IS NULL AND filter_key = 'city'")
-    assert {row["value"] for row in live} == {"a", "b"}

@@ -1,10 +1,9 @@
-"""What the write service clears away: expired answers, filter values of no record, old entries of the audit trail, records that were
-deleted long ago, batches that the index has.
+"""What the write service does beside its calls: it counts filter values, and clears away expired answers, old entries of the audit trail,
+records that were deleted long ago, and batches that the index has.
 
 Any number of processes may do so.
 """
 
-from dataclasses import asdict
 from datetime import timedelta
 
 import structlog
@@ -14,7 +13,7 @@ from connectra_common.records.fields import COMPANY, CONTACT
 from connectra_common.server.background import Background, every
 
 from connectra_write import marks
-from connectra_write.filter_values.sweep import FilterValueSweep
+from connectra_write.filter_values import counts
 from connectra_write.records import deleted
 
 log = structlog.get_logger()
@@ -22,8 +21,8 @@ log = structlog.get_logger()
 INTERVAL_SECONDS = 60.0
 # Between two looks at what batches wrote.
 BATCHES_SECONDS = 2.0
-# Seconds per minute the sweep of filter values may take; the next turn goes on.
-BUDGET_SECONDS = 5.0
+# Between two looks at what statements have noted of filter values.
+COUNTS_SECONDS = 1.0
 # Answers of the previous release that one statement removes.
 EXPIRY_SLICE = 5_000
 
@@ -35,7 +34,6 @@ def loops(database: Database, audit_days: int, deleted_days: int) -> list[Backgr
         audit_days: entries of the audit trail older than this are removed; 0 keeps them forever.
         deleted_days: records that were deleted longer ago are removed; 0 keeps them forever.
     """
-    sweep = FilterValueSweep(database)
 
     async def keep_partitions() -> None:
         ages = {"audit": timedelta(audit_days) if audit_days else None, idempotency.TABLE: idempotency.KEPT}
@@ -59,10 +57,8 @@ def loops(database: Database, audit_days: int, deleted_days: int) -> list[Backgr
                 if removed:
                     log.info("deleted records removed", entity=entity.name, number=removed)
 
-    async def sweep_filter_values() -> None:
-        swept = await sweep.run(BUDGET_SECONDS)
-        if any(changes := {name: n for name, n in asdict(swept).items() if name != "filters" and n}):
-            log.info("filter values swept", **changes)
+    async def count_filter_values() -> None:
+        await counts.add_up(database)
 
     async def sweep_batches() -> None:
         async with database.connection() as connection:
@@ -73,6 +69,6 @@ def loops(database: Database, audit_days: int, deleted_days: int) -> list[Backgr
         every(BATCHES_SECONDS, sweep_batches, "sweep of written batches", at_start=True),
         every(INTERVAL_SECONDS, keep_partitions, "keeping of partitions", at_start=True),
         every(INTERVAL_SECONDS, expire_answers, "expiry of idempotency keys", at_start=True),
-        every(INTERVAL_SECONDS, sweep_filter_values, "sweep of filter values"),
+        every(COUNTS_SECONDS, count_filter_values, "counts of filter values", at_start=True),
         every(INTERVAL_SECONDS, remove_deleted, "removal of deleted records"),
     ]

@@ -14,7 +14,6 @@ from connectra_write import housekeeping
 from connectra_write.bulkheads import bulkheads
 from connectra_write.connections import LEAST, Connections
 from connectra_write.consistency import ConsistencyTokens
-from connectra_write.filter_values.known import KnownValues
 from connectra_write.imports.service import ImportService
 from connectra_write.imports.servicer import ImportServicer
 from connectra_write.index.service import IndexService
@@ -36,10 +35,10 @@ async def serve(settings: Settings) -> None:
         create_client(settings.elasticsearch) as search,
         Connections.open(settings.postgres, session) as connections,
     ):
-        notifier, known = Notifier(connections.own), KnownValues()
+        notifier = Notifier(connections.own)
         tokens = ConsistencyTokens(connections.own)
-        records = RecordService(connections.singles, connections.bulks, tokens, notifier, known)
-        imports = ImportService(connections.imports, notifier, known)
+        records = RecordService(connections.singles, connections.bulks, tokens, notifier)
+        imports = ImportService(connections.imports, notifier)
         index = IndexService(connections.singles, search, notifier)
         package = "connectra.write.v1"
         await run(

@@ -5,7 +5,8 @@ Locks on a text (a job, a match key) use `hashtextextended`; these are below wha
 
 MIGRATE = 7_262_537_001
 CLAIM_JOBS = 7_262_537_002
-SWEEP_FILTER_VALUES = 7_262_537_003
+# The sweep of the previous release has it too.
+COUNT_FILTER_VALUES = 7_262_537_003
 # First half of a two-part lock; the second is the indexer's id.
 LIVING_INDEXER = 7_262_537
 # The second half is the entity's position in the catalogue: only one caller at a time adds an operation on its index.

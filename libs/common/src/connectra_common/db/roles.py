@@ -16,9 +16,8 @@ _REMOVE_DELETED = "FUNCTION remove_deleted"
 # Privileges by table, sequence or function, by process. A column in brackets: only that.
 RIGHTS: Mapping[str, Mapping[str, str]] = {
     "query": {
-        **dict.fromkeys(
-            ("companies", "contacts", "filters", "filters_data", "outbox", "written_batches", "audit"), _READ
-        ),
+        **dict.fromkeys(("companies", "contacts", "outbox", "written_batches", "audit"), _READ),
+        **dict.fromkeys(("filters", "filters_data", "filter_value_changes"), _READ),
         _AUDIT_EVENT: "EXECUTE",
     },
     "write": {
@@ -27,6 +26,7 @@ RIGHTS: Mapping[str, Mapping[str, str]] = {
         "match_keys": "SELECT, INSERT, DELETE",
         "key_locks": "SELECT, INSERT, DELETE",
         "filters_data": _KEEP,
+        "filter_value_changes": "SELECT, DELETE",
         "outbox": "SELECT, INSERT, UPDATE",
         "written_batches": "SELECT, INSERT, UPDATE, DELETE",
         "dead_letters": _READ,

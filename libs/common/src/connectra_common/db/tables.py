@@ -130,6 +130,8 @@ filters_data = Table(
     Column("display_value", Text, nullable=False),
     Column("value", Text),
     Column("deleted_at", DateTime(timezone=True)),
+    # How often records have it, but for what is in filter_value_changes.
+    Column("uses", BigInteger, nullable=False, server_default=text("0")),
     Index(
         "filters_data_display_idx",
         "service",
@@ -146,6 +148,19 @@ filters_data = Table(
         postgresql_using="gin",
         postgresql_where=text("deleted_at IS NULL"),
     ),
+)
+
+# What statements have changed in the use of stored filter values, until it is added to them; arrays of one length.
+filter_value_changes = Table(
+    "filter_value_changes",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("entity", Text, nullable=False),
+    Column("filter_keys", ARRAY(Text()), nullable=False),
+    Column("filter_values", ARRAY(Text()), nullable=False),
+    # NULL, or shorter: the value.
+    Column("display_values", ARRAY(Text())),
+    Column("changes", ARRAY(BigInteger()), nullable=False),
 )
 
 # Changes not yet in the index. One row per changed record, however often it changed.

@@ -101,8 +101,8 @@ _CHECKS: Mapping[str, tuple[_Check, ...]] = {
     ),
     "filters_data": (
         *_uuids("filters_data")[:1],
-        _Check("shows a uuid instead of a name; the sweep of filter values corrects it", f"display_value ~ {_UUID}"),
-        _Check("no value; kept, the sweep of filter values hides it", "coalesce(value, '') = ''"),
+        _Check("shows a uuid instead of a name; the write service corrects it", f"display_value ~ {_UUID}"),
+        _Check("no value; kept, and offered to nobody", "coalesce(value, '') = ''"),
         _Check("uuid of several rows; each needs its own", _shared("filters_data", "uuid::text"), blocks=True),
         _too_long("uuid"),
     ),

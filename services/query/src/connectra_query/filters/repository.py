@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from connectra_common.db.database import Connection
 from connectra_common.records.fields import Entity, Field, Type
+from connectra_common.records.limits import MAX_FILTER_VALUE_CHARS
 
 # Longer values are not offered: they would not fit into an index entry.
 MAX_VALUE_BYTES = 1_000
@@ -93,12 +94,27 @@ _SHAPE = """
 
 
 def _stored(search: bool) -> str:
+    """Values as they are counted, and what statements have noted since. What comes and goes is a pair of a value and its display value."""
+    offered = f"octet_length(display_value) <= {MAX_VALUE_BYTES} AND octet_length(value) <= {MAX_VALUE_BYTES}"
+    if search:
+        offered += ' AND display_value COLLATE "default" ILIKE $5'
+    stored = f"service = $1 AND filter_key = $2 AND deleted_at IS NULL AND {offered}"
+    value, shown = 'value COLLATE "C"', 'display_value COLLATE "C"'
     return f"""
-        SELECT value, display_value FROM filters_data
-        WHERE service = $1 AND filter_key = $2 AND deleted_at IS NULL
-          AND octet_length(display_value) <= {MAX_VALUE_BYTES} AND octet_length(value) <= {MAX_VALUE_BYTES}
-          {"AND display_value ILIKE $5" if search else ""}
-        ORDER BY display_value COLLATE "C", value COLLATE "C" OFFSET $3 LIMIT $4"""
+        WITH noted AS MATERIALIZED (
+            SELECT c.{value} AS value, coalesce(c.shown, c.value) COLLATE "C" AS display_value, sum(c.change)::bigint AS uses
+            FROM filter_value_changes, unnest(filter_keys, filter_values, display_values, changes) AS c (key, value, shown, change)
+            WHERE entity = $1 AND c.key = $2 AND c.value ~ '\\S' AND length(c.value) <= {MAX_FILTER_VALUE_CHARS} GROUP BY 1, 2)
+        SELECT value, display_value FROM (
+            (SELECT {value} AS value, {shown} AS display_value FROM filters_data
+             WHERE {stored} AND uses > 0 AND ({value}, {shown}) NOT IN (SELECT value, display_value FROM noted)
+             ORDER BY {shown}, {value} LIMIT $3::bigint + $4::bigint)
+            UNION ALL
+            SELECT value, display_value FROM noted
+            WHERE {offered} AND CASE WHEN uses > 0 THEN true ELSE uses > -coalesce(
+                (SELECT f.uses FROM filters_data f
+                 WHERE {stored} AND f.{shown} = noted.display_value AND f.{value} = noted.value), 0) END) AS v
+        ORDER BY display_value, value OFFSET $3 LIMIT $4"""
 
 
 def _values(column: Column, search: str, after: str | int | None) -> str:

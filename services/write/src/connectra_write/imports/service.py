@@ -13,7 +13,6 @@ from connectra_common.records.ids import checked_uuid
 from prometheus_client import Counter
 
 from connectra_write import marks
-from connectra_write.filter_values.known import KnownValues
 from connectra_write.imports.outcomes import Applied, Counts, ImportProgress, RejectedRow
 from connectra_write.imports.parse import ImportBatch, Parsed, parse
 from connectra_write.imports.repository import ImportRepository, Last, LedgerRow
@@ -37,8 +36,8 @@ IMPORTED = Counter("connectra_import_records_total", "What import batches made o
 class ImportService:
     """Applies batches of files, each exactly once."""
 
-    def __init__(self, database: Database, notifier: Notifier, known: KnownValues) -> None:
-        self._database, self._notifier, self._known = database, notifier, known
+    def __init__(self, database: Database, notifier: Notifier) -> None:
+        self._database, self._notifier = database, notifier
 
     async def apply(self, batch: ImportBatch) -> Applied:
         """Stores the records of a batch and its row of the ledger in one transaction; the same batch again only repeats the answer.
@@ -60,7 +59,7 @@ class ImportService:
             ):
                 return applied
             records = RecordRepository(connection, Origin.of_job(batch.job_uuid, current()))
-            done = await writing.write(records, self._known, parsed.batch, batches.ROWS, batch.job_uuid)
+            done = await writing.write(records, parsed.batch, batches.ROWS, batch.job_uuid)
             rejected = _rejected(parsed, done.folded)
             counts = _counts(parsed, done, rejected=len(rejected))
             token = await marks.newest(connection)
@@ -82,7 +81,6 @@ class ImportService:
             # A worker of the previous release, which knows no generations, reads the rejected rows at the end of its file.
             if last and batch.generation:
                 await ledger.forget_reported(batch.job_uuid, last)
-        self._known.add(done.new)
         self._notifier.wake()
         for outcome in ("created", "updated", "unchanged", "merged", "rejected"):
             IMPORTED.labels(outcome).inc(getattr(counts, outcome))

@@ -1,7 +1,7 @@
 """All SQL on records.
 
-Every transaction takes its locks in one order: idempotency key or job, match keys, companies, contacts (with the outbox after each), filter
-values; keys and rows in their own order. So concurrent batches wait for each other and never deadlock.
+Every transaction takes its locks in one order: idempotency key or job, match keys, companies, contacts (with the outbox after each); keys
+and rows in their own order. So concurrent batches wait for each other and never deadlock.
 
 Whoever decides by a key which record is meant holds the key's lock, and writes only records that still have the keys by which they were
 found. Who merely gives a record another key decides nothing by it, and needs none.
@@ -19,13 +19,10 @@ from connectra_common.records.cleaning import Value
 from connectra_common.records.fields import COMPANY, CONTACT, Entity
 
 from connectra_write import marks
-from connectra_write.filter_values.repository import FilterValueRepository, columns
-from connectra_write.filter_values.rows import FilterValue, name_value
 from connectra_write.records import statements
 from connectra_write.records.identities import MAX_HOLDERS, NO_CHANGE, KeyChange, Known
 
 Record = Mapping[str, Value]
-Values = Sequence[FilterValue]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +38,11 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """A record that a merge created or changed; `name` is None for contacts."""
+    """A record that a merge created or changed."""
 
     id: int
     uuid: str
     created: bool
-    name: str | None
 
 
 class RecordRepository:
@@ -60,7 +56,6 @@ class RecordRepository:
     def __init__(self, connection: Connection, origin: Origin = UNKNOWN) -> None:
         self._connection = connection
         self._origin = astuple(origin)
-        self.filter_values = FilterValueRepository(connection)
 
     async def merge(self, entity: Entity, records: Sequence[Record], *, clearing: bool = False) -> list[Changed]:
         """Inserts or completes records, one for each uuid: fields that a record does not name stay as they are. Revives deleted ones.
@@ -80,23 +75,17 @@ class RecordRepository:
         await self._connection.copy_records_to_table(stage.name, records=rows, columns=stage.columns)
         return [Changed(*row) for row in await self._connection.fetch(stage.merge, *self._origin)]
 
-    async def create(
-        self, entity: Entity, record: Record, values: Values, change: KeyChange = NO_CHANGE
-    ) -> Stored | None:
-        """Inserts a record, with its filter values and keys; None when there is one of its uuid, or its company is missing."""
+    async def create(self, entity: Entity, record: Record, change: KeyChange = NO_CHANGE) -> Stored | None:
+        """Inserts a record with its keys; None when there is one of its uuid, or its company is missing."""
         names = _names(entity, record)
-        statement = statements.create(entity, names, bool(values), any(change))
-        return await self._one(
-            statement, values, change if any(change) else (), record["uuid"], *map(record.get, names)
-        )
+        statement = statements.create(entity, names, any(change))
+        return await self._one(statement, change if any(change) else (), record["uuid"], *map(record.get, names))
 
-    async def restart(self, entity: Entity, record: Record, values: Values, change: KeyChange) -> Stored | None:
+    async def restart(self, entity: Entity, record: Record, change: KeyChange) -> Stored | None:
         """Restores a deleted record with only the given fields; None when there is no deleted one, or its company is missing."""
         names = tuple(field.name for field in entity.data_fields)
-        statement = statements.restart(entity, bool(values), any(change))
-        return await self._one(
-            statement, values, change if any(change) else (), record["uuid"], *map(record.get, names)
-        )
+        statement = statements.restart(entity, any(change))
+        return await self._one(statement, change if any(change) else (), record["uuid"], *map(record.get, names))
 
     async def update(
         self,
@@ -104,7 +93,6 @@ class RecordRepository:
         uuid: str,
         record: Record,
         versions: Sequence[int] | None,
-        values: Values,
         moved: tuple[Known, KeyChange] | None = None,
     ) -> Stored | None:
         """Lays fields over a record, which is left alone if it has these values; None when there is none, it has another version, or its
@@ -114,19 +102,17 @@ class RecordRepository:
             moved: the record as it was read and the change of its keys; None too when it has other keys by now.
         """
         names = _names(entity, record)
-        statement = statements.update(entity, names, versions is not None, bool(values), moved is not None)
+        statement = statements.update(entity, names, versions is not None, moved is not None)
         more = () if versions is None else (list(versions),)
         columns, change = (moved[0].columns, moved[1]) if moved else ((), ())
-        return await self._one(statement, values, change, uuid, *more, *columns, *map(record.get, names))
+        return await self._one(statement, change, uuid, *more, *columns, *map(record.get, names))
 
-    async def lay(
-        self, entity: Entity, known: Known, record: Record, values: Values, change: KeyChange
-    ) -> Stored | None:
+    async def lay(self, entity: Entity, known: Known, record: Record, change: KeyChange) -> Stored | None:
         """Lays fields over a record, as `update`, reviving it; None when it is not as it was read, or its company is missing."""
         names = _names(entity, record)
-        statement = statements.lay(entity, names, known.deleted, bool(values), any(change))
+        statement = statements.lay(entity, names, known.deleted, any(change))
         change_ = change if any(change) else ()
-        return await self._one(statement, values, change_, known.uuid, *known.columns, *map(record.get, names))
+        return await self._one(statement, change_, known.uuid, *known.columns, *map(record.get, names))
 
     async def delete(self, entity: Entity, uuid: str, versions: Sequence[int] | None) -> bool:
         """Marks a record as deleted; False when there is none or it has another version."""
@@ -243,22 +229,14 @@ class RecordRepository:
                 found[uuid] = replace(found[uuid], keys=others)
         return list(found.values())
 
-    async def _one(
-        self, statement: str, values: Values, change: Sequence[Sequence[int]], *arguments: object
-    ) -> Stored | None:
-        before = columns(values) if values else ()
-        row = await self._connection.fetchrow(statement, *before, *change, *self._origin, *arguments)
+    async def _one(self, statement: str, change: Sequence[Sequence[int]], *arguments: object) -> Stored | None:
+        row = await self._connection.fetchrow(statement, *change, *self._origin, *arguments)
         return None if row is None else Stored(*row)
 
 
 def _names(entity: Entity, record: Record) -> tuple[str, ...]:
     # In the order of the catalogue: one statement for these fields, in whatever order a client names them.
     return tuple(field.name for field in entity.data_fields if field.name in record)
-
-
-def company_names(changed: Iterable[Changed]) -> list[FilterValue]:
-    """The filter values that show the names of changed companies."""
-    return [name_value(row.uuid, row.name) for row in changed if row.name]
 
 
 _HOLDERS = f"""

@@ -22,8 +22,6 @@ from connectra_common.refusals import RecordExists, RecordNotFound
 
 from connectra_write import marks
 from connectra_write.consistency import ConsistencyTokens
-from connectra_write.filter_values.known import KnownValues
-from connectra_write.filter_values.rows import FilterValue, name_value, wanted
 from connectra_write.notifier import Notifier
 from connectra_write.records import batches, writing
 from connectra_write.records.identities import Claim, Identities
@@ -39,13 +37,11 @@ class Outcome(NamedTuple, Generic[StoredAnswer]):
 
     Args:
         answer: without its consistency token.
-        new: filter values that are stored once its transaction is committed.
         kind, name: what its consistency token names.
         is_written: whether there is anything to be indexed.
     """
 
     answer: StoredAnswer
-    new: list[FilterValue]
     kind: Kind
     name: str
     is_written: bool = True
@@ -73,10 +69,8 @@ class RecordService:
         bulks: Database,
         tokens: ConsistencyTokens,
         notifier: Notifier,
-        known: KnownValues,
     ) -> None:
-        self._database, self._bulks, self._tokens = database, bulks, tokens
-        self._notifier, self._known = notifier, known
+        self._database, self._bulks, self._tokens, self._notifier = database, bulks, tokens, notifier
 
     async def create(self, entity: Entity, record: object, key: IdempotencyKey | None = None) -> Written:
         """Stores a new record. A deleted one is restored with only the given fields.
@@ -96,10 +90,9 @@ class RecordService:
                 known = found.stored.get(uuid)
                 found.put(uuid, claim, afresh=True)
                 values = {**given.values, "uuid": uuid}
-                new, moves = self._filter_values(entity, uuid, values), found.key_change(uuid)
                 write = repository.restart if known else repository.create
-                if stored := await write(entity, values, new, moves):
-                    return _outcome(entity, uuid, stored, batches.shared_keys(entity, found, uuid, claim.keys), new)
+                if stored := await write(entity, values, found.key_change(uuid)):
+                    return _outcome(entity, uuid, stored, batches.shared_keys(entity, found, uuid, claim.keys))
                 await _check_company(repository, values)
             raise Unavailable(_CHANGED)
 
@@ -124,7 +117,6 @@ class RecordService:
         claim = Claim.of(entity, given)
 
         async def change(repository: RecordRepository) -> Outcome[Written]:
-            new = self._filter_values(entity, uuid, values)
             for _ in range(writing.TRIES):
                 moved, warnings = None, list[RecordWarning]()
                 if any(name in values for _, name in keys.FIELDS[entity]):
@@ -134,8 +126,8 @@ class RecordService:
                     found.put(uuid, claim)
                     moved = found.stored[uuid], found.key_change(uuid)
                     warnings = batches.shared_keys(entity, found, uuid, claim.keys)
-                if stored := await repository.update(entity, uuid, values, versions, new, moved):
-                    return _outcome(entity, uuid, stored, warnings, new)
+                if stored := await repository.update(entity, uuid, values, versions, moved):
+                    return _outcome(entity, uuid, stored, warnings)
                 if problem := await _why_not(repository, entity, uuid, versions, values):
                     raise problem
             raise Unavailable(_CHANGED)
@@ -189,13 +181,13 @@ class RecordService:
         batch = await asyncio.to_thread(batches.sort_out, entity, records)
 
         async def change(repository: RecordRepository) -> Outcome[BatchWritten]:
-            done = await writing.write(repository, self._known, batch, batches.RECORDS)
+            done = await writing.write(repository, batch, batches.RECORDS)
             failures = _in_order(batch.failures, done.folded.failures)
             created = len(done.created | done.revived)
             updated = len(records) - len(failures) - created
             uuids = writing.written_uuids(done.folded, len(records))
             answer = BatchWritten(len(records), created, updated, failures, uuids, done.folded.warnings)
-            return Outcome(answer, done.new, Kind.BATCH, str(done.number))
+            return Outcome(answer, Kind.BATCH, str(done.number))
 
         return await self._once_per_key(self._bulks, key, ("bulk", entity.name, records), BatchWritten, change)
 
@@ -205,11 +197,11 @@ class RecordService:
         batch = await asyncio.to_thread(batches.read_rows, rows)
 
         async def change(repository: RecordRepository) -> Outcome[BatchWritten]:
-            done = await writing.write(repository, self._known, batch, batches.ROWS)
+            done = await writing.write(repository, batch, batches.ROWS)
             failures = _in_order(batch.failures, done.folded.failures)
             created, uuids = len(done.created), writing.written_uuids(done.folded, len(rows))
             answer = BatchWritten(len(rows), created, done.records - created, failures, uuids)
-            return Outcome(answer, done.new, Kind.BATCH, str(done.number))
+            return Outcome(answer, Kind.BATCH, str(done.number))
 
         return await self._once_per_key(self._bulks, key, ("rows", "", rows), BatchWritten, change)
 
@@ -241,7 +233,6 @@ class RecordService:
     def _follow(self, outcome: Outcome[StoredAnswer]) -> None:
         """What comes after the commit."""
         if outcome.is_written:
-            self._known.add(outcome.new)
             self._notifier.wake()
 
     async def _find(
@@ -265,34 +256,25 @@ class RecordService:
         moves = found.key_change(uuid)
         if not is_locked and (known is None or moves.made):
             return None
-        new = self._filter_values(entity, uuid, values)
         if known:
-            stored = await repository.lay(entity, known, values, new, moves)
+            stored = await repository.lay(entity, known, values, moves)
         else:
-            stored = await repository.create(entity, values, new, moves)
+            stored = await repository.create(entity, values, moves)
         if stored is None:
             await _check_company(repository, values)
             return None
-        return _outcome(entity, uuid, stored, batches.shared_keys(entity, found, uuid, claim.keys), new)
+        return _outcome(entity, uuid, stored, batches.shared_keys(entity, found, uuid, claim.keys))
 
     def _repository(self, connection: Connection) -> RecordRepository:
         return RecordRepository(connection, Origin.of_call(current()))
-
-    def _filter_values(self, entity: Entity, uuid: str, values: Mapping[str, Value]) -> list[FilterValue]:
-        new = self._known.missing(wanted(entity, (values,)))
-        if entity is COMPANY and values.get("name"):
-            new.append(name_value(uuid, values["name"]))
-        return new
 
 
 _CHANGED = "the record changed meanwhile; try again"
 
 
-def _outcome(
-    entity: Entity, uuid: str, stored: Stored, warnings: list[RecordWarning], new: list[FilterValue]
-) -> Outcome[Written]:
+def _outcome(entity: Entity, uuid: str, stored: Stored, warnings: list[RecordWarning]) -> Outcome[Written]:
     written = Written(stored.record, stored.version, stored.is_new, warnings=warnings)
-    return Outcome(written, new, Kind(entity.name), uuid, stored.is_written)
+    return Outcome(written, Kind(entity.name), uuid, stored.is_written)
 
 
 def _in_order(*failures: list[RecordFailure]) -> list[RecordFailure]:

@@ -1,7 +1,7 @@
 """The statements that change records, each prepared once for an entity and a set of fields.
 
-A statement for one record has the values of filters as its first parameters, where it stores any (`INSERT_PARAMETERS` of them), then the
-numbers of the keys that the record gets and loses, where it changes any, then the two of its origin, then what its function says.
+A statement for one record has the numbers of the keys that the record gets and loses as its first parameters, where it changes any, then
+the two of its origin, then what its function says.
 """
 
 from collections.abc import Sequence
@@ -9,22 +9,20 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from connectra_common.records import keys
-from connectra_common.records.fields import COMPANY, ENTITIES, Entity, Field, Rule, Type
+from connectra_common.records.fields import ENTITIES, Entity, Field, Rule, Type
 from connectra_common.records.sql import json_object
 
-from connectra_write.filter_values.repository import INSERT_PARAMETERS, INSERT_VALUES
 from connectra_write.marks import Lane
 
 _SQL_TYPES = {Type.INTEGER: "bigint", Type.TEXT: "text", Type.LIST: "text[]", Type.TIME: "timestamptz"}
 
 
 class _Parameters:
-    """Numbers and types the parameters of a statement: those of filter values and keys come first, then the origin's, then its own."""
+    """Numbers and types the parameters of a statement: those of keys come first, then the origin's, then its own."""
 
-    def __init__(self, entity: Entity, with_values: bool, with_keys: bool) -> None:
+    def __init__(self, entity: Entity, with_keys: bool) -> None:
         self._entity = entity
-        self._used = INSERT_PARAMETERS if with_values else 0
-        self._with_values = with_values
+        self._used = 0
         self._keys = (self.add("bigint[]"), self.add("bigint[]")) if with_keys else None
         self.origin = origin(self.add("text"), self.add("text"))
 
@@ -49,8 +47,6 @@ class _Parameters:
             same: selects the row where nothing was written because nothing would change.
         """
         parts = [f"written AS ({written})"]
-        if self._with_values:
-            parts.append(f"filter_values AS ({INSERT_VALUES})")
         if self._keys:
             made, gone = self._keys
             parts.append(f"made AS (INSERT INTO match_keys SELECT key, t.id FROM written t, unnest({made}) AS key)")
@@ -81,9 +77,9 @@ def _company_exists(names: Sequence[str], cells: Sequence[str]) -> str:
 
 
 @lru_cache(maxsize=512)
-def create(entity: Entity, names: tuple[str, ...], with_values: bool, with_keys: bool) -> str:
+def create(entity: Entity, names: tuple[str, ...], with_keys: bool) -> str:
     """Parameters: uuid, then the fields of `names`. No row when the uuid exists or the company does not."""
-    parameters = _Parameters(entity, with_values, with_keys)
+    parameters = _Parameters(entity, with_keys)
     cells = [parameters.add("text"), *map(parameters.field, names)]
     return parameters.statement(
         f"""INSERT INTO {entity.table} AS t ({", ".join(("uuid", *names))}) SELECT {", ".join(cells)}
@@ -94,9 +90,9 @@ def create(entity: Entity, names: tuple[str, ...], with_values: bool, with_keys:
 
 
 @lru_cache(maxsize=512)
-def restart(entity: Entity, with_values: bool, with_keys: bool) -> str:
+def restart(entity: Entity, with_keys: bool) -> str:
     """Parameters: uuid, then all data fields. No row unless there is a deleted record of this uuid, and the company."""
-    parameters = _Parameters(entity, with_values, with_keys)
+    parameters = _Parameters(entity, with_keys)
     uuid = parameters.add("text")
     names = tuple(field.name for field in entity.data_fields)
     cells = [parameters.field(name) for name in names]
@@ -109,12 +105,12 @@ def restart(entity: Entity, with_values: bool, with_keys: bool) -> str:
 
 
 @lru_cache(maxsize=512)
-def update(entity: Entity, names: tuple[str, ...], with_version: bool, with_values: bool, with_keys: bool) -> str:
+def update(entity: Entity, names: tuple[str, ...], with_version: bool, with_keys: bool) -> str:
     """Parameters: uuid, the allowed versions if `with_version`, what `_unmoved` wants if `with_keys`, then the fields of `names`.
 
     No row when there is none that fits, or no company.
     """
-    parameters = _Parameters(entity, with_values, with_keys)
+    parameters = _Parameters(entity, with_keys)
     uuid = parameters.add("text")
     version = f"row_version = ANY({parameters.add('bigint[]')})" if with_version else "true"
     unmoved = _unmoved(entity, parameters) if with_keys else "true"
@@ -124,12 +120,12 @@ def update(entity: Entity, names: tuple[str, ...], with_version: bool, with_valu
 
 
 @lru_cache(maxsize=512)
-def lay(entity: Entity, names: tuple[str, ...], deleted: bool, with_values: bool, with_keys: bool) -> str:
+def lay(entity: Entity, names: tuple[str, ...], deleted: bool, with_keys: bool) -> str:
     """Parameters: uuid, what `_unmoved` wants, then the fields of `names`.
 
     No row unless there is such a record, which is deleted as `deleted` says, and the company.
     """
-    parameters = _Parameters(entity, with_values, with_keys)
+    parameters = _Parameters(entity, with_keys)
     uuid, unmoved = parameters.add("text"), _unmoved(entity, parameters)
     cells = [parameters.field(name) for name in names]
     fits = f"uuid = {uuid} AND {unmoved} AND {_company_exists(names, cells)}"
@@ -219,5 +215,5 @@ def stage(entity: Entity, clearing: bool) -> Stage:
             INSERT INTO {table} AS t ({columns}) SELECT {columns} FROM {staged} WHERE {told} ORDER BY uuid
             ON CONFLICT (uuid) DO UPDATE SET ({", ".join(names)}) = {assigned}, deleted_at = NULL, updated_at = now()
             WHERE t.deleted_at IS NOT NULL OR {differs}
-            RETURNING t.id, t.uuid, t.xmax = 0, {"t.name" if entity is COMPANY else "NULL"}""",
+            RETURNING t.id, t.uuid, t.xmax = 0""",
     )

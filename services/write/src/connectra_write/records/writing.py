@@ -9,11 +9,9 @@ from connectra_common.errors import Unavailable
 from connectra_common.records import keys
 from connectra_common.records.fields import CONTACT, Entity
 
-from connectra_write.filter_values.known import KnownValues
-from connectra_write.filter_values.rows import FilterValue, Wanted, wanted
 from connectra_write.records.batches import ENTITIES, Batch, Folded, Manner, fold
 from connectra_write.records.identities import Claim, Identities
-from connectra_write.records.repository import Changed, RecordRepository, company_names
+from connectra_write.records.repository import Changed, RecordRepository
 
 # Others may change a record between its reading and its lock. More often than this is not chance.
 TRIES = 5
@@ -33,7 +31,6 @@ class BatchOutcome:
 
     Args:
         created: uuids of new records; `revived`: of those that were deleted.
-        new: filter values that are stored once the transaction is committed.
         number: under which its records are noted, see `marks.add_batch`.
     """
 
@@ -41,7 +38,6 @@ class BatchOutcome:
     changed: list[Changed] = field(default_factory=list)
     created: set[str] = field(default_factory=set)
     revived: set[str] = field(default_factory=set)
-    new: list[FilterValue] = field(default_factory=list)
     number: int = 0
 
     @property
@@ -50,9 +46,7 @@ class BatchOutcome:
         return sum(map(len, self.folded.written.values()))
 
 
-async def write(
-    repository: RecordRepository, known: KnownValues, batch: Batch, manner: Manner, job: str | None = None
-) -> BatchOutcome:
+async def write(repository: RecordRepository, batch: Batch, manner: Manner, job: str | None = None) -> BatchOutcome:
     """Stores a batch, as if its rows were written one by one; in the caller's transaction, or in one of its own.
 
     Args:
@@ -61,7 +55,7 @@ async def write(
     Raises:
         Unavailable: the records change all the time.
     """
-    return await repeated(repository, lambda: _write(repository, known, batch, manner, job))
+    return await repeated(repository, lambda: _write(repository, batch, manner, job))
 
 
 async def repeated(repository: RecordRepository, work: Callable[[], Awaitable[Result]]) -> Result:
@@ -121,9 +115,7 @@ def _all(entity: Entity, claim: Claim) -> list[int]:
     return [keys.number(entity, key) for key in claim.keys]
 
 
-async def _write(
-    repository: RecordRepository, known: KnownValues, batch: Batch, manner: Manner, job: str | None
-) -> BatchOutcome:
+async def _write(repository: RecordRepository, batch: Batch, manner: Manner, job: str | None) -> BatchOutcome:
     claims = {entity: batch.claims(entity) for entity in ENTITIES}
     await repository.lock_keys(number for entity in ENTITIES for number in deciding(entity, claims[entity], manner.by))
     found = {
@@ -145,10 +137,6 @@ async def _write(
     outcome = BatchOutcome(folded)
     for entity in ENTITIES:
         await _store(repository, entity, found[entity], outcome, manner)
-    values: set[Wanted] = set()
-    for entity, records in folded.written.items():
-        values |= await in_thread(len(records), wanted, entity, records.values())
-    outcome.new = await known.store(repository.filter_values, values, company_names(outcome.changed))
     outcome.number = await repository.note_batch({entity: folded.written[entity].keys() for entity in ENTITIES}, job)
     return outcome
 
