@@ -88,10 +88,14 @@ async def test_a_backend_that_does_not_answer_costs_one_call(
         request = pb.UpdateContactRequest(contact=records_pb2.Contact(uuid=uuid, city=city))
         return await write.UpdateContact(request, timeout=3)
 
-    await put(word())
-    idle = """SELECT pid FROM pg_stat_activity WHERE application_name = 'connectra-write' AND state = 'idle' AND query LIKE $1
-              ORDER BY state_change DESC LIMIT 1"""
-    pid = await until(lambda: postgres.fetchval(idle, f"%{last}%"))
+    async def backend_of_a_write() -> int | None:
+        """Whose last statement is `last`; None where others used it since, health checks for example."""
+        await put(word())
+        idle = """SELECT pid FROM pg_stat_activity WHERE application_name = 'connectra-write' AND state = 'idle' AND query LIKE $1
+                  ORDER BY state_change DESC LIMIT 1"""
+        return await postgres.fetchval(idle, f"%{last}%")  # type: ignore[no-any-return]
+
+    pid = await until(backend_of_a_write)
     failed = []
     with stopped(pid):
         for _ in range(6):
