@@ -52,6 +52,11 @@ QUERIES: list[dict[str, Any]] = [
         },
         "company_config": {"populate": True, "select_columns": ["name"]},
     },
+    {"sort_by": "company.name", "sort_direction": "desc"},
+    {"sort_by": "name", "sort_direction": None},
+    {"sort_by": None, "sort_direction": "desc"},
+    {"filters": {"field": "id", "operator": "in", "value": [2**53, 2**53 + 1, -(2**63)]}, "cursor": [2**63 - 1, "u"]},
+    {"where": {"range_query": {"must": {"id": {"gte": 2**53 + 1}}}, "keyword_match": {"must": {"id": 2**53 + 1}}}},
 ]
 
 
@@ -69,6 +74,7 @@ def test_it_means_what_the_rest_door_would_understand(document: dict[str, Any]) 
         {"where": {"text_matches": {"must": [{"text_value": "x", "filter_key": "name", "search_type": "phonetic"}]}}},
         {"filters": ["city"]},
         {"limit": "many"},
+        {"sort_by": "id", "order_by": [{"order_by": "uuid"}]},
     ],
 )
 def test_what_is_no_query_is_refused(document: dict[str, Any]) -> None:

@@ -180,7 +180,12 @@ def test_every_field_and_every_rule_is_on_the_page() -> None:
 
 def test_what_searches_a_field_is_what_the_validator_takes() -> None:
     page = fields_page.page()
-    texts = "`text_matches` (exact, shuffle, substring), `keyword_match`"
+    texts = "`text_matches` (exact, shuffle, substring), `keyword_match`, `contains`, `prefix`"
     assert f"| `title` | text | text | `title` | 19 Title, stored | {texts} | yes |" in page
-    assert "| `created_at` | time | given by the server | | | `keyword_match`, `range_query` | yes |" in page
+    assert (
+        "| `created_at` | time | given by the server | | | `keyword_match`, `range_query`, `gt`, `gte`, `lt`, `lte` | yes |"
+        in page
+    )
+    email = "`text_matches` (substring), `keyword_match`, `contains`, `prefix`, `domain`"
+    assert f"| `email` | text | email | `email` | 18 Email, direct | {email} | yes |" in page
     assert "| `home_phone` | text | phone | `home_phone` | | | |" in page

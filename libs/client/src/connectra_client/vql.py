@@ -23,7 +23,12 @@ def vql(document: Mapping[str, Any]) -> Vql:
     Raises:
         ClientError: it is not a query: an unknown key, or a value of the wrong type.
     """
-    written = dict(document)
+    written: dict[str, Any] = _exact(document)
+    key, direction = written.pop("sort_by", None), written.pop("sort_direction", None)
+    if key and written.get("order_by"):
+        raise ClientError("this is not a VQL query: it has both sort_by and order_by")
+    if key:
+        written["order_by"] = [{"order_by": key, "order_direction": direction or "asc"}]
     if (after := written.pop("search_after", None)) is not None:
         written["cursor"] = after
     try:
@@ -35,6 +40,18 @@ def vql(document: Mapping[str, Any]) -> Vql:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ClientError(f"this is not a VQL query: {error}") from error
     return query
+
+
+def _exact(value: Any) -> Any:
+    # A number of the message is a double; as a text, a larger whole number keeps all its digits.
+    match value:
+        case Mapping():
+            return {name: _exact(member) for name, member in value.items()}
+        case list():
+            return [_exact(member) for member in value]
+        case int() if abs(value) > 2**53:
+            return str(value)
+    return value
 
 
 def _where(where: Mapping[str, Any]) -> dict[str, Any]:

@@ -117,11 +117,15 @@ class ValidationFailed(ConnectraError):
 
     @staticmethod
     def together(errors: "Sequence[ValidationFailed]") -> "ValidationFailed":
-        """Several errors as one, with the reason of the first and the violations of all."""
+        """Several errors as one, with the reason and text of the first, and the violations and details of all."""
         if len(errors) == 1:
             return errors[0]
         error = ValidationFailed.of([violation for error in errors for violation in error.fields])
-        error.reason = errors[0].reason
+        first = errors[0]
+        if len(first.fields) == 1:
+            error.message = f"{first.message} (and {len(error.fields) - 1} more)"
+        error.reason = first.reason
+        error.details = {name: value for each in reversed(errors) for name, value in each.details.items()}
         return error
 
 
@@ -330,9 +334,13 @@ def _omitted(fields: int) -> dict[str, int]:
 
 
 def _body(error: ConnectraError, details: Mapping[str, Any]) -> bytes:
-    message = error.message[:MAX_MESSAGE_CHARS]
+    message = _shortened(error.message)
     body = {"success": False, "error": message, "error_code": error.error_code, "message": message, "details": details}
     return _ascii(body)
+
+
+def _shortened(message: str) -> str:
+    return message if len(message) <= MAX_MESSAGE_CHARS else f"{message[: MAX_MESSAGE_CHARS - 1]}…"
 
 
 def _ascii(body: object) -> bytes:
@@ -351,7 +359,7 @@ def rich_status(error: ConnectraError) -> status_pb2.Status:
             for f in error.fields[:MAX_FIELDS]
         ]
         details.append(error_details_pb2.BadRequest(field_violations=violations))
-    status = status_pb2.Status(code=code, message=error.message[:MAX_MESSAGE_CHARS])
+    status = status_pb2.Status(code=code, message=_shortened(error.message))
     for detail in details:
         packed = any_pb2.Any()
         packed.Pack(detail)

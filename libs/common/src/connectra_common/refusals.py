@@ -28,6 +28,7 @@ class PageSizeExceeded(ValidationFailed):
         super().__init__(
             "ERR_PAGE_SIZE_EXCEEDED: the requested page size surpasses the maximum allowed limit; "
             "consider using pagination with smaller batches",
+            fields=[FieldViolation.at("limit", f"{limit} is more than {maximum}")],
             details={"limit": limit, "maximum": maximum},
         )
 
@@ -38,9 +39,11 @@ class PageOutOfRange(ValidationFailed):
     reason = "PAGE_OUT_OF_RANGE"
 
     def __init__(self, parameter: str, given: int, maximum: int) -> None:
+        way = "to go deeper, send the `next_cursor` of the last answer as `cursor`"
         super().__init__(
             "ERR_PAGE_OUT_OF_RANGE: the requested page number is beyond the available range; "
             "verify total pages before requesting",
+            fields=[FieldViolation.at(parameter, f"{given} is more than {maximum}; {way}")],
             details={parameter: given, "maximum": maximum},
         )
 

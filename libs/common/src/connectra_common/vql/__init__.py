@@ -1,13 +1,13 @@
 """VQL up to the Elasticsearch request: shared by the query service, which runs queries, and jobs, which accepts them for exports.
 
-A query goes through these passes, in this order; `validate.checked` runs the first three:
+A query goes through these passes, in this order; `validate.checked` runs the first two:
 
-    parse     request (`model`, for typed requests `proto`) → tree (`ast`)
-    validate  tree × field catalogue and `limits` → everything that is wrong with it
+    parse     request (`model`, for typed requests `proto`) × field catalogue and `limits` → tree (`ast`) of normalised conditions
+              (`conditions`), and everything that is wrong with it
     order     tree → tree with a complete order, and a cursor that fits it
     compile   tree → Elasticsearch request; in the query service, the only one that sends it
 
-A pass is pure: its result depends only on its arguments, with no I/O, clock or settings, and trees are frozen. It is total: it accepts
-every tree that the previous passes let through, and fails only with ValidationFailed. Its decisions are in the tree, so that no
-later pass decides them again. `render` shows a tree to people.
+A tree that comes out of the first two is never refused by Elasticsearch. A pass is pure: its result depends only on its arguments, with no
+I/O, clock or settings, and trees are frozen. It is total: it accepts every tree that the previous passes let through, and fails only with
+ValidationFailed. Its decisions are in the tree, so that no later pass decides them again. `render` shows a tree to people.
 """

@@ -1,4 +1,8 @@
-"""The tree of a query, which every later pass reads. Frozen, and independent of request and engine."""
+"""The tree of a query, which every later pass reads. Frozen, and independent of request and engine.
+
+Values are normalised when the tree is made: texts in NFC and without what nobody sees, uuids, phones, addresses and domains as they are
+stored, numbers and moments as whole numbers. Each kind of condition has one meaning; no pass has to look at the field to know it.
+"""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,38 +14,76 @@ Scalar = str | int | float | bool
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """A condition on one field; `path` is its place in the request, for messages."""
+    """A condition on one field, named as in the index; `path` is its place in the request, for messages."""
 
     path: str
     field: str
 
 
 @dataclass(frozen=True, slots=True)
-class Text(Leaf):
-    """Full text."""
+class Equals(Leaf):
+    """The whole value is this one; of a list: one of its values."""
 
-    value: str
-    search_type: Literal["exact", "shuffle", "substring"]
+    value: str | int
+
+
+@dataclass(frozen=True, slots=True)
+class Member(Leaf):
+    """The whole value is one of these, two or more."""
+
+    values: tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase(Leaf):
+    """The words of a text one after the other, moved by `slop` positions at most."""
+
+    text: str
     slop: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Word(Leaf):
+    """Words of a text in any order: all of them or, with `or`, any; `fuzzy` forgives typing errors."""
+
+    text: str
     operator: Literal["and", "or"] = "and"
     fuzzy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Terms(Leaf):
-    """The whole value is one of these."""
+class Substring(Leaf):
+    """Part of the value, three characters or more in a text. `whole`: of a field that is indexed as a whole value, not as a text."""
 
-    values: tuple[Scalar, ...]
+    text: str
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds(Leaf):
-    """Number or date within bounds."""
+class Prefix(Leaf):
+    """The words of a text, the last one of which may go on; with `whole`, the value begins with it."""
 
-    gte: Scalar | None = None
-    gt: Scalar | None = None
-    lte: Scalar | None = None
-    lt: Scalar | None = None
+    text: str
+    whole: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Suffix(Leaf):
+    """The whole value ends with it."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Range(Leaf):
+    """A whole number, or with `of_time` the milliseconds of a moment since 1970, from `lower` to `upper`, both included.
+
+    None: without that bound. Bounds may be beyond 64 bits by one, and may exclude everything.
+    """
+
+    lower: int | None = None
+    upper: int | None = None
+    of_time: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +112,7 @@ class Not:
     node: "Node"
 
 
-Condition = Text | Terms | Bounds | Exists
+Condition = Equals | Member | Phrase | Word | Substring | Prefix | Suffix | Range | Exists
 Node = Condition | And | Or | Not
 
 
@@ -83,12 +125,21 @@ class Sort:
 
 
 @dataclass(frozen=True, slots=True)
+class FacetRange:
+    """A range of a facet, and its bounds as the request has them."""
+
+    within: Range
+    gte: Scalar | None
+    lt: Scalar | None
+
+
+@dataclass(frozen=True, slots=True)
 class Facet:
     """Counts by value, or by range where there are ranges."""
 
     field: str
     size: int
-    ranges: tuple[Bounds, ...] = ()
+    ranges: tuple[FacetRange, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +157,8 @@ class Query:
     columns: tuple[str, ...]
     # None: companies are not shown; empty: with all columns.
     company_columns: tuple[str, ...] | None
+    # How many of the sort keys a client counts, a tie-breaker may follow them; 0 before the pass `order`.
+    keys: int = 0
     facets: tuple[Facet, ...] = ()
     explain: bool = False
     highlight: bool = False

@@ -75,7 +75,7 @@ class Where(Part):
 
 
 class OrderBy(Part):
-    """A field and its direction: exactly `desc`, else ascending."""
+    """A field and its direction, `asc` or `desc`."""
 
     order_by: str
     order_direction: str = "asc"
@@ -96,7 +96,23 @@ class FilterNode(Part):
     negate: Optional["FilterNode"] = Field(None, validation_alias="not")
     field: str | None = None
     operator: (
-        Literal["eq", "ne", "gt", "gte", "lt", "lte", "in", "nin", "contains", "ncontains", "exists", "nexists"] | None
+        Literal[
+            "eq",
+            "ne",
+            "gt",
+            "gte",
+            "lt",
+            "lte",
+            "in",
+            "nin",
+            "contains",
+            "ncontains",
+            "prefix",
+            "domain",
+            "exists",
+            "nexists",
+        ]
+        | None
     ) = None
     value: Values | None = None
 
@@ -150,6 +166,9 @@ class Vql(Request):
     where: Where | None = None
     filters: Annotated[FilterNode | None, BeforeValidator(_small_tree)] = None
     order_by: Annotated[list[OrderBy] | None, at_most(LIMITS.sort_keys, "keys")] = None
+    # An order of one key, in the spelling of other clients.
+    sort_by: str | None = None
+    sort_direction: str | None = None
     page: int | None = None
     limit: int | None = None
     offset: int | None = None

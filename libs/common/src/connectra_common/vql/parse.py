@@ -1,33 +1,44 @@
-"""Request model → tree. Both spellings, `where` and `filters`, become the same nodes; nothing is checked against the catalogue yet."""
+"""Request model → tree, and everything that is wrong with it. Both spellings, `where` and `filters`, become the same nodes."""
 
 from collections import defaultdict
+from collections.abc import Iterator, Sequence
 
-from connectra_common.records.fields import CONTACT, Entity, Index
+from connectra_common.errors import FieldViolation, ValidationFailed
+from connectra_common.records.fields import CONTACT, Entity
 from connectra_common.refusals import PageOutOfRange, PageSizeExceeded
-from connectra_common.search.mappings import indexed_fields
-from connectra_common.vql.ast import And, Bounds, Exists, Facet, Node, Not, Or, Query, Sort, Terms, Text
+from connectra_common.requests import hint, hinted
+from connectra_common.vql.ast import And, Facet, FacetRange, Node, Not, Or, Query, Sort
+from connectra_common.vql.conditions import Conditions
 from connectra_common.vql.limits import Limits
 from connectra_common.vql.model import Facet as FacetModel
-from connectra_common.vql.model import FilterNode, TextMatch, Vql, Where
+from connectra_common.vql.model import FilterNode, Vql, Where
+
+_DIRECTIONS = {"asc": False, "desc": True, "": False}
 
 
-def parse(entity: Entity, request: Vql, limits: Limits) -> Query:
-    """The tree of a request.
+def parse(entity: Entity, request: Vql, limits: Limits) -> tuple[Query, list[ValidationFailed]]:
+    """The tree of a request, and its errors; with one, the tree means nothing.
 
-    Raises:
-        PageSizeExceeded, PageOutOfRange: the page lies beyond what can be reached.
+    The order may not be complete yet, the cursor may not fit it, and columns are not checked.
     """
-    size, skip = _window(request, limits)
+    conditions = Conditions(entity, limits)
     nodes: list[Node] = []
     if request.where:
-        nodes += _where(request.where)
+        nodes += _where(conditions, request.where)
     if request.filters:
-        nodes.append(_tree(entity, request.filters, "filters"))
+        nodes.append(_tree(conditions, request.filters, "filters"))
+    found = conditions.violations()
+    sort = _order(conditions, request, limits, found)
+    facets = tuple(_facets(conditions, request.facets or (), limits, found))
+    size, skip, errors = _window(request, limits)
+    if request.cursor and skip:
+        problem = "continues after a row, so it cannot be given together with page or offset"
+        found.append(FieldViolation.at("cursor", problem))
     config = request.company_config
-    return Query(
+    query = Query(
         entity=entity,
         root=And(tuple(nodes)),
-        sort=tuple(Sort(o.order_by, o.order_direction == "desc") for o in request.order_by or ()),
+        sort=sort,
         size=size,
         skip=skip,
         cursor=tuple(request.cursor) if request.cursor else None,
@@ -36,85 +47,122 @@ def parse(entity: Entity, request: Vql, limits: Limits) -> Query:
         company_columns=tuple(dict.fromkeys(config.select_columns or ()))
         if entity is CONTACT and config and config.populate
         else None,
-        facets=tuple(_facet(facet, f"facets[{i}]", limits) for i, facet in enumerate(request.facets or ())),
+        facets=facets,
         explain=request.explain,
         highlight=request.highlight,
         track_total=request.track_total,
     )
+    return query, [*errors, *([ValidationFailed.of(found)] if found else [])]
 
 
-def _window(request: Vql, limits: Limits) -> tuple[int, int]:
+def _window(request: Vql, limits: Limits) -> tuple[int, int, list[ValidationFailed]]:
+    """Rows of the page, rows before it, and what is wrong with them."""
     limit, page, offset = request.limit or 0, request.page or 0, request.offset or 0
+    errors: list[ValidationFailed] = []
     if limit > limits.page_size:
-        raise PageSizeExceeded(limit, limits.page_size)
+        errors.append(PageSizeExceeded(limit, limits.page_size))
     # Zero and negative values always meant the default.
     size = limit if limit > 0 else limits.default_page_size
-    skip = (page - 1) * size if page > 0 else max(offset, 0)
     if page > limits.pages:
-        raise PageOutOfRange("page", page, limits.pages)
-    if skip + size > limits.window and offset > 0:
-        raise PageOutOfRange("offset", offset, limits.window - size)
-    return size, skip
+        errors.append(PageOutOfRange("page", page, limits.pages))
+    if page > 0 and offset > 0:
+        errors.append(ValidationFailed.at("offset", "cannot be given together with page; give one of the two"))
+    elif offset > 0 and offset + size > limits.window:
+        errors.append(PageOutOfRange("offset", offset, max(0, limits.window - size)))
+    return size, (page - 1) * size if page > 0 else max(offset, 0), errors
 
 
-def _facet(facet: FacetModel, path: str, limits: Limits) -> Facet:
-    ranges = (Bounds(f"{path}.ranges[{i}]", facet.field, gte=r.gte, lt=r.lt) for i, r in enumerate(facet.ranges or ()))
-    return Facet(facet.field, facet.size or limits.default_facet_size, tuple(ranges))
+def _order(conditions: Conditions, request: Vql, limits: Limits, found: list[FieldViolation]) -> tuple[Sort, ...]:
+    asked = [(f"order_by[{i}]", o.order_by, o.order_direction) for i, o in enumerate(request.order_by or ())]
+    if request.sort_by and asked:
+        found.append(FieldViolation.at("sort_by", "cannot be given together with order_by; give one of the two"))
+    elif request.sort_by:
+        asked = [("", request.sort_by, request.sort_direction or "asc")]
+    if len(asked) > limits.sort_keys:
+        found.append(FieldViolation.at("order_by", f"{len(asked)} keys; at most {limits.sort_keys} are allowed"))
+    known, unknown, sort = conditions.fields, [], []
+    for path, given, direction in asked[: limits.sort_keys]:
+        if (name := conditions.name(given)) not in known:
+            unknown.append((f"{path}.order_by" if path else "sort_by", given))
+        if (descending := _DIRECTIONS.get(direction.lower())) is None:
+            place = f"{path}.order_direction" if path else "sort_direction"
+            found.append(FieldViolation.at(place, f"{direction[:60]!r} is neither 'asc' nor 'desc'"))
+        sort.append(Sort(name, bool(descending)))
+    found += hinted(unknown, sorted(known), "order_by")
+    return tuple(sort)
 
 
-def _where(where: Where) -> list[Node]:
+def _facets(
+    conditions: Conditions, facets: Sequence[FacetModel], limits: Limits, found: list[FieldViolation]
+) -> Iterator[Facet]:
+    if len(facets) > limits.facets:
+        found.append(FieldViolation.at("facets", f"{len(facets)} facets; at most {limits.facets} are allowed"))
+    for i, facet in enumerate(facets[: limits.facets]):
+        path, name = f"facets[{i}]", conditions.name(facet.field)
+        if (field := conditions.fields.get(name)) is None:
+            found.append(FieldViolation.at(f"{path}.field", hint(facet.field, sorted(conditions.fields))))
+            continue
+        size = facet.size or limits.default_facet_size
+        if not 1 <= size <= limits.facet_size:
+            found.append(FieldViolation.at(f"{path}.size", f"{size}; 1 to {limits.facet_size} are allowed"))
+        if len(facet.ranges or ()) > (most := limits.facet_ranges):
+            problem = f"{len(facet.ranges or ())} ranges; at most {most} are allowed"
+            found.append(FieldViolation.at(f"{path}.ranges", problem))
+        ranges = []
+        for k, r in enumerate((facet.ranges or ())[:most]):
+            within = conditions.within(f"{path}.ranges[{k}]", name, field, {"gte": r.gte, "lt": r.lt}, found)
+            if within is not None:
+                ranges.append(FacetRange(within, r.gte, r.lt))
+        yield Facet(name, size, tuple(ranges))
+
+
+def _where(conditions: Conditions, where: Where) -> list[Node]:
     nodes: list[Node] = []
     if texts := where.text_matches:
         # OR within a field, AND between fields.
         groups: dict[str, list[Node]] = defaultdict(list)
         for i, text in enumerate(texts.must or ()):
-            groups[text.filter_key].append(_text(text, f"where.text_matches.must[{i}]"))
+            node = conditions.text(f"where.text_matches.must[{i}]", text)
+            groups[conditions.name(text.filter_key)].append(node)
         nodes += [group[0] if len(group) == 1 else Or(tuple(group)) for group in groups.values()]
-        nodes += [Not(_text(t, f"where.text_matches.must_not[{i}]")) for i, t in enumerate(texts.must_not or ())]
-    if match := where.keyword_match:
-        nodes += [_terms(f, v, f"where.keyword_match.must.{f}") for f, v in (match.must or {}).items()]
-        nodes += [Not(_terms(f, v, f"where.keyword_match.must_not.{f}")) for f, v in (match.must_not or {}).items()]
-    if ranges := where.range_query:
-        for side, sign in (("must", False), ("must_not", True)):
-            for field, r in (getattr(ranges, side) or {}).items():
-                node = Bounds(f"where.range_query.{side}.{field}", field, r.gte, r.gt, r.lte, r.lt)
-                nodes.append(Not(node) if sign else node)
+        for i, text in enumerate(texts.must_not or ()):
+            nodes.append(Not(conditions.text(f"where.text_matches.must_not[{i}]", text)))
+    for name, read in (("keyword_match", conditions.equals), ("range_query", conditions.range)):
+        clause = getattr(where, name)
+        for side in ("must", "must_not") if clause else ():
+            for field, asked in (getattr(clause, side) or {}).items():
+                node = read(f"where.{name}.{side}.{field}", field, asked)
+                nodes.append(Not(node) if side == "must_not" else node)
     return nodes
 
 
-def _text(text: TextMatch, path: str) -> Text:
-    return Text(path, text.filter_key, text.text_value, text.search_type, text.slop, text.operator, text.fuzzy)
-
-
-def _terms(field: str, value: object, path: str) -> Terms:
-    return Terms(path, field, tuple(value) if isinstance(value, list) else (value,))  # type: ignore[arg-type]
-
-
-def _tree(entity: Entity, node: FilterNode, path: str) -> Node:
+def _tree(conditions: Conditions, node: FilterNode, path: str) -> Node:
     if node.all is not None:
-        return And(tuple(_tree(entity, child, f"{path}.and[{i}]") for i, child in enumerate(node.all)))
+        return And(tuple(_tree(conditions, child, f"{path}.and[{i}]") for i, child in enumerate(node.all)))
     if node.any is not None:
-        return Or(tuple(_tree(entity, child, f"{path}.or[{i}]") for i, child in enumerate(node.any)))
+        return Or(tuple(_tree(conditions, child, f"{path}.or[{i}]") for i, child in enumerate(node.any)))
     if node.negate is not None:
-        return Not(_tree(entity, node.negate, f"{path}.not"))
-    return _leaf(entity, node, path)
+        return Not(_tree(conditions, node.negate, f"{path}.not"))
+    return _leaf(conditions, node, path)
 
 
 _NEGATED = {"ne": "eq", "nin": "in", "ncontains": "contains", "nexists": "exists"}
 
 
-def _leaf(entity: Entity, node: FilterNode, path: str) -> Node:
-    operator, field = node.operator or "", node.field or ""
+def _leaf(conditions: Conditions, node: FilterNode, path: str) -> Node:
+    operator, field, value = node.operator or "", node.field or "", node.value
     if operator in _NEGATED:
-        return Not(_leaf(entity, node.model_copy(update={"operator": _NEGATED[operator]}), path))
-    if operator == "exists":
-        # {"operator": "exists", "value": false} says the opposite.
-        return Not(Exists(path, field)) if node.value is False else Exists(path, field)
-    if operator in ("gt", "gte", "lt", "lte"):
-        value = node.value if not isinstance(node.value, list) else str(node.value)
-        return Bounds(path, field, **{operator: value})
-    if operator == "contains":
-        kind = indexed_fields(entity).get(field)
-        if kind is None or kind.index is Index.TEXT:
-            return Text(path, field, str(node.value), "substring")
-    return _terms(field, [] if node.value is None else node.value, path)
+        return Not(_leaf(conditions, node.model_copy(update={"operator": _NEGATED[operator]}), path))
+    match operator:
+        case "exists":
+            # {"operator": "exists", "value": false} says the opposite.
+            return Not(conditions.exists(path, field)) if value is False else conditions.exists(path, field)
+        case "gt" | "gte" | "lt" | "lte":
+            return conditions.bound(path, field, operator, value)
+        case "contains":
+            return conditions.contains(path, field, value)
+        case "prefix":
+            return conditions.prefix(path, field, value)
+        case "domain":
+            return conditions.domain(path, field, value)
+    return conditions.equals(path, field, value)

@@ -38,6 +38,8 @@ def to_proto(query: Vql) -> vql_pb2.Vql:
             vql_pb2.OrderBy(order_by=o.order_by, order_direction=o.order_direction) for o in query.order_by or ()
         ],
     )
+    if query.sort_by:
+        message.order_by.add(order_by=query.sort_by, order_direction=query.sort_direction or "asc")
     if query.company_config:
         message.company_config.populate = query.company_config.populate
         message.company_config.select_columns.extend(query.company_config.select_columns or [])
@@ -135,13 +137,19 @@ def _at_most(members: Members, number: int, path: str, noun: str) -> Members:
     return members
 
 
+# Whole numbers up to here are exact as a double.
+EXACT = 2**53
+
+
 def to_value(value: object) -> struct_pb2.Value:
-    """A JSON value from a protobuf Value."""
+    """A protobuf Value from a JSON value; whole numbers that a double does not have are texts, which conditions read as numbers."""
     match value:
         case None:
             return struct_pb2.Value(null_value=struct_pb2.NULL_VALUE)
         case bool():
             return struct_pb2.Value(bool_value=value)
+        case int() if abs(value) > EXACT:
+            return struct_pb2.Value(string_value=str(value))
         case int() | float():
             return struct_pb2.Value(number_value=value)
         case list():
@@ -157,7 +165,7 @@ def _plain(value: struct_pb2.Value) -> Any:
         case "number_value":
             # Value has only one kind of number.
             number = value.number_value
-            return int(number) if number.is_integer() and abs(number) < 2**53 else number
+            return int(number) if number.is_integer() and abs(number) <= EXACT else number
         case "bool_value":
             return value.bool_value
         case "list_value":

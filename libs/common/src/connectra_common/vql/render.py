@@ -2,7 +2,23 @@
 
 from typing import Any
 
-from connectra_common.vql.ast import And, Bounds, Condition, Exists, Node, Not, Or, Query, Terms, Text
+from connectra_common.vql.ast import (
+    And,
+    Condition,
+    Equals,
+    Member,
+    Node,
+    Not,
+    Or,
+    Phrase,
+    Prefix,
+    Query,
+    Range,
+    Substring,
+    Suffix,
+    Word,
+)
+from connectra_common.vql.values import moment_text
 
 
 def render(query: Query) -> dict[str, Any]:
@@ -27,25 +43,29 @@ def render_node(node: Node) -> dict[str, Any]:
             return {"or": [render_node(n) for n in nodes]}
         case Not(child):
             return {"not": render_node(child)}
-        case Text(value=value, search_type=kind):
-            return {"field": node.field, kind: value} | _text_options(node)
-        case Terms(values=values):
-            return {"field": node.field, "in": list(values)}
-        case Bounds():
-            return {"field": node.field} | {
-                b: v for b in ("gte", "gt", "lte", "lt") if (v := getattr(node, b)) is not None
-            }
-        case Exists():
-            return {"field": node.field, "exists": True}
+    return {"field": node.field} | _meaning(node)
 
 
-def _text_options(node: Text) -> dict[str, Any]:
-    match node.search_type:
-        case "exact":
-            return {"slop": node.slop}
-        case "shuffle":
-            return {"operator": node.operator, "fuzzy": node.fuzzy}
-    return {"operator": node.operator}
+def _meaning(node: Condition) -> dict[str, Any]:
+    match node:
+        case Equals(value=value):
+            return {"in": [value]}
+        case Member(values=values):
+            return {"in": list(values)}
+        case Phrase(text=text, slop=slop):
+            return {"exact": text, "slop": slop}
+        case Word(text=text):
+            return {"shuffle": text, "operator": node.operator, "fuzzy": node.fuzzy}
+        case Substring(text=text):
+            return {"substring": text}
+        case Prefix(text=text):
+            return {"prefix": text}
+        case Suffix(text=text):
+            return {"suffix": text}
+        case Range(lower=lower, upper=upper):
+            bounds = (("gte", lower), ("lte", upper))
+            return {name: moment_text(b) if node.of_time else b for name, b in bounds if b is not None}
+    return {"exists": True}
 
 
 def leaves(node: Node) -> list[Condition]:
@@ -56,3 +76,11 @@ def leaves(node: Node) -> list[Condition]:
         case Not(child):
             return leaves(child)
     return [node]
+
+
+Text = Phrase | Word | Substring | Prefix | Suffix
+
+
+def texts(node: Node) -> list[Text]:
+    """Those that match a part of a value."""
+    return [leaf for leaf in leaves(node) if isinstance(leaf, Text)]

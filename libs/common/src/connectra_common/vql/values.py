@@ -1,33 +1,134 @@
-"""Values as clients write them."""
+"""Values of conditions as clients write them, normalised once: what later passes compare is what is stored or indexed."""
 
+import math
 import re
-from datetime import datetime
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import NamedTuple
 
-# What both Python and Elasticsearch read.
-_DATE = re.compile(
-    r"\d{4}-\d\d-\d\d(?:T\d\d(?::\d\d(?::\d\d(?:[.,]\d{1,9})?)?)?(?:Z|[+-]\d\d(?::?\d\d(?::\d\d)?)?)?)?", re.ASCII
-)
+from connectra_common.records.fields import Rule
+from connectra_common.records.ids import canonical_uuid
+from connectra_common.records.values import READERS, Refused, tidy
+from connectra_common.records.values.hosts import compared_host
+from connectra_common.records.values.phones import phone_spellings
+from connectra_common.vql.ast import Scalar
+
+LEAST, MOST = -(2**63), 2**63 - 1
+DAY = timedelta(days=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 _NUMBER = re.compile(r"[+-]?\d{1,400}(?:\.\d{0,400})?", re.ASCII)
+# 2024-01-15, 2024/01/15, 20240115, 15.01.2024, also with a time; weeks and ordinal days are left to nobody's guess.
+_DAY = r"(?P<year>\d{4})(?P<dash>[-/]?)(?P<month>\d\d)(?P=dash)(?P<day>\d\d)|(?P<day_>\d\d)\.(?P<month_>\d\d)\.(?P<year_>\d{4})"
+_TIME = r"(?P<time>\d\d:\d\d(?::\d\d(?:[.,]\d{1,9})?)?|\d{6})\s?(?P<zone>Z|[+-]\d\d(?::?\d\d(?::\d\d)?)?)?"
+_MOMENT = re.compile(rf"(?:{_DAY})(?:[T\s]\s*{_TIME})?", re.ASCII | re.IGNORECASE)
 
 
-def is_date(text: str) -> bool:
-    """`2024-01-15`, or a date and time in RFC 3339."""
-    if not _DATE.fullmatch(text):
-        return False
+class Span(NamedTuple):
+    """What a value covers of the whole numbers: one; a day its milliseconds; 5.5 none, so that `first` is after `last`."""
+
+    first: int
+    last: int
+
+
+def read_number(value: Scalar | None) -> Span:
+    """A number, or a text of decimal digits.
+
+    Raises:
+        ValueError: says what is wrong.
+    """
+    number: int | float | Decimal
+    if isinstance(value, str) and _NUMBER.fullmatch(text := value.strip()):
+        number = Decimal(text) if "." in text else int(text)
+    elif isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        number = value
+    else:
+        raise ValueError(f"{shown(value)} is not a number")
+    if not LEAST <= number <= MOST:
+        raise ValueError(f"{shown(value)} is beyond 64 bits")
+    return Span(math.ceil(number), math.floor(number))
+
+
+def read_moment(value: Scalar | None) -> Span:
+    """A day, or a moment to the millisecond, in UTC where it has no zone: as milliseconds since 1970.
+
+    Raises:
+        ValueError: says what is wrong.
+    """
+    found = _MOMENT.fullmatch(value.strip()) if isinstance(value, str) else None
     try:
-        datetime.fromisoformat(text)
+        if found is None:
+            raise ValueError
+        part = found.groupdict()
+        year, month, day = (int(part[name] or part[f"{name}_"]) for name in ("year", "month", "day"))
+        if part["time"] is None:
+            first = milliseconds(datetime(year, month, day, tzinfo=UTC))
+            return Span(first, first + DAY // _MILLISECOND - 1)
+        text = f"{year:04}-{month:02}-{day:02}T{part['time']}{(part['zone'] or 'Z').upper()}"
+        moment = milliseconds(datetime.fromisoformat(text))
     except ValueError:
-        return False
-    return True
+        problem = "is not a date; write 2024-01-15 or 2024-01-15T08:00:00Z"
+        raise ValueError(f"{shown(value)} {problem}") from None
+    return Span(moment, moment)
 
 
-def read_number(text: str) -> float | None:
-    """A number in decimal digits; None for what is none."""
-    if not _NUMBER.fullmatch(text):
-        return None
-    return float(text) if "." in text else int(text)
+def milliseconds(moment: datetime) -> int:
+    """Since 1970, as Elasticsearch keeps a moment: what is finer is cut."""
+    return (moment - _EPOCH) // _MILLISECOND
 
 
-def fits_64_bits(value: float) -> bool:
-    """Whether the stores can compare a number with theirs."""
-    return -(2**63) <= value < 2**63
+def moment_text(milliseconds: int) -> str:
+    """RFC 3339, to the millisecond; a number that is no moment of our calendar as it is."""
+    try:
+        moment = _EPOCH + milliseconds * _MILLISECOND
+    except OverflowError:
+        return str(milliseconds)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def read_domain(text: str) -> str:
+    """The domain in a domain, an address of a page or an e-mail address.
+
+    Raises:
+        ValueError: says what is wrong.
+    """
+    host = re.split(r"[/?#]", re.sub(r"^[a-z][a-z0-9+.-]*:/*", "", tidy(text).lower()), maxsplit=1)[0]
+    if domain := compared_host(host.rpartition("@")[2]):
+        return domain
+    raise ValueError(f"{shown(text)} is not a domain; write one such as example.com")
+
+
+def spellings(value: Scalar, rule: Rule) -> list[str]:
+    """A whole value as it may be stored, without regard to case: as its rule reads it, and as it is given."""
+    text = as_text(value)
+    if rule is Rule.UUID:
+        return [canonical_uuid(text)]
+    if rule is Rule.PHONE:
+        return list(dict.fromkeys(phone_spellings(text)))
+    read = _READ.get(rule, tidy)
+    try:
+        normal = read(text)
+    except Refused:
+        normal = None
+    found: dict[str, str] = {}
+    for spelling in (normal if isinstance(normal, str) else tidy(text), tidy(text), text):
+        found.setdefault(spelling.lower(), spelling)
+    return list(found.values())
+
+
+def as_text(value: Scalar) -> str:
+    """A scalar as texts are compared: `true`, `5` for 5.0."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def shown(value: object) -> str:
+    """A value as messages quote it."""
+    text = repr(value[:60] if isinstance(value, str) else value)
+    return text if len(text) <= 60 else text[:60] + "…"
+
+
+# Where the rule says more than that a text is tidy.
+_READ: Mapping[Rule, Callable[[str], object]] = {rule: READERS[rule] for rule in (Rule.EMAIL, Rule.DOMAIN)}

@@ -9,7 +9,7 @@ from connectra_common.export import ExportFormat
 from connectra_common.records.fields import COMPANY, Entity, Field, Type
 from connectra_common.records.sql import expression
 from connectra_common.vql.ast import Query
-from connectra_common.vql.validate import COMPANY_PREFIX
+from connectra_common.vql.conditions import COMPANY_PREFIX
 
 # PostgreSQL sends eight kilobytes at a time: after a pause this short the next read finds many of them.
 READ_PAUSE_SECONDS = 0.002

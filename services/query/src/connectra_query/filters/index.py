@@ -7,7 +7,7 @@ page; with one it looks at each value once.
 from connectra_common.call import Call
 from connectra_common.records.fields import Entity, Field
 
-from connectra_query.search.compile import Json
+from connectra_query.search.compile import Json, literal
 from connectra_query.search.engine import Search
 
 
@@ -34,9 +34,5 @@ def _body(name: str, text: str, after: str, size: int) -> Json:
     body: Json = {"size": 0, "track_total_hits": False, "aggs": {"values": {"composite": values}}}
     if text:
         # In lower case, as the values are: a wildcard is normalized as they are.
-        body["query"] = {"wildcard": {name: {"value": f"*{_literal(text)}*"}}}
+        body["query"] = {"wildcard": {name: {"value": f"*{literal(text)}*"}}}
     return body
-
-
-def _literal(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("*", "\\*").replace("?", "\\?")

@@ -1,14 +1,30 @@
 """The last pass over a query: tree → Elasticsearch request. What a user wrote is always a value, never syntax."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from connectra_common.records.fields import Field, Index, Rule
-from connectra_common.records.ids import canonical_uuid
-from connectra_common.records.values.phones import phone_spellings
+from connectra_common.records.fields import Field, Index
 from connectra_common.search.mappings import indexed_fields, sort_field
-from connectra_common.vql.ast import And, Bounds, Exists, Node, Not, Or, Query, Sort, Terms, Text
+from connectra_common.vql.ast import (
+    And,
+    Equals,
+    Exists,
+    Member,
+    Node,
+    Not,
+    Or,
+    Phrase,
+    Prefix,
+    Query,
+    Range,
+    Sort,
+    Substring,
+    Suffix,
+    Word,
+)
 from connectra_common.vql.order import SCORE, scores
+from connectra_common.vql.render import Text
+from connectra_common.vql.values import LEAST, MOST
 
 Json = dict[str, Any]
 
@@ -66,15 +82,9 @@ def slice_body(query: Query, size: int, number: int, slices: int) -> Json:
 
 def compile_query(query: Query, *, scored: bool = False) -> Json:
     """The conditions as one bool query, scored only where the order needs it."""
-    fields = indexed_fields(query.entity)
-    parts: dict[str, list[Json]] = {"must": [], "filter": [], "must_not": []}
-    for node in query.root.nodes:
-        if isinstance(node, Not):
-            parts["must_not"].append(compile_node(node.node, fields))
-        else:
-            parts["must" if scored and scores(node) else "filter"].append(compile_node(node, fields))
-    parts = {name: clauses for name, clauses in parts.items() if clauses}
-    return {"bool": parts} if parts else {"match_all": {}}
+    if not query.root.nodes:
+        return {"match_all": {}}
+    return _all_of(query.root.nodes, indexed_fields(query.entity), scored)
 
 
 def _sort_key(key: Sort, fields: Mapping[str, Field]) -> Json:
@@ -82,61 +92,82 @@ def _sort_key(key: Sort, fields: Mapping[str, Field]) -> Json:
     return {name: {"order": "desc" if key.descending else "asc"}}
 
 
-def compile_node(node: Node, fields: Mapping[str, Field]) -> Json:
-    """One condition or group of them, unscored."""
+def compile_node(node: Node, fields: Mapping[str, Field], *, scored: bool = False) -> Json:
+    """One condition or group of them; `scored`: hits that match its texts better get a higher score."""
     match node:
         case And(nodes):
-            return {"bool": {"filter": [compile_node(n, fields) for n in nodes]}} if nodes else {"match_all": {}}
+            return _all_of(nodes, fields, scored) if nodes else {"match_all": {}}
         case Or(nodes):
-            return (
-                {"bool": {"should": [compile_node(n, fields) for n in nodes], "minimum_should_match": 1}}
-                if nodes
-                else {"match_none": {}}
-            )
+            clauses = [compile_node(n, fields, scored=scored) for n in nodes]
+            return {"bool": {"should": clauses, "minimum_should_match": 1}} if nodes else {"match_none": {}}
         case Not(child):
             return {"bool": {"must_not": [compile_node(child, fields)]}}
-        case Text():
-            return _text(node, fields[node.field])
-        case Terms():
-            return _terms(node, fields[node.field])
-        case Bounds():
-            return _bounds(node)
         case Exists():
             return {"exists": {"field": node.field}}
+        case Range():
+            return _range(node)
+        case Equals() | Member():
+            name = sort_field(node.field, fields[node.field])
+            return {"term": {name: node.value}} if isinstance(node, Equals) else {"terms": {name: list(node.values)}}
+    return _text(node, text_field(node, fields[node.field]), scored=scored)
 
 
 def text_field(node: Text, field: Field) -> str:
     """The field or sub-field that a text condition searches."""
-    if node.search_type == "substring":
-        return f"{node.field}.ngram"
-    return node.field if field.index is Index.TEXT else f"{node.field}.text"
+    match node:
+        case Substring(whole=False):
+            return f"{node.field}.ngram"
+        case Phrase() | Word() if field.index is not Index.TEXT:
+            return f"{node.field}.text"
+        case Suffix():
+            return sort_field(node.field, field)
+    return node.field
 
 
-def _text(node: Text, field: Field) -> Json:
-    name = text_field(node, field)
-    if node.search_type == "exact":
-        return {"match_phrase": {name: {"query": node.value, "slop": node.slop}}}
-    if node.search_type == "shuffle":
-        match: Json = {"query": node.value, "operator": node.operator}
-        if node.fuzzy:
-            match["fuzziness"] = "AUTO"
-        return {"match": {name: match}}
-    # Each trigram has its own position, so a phrase of them is the substring.
-    parts = node.value.split() if node.operator == "or" else [node.value.strip()]
-    phrases: list[Json] = [{"match_phrase": {name: part}} for part in parts]
-    return phrases[0] if len(phrases) == 1 else {"bool": {"should": phrases, "minimum_should_match": 1}}
+def _all_of(nodes: Sequence[Node], fields: Mapping[str, Field], scored: bool) -> Json:
+    parts: dict[str, list[Json]] = {"must": [], "filter": [], "must_not": []}
+    for node in nodes:
+        if isinstance(node, Not):
+            parts["must_not"].append(compile_node(node.node, fields))
+        elif scored and scores(node):
+            parts["must"].append(compile_node(node, fields, scored=True))
+        else:
+            parts["filter"].append(compile_node(node, fields))
+    return {"bool": {name: clauses for name, clauses in parts.items() if clauses}}
 
 
-def _terms(node: Terms, field: Field) -> Json:
-    name = sort_field(node.field, field)
-    values = [v if isinstance(v, str) or field.index in (Index.LONG, Index.DATE) else str(v) for v in node.values]
-    if field.rule is Rule.UUID:
-        values = [canonical_uuid(str(value)) for value in values]
-    elif field.rule is Rule.PHONE:
-        values = list(dict.fromkeys(spelling for value in values for spelling in phone_spellings(str(value))))
-    return {"term": {name: values[0]}} if len(values) == 1 else {"terms": {name: values}}
+def _text(node: Text, name: str, *, scored: bool) -> Json:
+    match node:
+        case Phrase():
+            return {"match_phrase": {name: {"query": node.text, "slop": node.slop}}}
+        case Word():
+            match: Json = {"query": node.text, "operator": node.operator}
+            return {"match": {name: match | ({"fuzziness": "AUTO"} if node.fuzzy else {})}}
+        case Substring(whole=False):
+            # Each trigram has its own position, so a phrase of them is the substring.
+            return {"match_phrase": {name: node.text}}
+        case Prefix(whole=False):
+            begins: Json = {"match_bool_prefix": {name: {"query": node.text, "operator": "and"}}}
+            if not scored:
+                return begins
+            # Every beginning counts the same: whole words come first.
+            return {"bool": {"must": [begins], "should": [{"match": {name: {"query": node.text, "operator": "and"}}}]}}
+        case Prefix():
+            return {"prefix": {name: {"value": node.text}}}
+        case Substring():
+            return {"wildcard": {name: {"value": f"*{literal(node.text)}*"}}}
+        case Suffix():
+            return {"wildcard": {name: {"value": f"*{literal(node.text)}"}}}
 
 
-def _bounds(node: Bounds) -> Json:
-    given = {name: value for name in ("gte", "gt", "lte", "lt") if (value := getattr(node, name)) is not None}
-    return {"range": {node.field: given}}
+def literal(text: str) -> str:
+    """A text in a wildcard pattern."""
+    return text.replace("\\", "\\\\").replace("*", "\\*").replace("?", "\\?")
+
+
+def _range(node: Range) -> Json:
+    lower, upper = node.lower, node.upper
+    if (lower is not None and lower > MOST) or (upper is not None and upper < LEAST):
+        return {"match_none": {}}
+    bounds: Json = {name: bound for name, bound in (("gte", lower), ("lte", upper)) if bound is not None}
+    return {"range": {node.field: bounds | ({"format": "epoch_millis"} if node.of_time else {})}}

@@ -1,11 +1,10 @@
 """What a list may have besides its rows: facets, explanation, highlights. Requests and their answers, without I/O."""
 
-from typing import Any
-
 from connectra_common.records.fields import Field, Index
 from connectra_common.search.mappings import indexed_fields, sort_field
-from connectra_common.vql.ast import Facet, Query, Text
-from connectra_common.vql.render import leaves, render, render_node
+from connectra_common.vql.ast import Facet, Query, Range
+from connectra_common.vql.render import leaves, render, render_node, texts
+from connectra_common.vql.values import moment_text
 
 from connectra_query.search.compile import Json, compile_node, text_field
 
@@ -29,7 +28,7 @@ def highlight_request(query: Query) -> Json | None:
     if not query.highlight:
         return None
     fields = indexed_fields(query.entity)
-    names: Json = {text_field(leaf, fields[leaf.field]): {} for leaf in _texts(query)}
+    names: Json = {text_field(leaf, fields[leaf.field]): {} for leaf in texts(query.root)}
     return {"fields": names, "number_of_fragments": 0, "encoder": "html", **_TAGS}
 
 
@@ -59,22 +58,20 @@ def explanation(query: Query, request: Json, answer: Json) -> Json:
     return {"query": render(query), "elasticsearch": request, "clauses": clauses}
 
 
-def _texts(query: Query) -> list[Text]:
-    return [leaf for leaf in leaves(query.root) if isinstance(leaf, Text)]
-
-
 def _facet(facet: Facet, field: Field) -> Json:
     name = sort_field(facet.field, field)
     if facet.ranges:
         kind = "date_range" if field.index is Index.DATE else "range"
-        bounds = [{"key": str(i), **_bounds(r.gte, r.lt)} for i, r in enumerate(facet.ranges)]
+        bounds = [{"key": str(i), **_bounds(r.within)} for i, r in enumerate(facet.ranges)]
         return {kind: {"field": name, "keyed": True, "ranges": bounds}}
     # Each shard returns more than is shown, so that the sums are exact more often.
     return {"terms": {"field": name, "size": facet.size, "shard_size": facet.size * 3 + 50}}
 
 
-def _bounds(gte: Any, lt: Any) -> Json:
-    return {name: value for name, value in (("from", gte), ("to", lt)) if value is not None}
+def _bounds(within: Range) -> Json:
+    # In an aggregation the upper bound is excluded.
+    bounds = (("from", within.lower), ("to", None if within.upper is None else within.upper + 1))
+    return {name: moment_text(bound) if within.of_time else bound for name, bound in bounds if bound is not None}
 
 
 def _result(facet: Facet, found: Json) -> Json:

@@ -32,7 +32,7 @@ class _SearchTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SearchType
     SEARCH_TYPE_SHUFFLE: _SearchType.ValueType  # 2
     """The words in any order."""
     SEARCH_TYPE_SUBSTRING: _SearchType.ValueType  # 3
-    """Part of the text, three characters or more."""
+    """Each word is a part of the value; three characters or more, of words that are not ideographs."""
 
 class SearchType(_SearchType, metaclass=_SearchTypeEnumTypeWrapper): ...
 
@@ -42,7 +42,7 @@ SEARCH_TYPE_EXACT: SearchType.ValueType  # 1
 SEARCH_TYPE_SHUFFLE: SearchType.ValueType  # 2
 """The words in any order."""
 SEARCH_TYPE_SUBSTRING: SearchType.ValueType  # 3
-"""Part of the text, three characters or more."""
+"""Each word is a part of the value; three characters or more, of words that are not ideographs."""
 Global___SearchType: _TypeAlias = SearchType  # noqa: Y015
 
 class _Operator:
@@ -88,7 +88,7 @@ class Vql(_message.Message):
     limit: _builtins.int
     """1 to 100; 0 means 25."""
     offset: _builtins.int
-    """Rows to skip, within the first 1,000; instead of page."""
+    """Rows to skip, within the first 1,000. Not together with page."""
     explain: _builtins.bool
     """This and the following fields apply only to lists and do not change their rows. Adds to the answer how the query was understood."""
     highlight: _builtins.bool
@@ -105,11 +105,13 @@ class Vql(_message.Message):
 
     @_builtins.property
     def order_by(self) -> _containers.RepeatedCompositeFieldContainer[Global___OrderBy]:
-        """Empty: by relevance if there is a text clause, else newest first. `uuid` is always added as a tie-breaker."""
+        """Empty: by relevance if there is a text clause, else newest first. `uuid` is added as a tie-breaker."""
 
     @_builtins.property
     def cursor(self) -> _containers.RepeatedCompositeFieldContainer[_struct_pb2.Value]:
-        """`cursor` of the last row seen: the page continues after it. Needs the same order_by, and cannot be combined with page."""
+        """`next_cursor` of the last page, or the `cursor` of the last row seen: the page continues after it. Needs the same order_by, and cannot be
+        combined with page or offset. Dates may also be written as text. A value for a tie-breaker that was not asked for may be left out.
+        """
 
     @_builtins.property
     def select_columns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -274,7 +276,9 @@ class TextMatch(_message.Message):
     FUZZY_FIELD_NUMBER: _builtins.int
     text_value: _builtins.str
     filter_key: _builtins.str
-    """A text field, e.g. `name`, or a categorical field that can be searched as text, e.g. `city`."""
+    """A text field, e.g. `name`, or a categorical field that can be searched as text, e.g. `city` (docs/fields.md). For contacts a field of
+    their company may be written `company.name` as well as `company_name`, wherever a field is named.
+    """
     search_type: Global___SearchType.ValueType
     slop: _builtins.int
     """SEARCH_TYPE_EXACT: how many positions words may be moved."""
@@ -438,7 +442,9 @@ Global___RangeQuery: _TypeAlias = RangeQuery  # noqa: Y015
 
 @_typing.final
 class Range(_message.Message):
-    """Numbers, or dates as text (`2024-01-15` or RFC 3339)."""
+    """Numbers, or dates as text: a day (`2024-01-15`) or a moment to the millisecond (RFC 3339). Numbers beyond 2^53 are exact as text. Of two
+    bounds on one side the tighter one counts.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -478,7 +484,7 @@ class OrderBy(_message.Message):
     ORDER_DIRECTION_FIELD_NUMBER: _builtins.int
     order_by: _builtins.str
     order_direction: _builtins.str
-    """`desc`, else ascending."""
+    """`asc` or `desc`; empty: ascending."""
     def __init__(
         self,
         *,
@@ -584,7 +590,7 @@ class FilterLeaf(_message.Message):
     VALUE_FIELD_NUMBER: _builtins.int
     field: _builtins.str
     operator: _builtins.str
-    """eq, ne, gt, gte, lt, lte, in, nin, contains, ncontains, exists, nexists."""
+    """eq, ne, gt, gte, lt, lte, in, nin, contains, ncontains, prefix, domain, exists, nexists."""
     @_builtins.property
     def value(self) -> _struct_pb2.Value: ...
     def __init__(

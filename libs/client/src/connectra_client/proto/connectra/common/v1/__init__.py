@@ -383,7 +383,7 @@ class SearchType(betterproto2.Enum):
 
     SUBSTRING = 3
     """
-    Part of the text, three characters or more.
+    Each word is a part of the value; three characters or more, of words that are not ideographs.
     """
 
     @classmethod
@@ -635,7 +635,7 @@ class FilterLeaf(betterproto2.Message):
 
     operator: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
     """
-    eq, ne, gt, gte, lt, lte, in, nin, contains, ncontains, exists, nexists.
+    eq, ne, gt, gte, lt, lte, in, nin, contains, ncontains, prefix, domain, exists, nexists.
     """
 
     value: "___google__protobuf__.Value | None" = betterproto2.field(3, betterproto2.TYPE_MESSAGE, optional=True)
@@ -697,7 +697,7 @@ class OrderBy(betterproto2.Message):
 
     order_direction: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
     """
-    `desc`, else ascending.
+    `asc` or `desc`; empty: ascending.
     """
 
 
@@ -707,7 +707,8 @@ default_message_pool.register_message("connectra.common.v1", "OrderBy", OrderBy)
 @dataclass(eq=False, repr=False)
 class Range(betterproto2.Message):
     """
-    Numbers, or dates as text (`2024-01-15` or RFC 3339).
+    Numbers, or dates as text: a day (`2024-01-15`) or a moment to the millisecond (RFC 3339). Numbers beyond 2^53 are exact as text. Of two
+    bounds on one side the tighter one counts.
     """
 
     gte: "___google__protobuf__.Value | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
@@ -746,7 +747,8 @@ class TextMatch(betterproto2.Message):
 
     filter_key: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
     """
-    A text field, e.g. `name`, or a categorical field that can be searched as text, e.g. `city`.
+    A text field, e.g. `name`, or a categorical field that can be searched as text, e.g. `city` (docs/fields.md). For contacts a field of
+    their company may be written `company.name` as well as `company_name`, wherever a field is named.
     """
 
     search_type: "SearchType" = betterproto2.field(3, betterproto2.TYPE_ENUM, default_factory=lambda: SearchType(0))
@@ -803,7 +805,7 @@ class Vql(betterproto2.Message):
 
     order_by: "list[OrderBy]" = betterproto2.field(3, betterproto2.TYPE_MESSAGE, repeated=True)
     """
-    Empty: by relevance if there is a text clause, else newest first. `uuid` is always added as a tie-breaker.
+    Empty: by relevance if there is a text clause, else newest first. `uuid` is added as a tie-breaker.
     """
 
     page: "int" = betterproto2.field(4, betterproto2.TYPE_INT32)
@@ -818,7 +820,8 @@ class Vql(betterproto2.Message):
 
     cursor: "list[___google__protobuf__.Value]" = betterproto2.field(6, betterproto2.TYPE_MESSAGE, repeated=True)
     """
-    `cursor` of the last row seen: the page continues after it. Needs the same order_by, and cannot be combined with page.
+    `next_cursor` of the last page, or the `cursor` of the last row seen: the page continues after it. Needs the same order_by, and cannot be
+    combined with page or offset. Dates may also be written as text. A value for a tie-breaker that was not asked for may be left out.
     """
 
     select_columns: "list[str]" = betterproto2.field(7, betterproto2.TYPE_STRING, repeated=True)
@@ -833,7 +836,7 @@ class Vql(betterproto2.Message):
 
     offset: "int" = betterproto2.field(9, betterproto2.TYPE_INT32)
     """
-    Rows to skip, within the first 1,000; instead of page.
+    Rows to skip, within the first 1,000. Not together with page.
     """
 
     explain: "bool" = betterproto2.field(10, betterproto2.TYPE_BOOL)
