@@ -36,7 +36,7 @@ from pydantic import SecretStr
 from tests.support.http import client
 from tests.support.postgres import indexed
 from tests.support.queries import keyword_query, text_clause, text_query
-from tests.support.stack import Stack
+from tests.support.stack import Stack, frozen
 from tests.support.wait import until
 from tests.support.words import word
 
@@ -119,6 +119,74 @@ async def test_a_stream_that_is_left_early_leaves_no_view_open(
         await call.read()
         call.cancel()
         await until(open_views, lambda now: now <= before, seconds=20)
+
+
+async def walked(api: httpx.AsyncClient, document: dict[str, Any]) -> tuple[list[str], list[int]]:
+    """The first names of all rows, page by page, and the pages' sizes."""
+    found: list[str] = []
+    sizes: list[int] = []
+    cursor: dict[str, Any] = {}
+    while True:
+        answer = (await api.post("/contacts", json={**document, **cursor})).json()
+        found += [row["first_name"] for row in answer["data"]]
+        sizes.append(len(answer["data"]))
+        if "next_cursor" not in answer:
+            return found, sizes
+        assert answer["next_cursor"] == answer["data"][-1]["cursor"]
+        cursor = {"cursor": answer["next_cursor"]}
+
+
+@pytest.mark.parametrize(
+    ("order", "most"),
+    [([{"order_by": "first_name"}], 100), ([{"order_by": "city"}], 100), ([{"order_by": "id"}], 7), ([], 100)],
+)
+async def test_pages_end_where_there_is_no_next_cursor(
+    corpus: Corpus, api: httpx.AsyncClient, query: QueryServiceStub, order: list[dict[str, str]], most: int
+) -> None:
+    few = {"filters": {"field": "first_name", "operator": "prefix", "value": "n000"}}
+    api.headers["x-consistency-token"] = corpus.token
+    document = corpus.where(**few, order_by=order, limit=min(most, 11))
+    found, sizes = await walked(api, document)
+    assert sorted(found) == [f"n{n:05}" for n in range(1, 100)]
+    assert sizes == ([11] * 9 if most > 7 else [7] * 14 + [1])
+    page = await query.ListContacts(pb.ListContactsRequest(query=typed(document)))
+    assert [value.string_value for value in page.next_cursor] == [value.string_value for value in page.rows[-1].cursor]
+    last = await query.ListContacts(pb.ListContactsRequest(query=typed({**document, "limit": 99})))
+    assert (len(last.rows), list(last.next_cursor)) == (99, [])
+
+
+async def test_a_page_is_filled_up_while_the_index_still_has_what_was_deleted(
+    api: httpx.AsyncClient, postgres: asyncpg.Connection, stack: Stack
+) -> None:
+    mark = word()
+    await postgres.execute(
+        """INSERT INTO contacts (uuid, first_name, title, stage)
+        SELECT gen_random_uuid()::text, lpad(n::text, 4, '0'), 'Refilled', $1 FROM generate_series(1, 60) n""",
+        mark,
+    )
+    api.headers["x-consistency-token"] = await indexed(postgres)
+    document = {**keyword_query(stage=mark), "order_by": [{"order_by": "first_name"}], "limit": 25, "track_total": True}
+    assert len(await names_of(api, document)) == 25
+    with frozen(stack, "indexer"):
+        await postgres.execute("UPDATE contacts SET deleted_at = now() WHERE stage = $1 AND first_name <= '0030'", mark)
+        del api.headers["x-consistency-token"]
+        assert await names_of(api, document) == [f"{n:04}" for n in range(31, 56)]
+        for limit, sizes in ((10, [10, 10, 10]), (29, [29, 1]), (30, [30]), (31, [30]), (100, [30])):
+            found, lengths = await walked(api, {**document, "limit": limit})
+            assert (found, lengths) == ([f"{n:04}" for n in range(31, 61)], sizes), limit
+        shown = {**text_query(text_clause("refilled", "title"))["where"], **keyword_query(stage=mark)["where"]}
+        answer = await api.post(
+            "/contacts", json={"where": shown, "highlight": True, "limit": 30, "company_config": {"populate": True}}
+        )
+        assert [row["highlight"] for row in answer.json()["data"]] == [{"title": ["<em>Refilled</em>"]}] * 30
+        await postgres.execute("UPDATE contacts SET deleted_at = now() WHERE stage = $1", mark)
+        assert await walked(api, document) == ([], [0])
+    await postgres.execute("DELETE FROM contacts WHERE stage = $1", mark)
+
+
+async def names_of(api: httpx.AsyncClient, document: dict[str, Any]) -> list[str]:
+    """The first names of one page."""
+    return [row["first_name"] for row in (await api.post("/contacts", json=document)).json()["data"]]
 
 
 class Reader:
@@ -238,7 +306,7 @@ async def test_an_explanation_says_what_was_understood_and_what_each_condition_f
         "hits": ROWS,
     }
     assert explain["clauses"][0]["hits"] >= ROWS // 3
-    assert explain["elasticsearch"]["size"] == 1
+    assert explain["elasticsearch"]["size"] == 2  # one more than the page has
     assert [key["order_by"] for key in explain["query"]["order_by"]] == ["_score", "uuid"]
     assert explain["query"]["where"]["and"][0] == {"field": "title", "exact": "sales manager", "slop": 0}
     message = await query.ListContacts(pb.ListContactsRequest(query=typed(document)))

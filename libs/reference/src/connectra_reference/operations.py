@@ -124,10 +124,15 @@ def _jobs() -> dict[str, Operation]:
     }
 
 
+def _rows(one: str) -> Json:
+    rows = array(ref(f"{one}Row"))
+    return obj("data success", data=rows, next_cursor=array(NULLABLE), success=OK, warnings=array(ref("Warning")))
+
+
 def _records(one: str, many: str, entity: Entity) -> dict[str, Operation]:
     """The methods of companies, or those of contacts."""
     return {
-        f"List{many}": Operation({200: _answer(data=array(ref(f"{one}Row")))}, ref("Vql"), CONSISTENT),
+        f"List{many}": Operation({200: _rows(one)}, ref("Vql"), CONSISTENT),
         f"Count{many}": Operation({200: _answer(count=NUMBER)}, ref("Vql"), CONSISTENT),
         f"List{one}Filters": _LIST_FILTERS,
         f"List{one}FilterValues": _LIST_FILTER_VALUES,

@@ -22,13 +22,17 @@ class RecordRepository:
         columns: tuple[str, ...],
         company_columns: tuple[str, ...] | None,
         highlights: Sequence[str] | None = None,
-    ) -> bytes:
-        """JSON array of the records in the order given, each with its `cursor` and `highlight` (JSON texts). Deleted and missing ones
-        are left out."""
+    ) -> tuple[bytes, int]:
+        """JSON array of the records in the order given, each with its `cursor` and `highlight` (JSON texts), and their number. Deleted and
+        missing ones are left out."""
         statement = _page(entity, columns, company_columns, highlights is not None)
         more = [] if highlights is None else [list(highlights)]
-        rows: str = await self._connection.fetchval(statement, list(uuids), list(cursors), *more)
-        return rows.encode()
+        [(rows, number)] = await self._connection.fetch(statement, list(uuids), list(cursors), *more)
+        return rows.encode(), number
+
+    async def living(self, entity: Entity, uuids: Sequence[str]) -> set[str]:
+        """Those of the uuids that have a record."""
+        return {row[0] for row in await self._connection.fetch(_living(entity), list(uuids))}
 
     async def many(self, entity: Entity, uuids: Sequence[str], columns: tuple[str, ...]) -> tuple[bytes, set[str]]:
         """JSON array of the records in the order given, each with its `row_version`, and the uuids found."""
@@ -53,10 +57,15 @@ def _page(entity: Entity, columns: tuple[str, ...], company_columns: tuple[str, 
         join = "LEFT JOIN companies c ON c.uuid = t.company_id AND c.deleted_at IS NULL"
     record = json_object(entity, "t", columns, ", ".join(members))
     return f"""
-        SELECT CAST(coalesce(json_agg({record} ORDER BY k.n), '[]') AS text)
+        SELECT CAST(coalesce(json_agg({record} ORDER BY k.n), '[]') AS text), count(*)
         FROM unnest($1::text[], $2::text[]{more}) WITH ORDINALITY AS k (uuid, cursor{name}, n)
         JOIN {entity.table} t ON t.uuid = k.uuid {join}
         WHERE t.deleted_at IS NULL"""
+
+
+def _living(entity: Entity) -> str:
+    # Which of these uuids have a record.
+    return f"SELECT uuid FROM {entity.table} WHERE uuid = ANY($1::text[]) AND deleted_at IS NULL"
 
 
 @lru_cache(maxsize=512)

@@ -115,6 +115,7 @@ class QueryRestServicer(pb_grpc.QueryRestServiceServicer):
         page = await self._service.page(entity, query, current())
         return envelope(
             data=page.rows,
+            next_cursor=page.next_cursor,
             total=page.total,
             facets=page.facets,
             explain=page.explanation,

@@ -21,6 +21,7 @@ from connectra_common.server.process import passes
 from connectra_common.server.together import Together
 from connectra_common.vql.ast import Query
 from connectra_common.vql.model import Vql
+from connectra_common.vql.order import cursor_values
 from connectra_common.vql.render import render_node
 from connectra_common.vql.validate import checked, checked_export, unknown_columns
 
@@ -35,18 +36,21 @@ from connectra_query.history.service import History, HistoryRequest, HistoryServ
 from connectra_query.limits import Limits
 from connectra_query.repository import RecordRepository
 from connectra_query.search import extras
-from connectra_query.search.compile import Json, count_body, search_body, walk_body
+from connectra_query.search.compile import Json, count_body, refill_body, search_body, walk_body
 from connectra_query.search.engine import Search
 
 # Rows in one message of a stream.
 WALK_PAGE_ROWS = 500
+# Hits that are looked through at once for rows in place of vanished ones.
+REFILL_HITS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`rows` is a JSON array; the others are there when they were asked for."""
+    """`rows` is a JSON array; `next_cursor` is there while there are more; the others when they were asked for."""
 
     rows: bytes
+    next_cursor: list[str | None] | None = None
     total: Json | None = None
     facets: list[Json] | None = None
     explanation: Json | None = None
@@ -99,9 +103,10 @@ class QueryService:
             if query.explain:
                 counted = await self._search.run(entity.alias, extras.clause_request(query), call)
                 explanation = extras.explanation(query, body, counted)
-            rows = await self._rows(self._pages, query, answer.get("hits", {}).get("hits", []))
+            rows, next_cursor = await self._filled(query, answer.get("hits", {}).get("hits", []), call)
         return Page(
             rows=rows,
+            next_cursor=next_cursor,
             total=answer["hits"]["total"] if query.track_total else None,
             facets=extras.facet_results(query, answer) if query.facets else None,
             explanation=explanation,
@@ -131,17 +136,36 @@ class QueryService:
         ):
             async for hits in pages:
                 came["rows"] = rows = rows + len(hits)
-                yield await self._rows(self._streams, query, hits)
+                yield (await self._rows(self._streams, query, hits))[0]
 
-    async def _rows(self, database: Database, query: Query, hits: Sequence[Json]) -> bytes:
+    async def _filled(self, query: Query, hits: Sequence[Json], call: Call) -> tuple[bytes, list[str | None] | None]:
+        """The rows of a page, and the cursor behind the last one while there are more.
+
+        Records that the index still has and the database has not any more are replaced by those that follow, so that a short page is
+        the last one.
+        """
+        shown, is_more = hits[: query.size], len(hits) > query.size
+        rows, number = await self._rows(self._pages, query, shown)
+        parts = [rows]
+        while (missing := query.size - number) > 0 and is_more:
+            body = refill_body(query, shown[-1]["sort"], REFILL_HITS, extras.highlight_request(query))
+            hits = (await self._search.run(query.entity.alias, body, call)).get("hits", {}).get("hits", [])
+            async with self._pages.connection() as connection:
+                living = await RecordRepository(connection).living(query.entity, [_uuid(query, hit) for hit in hits])
+            there = [hit for hit in hits if _uuid(query, hit) in living]
+            is_more = len(hits) == REFILL_HITS or len(there) > missing
+            shown = there[:missing] if len(there) >= missing else hits
+            rows, found = await self._rows(self._pages, query, shown)
+            parts.append(rows)
+            number += found
+        joined = b",".join([part.strip()[1:-1] for part in parts if part != b"[]"])
+        return b"[%b]" % joined, _cursor(query, shown[-1]) if is_more else None
+
+    async def _rows(self, database: Database, query: Query, hits: Sequence[Json]) -> tuple[bytes, int]:
         if not hits:
-            return b"[]"
-        # The uuid is the last key of the order; a walk has one more sort value, Elasticsearch's own. Clients hold cursors as text.
-        last = len(query.sort) - 1
-        uuids = [hit["sort"][last] for hit in hits]
-        cursors = [
-            orjson.dumps([None if v is None else str(v) for v in hit["sort"][: last + 1]]).decode() for hit in hits
-        ]
+            return b"[]", 0
+        uuids = [_uuid(query, hit) for hit in hits]
+        cursors = [orjson.dumps(_cursor(query, hit)).decode() for hit in hits]
         highlights = None
         if query.highlight:
             highlights = [orjson.dumps(extras.highlight_result(hit)).decode() for hit in hits]
@@ -232,6 +256,17 @@ class QueryService:
         async with self._bulkheads.waiters.entered():
             await self._follower.wait(tokens, call.seconds(self._limits.consistency_seconds))
             await self._refresh[entity]()
+
+
+def _uuid(query: Query, hit: Json) -> str:
+    # The last key of the order; a walk has one more sort value, Elasticsearch's own.
+    uuid: str = hit["sort"][len(query.sort) - 1]
+    return uuid
+
+
+def _cursor(query: Query, hit: Json) -> list[str | None]:
+    """Clients hold cursors as text."""
+    return [None if value is None else str(value) for value in hit["sort"][: cursor_values(query)]]
 
 
 async def _checked_health(name: str, check: Callable[[], Awaitable[object]]) -> Health:

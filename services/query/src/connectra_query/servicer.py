@@ -169,6 +169,7 @@ def _vql(request: _List | _Count | _Search | _Export) -> Vql:
 
 
 def _with_extras(message: _Listed, page: Page) -> _Listed:
+    message.next_cursor.extend(map(to_value, page.next_cursor or ()))
     if page.total is not None:
         message.total.value, message.total.relation = page.total["value"], page.total["relation"]
     for facet in page.facets or ():

@@ -32,11 +32,12 @@ Json = dict[str, Any]
 def search_body(query: Query, facets: Json | None = None, highlight: Json | None = None) -> Json:
     """One page, with facets and highlights when they are asked for; of its sort values the last is the uuid.
 
-    Hits carry no stored field: reading one would cost more than the search. Highlights are made from the stored document.
+    If there is one, it has one hit more than the page has rows, which says that there is a next page. Hits carry no stored field: reading
+    one would cost more than the search. Highlights are made from the stored document.
     """
     body: Json = {
         "query": compile_query(query, scored=query.sort[0].field == SCORE),
-        "size": query.size,
+        "size": query.size + 1,
         "sort": [_sort_key(key, indexed_fields(query.entity)) for key in query.sort],
         "_source": False,
         **({} if highlight else {"stored_fields": "_none_"}),
@@ -50,6 +51,17 @@ def search_body(query: Query, facets: Json | None = None, highlight: Json | None
         body["aggs"] = facets
     if highlight:
         body["highlight"] = highlight
+    return body
+
+
+def refill_body(query: Query, after: Sequence[Any], size: int, highlight: Json | None = None) -> Json:
+    """The hits that follow one with these sort values."""
+    body = search_body(query, highlight=highlight) | {
+        "size": size,
+        "search_after": list(after),
+        "track_total_hits": False,
+    }
+    body.pop("from", None)
     return body
 
 

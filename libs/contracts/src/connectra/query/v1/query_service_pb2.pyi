@@ -51,6 +51,7 @@ class ListCompaniesResponse(_message.Message):
     TOTAL_FIELD_NUMBER: _builtins.int
     FACETS_FIELD_NUMBER: _builtins.int
     EXPLAIN_FIELD_NUMBER: _builtins.int
+    NEXT_CURSOR_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___CompanyRow]: ...
     @_builtins.property
@@ -67,6 +68,12 @@ class ListCompaniesResponse(_message.Message):
         alone).
         """
 
+    @_builtins.property
+    def next_cursor(self) -> _containers.RepeatedCompositeFieldContainer[_struct_pb2.Value]:
+        """`cursor` of the next page's query, that of the last row; empty when there is no next page. Records that have been deleted meanwhile are
+        replaced by those that follow: a page with fewer rows than its limit is the last one.
+        """
+
     def __init__(
         self,
         *,
@@ -74,10 +81,11 @@ class ListCompaniesResponse(_message.Message):
         total: Global___Total | None = ...,
         facets: _abc.Iterable[Global___FacetResult] | None = ...,
         explain: _struct_pb2.Struct | None = ...,
+        next_cursor: _abc.Iterable[_struct_pb2.Value] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["explain", b"explain", "total", b"total"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["explain", b"explain", "facets", b"facets", "rows", b"rows", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["explain", b"explain", "facets", b"facets", "next_cursor", b"next_cursor", "rows", b"rows", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -663,6 +671,7 @@ class ListContactsResponse(_message.Message):
     TOTAL_FIELD_NUMBER: _builtins.int
     FACETS_FIELD_NUMBER: _builtins.int
     EXPLAIN_FIELD_NUMBER: _builtins.int
+    NEXT_CURSOR_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___ContactRow]: ...
     @_builtins.property
@@ -679,6 +688,12 @@ class ListContactsResponse(_message.Message):
         alone).
         """
 
+    @_builtins.property
+    def next_cursor(self) -> _containers.RepeatedCompositeFieldContainer[_struct_pb2.Value]:
+        """`cursor` of the next page's query, that of the last row; empty when there is no next page. Records that have been deleted meanwhile are
+        replaced by those that follow: a page with fewer rows than its limit is the last one.
+        """
+
     def __init__(
         self,
         *,
@@ -686,10 +701,11 @@ class ListContactsResponse(_message.Message):
         total: Global___Total | None = ...,
         facets: _abc.Iterable[Global___FacetResult] | None = ...,
         explain: _struct_pb2.Struct | None = ...,
+        next_cursor: _abc.Iterable[_struct_pb2.Value] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["explain", b"explain", "total", b"total"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["explain", b"explain", "facets", b"facets", "rows", b"rows", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["explain", b"explain", "facets", b"facets", "next_cursor", b"next_cursor", "rows", b"rows", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -616,6 +616,12 @@ class ListCompaniesResponse(betterproto2.Message):
     alone).
     """
 
+    next_cursor: "list[___google__protobuf__.Value]" = betterproto2.field(5, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    `cursor` of the next page's query, that of the last row; empty when there is no next page. Records that have been deleted meanwhile are
+    replaced by those that follow: a page with fewer rows than its limit is the last one.
+    """
+
 
 default_message_pool.register_message("connectra.query.v1", "ListCompaniesResponse", ListCompaniesResponse)
 
@@ -784,6 +790,12 @@ class ListContactsResponse(betterproto2.Message):
     """
     With `explain`: `query` (as understood), `elasticsearch` (the request), `clauses` (`path`, `condition`, and the `hits` of that condition
     alone).
+    """
+
+    next_cursor: "list[___google__protobuf__.Value]" = betterproto2.field(5, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    `cursor` of the next page's query, that of the last row; empty when there is no next page. Records that have been deleted meanwhile are
+    replaced by those that follow: a page with fewer rows than its limit is the last one.
     """
 
 
