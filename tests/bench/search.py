@@ -100,7 +100,7 @@ LEAN = {"_source": False, "stored_fields": "_none_", "track_total_hits": False}
 
 
 def rows_sql(company: bool) -> str:
-    record = json_object(CONTACT, "t", (), f"'company', {json_object(COMPANY, 'c')}" if company else "")
+    record = json_object(CONTACT, "t", (), [("company", json_object(COMPANY, "c"))] if company else ())
     join = "LEFT JOIN companies c ON c.uuid = t.company_id" if company else ""
     return f"""
         SELECT json_agg({record} ORDER BY k.n)::text FROM unnest($1::text[]) WITH ORDINALITY AS k (uuid, n)

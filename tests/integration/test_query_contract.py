@@ -9,6 +9,7 @@ import httpx
 import pytest
 from connectra.query.v1 import query_service_pb2 as pb
 from connectra.query.v1.query_service_pb2_grpc import QueryServiceStub
+from connectra_common.records.fields import COMPANY, CONTACT
 from connectra_common.requests import read
 from connectra_common.vql.model import Vql
 from connectra_common.vql.proto import to_proto
@@ -121,7 +122,7 @@ async def test_a_condition_finds_what_is_documented_through_both_doors(
         ({"where": {"range_query": {"must": {SIZE: {"gte": "many"}}}}}, "is not a number"),
         ({"limit": 101}, "ERR_PAGE_SIZE_EXCEEDED: the requested page size surpasses"),
         ({"page": 11}, "ERR_PAGE_OUT_OF_RANGE: the requested page number"),
-        ({"select_columns": ["company_name"]}, "select_columns[0]"),
+        ({"select_columns": ["company_nam"]}, "did you mean 'company.name'?"),
         ({"order_by": [{"order_by": "id"}], "cursor": ["1", "x"], "page": 2}, "cannot be given together with page"),
     ],
 )
@@ -166,3 +167,39 @@ async def test_selected_columns_need_neither_uuid_nor_company_uuid(mark: str, ap
     (row,) = (await api.post("/contacts", json=document)).json()["data"]
     assert (row["title"], row["company"]) == ("Head of Sales", {"employees_count": 10})
     assert set(row) == {"title", "company", "cursor"}
+
+
+async def test_columns_of_the_company_stand_under_the_name_asked(
+    mark: str, api: httpx.AsyncClient, query: QueryServiceStub
+) -> None:
+    columns = ["first_name", "company.name", "company_employees_count", "company_id", "company.industries"]
+    document = {
+        **keyword_query(stage=mark),
+        "sort_by": "company.employees_count",
+        "sort_direction": "desc",
+        "select_columns": columns,
+    }
+    rows = (await api.post("/contacts", json=document)).json()["data"]
+    assert [list(row) for row in rows] == [[*columns, "cursor"]] * 4
+    assert [(row["company.name"], row["company_employees_count"]) for row in rows] == [
+        ("cem", 3000),
+        ("ben", 200),
+        ("ann", 10),
+        (None, None),
+    ]
+    assert [row["company.industries"] for row in rows] == [[], [], [], None]
+    typed = await query.ListContacts(pb.ListContactsRequest(query=to_proto(read(Vql, document).model)))
+    assert [(row.company.name, row.company.employees_count) for row in typed.rows[:3]] == [
+        (row["company.name"], row["company_employees_count"]) for row in rows[:3]
+    ]
+    assert [row.HasField("company") for row in typed.rows] == [True] * 3 + [False]
+
+
+async def test_all_columns_of_contact_and_company_fit_into_one_row(mark: str, api: httpx.AsyncClient) -> None:
+    of_company = [f"{prefix}{name}" for prefix in ("company.", "company_") for name in COMPANY.columns if name != "id"]
+    columns = list(dict.fromkeys([*CONTACT.columns, *of_company]))
+    document = {**keyword_query(stage=mark, first_name="ann"), "select_columns": [*columns, *columns[:20]]}
+    answer = await api.post("/contacts", json={**document, "company_config": {"populate": True}})
+    (row,) = answer.json()["data"]
+    assert list(row) == [*columns, "cursor", "company"]
+    assert row["company.name"] == row["company_name"] == row["company"]["name"] == "ann"

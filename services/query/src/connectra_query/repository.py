@@ -5,7 +5,7 @@ from functools import lru_cache
 
 from connectra_common.db.database import Connection
 from connectra_common.records.fields import COMPANY, Entity
-from connectra_common.records.sql import json_object
+from connectra_common.records.sql import COMPANY_JOIN, json_object, names_company
 
 
 class RecordRepository:
@@ -48,14 +48,16 @@ class RecordRepository:
 @lru_cache(maxsize=512)
 def _page(entity: Entity, columns: tuple[str, ...], company_columns: tuple[str, ...] | None, highlight: bool) -> str:
     # One page, in the order of the search.
-    members, join, more, name = ["'cursor', CAST(k.cursor AS json)"], "", "", ""
+    members, join, more, name = [("cursor", "CAST(k.cursor AS json)")], "", "", ""
     if highlight:
-        members.append("'highlight', CAST(k.highlight AS json)")
+        members.append(("highlight", "CAST(k.highlight AS json)"))
         more, name = ", $3::text[]", ", highlight"
     if company_columns is not None:
-        members.append(f"'company', CASE WHEN c.id IS NOT NULL THEN {json_object(COMPANY, 'c', company_columns)} END")
-        join = "LEFT JOIN companies c ON c.uuid = t.company_id AND c.deleted_at IS NULL"
-    record = json_object(entity, "t", columns, ", ".join(members))
+        company = json_object(COMPANY, "c", company_columns)
+        members.append(("company", f"CASE WHEN c.id IS NOT NULL THEN {company} END"))
+    if company_columns is not None or names_company(entity, columns):
+        join = COMPANY_JOIN
+    record = json_object(entity, "t", columns, members)
     return f"""
         SELECT CAST(coalesce(json_agg({record} ORDER BY k.n), '[]') AS text), count(*)
         FROM unnest($1::text[], $2::text[]{more}) WITH ORDINALITY AS k (uuid, cursor{name}, n)
@@ -79,7 +81,7 @@ def _one(entity: Entity, columns: tuple[str, ...]) -> str:
 @lru_cache(maxsize=512)
 def _many(entity: Entity, columns: tuple[str, ...]) -> str:
     # Records by uuid, in the order of the uuids.
-    record = json_object(entity, "t", columns, "'row_version', t.row_version")
+    record = json_object(entity, "t", columns, [("row_version", "t.row_version")])
     return f"""
         SELECT CAST(coalesce(json_agg({record} ORDER BY k.n), '[]') AS text), coalesce(array_agg(k.uuid), '{{}}')
         FROM unnest($1::text[]) WITH ORDINALITY AS k (uuid, n)

@@ -11,7 +11,7 @@ from connectra.query.v1 import query_service_pb2 as pb
 from connectra.query.v1 import query_service_pb2_grpc as pb_grpc
 from connectra_common.call import current
 from connectra_common.export import ExportFormat
-from connectra_common.records.fields import COMPANY, CONTACT, Entity
+from connectra_common.records.fields import COMPANY, CONTACT, Entity, column_of
 from connectra_common.records.messages import to_message
 from connectra_common.requests import read
 from connectra_common.server import Context
@@ -214,8 +214,15 @@ def _company_rows(rows: bytes) -> Iterator[pb.CompanyRow]:
 
 def _contact_rows(rows: bytes) -> Iterator[pb.ContactRow]:
     for row in orjson.loads(rows):
-        company = _company(row["company"]) if row.get("company") else None
+        company = _company(found) if (found := _company_of(row)) else None
         yield pb.ContactRow(contact=_contact(row), cursor=_cursor(row), company=company, highlight=_highlight(row))
+
+
+def _company_of(row: Json) -> Json:
+    """The company of a row: as a member of its own, and columns of it among those of the contact."""
+    found = [(name, column_of(CONTACT, name)) for name in row]
+    selected = {of[1].name: row[name] for name, of in found if of and of[0] is COMPANY and row[name] is not None}
+    return (row.get("company") or {}) | selected
 
 
 def _cursor(row: Json) -> Iterator[struct_pb2.Value]:

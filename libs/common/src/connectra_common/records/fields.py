@@ -268,6 +268,23 @@ SERVICES = {"company": COMPANY, "companies": COMPANY, "contact": CONTACT, "conta
 COPIED = tuple(field for field in COMPANY.fields if field.copied)
 
 
+# How a field of a contact's company may begin.
+COMPANY_PREFIXES = ("company.", "company_")
+
+
+def column_of(entity: Entity, name: str) -> tuple[Entity, Field] | None:
+    """The column that a client means by a name: the entity's own or, of contacts, `company.X` and `company_X` of their company.
+
+    None when there is none.
+    """
+    if field := entity.by_name.get(name):
+        return entity, field
+    prefix = name[: len(COMPANY_PREFIXES[0])]
+    if entity is CONTACT and prefix in COMPANY_PREFIXES and (field := COMPANY.by_name.get(name[len(prefix) :])):
+        return COMPANY, field
+    return None
+
+
 def csv_columns() -> frozenset[str]:
     """Every CSV column an import knows."""
     return frozenset(

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from connectra_common.records.fields import Entity, Field, Type
+from connectra_common.records.fields import Entity, Field, Type, column_of
 
 
 def expression(field: Field, alias: str) -> str:
@@ -15,12 +15,36 @@ def expression(field: Field, alias: str) -> str:
     return column
 
 
-def json_object(entity: Entity, alias: str, columns: Sequence[str] = (), extra: str = "") -> str:
+def json_object(entity: Entity, alias: str, columns: Sequence[str] = (), extra: Sequence[tuple[str, str]] = ()) -> str:
     """SQL of a record as a JSON object: the given columns in the given order, else all in table order.
 
-    Columns must come from the catalogue: they are not quoted. `extra` is further members, as json_build_object takes them.
+    Columns must come from the catalogue: they are not quoted. Those of a contact's company are read from the alias `c` (COMPANY_JOIN).
+    `extra` is further members: name and SQL.
     """
-    members = [f"'{name}', {expression(entity.by_name[name], alias)}" for name in columns or entity.columns]
-    if extra:
-        members.append(extra)
-    return f"json_build_object({', '.join(members)})"
+    members = [*(_member(entity, alias, name) for name in columns or entity.columns), *extra]
+    if len(members) <= MOST_MEMBERS:
+        return f"json_build_object({', '.join([part for name, value in members for part in (repr(name), value)])})"
+    named = [f'{value} AS "{name}"' for name, value in members]
+    return f"(SELECT row_to_json(r) FROM (SELECT {', '.join(named)}) r)"
+
+
+# A function of PostgreSQL takes a hundred arguments. The other way costs more.
+MOST_MEMBERS = 50
+# Of contacts with the alias `t`.
+COMPANY_JOIN = "LEFT JOIN companies c ON c.uuid = t.company_id AND c.deleted_at IS NULL"
+
+
+def names_company(entity: Entity, columns: Sequence[str]) -> bool:
+    """Whether one of the columns is of a contact's company."""
+    return any(found[0] is not entity for name in columns if (found := column_of(entity, name)))
+
+
+def _member(entity: Entity, alias: str, name: str) -> tuple[str, str]:
+    if (found := column_of(entity, name)) is None:
+        raise ValueError(f"{entity.name} has no column {name!r}")
+    owner, field = found
+    if owner is entity:
+        return name, expression(field, alias)
+    # Without a company nothing is there, nor an empty list.
+    value = expression(field, "c")
+    return name, f"CASE WHEN c.id IS NOT NULL THEN {value} END" if field.type is Type.LIST else value

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from connectra_common.errors import FieldViolation, ValidationFailed
-from connectra_common.records.fields import COMPANY, Entity
+from connectra_common.records.fields import COMPANY, Entity, column_of
 from connectra_common.refusals import MissingSelectColumns
 from connectra_common.requests import hinted
 from connectra_common.vql.ast import Query
@@ -22,7 +22,7 @@ def checked(entity: Entity, request: Vql, limits: Limits = LIMITS) -> Query:
         ValidationFailed: with every violation.
     """
     query, errors = parse(entity, request, limits)
-    found = unknown_columns(entity, query.columns, "select_columns")
+    found = _unselectable(entity, query.columns)
     if query.company_columns:
         found += unknown_columns(COMPANY, query.company_columns, "company_config.select_columns")
     _raise([*errors, *_as_error(found)])
@@ -34,7 +34,7 @@ def checked(entity: Entity, request: Vql, limits: Limits = LIMITS) -> Query:
 def checked_export(entity: Entity, request: Vql, limits: Limits = LIMITS) -> Query:
     """As `checked`, for an export: columns are required; order and paging have no effect, so they are not checked and stay empty.
 
-    For contacts, the columns may include those of their company, such as `company.name`.
+    Of contacts, columns of their company such as `company.name` are columns of the file.
 
     Raises:
         ValidationFailed: with every violation, or without columns.
@@ -43,25 +43,28 @@ def checked_export(entity: Entity, request: Vql, limits: Limits = LIMITS) -> Que
         raise MissingSelectColumns
     ignored = ("limit", "page", "offset", "cursor", "order_by", "sort_by", "sort_direction", "company_config")
     query, errors = parse(entity, request.model_copy(update=dict.fromkeys(ignored)), limits)
-    _raise([*errors, *_as_error(_unknown(query.columns, export_columns(entity), "select_columns"))])
+    _raise([*errors, *_as_error(_unselectable(entity, query.columns))])
     return query
-
-
-def export_columns(entity: Entity) -> list[str]:
-    """The columns an export may have."""
-    companies = () if entity is COMPANY else COMPANY.columns
-    return [*entity.columns, *(f"{COMPANY_PREFIX}{name}" for name in companies)]
 
 
 def unknown_columns(entity: Entity, columns: Sequence[str], path: str) -> list[FieldViolation]:
     """What is wrong with columns: a violation for each that the entity does not have, see `hinted`."""
-    return _unknown(columns, entity.columns, path)
+    unknown = [(f"{path}[{i}]", name) for i, name in enumerate(columns) if name not in entity.by_name]
+    return _too_many(columns, path) or hinted(unknown, entity.columns, path)
 
 
-def _unknown(columns: Sequence[str], known: Sequence[str], path: str) -> list[FieldViolation]:
-    if len(columns) > LIMITS.columns:
-        return [FieldViolation.at(path, f"{len(columns)} columns; at most {LIMITS.columns} are allowed")]
-    return hinted([(f"{path}[{i}]", name) for i, name in enumerate(columns) if name not in known], known, path)
+def _unselectable(entity: Entity, columns: Sequence[str]) -> list[FieldViolation]:
+    # Contacts also have the columns of their company, which come last among the suggestions.
+    path = "select_columns"
+    unknown = [(f"{path}[{i}]", name) for i, name in enumerate(columns) if column_of(entity, name) is None]
+    known = [*entity.columns, *(f"{COMPANY_PREFIX}{name}" for name in COMPANY.columns if entity is not COMPANY)]
+    return _too_many(columns, path) or hinted(unknown, known, path)
+
+
+def _too_many(columns: Sequence[str], path: str) -> list[FieldViolation]:
+    if len(columns) <= LIMITS.columns:
+        return []
+    return [FieldViolation.at(path, f"{len(columns)} columns; at most {LIMITS.columns} are allowed")]
 
 
 def _as_error(found: list[FieldViolation]) -> list[ValidationFailed]:

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 from connectra_common.db.database import Connection, rows_of
 from connectra_common.export import ExportFormat
-from connectra_common.records.fields import COMPANY, Entity, Field, Type
-from connectra_common.records.sql import expression
+from connectra_common.records.fields import Entity, Field, Type, column_of
+from connectra_common.records.sql import COMPANY_JOIN, expression
 from connectra_common.vql.ast import Query
-from connectra_common.vql.conditions import COMPANY_PREFIX
 
 # PostgreSQL sends eight kilobytes at a time: after a pause this short the next read finds many of them.
 READ_PAUSE_SECONDS = 0.002
@@ -80,7 +79,7 @@ def _select(query: Query, layout: Layout, condition: str) -> str:
     names = query.columns if layout.format is ExportFormat.CSV else tuple(dict.fromkeys(query.columns))
     columns = [_column(query.entity, name) for name in names]
     companies = any(alias == "c" for alias, _ in columns)
-    join = "LEFT JOIN companies c ON c.uuid = t.company_id AND c.deleted_at IS NULL" if companies else ""
+    join = COMPANY_JOIN if companies else ""
     rows = f"FROM {query.entity.table} t {join} WHERE {condition}"
     if layout.format is ExportFormat.CSV:
         return f"SELECT {', '.join(_cell(field, alias, layout) for alias, field in columns)} {rows}"
@@ -89,9 +88,10 @@ def _select(query: Query, layout: Layout, condition: str) -> str:
 
 
 def _column(entity: Entity, name: str) -> tuple[str, Field]:
-    if name.startswith(COMPANY_PREFIX):
-        return "c", COMPANY.by_name[name.removeprefix(COMPANY_PREFIX)]
-    return "t", entity.by_name[name]
+    if (found := column_of(entity, name)) is None:
+        raise ValueError(f"{entity.name} has no column {name!r}")
+    owner, field = found
+    return "t" if owner is entity else "c", field
 
 
 def _member(field: Field, alias: str) -> str:
