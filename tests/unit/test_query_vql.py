@@ -299,7 +299,10 @@ def test_the_boolean_tree_nests_and_joins_where() -> None:
         ({"sort_by": "agee"}, "sort_by: unknown field 'agee'"),
         ({"sort_by": "id", "order_by": [{"order_by": "id"}]}, "sort_by: cannot be given together with order_by"),
         ({"page": 1, "offset": 50}, "offset: cannot be given together with page"),
-        (text_query(*[text_clause("a " * 400, "title", "shuffle")] * 3), "1200 words in all texts; at most 1000"),
+        (
+            text_query(*[text_clause("a " * 400, "title", "shuffle")] * 3),
+            "1200 words and dates in all conditions; at most 1000",
+        ),
         (
             text_query(*[text_clause("a " * 30, "title", "shuffle", fuzzy=True)] * 2),
             "60 words with `fuzzy`; at most 50",

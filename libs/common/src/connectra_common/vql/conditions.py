@@ -54,7 +54,7 @@ class Conditions:
         limits = self._limits
         counted = (
             (self._count, limits.clauses, "conditions"),
-            (self._words, limits.words, "words in all texts"),
+            (self._words, limits.words, "words and dates in all conditions"),
             (self._fuzzy_words, limits.fuzzy_words, "words with `fuzzy`"),
             (self._scans, limits.scans, "parts to look for in whole values (email, city …)"),
         )
@@ -292,6 +292,7 @@ class Conditions:
             except ValueError as error:
                 return self._refused(path, str(error))
         if field.index is Index.DATE:
+            self._words += len(spans)
             return _any_of([Range(path, name, *span, of_time=True) for span in dict.fromkeys(spans)])
         # A number with a fraction is equal to no whole one.
         return _one_of(path, name, list(dict.fromkeys(first for first, last in spans if first == last)))

@@ -19,7 +19,7 @@ class Limits:
     depth: int = 8
     text_chars: int = 1_000
     value_chars: int = 1_000
-    # Of all texts together. Each is a clause of Elasticsearch, a fuzzy one up to fifty; it takes some thousand in a query.
+    # Of all conditions together, and dates. Each is a clause of Elasticsearch, a fuzzy one up to fifty; it takes some thousand in a query.
     words: int = 1_000
     fuzzy_words: int = 50
     # Parts of whole values: each looks at every value of its field.
