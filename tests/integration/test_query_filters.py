@@ -12,6 +12,7 @@ from connectra.query.v1 import query_service_pb2 as pb
 from connectra.query.v1.query_service_pb2_grpc import QueryServiceStub
 from connectra_common.call import Call
 from connectra_common.db.database import Database
+from connectra_common.errors import NotFound
 from connectra_common.search.client import create_client
 from connectra_common.settings import ElasticsearchSettings, PostgresSettings
 from connectra_query.filters import service as filter_service
@@ -232,3 +233,25 @@ async def test_pages_walk_over_all_values_of_a_keyword_once(
     assert some == sorted(set(some))
     assert len(some) > filter_service.DEEP_ROWS
     assert await page(20, None, Call(token=token), limit=100) == some[1900:]
+
+
+async def test_companies_are_listed_by_name_for_both(pool: Database, database: asyncpg.Connection) -> None:
+    names = ("acme", "Acme", "acme", "100% Pure", "Zürq")
+    await people(database, *({"uuid": f"u{n}", "name": name} for n, name in enumerate(names, 1)), table="companies")
+    service = FilterService(pool, NoIndex())
+
+    async def listed(of: str, key: str, **more: Any) -> list[tuple[str, str]]:
+        return await service.values(of, FilterValuesRequest(filter_key=key, **more), Call())
+
+    assert await listed("companies", "name") == await listed("companies", "uuid")
+    assert await listed("company", "name", search_text="ACME") == [("u2", "Acme"), ("u1", "acme"), ("u3", "acme")]
+    assert await listed("contacts", "company") == [(name, name) for name in ("100% Pure", "Acme", "Zürq", "acme")]
+    assert await listed("contact", "company", page=2, limit=3) == [("acme", "acme")]
+    assert await listed("contacts", "company", search_text="0%") == [("100% Pure", "100% Pure")]
+    await database.execute(
+        "UPDATE companies SET name = 'Other' WHERE name = 'acme'; DELETE FROM companies WHERE name = 'Zürq'"
+    )
+    assert [name for name, _ in await listed("contacts", "company", limit=99)] == ["100% Pure", "Acme", "Other"]
+    for of, key in (("contacts", "name"), ("companies", "company")):
+        with pytest.raises(NotFound, match="has no filter"):
+            await listed(of, key)

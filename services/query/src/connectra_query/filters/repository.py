@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from connectra_common.db.database import Connection
-from connectra_common.records.fields import Entity, Field, Type
+from connectra_common.records.fields import COMPANY, Entity, Field, Type
 from connectra_common.records.limits import MAX_FILTER_VALUE_CHARS
 
 # Longer values are not offered: they would not fit into an index entry.
@@ -61,10 +61,17 @@ class FilterRepository:
         """The active filters of a service, by id."""
         return [Filter(**row) for row in await self._connection.fetch(_FILTERS, service)]
 
-    async def stored(self, service: str, key: str, search: str, skip: int, limit: int) -> list[Value]:
+    async def stored(self, entity: Entity, key: str, search: str, skip: int, limit: int) -> list[Value]:
         """(value, display_value) of a stored filter by display value."""
+        return await self._stored("value", entity, key, search, skip, limit)
+
+    async def company_names(self, search: str, skip: int, limit: int) -> list[Value]:
+        """(name, name) of companies, each name once."""
+        return await self._stored("display_value", COMPANY, "uuid", search, skip, limit)
+
+    async def _stored(self, column: str, entity: Entity, key: str, search: str, skip: int, limit: int) -> list[Value]:
         more = [_pattern(search)] if search else []
-        rows = await self._connection.fetch(_stored(bool(search)), service, key, skip, limit, *more)
+        rows = await self._connection.fetch(_stored(column, bool(search)), entity.name, key, skip, limit, *more)
         return [(row[0], row[1]) for row in rows]
 
     async def of_column(
@@ -93,8 +100,13 @@ _SHAPE = """
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass($1)"""
 
 
-def _stored(search: bool) -> str:
-    """Values as they are counted, and what statements have noted since. What comes and goes is a pair of a value and its display value."""
+def _stored(column: str, search: bool) -> str:
+    """Values as they are counted, and what statements have noted since. What comes and goes is a pair of a value and its display value.
+
+    Args:
+        column: whose different values are answered, with their display values.
+        search: whether only some display values are wanted.
+    """
     offered = f"octet_length(display_value) <= {MAX_VALUE_BYTES} AND octet_length(value) <= {MAX_VALUE_BYTES}"
     if search:
         offered += ' AND display_value COLLATE "default" ILIKE $5'
@@ -105,10 +117,10 @@ def _stored(search: bool) -> str:
             SELECT c.{value} AS value, coalesce(c.shown, c.value) COLLATE "C" AS display_value, sum(c.change)::bigint AS uses
             FROM filter_value_changes, unnest(filter_keys, filter_values, display_values, changes) AS c (key, value, shown, change)
             WHERE entity = $1 AND c.key = $2 AND c.value ~ '\\S' AND length(c.value) <= {MAX_FILTER_VALUE_CHARS} GROUP BY 1, 2)
-        SELECT value, display_value FROM (
-            (SELECT {value} AS value, {shown} AS display_value FROM filters_data
+        SELECT DISTINCT {column} AS value, display_value FROM (
+            (SELECT DISTINCT {column} COLLATE "C" AS value, {shown} AS display_value FROM filters_data
              WHERE {stored} AND uses > 0 AND ({value}, {shown}) NOT IN (SELECT value, display_value FROM noted)
-             ORDER BY {shown}, {value} LIMIT $3::bigint + $4::bigint)
+             ORDER BY display_value, value LIMIT $3::bigint + $4::bigint)
             UNION ALL
             SELECT value, display_value FROM noted
             WHERE {offered} AND CASE WHEN uses > 0 THEN true ELSE uses > -coalesce(

@@ -11,7 +11,7 @@ from cachetools import TTLCache
 from connectra_common.call import Call
 from connectra_common.db.database import Database
 from connectra_common.errors import NotFound, ValidationFailed
-from connectra_common.records.fields import SERVICES, Entity, Field
+from connectra_common.records.fields import COMPANY, CONTACT, SERVICES, Entity, Field
 from connectra_common.refusals import PageSizeExceeded, UnsupportedService
 from connectra_common.requests import Request, hint
 from connectra_common.vql.limits import LIMITS, Limits
@@ -32,6 +32,11 @@ LANDMARK_SECONDS = 60.0
 COLUMN_SECONDS = 60.0
 CACHE_ENTRIES = 256
 
+
+# Names of filters that clients use besides those listed. Of companies: the filter `uuid`, whose values are displayed as names.
+COMPANIES_BY_NAME = (COMPANY, "name")
+# Of contacts: the names of companies.
+COMPANIES_OF_CONTACTS = (CONTACT, "company")
 
 # Values of a field, some after one of them: (after, skip, limit).
 _Source = Callable[[Any, int, int], Awaitable[Sequence[str | int]]]
@@ -93,13 +98,15 @@ class FilterService:
         fresh = call.token is not None
         async with self._reads(call) as repository:
             known = {f.key: f for f in await repository.filters(entity.name)}
-        chosen = known.get(request.filter_key)
-        if chosen is None:
+        asked = "uuid" if (entity, request.filter_key) == COMPANIES_BY_NAME else request.filter_key
+        chosen = known.get(asked)
+        if chosen is None and (entity, asked) != COMPANIES_OF_CONTACTS:
+            aliases = [name for of, name in (COMPANIES_BY_NAME, COMPANIES_OF_CONTACTS) if of is entity]
             raise NotFound(
-                f"{entity.name} has no filter {request.filter_key[:100]!r}; {hint(request.filter_key, sorted(known))}",
-                details={"filter_key": request.filter_key[:100]},
+                f"{entity.name} has no filter {asked[:100]!r}; {hint(asked, sorted([*known, *aliases]))}",
+                details={"filter_key": asked[:100]},
             )
-        key = (entity.name, chosen.key, search, skip, limit)
+        key = (entity.name, asked, search, skip, limit)
         if not fresh and (answer := self._answers.get(key)) is not None:
             return answer
         began = time.monotonic()
@@ -109,11 +116,14 @@ class FilterService:
         return found
 
     async def _find(
-        self, entity: Entity, chosen: Filter, search: str, skip: int, limit: int, call: Call
+        self, entity: Entity, chosen: Filter | None, search: str, skip: int, limit: int, call: Call
     ) -> list[Value]:
+        if chosen is None:
+            async with self._reads(call) as repository:
+                return await repository.company_names(search, skip, limit)
         if not chosen.direct_derived:
             async with self._reads(call) as repository:
-                return await repository.stored(entity.name, chosen.key, search, skip, limit)
+                return await repository.stored(entity, chosen.key, search, skip, limit)
         source = self._source(entity, entity.by_name[chosen.key], search, call)
         after = None
         if skip > DEEP_ROWS:
