@@ -2,8 +2,8 @@
 
 A query goes through these passes, in this order; `validate.checked` runs the first two:
 
-    parse     request (`model`, for typed requests `proto`) × field catalogue and `limits` → tree (`ast`) of normalised conditions
-              (`conditions`), and everything that is wrong with it
+    parse     request (`model`, for typed requests `proto`) × field catalogue and `limits` (`reading`) → tree (`ast`) of normalised
+              conditions (`whole`, `parts`), and everything that is wrong with it
     order     tree → tree with a complete order, and a cursor that fits it
     compile   tree → Elasticsearch request; in the query service, the only one that sends it
 

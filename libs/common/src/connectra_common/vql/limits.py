@@ -21,7 +21,7 @@ class Limits:
     value_chars: int = 1_000
     # Of all conditions together, and dates. Each is a clause of Elasticsearch, a fuzzy one up to fifty; it takes some thousand in a query.
     words: int = 1_000
-    fuzzy_words: int = 50
+    fuzzy_words: int = 100
     # Parts of whole values: each looks at every value of its field.
     scans: int = 20
     # Trigrams: shorter words have none.

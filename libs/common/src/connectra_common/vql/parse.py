@@ -1,17 +1,20 @@
 """Request model → tree, and everything that is wrong with it. Both spellings, `where` and `filters`, become the same nodes."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from connectra_common.errors import FieldViolation, ValidationFailed
 from connectra_common.records.fields import CONTACT, Entity
 from connectra_common.refusals import PageOutOfRange, PageSizeExceeded
 from connectra_common.requests import hint, hinted
-from connectra_common.vql.ast import And, Facet, FacetRange, Node, Not, Or, Query, Sort
-from connectra_common.vql.conditions import Conditions
+from connectra_common.vql import parts
+from connectra_common.vql.ast import And, Exists, Facet, FacetRange, Node, Not, Or, Query, Sort
 from connectra_common.vql.limits import Limits
 from connectra_common.vql.model import Facet as FacetModel
-from connectra_common.vql.model import FilterNode, Vql, Where
+from connectra_common.vql.model import FilterNode, Values, Vql, Where
+from connectra_common.vql.reading import Amount, Reading, Target, Wrong
+from connectra_common.vql.whole import BOUNDS, equals, within, within_bounds
 
 _DIRECTIONS = {"asc": False, "desc": True, "": False}
 
@@ -21,15 +24,15 @@ def parse(entity: Entity, request: Vql, limits: Limits) -> tuple[Query, list[Val
 
     The order may not be complete yet, the cursor may not fit it, and columns are not checked.
     """
-    conditions = Conditions(entity, limits)
+    reading = Reading(entity, limits)
     nodes: list[Node] = []
     if request.where:
-        nodes += _where(conditions, request.where)
+        nodes += _where(reading, request.where)
     if request.filters:
-        nodes.append(_tree(conditions, request.filters, "filters"))
-    found = conditions.violations()
-    sort = _order(conditions, request, limits, found)
-    facets = tuple(_facets(conditions, request.facets or (), limits, found))
+        nodes.append(_tree(reading, request.filters, "filters"))
+    found = reading.violations()
+    sort = _order(reading, request, limits, found)
+    facets = tuple(_facets(reading, request.facets or (), limits, found))
     size, skip, errors = _window(request, limits)
     if request.cursor and skip:
         problem = "continues after a row, so it cannot be given together with page or offset"
@@ -72,7 +75,7 @@ def _window(request: Vql, limits: Limits) -> tuple[int, int, list[ValidationFail
     return size, (page - 1) * size if page > 0 else max(offset, 0), errors
 
 
-def _order(conditions: Conditions, request: Vql, limits: Limits, found: list[FieldViolation]) -> tuple[Sort, ...]:
+def _order(reading: Reading, request: Vql, limits: Limits, found: list[FieldViolation]) -> tuple[Sort, ...]:
     asked = [(f"order_by[{i}]", o.order_by, o.order_direction) for i, o in enumerate(request.order_by or ())]
     if request.sort_by and asked:
         found.append(FieldViolation.at("sort_by", "cannot be given together with order_by; give one of the two"))
@@ -80,9 +83,9 @@ def _order(conditions: Conditions, request: Vql, limits: Limits, found: list[Fie
         asked = [("", request.sort_by, request.sort_direction or "asc")]
     if len(asked) > limits.sort_keys:
         found.append(FieldViolation.at("order_by", f"{len(asked)} keys; at most {limits.sort_keys} are allowed"))
-    known, unknown, sort = conditions.fields, [], []
+    known, unknown, sort = reading.fields, [], []
     for path, given, direction in asked[: limits.sort_keys]:
-        if (name := conditions.name(given)) not in known:
+        if (name := reading.name(given)) not in known:
             unknown.append((f"{path}.order_by" if path else "sort_by", given))
         if (descending := _DIRECTIONS.get(direction.lower())) is None:
             place = f"{path}.order_direction" if path else "sort_direction"
@@ -93,14 +96,14 @@ def _order(conditions: Conditions, request: Vql, limits: Limits, found: list[Fie
 
 
 def _facets(
-    conditions: Conditions, facets: Sequence[FacetModel], limits: Limits, found: list[FieldViolation]
+    reading: Reading, facets: Sequence[FacetModel], limits: Limits, found: list[FieldViolation]
 ) -> Iterator[Facet]:
     if len(facets) > limits.facets:
         found.append(FieldViolation.at("facets", f"{len(facets)} facets; at most {limits.facets} are allowed"))
     for i, facet in enumerate(facets[: limits.facets]):
-        path, name = f"facets[{i}]", conditions.name(facet.field)
-        if (field := conditions.fields.get(name)) is None:
-            found.append(FieldViolation.at(f"{path}.field", hint(facet.field, sorted(conditions.fields))))
+        path, name = f"facets[{i}]", reading.name(facet.field)
+        if (field := reading.fields.get(name)) is None:
+            found.append(FieldViolation.at(f"{path}.field", hint(facet.field, sorted(reading.fields))))
             continue
         size = facet.size or limits.default_facet_size
         if not 1 <= size <= limits.facet_size:
@@ -109,60 +112,75 @@ def _facets(
             problem = f"{len(facet.ranges or ())} ranges; at most {most} are allowed"
             found.append(FieldViolation.at(f"{path}.ranges", problem))
         ranges = []
-        for k, r in enumerate((facet.ranges or ())[:most]):
-            within = conditions.within(f"{path}.ranges[{k}]", name, field, {"gte": r.gte, "lt": r.lt}, found)
-            if within is not None:
-                ranges.append(FacetRange(within, r.gte, r.lt))
+        for k, asked in enumerate((facet.ranges or ())[:most]):
+            place = f"{path}.ranges[{k}]"
+            try:
+                bounds = within(
+                    Target(place, facet.field, name, field, Amount(limits)), {"gte": asked.gte, "lt": asked.lt}
+                )
+                ranges.append(FacetRange(bounds, asked.gte, asked.lt))
+            except Wrong as wrong:
+                found += [FieldViolation.at(place, problem) for problem in wrong.problems]
         yield Facet(name, size, tuple(ranges))
 
 
-def _where(conditions: Conditions, where: Where) -> list[Node]:
+def _where(reading: Reading, where: Where) -> list[Node]:
     nodes: list[Node] = []
     if texts := where.text_matches:
         # OR within a field, AND between fields.
         groups: dict[str, list[Node]] = defaultdict(list)
         for i, text in enumerate(texts.must or ()):
-            node = conditions.text(f"where.text_matches.must[{i}]", text)
-            groups[conditions.name(text.filter_key)].append(node)
+            node = reading.condition(f"where.text_matches.must[{i}]", text.filter_key, _reader(parts.text_match, text))
+            groups[reading.name(text.filter_key)].append(node)
         nodes += [group[0] if len(group) == 1 else Or(tuple(group)) for group in groups.values()]
         for i, text in enumerate(texts.must_not or ()):
-            nodes.append(Not(conditions.text(f"where.text_matches.must_not[{i}]", text)))
-    for name, read in (("keyword_match", conditions.equals), ("range_query", conditions.range)):
+            path = f"where.text_matches.must_not[{i}]"
+            nodes.append(Not(reading.condition(path, text.filter_key, _reader(parts.text_match, text))))
+    for name, read in (("keyword_match", equals), ("range_query", within_bounds)):
         clause = getattr(where, name)
         for side in ("must", "must_not") if clause else ():
             for field, asked in (getattr(clause, side) or {}).items():
-                node = read(f"where.{name}.{side}.{field}", field, asked)
+                node = reading.condition(f"where.{name}.{side}.{field}", field, _reader(read, asked))
                 nodes.append(Not(node) if side == "must_not" else node)
     return nodes
 
 
-def _tree(conditions: Conditions, node: FilterNode, path: str) -> Node:
+def _reader(read: Callable[[Target, Any], Node], asked: Any) -> Callable[[Target], Node]:
+    return lambda of: read(of, asked)
+
+
+def _tree(reading: Reading, node: FilterNode, path: str) -> Node:
     if node.all is not None:
-        return And(tuple(_tree(conditions, child, f"{path}.and[{i}]") for i, child in enumerate(node.all)))
+        return And(tuple(_tree(reading, child, f"{path}.and[{i}]") for i, child in enumerate(node.all)))
     if node.any is not None:
-        return Or(tuple(_tree(conditions, child, f"{path}.or[{i}]") for i, child in enumerate(node.any)))
+        return Or(tuple(_tree(reading, child, f"{path}.or[{i}]") for i, child in enumerate(node.any)))
     if node.negate is not None:
-        return Not(_tree(conditions, node.negate, f"{path}.not"))
-    return _leaf(conditions, node, path)
+        return Not(_tree(reading, node.negate, f"{path}.not"))
+    return _leaf(reading, node, path)
 
 
 _NEGATED = {"ne": "eq", "nin": "in", "ncontains": "contains", "nexists": "exists"}
 
 
-def _leaf(conditions: Conditions, node: FilterNode, path: str) -> Node:
+def _leaf(reading: Reading, node: FilterNode, path: str) -> Node:
     operator, field, value = node.operator or "", node.field or "", node.value
     if operator in _NEGATED:
-        return Not(_leaf(conditions, node.model_copy(update={"operator": _NEGATED[operator]}), path))
+        return Not(_leaf(reading, node.model_copy(update={"operator": _NEGATED[operator]}), path))
+    found = reading.condition(path, field, lambda of: _operation(of, operator, value))
+    # {"operator": "exists", "value": false} says the opposite.
+    return Not(found) if operator == "exists" and value is False else found
+
+
+def _operation(of: Target, operator: str, value: Values | None) -> Node:
+    if operator in BOUNDS:
+        return within(of, {operator: value})
     match operator:
         case "exists":
-            # {"operator": "exists", "value": false} says the opposite.
-            return Not(conditions.exists(path, field)) if value is False else conditions.exists(path, field)
-        case "gt" | "gte" | "lt" | "lte":
-            return conditions.bound(path, field, operator, value)
+            return Exists(of.path, of.name)
         case "contains":
-            return conditions.contains(path, field, value)
+            return parts.contains(of, value)
         case "prefix":
-            return conditions.prefix(path, field, value)
+            return parts.prefix(of, value)
         case "domain":
-            return conditions.domain(path, field, value)
-    return conditions.equals(path, field, value)
+            return parts.domain(of, value)
+    return equals(of, value)

@@ -7,11 +7,11 @@ from connectra_common.records.fields import COMPANY, Entity, column_of
 from connectra_common.refusals import MissingSelectColumns
 from connectra_common.requests import hinted
 from connectra_common.vql.ast import Query
-from connectra_common.vql.conditions import COMPANY_PREFIX
 from connectra_common.vql.limits import LIMITS, Limits
 from connectra_common.vql.model import Vql
 from connectra_common.vql.order import ordered, with_typed_cursor
 from connectra_common.vql.parse import parse
+from connectra_common.vql.reading import COMPANY_PREFIX
 from connectra_common.vql.render import texts
 
 
