@@ -273,6 +273,28 @@ async def test_domains(api: httpx.AsyncClient) -> None:
     assert set(names(steps["people by the domain of their address"], "first_name")) == {"dora"}
 
 
+async def test_people_by_the_domain_of_their_address(api: httpx.AsyncClient) -> None:
+    steps = await walk(api, "59-search-domain.steps.json")
+    assert names(steps["people by the domain of their address"], "first_name") == ["dora"]
+    assert steps["count agrees"].json()["count"] == 1
+    ours = {"field": "last_name", "operator": "eq", "value": "Fielddom"}
+    for operator, value, expected in (
+        ("domain", "acmefd.example", {"dora"}),
+        ("ncontains", "@acmefd.example", {"nora"}),
+        ("prefix", "dora@", {"dora"}),
+    ):
+        leaf = {"field": "email", "operator": operator, "value": value}
+        found = await api.post("/contacts", json={"filters": {"and": [ours, leaf]}})
+        assert set(names(found, "first_name")) == expected, operator
+    for value, expected in (
+        ("www.acmefd.example", {"Dom Acme Fielddom"}),
+        ("shopfd.co.uk", {"Dom Shop Fielddom"}),
+        ("two-dotsfd.example", {"Dom Sub Fielddom"}),
+    ):
+        leaf = {"field": "normalized_domain", "operator": "domain", "value": value}
+        assert set(names(await api.post("/companies", json={"filters": leaf}))) == expected
+
+
 async def test_walking_far(api: httpx.AsyncClient) -> None:
     town = [{"first_name": f"P{n}", "last_name": "Fieldpage", "city": "pagetown"} for n in range(1500)]
     people = [{**person, "email": f"p{n}@page.example"} for n, person in enumerate(town)]
@@ -281,14 +303,20 @@ async def test_walking_far(api: httpx.AsyncClient) -> None:
     for order in ({"order_by": [{"order_by": "city", "order_direction": "asc"}]}, {"order_by": [{"order_by": "id"}]}):
         query = {**keyword_query(city="pagetown"), **order, "limit": 100}
         seen: list[str] = []
-        cursor: dict[str, Any] = {}
-        while rows := (await api.post("/contacts", json={**query, **cursor}, headers=headers)).json()["data"]:
-            seen += [row["uuid"] for row in rows]
-            cursor = {"cursor": rows[-1]["cursor"]}
+        cursor: Json = {}
+        while cursor is not None:
+            page = (await api.post("/contacts", json={**query, **cursor}, headers=headers)).json()
+            seen += [row["uuid"] for row in page["data"]]
+            cursor = {"cursor": page["next_cursor"]} if "next_cursor" in page else None
         assert (len(seen), len(set(seen))) == (1500, 1500)
     steps = await walk(api, "64-paging.steps.json")
     refused = {"page 11", "offset 1000", "cursor with another order", "cursor and page", "limit 101"}
     assert {name for name in refused if steps[name].status_code != 400} == set()
+    for name, says in (("page 11", "page: 11 is more than 10"), ("offset 1000", "offset: 1000 is more than 900")):
+        (field,) = steps[name].json()["details"]["fields"]
+        assert field["message"] == f"{says}; to go deeper, send the `next_cursor` of the last answer as `cursor`"
+    both = await api.post("/contacts", json={"page": 1, "offset": 50})
+    assert (both.status_code, "offset: cannot be given together with page" in both.text) == (400, True)
 
 
 UPLOADS = document("65-uploads.json")
