@@ -108,3 +108,10 @@ def test_every_reason_of_the_contract_is_one_of_a_class() -> None:
 
 def _kinds(kind: type[ConnectraError]) -> list[type[ConnectraError]]:
     return [kind, *(each for below in kind.__subclasses__() for each in _kinds(below))]
+
+
+def test_a_message_that_is_cut_says_so() -> None:
+    error = ValidationFailed("x" * 1_000)
+    assert orjson.loads(envelope(error))["message"] == "x" * 499 + "…"
+    assert rich_status(error).message == "x" * 499 + "…"
+    assert orjson.loads(envelope(ValidationFailed("x" * 500)))["message"] == "x" * 500

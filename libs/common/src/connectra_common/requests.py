@@ -133,7 +133,8 @@ def hint(name: str, known: Sequence[str]) -> str:
     """`unknown field 'nmae'; did you mean 'name'?`, or what is allowed if no name is similar."""
     close = get_close_matches(name, known, n=1) if len(name) <= MAX_NAME_CHARS else []
     end = f"did you mean {close[0]!r}?" if close else f"allowed: {', '.join(known)}"
-    return f"unknown field {name[:MAX_NAME_CHARS]!r}; {end}"
+    shown = name if len(name) <= MAX_NAME_CHARS else f"{name[:MAX_NAME_CHARS]}…"
+    return f"unknown field {shown!r}; {end}"
 
 
 def hinted(unknown: Sequence[tuple[str, str]], known: Sequence[str], rest: str = "") -> list[FieldViolation]:

@@ -91,7 +91,8 @@ def _order(reading: Reading, request: Vql, limits: Limits, found: list[FieldViol
             place = f"{path}.order_direction" if path else "sort_direction"
             found.append(FieldViolation.at(place, f"{direction[:60]!r} is neither 'asc' nor 'desc'"))
         sort.append(Sort(name, bool(descending)))
-    found += hinted(unknown, sorted(known), "order_by")
+    if unknown:
+        found += hinted(unknown, sorted(known), "order_by")
     return tuple(sort)
 
 

@@ -101,4 +101,5 @@ class Reading:
 
     def violations(self) -> list[FieldViolation]:
         """Everything that is wrong with the conditions, and with all of them together."""
-        return [*self._found, *hinted(self._unknown, sorted(self.fields), "where"), *self._amount.excess()]
+        unknown = hinted(self._unknown, sorted(self.fields), "where") if self._unknown else []
+        return [*self._found, *unknown, *self._amount.excess()]

@@ -50,13 +50,15 @@ def checked_export(entity: Entity, request: Vql, limits: Limits = LIMITS) -> Que
 def unknown_columns(entity: Entity, columns: Sequence[str], path: str) -> list[FieldViolation]:
     """What is wrong with columns: a violation for each that the entity does not have, see `hinted`."""
     unknown = [(f"{path}[{i}]", name) for i, name in enumerate(columns) if name not in entity.by_name]
-    return _too_many(columns, path) or hinted(unknown, entity.columns, path)
+    return _too_many(columns, path) or (hinted(unknown, entity.columns, path) if unknown else [])
 
 
 def _unselectable(entity: Entity, columns: Sequence[str]) -> list[FieldViolation]:
     # Contacts also have the columns of their company, which come last among the suggestions.
     path = "select_columns"
     unknown = [(f"{path}[{i}]", name) for i, name in enumerate(columns) if column_of(entity, name) is None]
+    if not unknown:
+        return _too_many(columns, path)
     known = [*entity.columns, *(f"{COMPANY_PREFIX}{name}" for name in COMPANY.columns if entity is not COMPANY)]
     return _too_many(columns, path) or hinted(unknown, known, path)
 

@@ -3,9 +3,10 @@
 import math
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from connectra_common.records.fields import Rule
 from connectra_common.records.ids import canonical_uuid
@@ -101,18 +102,19 @@ def read_domain(text: str) -> str:
 
 def spellings(value: Scalar, rule: Rule) -> list[str]:
     """A whole value as it may be stored, without regard to case: as its rule reads it, and as it is given."""
-    text = as_text(value)
+    text = value if isinstance(value, str) else as_text(value)
     if rule is Rule.UUID:
         return [canonical_uuid(text)]
     if rule is Rule.PHONE:
         return list(dict.fromkeys(phone_spellings(text)))
-    read = _READ.get(rule, tidy)
-    try:
-        normal = read(text)
-    except Refused:
-        normal = None
+    plain = normal = tidy(text)
+    if (read := _READ.get(rule)) and not _USUAL_EMAIL.fullmatch(text):
+        with suppress(Refused):
+            normal = read(text) or plain
+    if normal == plain == text:
+        return [text]
     found: dict[str, str] = {}
-    for spelling in (normal if isinstance(normal, str) else tidy(text), tidy(text), text):
+    for spelling in (normal, plain, text):
         found.setdefault(spelling.lower(), spelling)
     return list(found.values())
 
@@ -131,4 +133,5 @@ def shown(value: object) -> str:
 
 
 # Where the rule says more than that a text is tidy.
-_READ: Mapping[Rule, Callable[[str], object]] = {rule: READERS[rule] for rule in (Rule.EMAIL, Rule.DOMAIN)}
+_READ: Mapping[Rule, Callable[[str], Any]] = {rule: READERS[rule] for rule in (Rule.EMAIL, Rule.DOMAIN)}
+_USUAL_EMAIL = re.compile(r"[a-z0-9._%+'-]+@[a-z0-9.-]+[a-z]", re.ASCII | re.IGNORECASE)
