@@ -3,7 +3,7 @@
 A query goes through these passes, in this order; `validate.checked` runs the first two:
 
     parse     request (`model`, for typed requests `proto`) × field catalogue and `limits` (`reading`) → tree (`ast`) of normalised
-              conditions (`whole`, `parts`), and everything that is wrong with it
+              conditions (`whole`, `parts`), its page and order as requested (`paging`), and everything that is wrong
     order     tree → tree with a complete order, and a cursor that fits it
     compile   tree → Elasticsearch request; in the query service, the only one that sends it
 

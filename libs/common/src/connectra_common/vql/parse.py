@@ -6,17 +6,15 @@ from typing import Any
 
 from connectra_common.errors import FieldViolation, ValidationFailed
 from connectra_common.records.fields import CONTACT, Entity
-from connectra_common.refusals import PageOutOfRange, PageSizeExceeded
-from connectra_common.requests import hint, hinted
+from connectra_common.requests import hint
 from connectra_common.vql import parts
-from connectra_common.vql.ast import And, Exists, Facet, FacetRange, Node, Not, Or, Query, Sort
+from connectra_common.vql.ast import And, Exists, Facet, FacetRange, Node, Not, Or, Query
 from connectra_common.vql.limits import Limits
 from connectra_common.vql.model import Facet as FacetModel
 from connectra_common.vql.model import FilterNode, Values, Vql, Where
+from connectra_common.vql.paging import order_keys, window
 from connectra_common.vql.reading import Amount, Reading, Target, Wrong
 from connectra_common.vql.whole import BOUNDS, equals, within, within_bounds
-
-_DIRECTIONS = {"asc": False, "desc": True, "": False}
 
 
 def parse(entity: Entity, request: Vql, limits: Limits) -> tuple[Query, list[ValidationFailed]]:
@@ -31,9 +29,9 @@ def parse(entity: Entity, request: Vql, limits: Limits) -> tuple[Query, list[Val
     if request.filters:
         nodes.append(_tree(reading, request.filters, "filters"))
     found = reading.violations()
-    sort = _order(reading, request, limits, found)
+    sort = order_keys(reading, request, limits, found)
     facets = tuple(_facets(reading, request.facets or (), limits, found))
-    size, skip, errors = _window(request, limits)
+    size, skip, errors = window(request, limits)
     if request.cursor and skip:
         problem = "continues after a row, so it cannot be given together with page or offset"
         found.append(FieldViolation.at("cursor", problem))
@@ -56,44 +54,6 @@ def parse(entity: Entity, request: Vql, limits: Limits) -> tuple[Query, list[Val
         track_total=request.track_total,
     )
     return query, [*errors, *([ValidationFailed.of(found)] if found else [])]
-
-
-def _window(request: Vql, limits: Limits) -> tuple[int, int, list[ValidationFailed]]:
-    """Rows of the page, rows before it, and what is wrong with them."""
-    limit, page, offset = request.limit or 0, request.page or 0, request.offset or 0
-    errors: list[ValidationFailed] = []
-    if limit > limits.page_size:
-        errors.append(PageSizeExceeded(limit, limits.page_size))
-    # Zero and negative values always meant the default.
-    size = limit if limit > 0 else limits.default_page_size
-    if page > limits.pages:
-        errors.append(PageOutOfRange("page", page, limits.pages))
-    if page > 0 and offset > 0:
-        errors.append(ValidationFailed.at("offset", "cannot be given together with page; give one of the two"))
-    elif offset > 0 and offset + size > limits.window:
-        errors.append(PageOutOfRange("offset", offset, max(0, limits.window - size)))
-    return size, (page - 1) * size if page > 0 else max(offset, 0), errors
-
-
-def _order(reading: Reading, request: Vql, limits: Limits, found: list[FieldViolation]) -> tuple[Sort, ...]:
-    asked = [(f"order_by[{i}]", o.order_by, o.order_direction) for i, o in enumerate(request.order_by or ())]
-    if request.sort_by and asked:
-        found.append(FieldViolation.at("sort_by", "cannot be given together with order_by; give one of the two"))
-    elif request.sort_by:
-        asked = [("", request.sort_by, request.sort_direction or "asc")]
-    if len(asked) > limits.sort_keys:
-        found.append(FieldViolation.at("order_by", f"{len(asked)} keys; at most {limits.sort_keys} are allowed"))
-    known, unknown, sort = reading.fields, [], []
-    for path, given, direction in asked[: limits.sort_keys]:
-        if (name := reading.name(given)) not in known:
-            unknown.append((f"{path}.order_by" if path else "sort_by", given))
-        if (descending := _DIRECTIONS.get(direction.lower())) is None:
-            place = f"{path}.order_direction" if path else "sort_direction"
-            found.append(FieldViolation.at(place, f"{direction[:60]!r} is neither 'asc' nor 'desc'"))
-        sort.append(Sort(name, bool(descending)))
-    if unknown:
-        found += hinted(unknown, sorted(known), "order_by")
-    return tuple(sort)
 
 
 def _facets(

@@ -4,7 +4,6 @@ from connectra_common.records.fields import Field, Index
 from connectra_common.search.mappings import indexed_fields, sort_field
 from connectra_common.vql.ast import Facet, Query, Range
 from connectra_common.vql.render import leaves, render, render_node, texts
-from connectra_common.vql.values import moment_text
 
 from connectra_query.search.compile import Json, compile_node, text_field
 
@@ -61,9 +60,10 @@ def explanation(query: Query, request: Json, answer: Json) -> Json:
 def _facet(facet: Facet, field: Field) -> Json:
     name = sort_field(facet.field, field)
     if facet.ranges:
-        kind = "date_range" if field.index is Index.DATE else "range"
         bounds = [{"key": str(i), **_bounds(r.within)} for i, r in enumerate(facet.ranges)]
-        return {kind: {"field": name, "keyed": True, "ranges": bounds}}
+        ranges: Json = {"field": name, "keyed": True, "ranges": bounds}
+        is_date = field.index is Index.DATE
+        return {"date_range": ranges | {"format": "epoch_millis"}} if is_date else {"range": ranges}
     # Each shard returns more than is shown, so that the sums are exact more often.
     return {"terms": {"field": name, "size": facet.size, "shard_size": facet.size * 3 + 50}}
 
@@ -71,7 +71,7 @@ def _facet(facet: Facet, field: Field) -> Json:
 def _bounds(within: Range) -> Json:
     # In an aggregation the upper bound is excluded.
     bounds = (("from", within.lower), ("to", None if within.upper is None else within.upper + 1))
-    return {name: moment_text(bound) if within.of_time else bound for name, bound in bounds if bound is not None}
+    return {name: bound for name, bound in bounds if bound is not None}
 
 
 def _result(facet: Facet, found: Json) -> Json:
