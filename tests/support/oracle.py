@@ -24,7 +24,9 @@ PHONES = ("mobile_phone",)
 TIMES = ("created_at", "updated_at")
 # How the index takes words apart: ideographs are words of their own.
 _IDEOGRAPH = r"[\u3041-\u309f\u3400-\u9fff]"
-_WORDS = re.compile(rf"{_IDEOGRAPH}|(?:(?!{_IDEOGRAPH})[\w\u0300-\u036f\u0900-\u0963\u0e31-\u0e4e])+")
+_LETTER = rf"(?!{_IDEOGRAPH})[\w\u0300-\u036f\u0900-\u0963\u0e31-\u0e4e]"
+# A full stop or an apostrophe between letters parts no words.
+_WORDS = re.compile(rf"{_IDEOGRAPH}|(?:{_LETTER})+(?:[.'’](?:{_LETTER})+)*")
 _LETTERS = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ı": "i"})
 # Accents are folded on Latin letters.
 _ACCENTS = re.compile(r"(?<=[a-z])[\u0300-\u036f]+")

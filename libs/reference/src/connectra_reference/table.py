@@ -125,6 +125,12 @@ def invalid(field_name: str, message: str, *others: tuple[str, str], **details: 
     return error("VALIDATION_ERROR", f"{message}{more}", **details, fields=fields)
 
 
+def beyond(message: str, reason: str, name: str, given: int, most: int, way: str = "") -> Json:
+    """A refusal of what lies beyond a limit."""
+    fields = [{"field": name, "message": f"{name}: {given} is more than {most}{way}"}]
+    return error("VALIDATION_ERROR", message, **{name: given}, maximum=most, reason=reason, fields=fields)
+
+
 def fixed(status: int) -> Json:
     """The envelope of an answer that the gateway words itself."""
     body: Json = _REPLIES[status].body
@@ -138,6 +144,7 @@ PAGE_SIZE = (
     "consider using pagination with smaller batches"
 )
 PAGE_RANGE = "ERR_PAGE_OUT_OF_RANGE: the requested page number is beyond the available range; verify total pages before requesting"
+DEEPER = "to go deeper, send the `next_cursor` of the last answer as `cursor`"
 EMPTY = "ERR_EMPTY_PAYLOAD: the 'data' array in the request body is empty; provide at least one record to process"
 TOO_MANY = (
     "ERR_BATCH_TOO_LARGE: the number of records in the batch exceeds the allowed maximum; "
@@ -231,7 +238,7 @@ def one_record(entity: Entity) -> Iterator[Row]:
     entries = [{**created, "row_version": INTEGER, "changes": {}}]
     yield Row(history, "stored", call, 200, {"data": entries, "success": True}, given=name)
     yield Row(history, "a page", f"{call}?limit=1", 200, {"data": entries, "success": True}, given=name)
-    high = error("VALIDATION_ERROR", PAGE_SIZE, limit=101, maximum=100, reason="PAGE_SIZE_EXCEEDED")
+    high = beyond(PAGE_SIZE, "PAGE_SIZE_EXCEEDED", "limit", 101, 100)
     yield Row(history, "limit over 100", f"{call}?limit=101", 400, high, given=name)
     cursor = invalid("cursor", "cursor: is not the next_cursor of an earlier page")
     yield Row(history, "no cursor of a page", f"{call}?cursor=x", 400, cursor, given=name)
@@ -368,9 +375,9 @@ def queries(entity: Entity) -> Iterator[Row]:
         warned = [{"field": "limt", "message": "unknown field 'limt'; did you mean 'limit'?"}]
         with_warnings = {**{k: v for k, v in nothing.items() if k != "success"}, "warnings": warned, "success": True}
         yield Row(method, "unknown member", call, 200, with_warnings, {**nobody, "limt": 1})
-        high = error("VALIDATION_ERROR", PAGE_SIZE, limit=101, maximum=100, reason="PAGE_SIZE_EXCEEDED")
+        high = beyond(PAGE_SIZE, "PAGE_SIZE_EXCEEDED", "limit", 101, 100)
         yield Row(method, "limit over 100", call, 400, high, {"limit": 101})
-        far = error("VALIDATION_ERROR", PAGE_RANGE, page=11, maximum=10, reason="PAGE_OUT_OF_RANGE")
+        far = beyond(PAGE_RANGE, "PAGE_OUT_OF_RANGE", "page", 11, 10, f"; {DEEPER}")
         yield Row(method, "page over 10", call, 400, far, {"page": 11})
         at = "where.keyword_match.must.contry"
         unknown = invalid(at, f"{at}: unknown field 'contry'; did you mean 'country'?")
@@ -424,7 +431,7 @@ def values(method: str, call: str, entity: Entity) -> Iterator[Row]:
     unknown = "unknown field 'contry'; did you mean 'country'?"
     missing = error("NOT_FOUND", f"{entity.name} has no filter 'contry'; {unknown}", filter_key="contry")
     yield Row(method, "unknown filter", call, 404, missing, {"filter_key": "contry"})
-    high = error("VALIDATION_ERROR", PAGE_SIZE, limit=101, maximum=100, reason="PAGE_SIZE_EXCEEDED")
+    high = beyond(PAGE_SIZE, "PAGE_SIZE_EXCEEDED", "limit", 101, 100)
     yield Row(method, "limit over 100", call, 400, high, {"filter_key": "city", "limit": 101})
     yield Row(method, "no filter", call, 400, invalid("filter_key", "filter_key: field required"), {})
 
