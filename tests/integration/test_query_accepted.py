@@ -244,7 +244,17 @@ LARGEST = {
     "substrings": text_query(*[text_clause("abc " * 250, "title", "substring", operator="or") for _ in range(4)]),
     "phrase": text_query(text_clause("a " * 500, "title", "exact", slop=100)),
     "part": {"filters": {"or": [{"field": "title", "operator": "contains", "value": "x" * 1_000}] * 200}},
-    "scans": {"filters": {"or": [{"field": "email", "operator": "contains", "value": "x" * 1_000}] * LIMITS.scans}},
+    **{
+        f"scans for {part}": {
+            "filters": {"or": [{"field": "email", "operator": "contains", "value": part * times}] * LIMITS.scans}
+        }
+        for part, times in (("x", 300), ("ab", 150), ("東", 100), ("\U0001f600", 75))
+    },
+    "long domains": {
+        "filters": {"field": "email", "operator": "domain", "value": ".".join(["東" * 24] * 4 + ["com"])},
+    },
+    "long prefix": {"filters": {"field": "email", "operator": "prefix", "value": "東" * 100}},
+    "long word": {"filters": {"field": "title", "operator": "prefix", "value": "ส" * 1_000}},
     "domains": {"filters": {"or": [{"field": "email", "operator": "domain", "value": "a.example"}] * LIMITS.scans}},
     "prefixes": {"filters": {"or": [{"field": "title", "operator": "prefix", "value": "a"}] * 200}},
     "days": {"where": {"keyword_match": {"must": {"created_at": [f"{y:04}-01-01" for y in range(1, LIMITS.terms)]}}}},

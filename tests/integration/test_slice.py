@@ -171,7 +171,7 @@ async def test_a_company_that_changes_changes_for_its_contacts_too(
     await imports.ImportBatch(batch(str(uuid4()), 0, *(row(mark, n) for n in range(20))))
 
     def at(name: str) -> dict[str, Any]:
-        return {**text_query(text_clause(name, "company_name", "substring")), "limit": 100}
+        return {**text_query(text_clause(name, "company_name", "exact")), "limit": 100}
 
     async def found(name: str, count: int) -> bool:
         return len(await search(api, "contacts", at(name))) == count

@@ -283,6 +283,8 @@ def test_the_boolean_tree_nests_and_joins_where() -> None:
             (leaf("title", "contains", value), "contains needs a text as `value`, not ")
             for value in (None, True, 5, ["a"])
         ),
+        (leaf("city", "prefix", "東" * 101), "the part of a whole value has 303 bytes"),
+        (leaf("city", "contains", "東" * 101), "the part of a whole value has 303 bytes; at most 300 are allowed"),
         (leaf("email", "ncontains", ["a"]), "not a list; for one of several values use `in`"),
         (leaf("company_employees_count", "contains", "5"), "is a number, which has no parts; use eq"),
         (leaf("mobile_phone", "contains", "abc"), "'abc' has no digits"),

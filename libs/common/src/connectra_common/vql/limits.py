@@ -24,6 +24,8 @@ class Limits:
     fuzzy_words: int = 100
     # Parts of whole values: each looks at every value of its field.
     scans: int = 20
+    # Of a part or beginning of a whole value: Elasticsearch refuses longer ones as too complex.
+    part_bytes: int = 300
     # Trigrams: shorter words have none.
     substring_chars: int = 3
     sort_keys: int = 5

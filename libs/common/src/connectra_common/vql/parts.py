@@ -63,6 +63,7 @@ def prefix(of: Target, value: object) -> Node:
     text = _text(of, "prefix", value)
     if of.field.index is Index.TEXT:
         return _begins(of, text)
+    _check_size(of, text)
     if of.field.rule is Rule.UUID:
         return Prefix(of.path, of.name, text.lower(), whole=True)
     if of.field.rule is not Rule.PHONE:
@@ -87,6 +88,7 @@ def domain(of: Target, value: object) -> Node:
     except ValueError as error:
         raise Wrong(str(error)) from None
     of.amount.scans += 1
+    _check_size(of, name)
     is_email = of.field.rule is Rule.EMAIL
     this = Suffix(of.path, of.name, f"@{name}") if is_email else Equals(of.path, of.name, name)
     return Or((this, Suffix(of.path, of.name, f".{name}")))
@@ -126,9 +128,15 @@ def _of_text(of: Target, text: str) -> Node:
 
 def _part(of: Target, text: str) -> Node:
     of.amount.scans += 1
+    _check_size(of, text)
     if of.field.rule is Rule.PHONE:
         text = _digits(text)
     return Substring(of.path, of.name, text.lower() if of.field.rule is Rule.UUID else text, whole=True)
+
+
+def _check_size(of: Target, text: str) -> None:
+    if (size := len(text.encode())) > (most := of.amount.limits.part_bytes):
+        raise Wrong(f"the part of a whole value has {size} bytes; at most {most} are allowed")
 
 
 def _begins(of: Target, text: str) -> Node:
