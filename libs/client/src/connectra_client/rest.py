@@ -268,6 +268,16 @@ class RestClient:
         """
         return int(self._call("POST", f"/{entity}/count", json=vql)["count"])
 
+    def aggregate(self, entity: str, asked: Json) -> Json:
+        """Numbers about the records that match, as one group with the groups in it.
+
+        Args:
+            entity: `contacts` or `companies`.
+            asked: conditions, and what is counted.
+        """
+        found: Json = self._call("POST", f"/{entity}/aggregate", json=asked)["data"]
+        return found
+
     def history(self, entity: str, uuid: str, limit: int) -> list[Change]:
         """What happened to a record, newest first.
 

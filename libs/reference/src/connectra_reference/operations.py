@@ -134,6 +134,7 @@ def _records(one: str, many: str, entity: Entity) -> dict[str, Operation]:
     return {
         f"List{many}": Operation({200: _rows(one)}, ref("Vql"), CONSISTENT),
         f"Count{many}": Operation({200: _answer(count=NUMBER)}, ref("Vql"), CONSISTENT),
+        f"Aggregate{many}": Operation({200: _answer(data=ref(f"{one}Group"))}, ref("Aggregate"), CONSISTENT),
         f"List{one}Filters": _LIST_FILTERS,
         f"List{one}FilterValues": _LIST_FILTER_VALUES,
         **_one_record(one),

@@ -164,6 +164,25 @@ _GIVEN: dict[Type, Json] = {
 }
 
 
+def _group(entity: Entity) -> Json:
+    """A group of an aggregation. Which members it has depends on what was asked."""
+    value: Json = {"type": ["number", "null"]}
+    percentiles = obj(field=TEXT, values=array(obj(percent={"type": "number"}, value=value)), exact=FLAG)
+    return obj(
+        "count",
+        value={"type": ["string", "integer"]},
+        count=NUMBER,
+        count_error=NUMBER,
+        groups=array(ref(f"{entity.title}Group")),
+        other=NUMBER,
+        missing=NUMBER,
+        exact=FLAG,
+        cardinality=array(obj(field=TEXT, value=NUMBER, relative_error={"type": "number"})),
+        percentiles=array(percentiles),
+        hits=array(ref(entity.title)),
+    )
+
+
 def _record(entity: Entity) -> dict[str, Any]:
     """Schemas of an entity: stored, in a list, and as given. With select_columns only the requested members are there."""
     stored = {f.name: _STORED[f.type] for f in entity.fields}
@@ -174,5 +193,6 @@ def _record(entity: Entity) -> dict[str, Any]:
     return {
         entity.title: {"type": "object", "properties": stored},
         f"{entity.title}Row": {"type": "object", "properties": {**stored, **more}},
+        f"{entity.title}Group": _group(entity),
         f"{entity.title}Input": {"type": "object", "properties": given},
     }

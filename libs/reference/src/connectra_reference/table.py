@@ -389,6 +389,36 @@ def queries(entity: Entity) -> Iterator[Row]:
         yield Row(method, "unknown search_type", call, 400, kind, body)
 
 
+def aggregates(entity: Entity) -> Iterator[Row]:
+    method, call = f"Aggregate{entity.table.capitalize()}", f"POST /{entity.table}/aggregate"
+    mine = {"where": {"keyword_match": {"must": {"uuid": GIVEN_UUID}}}}
+    fresh = {"x-consistency-token": "{token}"}
+    field_name, value = ("industries", "software") if entity is COMPANY else ("title", "vp of sales")
+    one: Json = {"value": value, "count": 1, "count_error": 0}
+    levels = {"groups": [one], "other": 0, "missing": 0, "exact": True}
+    answer = {"data": {"count": 1, **levels}, "success": True}
+    yield Row(method, "groups", call, 200, answer, {**mine, "group_by": [field_name]}, fresh, given=entity.name)
+    month = {"field": "created_at", "calendar_interval": "month"}
+    period = {"value": Like(r"\d{4}-\d\d-01", "2026-11-01"), "count": 1, "count_error": 0, **levels}
+    nested = {"data": {"count": 1, **levels, "groups": [period]}, "success": True}
+    asked = {**mine, "group_by": [month, {"field": field_name, "size": 5}]}
+    yield Row(method, "groups in groups", call, 200, nested, asked, fresh, given=entity.name)
+    distinct = {"cardinality": [{"field": field_name, "value": 1, "relative_error": 0.0021}]}
+    measured = {"data": {"count": 1, **distinct}, "success": True}
+    yield Row(method, "of all", call, 200, measured, {**mine, "cardinality": [field_name]}, fresh, given=entity.name)
+    hits = {"size": 1, "select_columns": ["uuid"]}
+    shown = {"data": {"count": 1, "hits": [{"uuid": GIVEN_UUID}]}, "success": True}
+    yield Row(method, "first records", call, 200, shown, {**mine, "top_hits": hits}, fresh, given=entity.name)
+    at = "group_by[0].field"
+    unknown = invalid(at, f"{at}: unknown field 'contry'; did you mean 'country'?")
+    yield Row(method, "unknown field", call, 400, unknown, {"group_by": ["contry"]})
+    size = invalid("group_by[0].size", "group_by[0].size: 1001; 1 to 1000 are allowed")
+    yield Row(method, "size over 1,000", call, 400, size, {"group_by": [{"field": "country", "size": 1001}]})
+    many = invalid("group_by", "group_by: 1,000,000 groups; at most 10,000 are allowed")
+    both = [{"field": "country", "size": 1000}, {"field": "city", "size": 1000}]
+    yield Row(method, "too many groups", call, 400, many, {"group_by": both})
+
+
 def filters() -> Iterator[Row]:
     for entity, method in ((COMPANY, "ListCompanyFilters"), (CONTACT, "ListContactFilters")):
         answer = {"data": filter_rows(entity), "success": True}
@@ -637,7 +667,10 @@ def with_used_keys(found: list[Row]) -> Iterator[Row]:
 
 
 # The body may be absent there, and is `{}` then.
-BODY_OPTIONAL = ("ListCompanies", "ListContacts", "CountCompanies", "CountContacts", "ListJobs")
+BODY_OPTIONAL = (
+    *("ListCompanies", "ListContacts", "CountCompanies", "CountContacts", "AggregateCompanies", "AggregateContacts"),
+    "ListJobs",
+)
 # No JSON of a body is read there.
 BODY_UNREAD = ("CancelJob", "RetryJob", "CompleteUpload")
 KEYLESS = ("GetHealth",)
@@ -720,7 +753,13 @@ def rows() -> list[Row]:
     """The table, in the order of the page."""
     found = [*health()]
     for entity in (COMPANY, CONTACT):
-        found += [*queries(entity), *one_record(entity), *new_record(entity), *many_records(entity)]
+        found += [
+            *queries(entity),
+            *aggregates(entity),
+            *one_record(entity),
+            *new_record(entity),
+            *many_records(entity),
+        ]
     found += [*filters(), *csv_rows(), *jobs()]
     return [*found, *with_used_keys(found), *of_every_path()]
 

@@ -6,6 +6,28 @@ from connectra_common.vql.limits import Limits as VqlLimits
 
 
 @dataclass(frozen=True, slots=True)
+class AggregateLimits:
+    """An aggregation within these takes a bounded part of the engine's memory, whatever the data."""
+
+    group_by: int = 2
+    group_size: int = 1_000
+    default_group_size: int = 10
+    # Ranges and periods; known once the least and the greatest value are.
+    ranges: int = 1_000
+    # Innermost groups.
+    groups: int = 10_000
+    cardinality: int = 5
+    percentiles: int = 3
+    percents: int = 10
+    # Of cardinality and percentiles, in all groups together.
+    measures: int = 1_000
+    # Records shown: of a group, and of all together.
+    hits: int = 10
+    rows: int = 1_000
+    hit_order: int = 5
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """`main` passes one to the service."""
 

@@ -13,12 +13,15 @@ from connectra_common.times import rfc3339
 from connectra_common.vql.model import Vql
 from google.api.httpbody_pb2 import HttpBody
 
+from connectra_query.aggregate.models import Aggregate
+from connectra_query.aggregate.service import document
 from connectra_query.filters.service import FilterValuesRequest
 from connectra_query.history.service import HistoryRequest
 from connectra_query.service import QueryService
 
 _List = pb.ListCompaniesRestRequest | pb.ListContactsRestRequest
 _Count = pb.CountCompaniesRestRequest | pb.CountContactsRestRequest
+_Aggregate = pb.AggregateCompaniesRestRequest | pb.AggregateContactsRestRequest
 _Get = pb.GetCompanyRestRequest | pb.GetContactRestRequest
 _History = pb.ListCompanyHistoryRestRequest | pb.ListContactHistoryRestRequest
 _FilterValues = (
@@ -58,6 +61,12 @@ class QueryRestServicer(pb_grpc.QueryRestServiceServicer):
 
     async def CountContacts(self, request: pb.CountContactsRestRequest, context: Context) -> HttpBody:
         return await self._count(CONTACT, request)
+
+    async def AggregateCompanies(self, request: pb.AggregateCompaniesRestRequest, context: Context) -> HttpBody:
+        return await self._aggregate(COMPANY, request)
+
+    async def AggregateContacts(self, request: pb.AggregateContactsRestRequest, context: Context) -> HttpBody:
+        return await self._aggregate(CONTACT, request)
 
     async def GetCompany(self, request: pb.GetCompanyRestRequest, context: Context) -> HttpBody:
         return await self._get(COMPANY, request, context)
@@ -125,6 +134,11 @@ class QueryRestServicer(pb_grpc.QueryRestServiceServicer):
     async def _count(self, entity: Entity, request: _Count) -> HttpBody:
         query, warnings = read(Vql, await read_object(request.body))
         return envelope(count=await self._service.count(entity, query, current()), warnings=warnings or None)
+
+    async def _aggregate(self, entity: Entity, request: _Aggregate) -> HttpBody:
+        asked, warnings = read(Aggregate, await read_object(request.body))
+        group, records = await self._service.aggregate(entity, asked, current())
+        return envelope(data=document(asked, group, records), warnings=warnings or None)
 
     async def _get(self, entity: Entity, request: _Get, context: Context) -> HttpBody:
         columns = [name.strip() for name in request.select_columns.split(",") if name.strip()]

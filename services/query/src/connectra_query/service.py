@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
@@ -25,6 +25,9 @@ from connectra_common.vql.order import cursor_values
 from connectra_common.vql.render import render_node
 from connectra_common.vql.validate import checked, checked_export, unknown_columns
 
+from connectra_query.aggregate.compile import Group
+from connectra_query.aggregate.models import Aggregate
+from connectra_query.aggregate.service import AggregateService
 from connectra_query.bulkheads import Bulkheads
 from connectra_query.connections import Connections
 from connectra_query.consistency import Follower
@@ -82,6 +85,7 @@ class QueryService:
         self._follower = Follower(connections.marks)
         self._filters = FilterService(connections.pages, search, limits.vql, limits.read_seconds)
         self._history = HistoryService(connections.pages, limits.vql)
+        self._aggregate = AggregateService(connections.pages, search, limits.vql)
         self._refresh = {e: Together(partial(search.refresh, e.alias)) for e in ENTITIES.values()}
         checks = {"postgres": connections.own.ping, "elasticsearch": search.ping, "s3": storage_check}
         self._checks = [Together(partial(_checked_health, name, check)) for name, check in checks.items()]
@@ -119,6 +123,13 @@ class QueryService:
         async with self._bulkheads.searches.entered():
             answer = await self._search.run(entity.alias, count_body(query), call)
         return int(answer["hits"]["total"]["value"])
+
+    async def aggregate(self, entity: Entity, asked: Aggregate, call: Call) -> tuple[Group, Mapping[str, Json]]:
+        """Numbers about all that matches; see `AggregateService.run`. Raises as `page`."""
+        query = self._aggregate.check(entity, asked)
+        await self._wait_for(entity, call)
+        async with self._bulkheads.searches.entered():
+            return await self._aggregate.run(entity, asked, query, call)
 
     async def walk(self, entity: Entity, request: Vql, call: Call) -> AsyncGenerator[bytes]:
         """Every record that matches, as of one moment, in the asked order: JSON arrays of rows. Raises as `page`."""

@@ -20,6 +20,8 @@ from connectra_common.vql.proto import to_json, to_value
 from google.protobuf import struct_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from connectra_query.aggregate import messages
+from connectra_query.aggregate.models import Aggregate
 from connectra_query.export.repository import Chunk, Layout
 from connectra_query.filters.service import FilterValuesRequest
 from connectra_query.history.service import Change, FieldChange, HistoryRequest
@@ -28,6 +30,7 @@ from connectra_query.service import Page, QueryService
 
 _List = pb.ListCompaniesRequest | pb.ListContactsRequest
 _Count = pb.CountCompaniesRequest | pb.CountContactsRequest
+_Aggregate = pb.AggregateCompaniesRequest | pb.AggregateContactsRequest
 _Get = pb.GetCompanyRequest | pb.GetContactRequest
 _History = pb.ListCompanyHistoryRequest | pb.ListContactHistoryRequest
 _BatchGet = pb.BatchGetCompaniesRequest | pb.BatchGetContactsRequest
@@ -56,6 +59,16 @@ class QueryServicer(pb_grpc.QueryServiceServicer):
 
     async def CountContacts(self, request: pb.CountContactsRequest, context: Context) -> pb.CountContactsResponse:
         return pb.CountContactsResponse(count=await self._count(CONTACT, request))
+
+    async def AggregateCompanies(
+        self, request: pb.AggregateCompaniesRequest, context: Context
+    ) -> pb.AggregateCompaniesResponse:
+        return pb.AggregateCompaniesResponse(matches=await self._aggregate(COMPANY, request))
+
+    async def AggregateContacts(
+        self, request: pb.AggregateContactsRequest, context: Context
+    ) -> pb.AggregateContactsResponse:
+        return pb.AggregateContactsResponse(matches=await self._aggregate(CONTACT, request))
 
     async def GetCompany(self, request: pb.GetCompanyRequest, context: Context) -> pb.GetCompanyResponse:
         return pb.GetCompanyResponse(company=_company(await self._get(COMPANY, request)))
@@ -147,6 +160,11 @@ class QueryServicer(pb_grpc.QueryServiceServicer):
 
     async def _count(self, entity: Entity, request: _Count) -> int:
         return await self._service.count(entity, _vql(request), current())
+
+    async def _aggregate(self, entity: Entity, request: _Aggregate) -> pb.Group:
+        asked = read(Aggregate, messages.to_json(request)).model
+        group, records = await self._service.aggregate(entity, asked, current())
+        return messages.to_group(entity, group, records)
 
     async def _get(self, entity: Entity, request: _Get) -> Json:
         row, version = await self._service.get(entity, request.uuid, request.select_columns)

@@ -142,6 +142,9 @@ def _children(node: Any) -> list[Any]:
     return found
 
 
+Tree = Annotated[FilterNode | None, BeforeValidator(_small_tree)]
+
+
 class FacetRange(Part):
     """From `gte` (included) to `lt` (excluded); one may be absent."""
 
@@ -164,7 +167,7 @@ class Vql(Request):
     """
 
     where: Where | None = None
-    filters: Annotated[FilterNode | None, BeforeValidator(_small_tree)] = None
+    filters: Tree = None
     order_by: Annotated[list[OrderBy] | None, at_most(LIMITS.sort_keys, "keys")] = None
     # An order of one key, in the spelling of other clients.
     sort_by: str | None = None

@@ -88,6 +88,26 @@ class CountCompaniesRestRequest(_message.Message):
 Global___CountCompaniesRestRequest: _TypeAlias = CountCompaniesRestRequest  # noqa: Y015
 
 @_typing.final
+class AggregateCompaniesRestRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BODY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def body(self) -> _httpbody_pb2.HttpBody: ...
+    def __init__(
+        self,
+        *,
+        body: _httpbody_pb2.HttpBody | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AggregateCompaniesRestRequest: _TypeAlias = AggregateCompaniesRestRequest  # noqa: Y015
+
+@_typing.final
 class GetCompanyRestRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -209,6 +229,26 @@ class CountContactsRestRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CountContactsRestRequest: _TypeAlias = CountContactsRestRequest  # noqa: Y015
+
+@_typing.final
+class AggregateContactsRestRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BODY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def body(self) -> _httpbody_pb2.HttpBody: ...
+    def __init__(
+        self,
+        *,
+        body: _httpbody_pb2.HttpBody | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AggregateContactsRestRequest: _TypeAlias = AggregateContactsRestRequest  # noqa: Y015
 
 @_typing.final
 class GetContactRestRequest(_message.Message):

@@ -57,6 +57,11 @@ class QueryRestServiceStub:
                 request_serializer=connectra_dot_query_dot_v1_dot_query__rest__pb2.CountCompaniesRestRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
+        self.AggregateCompanies = channel.unary_unary(
+                '/connectra.query.v1.QueryRestService/AggregateCompanies',
+                request_serializer=connectra_dot_query_dot_v1_dot_query__rest__pb2.AggregateCompaniesRestRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
         self.GetCompany = channel.unary_unary(
                 '/connectra.query.v1.QueryRestService/GetCompany',
                 request_serializer=connectra_dot_query_dot_v1_dot_query__rest__pb2.GetCompanyRestRequest.SerializeToString,
@@ -85,6 +90,11 @@ class QueryRestServiceStub:
         self.CountContacts = channel.unary_unary(
                 '/connectra.query.v1.QueryRestService/CountContacts',
                 request_serializer=connectra_dot_query_dot_v1_dot_query__rest__pb2.CountContactsRestRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
+        self.AggregateContacts = channel.unary_unary(
+                '/connectra.query.v1.QueryRestService/AggregateContacts',
+                request_serializer=connectra_dot_query_dot_v1_dot_query__rest__pb2.AggregateContactsRestRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
         self.GetContact = channel.unary_unary(
@@ -152,6 +162,13 @@ class QueryRestServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AggregateCompanies(self, request, context):
+        """`where` and `filters` of VQL in the body, beside what is to be counted. As QueryService.AggregateCompanies.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetCompany(self, request, context):
         """As QueryService.GetCompany.
         """
@@ -189,6 +206,13 @@ class QueryRestServiceServicer:
 
     def CountContacts(self, request, context):
         """VQL in the body. As QueryService.CountContacts.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AggregateContacts(self, request, context):
+        """`where` and `filters` of VQL in the body, beside what is to be counted. As QueryService.AggregateContacts.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -259,6 +283,11 @@ def add_QueryRestServiceServicer_to_server(servicer, server):
                     request_deserializer=connectra_dot_query_dot_v1_dot_query__rest__pb2.CountCompaniesRestRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
+            'AggregateCompanies': grpc.unary_unary_rpc_method_handler(
+                    servicer.AggregateCompanies,
+                    request_deserializer=connectra_dot_query_dot_v1_dot_query__rest__pb2.AggregateCompaniesRestRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
             'GetCompany': grpc.unary_unary_rpc_method_handler(
                     servicer.GetCompany,
                     request_deserializer=connectra_dot_query_dot_v1_dot_query__rest__pb2.GetCompanyRestRequest.FromString,
@@ -287,6 +316,11 @@ def add_QueryRestServiceServicer_to_server(servicer, server):
             'CountContacts': grpc.unary_unary_rpc_method_handler(
                     servicer.CountContacts,
                     request_deserializer=connectra_dot_query_dot_v1_dot_query__rest__pb2.CountContactsRestRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'AggregateContacts': grpc.unary_unary_rpc_method_handler(
+                    servicer.AggregateContacts,
+                    request_deserializer=connectra_dot_query_dot_v1_dot_query__rest__pb2.AggregateContactsRestRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
             'GetContact': grpc.unary_unary_rpc_method_handler(
@@ -429,6 +463,33 @@ class QueryRestService:
             target,
             '/connectra.query.v1.QueryRestService/CountCompanies',
             connectra_dot_query_dot_v1_dot_query__rest__pb2.CountCompaniesRestRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AggregateCompanies(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/connectra.query.v1.QueryRestService/AggregateCompanies',
+            connectra_dot_query_dot_v1_dot_query__rest__pb2.AggregateCompaniesRestRequest.SerializeToString,
             google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,
@@ -591,6 +652,33 @@ class QueryRestService:
             target,
             '/connectra.query.v1.QueryRestService/CountContacts',
             connectra_dot_query_dot_v1_dot_query__rest__pb2.CountContactsRestRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AggregateContacts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/connectra.query.v1.QueryRestService/AggregateContacts',
+            connectra_dot_query_dot_v1_dot_query__rest__pb2.AggregateContactsRestRequest.SerializeToString,
             google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,

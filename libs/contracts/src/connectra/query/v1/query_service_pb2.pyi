@@ -295,6 +295,54 @@ class CountCompaniesResponse(_message.Message):
 Global___CountCompaniesResponse: _TypeAlias = CountCompaniesResponse  # noqa: Y015
 
 @_typing.final
+class AggregateCompaniesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUERY_FIELD_NUMBER: _builtins.int
+    AGGREGATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def query(self) -> _vql_pb2.Vql:
+        """Its conditions; order, columns, paging and extras are ignored."""
+
+    @_builtins.property
+    def aggregation(self) -> Global___Aggregation: ...
+    def __init__(
+        self,
+        *,
+        query: _vql_pb2.Vql | None = ...,
+        aggregation: Global___Aggregation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["aggregation", b"aggregation", "query", b"query"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregation", b"aggregation", "query", b"query"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AggregateCompaniesRequest: _TypeAlias = AggregateCompaniesRequest  # noqa: Y015
+
+@_typing.final
+class AggregateCompaniesResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MATCHES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def matches(self) -> Global___Group:
+        """All matches as one group."""
+
+    def __init__(
+        self,
+        *,
+        matches: Global___Group | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["matches", b"matches"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["matches", b"matches"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AggregateCompaniesResponse: _TypeAlias = AggregateCompaniesResponse  # noqa: Y015
+
+@_typing.final
 class GetCompanyRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -810,6 +858,344 @@ class CountContactsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CountContactsResponse: _TypeAlias = CountContactsResponse  # noqa: Y015
+
+@_typing.final
+class Aggregation(_message.Message):
+    """What is counted. `cardinality`, `percentiles` and `top_hits` are of each group of the last `group_by`, or of all matches without one."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GROUP_BY_FIELD_NUMBER: _builtins.int
+    CARDINALITY_FIELD_NUMBER: _builtins.int
+    PERCENTILES_FIELD_NUMBER: _builtins.int
+    TOP_HITS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def group_by(self) -> _containers.RepeatedCompositeFieldContainer[Global___GroupBy]:
+        """At most two: groups, and groups within them."""
+
+    @_builtins.property
+    def cardinality(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """At most 5 fields whose distinct values are counted."""
+
+    @_builtins.property
+    def percentiles(self) -> _containers.RepeatedCompositeFieldContainer[Global___Percentiles]:
+        """At most 3."""
+
+    @_builtins.property
+    def top_hits(self) -> Global___TopHits: ...
+    def __init__(
+        self,
+        *,
+        group_by: _abc.Iterable[Global___GroupBy] | None = ...,
+        cardinality: _abc.Iterable[_builtins.str] | None = ...,
+        percentiles: _abc.Iterable[Global___Percentiles] | None = ...,
+        top_hits: Global___TopHits | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["top_hits", b"top_hits"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cardinality", b"cardinality", "group_by", b"group_by", "percentiles", b"percentiles", "top_hits", b"top_hits"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Aggregation: _TypeAlias = Aggregation  # noqa: Y015
+
+@_typing.final
+class GroupBy(_message.Message):
+    """By value: the most frequent ones. With `interval`, of numbers: ranges of that width, which begin at its multiples. With
+    `calendar_interval`, of dates: periods.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIELD_FIELD_NUMBER: _builtins.int
+    SIZE_FIELD_NUMBER: _builtins.int
+    INTERVAL_FIELD_NUMBER: _builtins.int
+    CALENDAR_INTERVAL_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
+    field: _builtins.str
+    size: _builtins.int
+    """By value: 1 to 1,000 groups; 0 means 10."""
+    interval: _builtins.int
+    calendar_interval: _builtins.str
+    """day, week, month, quarter or year."""
+    time_zone: _builtins.str
+    """Of the periods, such as Europe/Berlin; by default UTC."""
+    def __init__(
+        self,
+        *,
+        field: _builtins.str = ...,
+        size: _builtins.int = ...,
+        interval: _builtins.int = ...,
+        calendar_interval: _builtins.str = ...,
+        time_zone: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calendar_interval", b"calendar_interval", "field", b"field", "interval", b"interval", "size", b"size", "time_zone", b"time_zone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GroupBy: _TypeAlias = GroupBy  # noqa: Y015
+
+@_typing.final
+class Percentiles(_message.Message):
+    """Of a number: the values below which so many percent of the records are."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIELD_FIELD_NUMBER: _builtins.int
+    PERCENTS_FIELD_NUMBER: _builtins.int
+    field: _builtins.str
+    @_builtins.property
+    def percents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """At most 10, of 0 to 100; empty: 25, 50, 75 and 95."""
+
+    def __init__(
+        self,
+        *,
+        field: _builtins.str = ...,
+        percents: _abc.Iterable[_builtins.float] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "percents", b"percents"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Percentiles: _TypeAlias = Percentiles  # noqa: Y015
+
+@_typing.final
+class TopHits(_message.Message):
+    """The first records of a group."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SIZE_FIELD_NUMBER: _builtins.int
+    ORDER_BY_FIELD_NUMBER: _builtins.int
+    SELECT_COLUMNS_FIELD_NUMBER: _builtins.int
+    size: _builtins.int
+    """1 to 10; 0 means 3."""
+    @_builtins.property
+    def order_by(self) -> _containers.RepeatedCompositeFieldContainer[_vql_pb2.OrderBy]:
+        """Empty: newest first."""
+
+    @_builtins.property
+    def select_columns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Empty: every column."""
+
+    def __init__(
+        self,
+        *,
+        size: _builtins.int = ...,
+        order_by: _abc.Iterable[_vql_pb2.OrderBy] | None = ...,
+        select_columns: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["order_by", b"order_by", "select_columns", b"select_columns", "size", b"size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TopHits: _TypeAlias = TopHits  # noqa: Y015
+
+@_typing.final
+class Group(_message.Message):
+    """Records that have something in common: of the outermost group, that they match."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEXT_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    COUNT_ERROR_FIELD_NUMBER: _builtins.int
+    GROUPS_FIELD_NUMBER: _builtins.int
+    EXACT_FIELD_NUMBER: _builtins.int
+    OTHER_FIELD_NUMBER: _builtins.int
+    MISSING_FIELD_NUMBER: _builtins.int
+    CARDINALITY_FIELD_NUMBER: _builtins.int
+    PERCENTILES_FIELD_NUMBER: _builtins.int
+    COMPANIES_FIELD_NUMBER: _builtins.int
+    CONTACTS_FIELD_NUMBER: _builtins.int
+    text: _builtins.str
+    number: _builtins.int
+    count: _builtins.int
+    count_error: _builtins.int
+    """By how much the count may be too small, at most: each shard reports only its most frequent values."""
+    exact: _builtins.bool
+    """Whether the counts of `groups` are exact and no larger group is missing."""
+    other: _builtins.int
+    """Records in groups that are not shown; of a list, a record counts once for each such value."""
+    missing: _builtins.int
+    """Records without a value."""
+    @_builtins.property
+    def groups(self) -> _containers.RepeatedCompositeFieldContainer[Global___Group]:
+        """By value, the largest first; ranges and periods in their order, without empty ones."""
+
+    @_builtins.property
+    def cardinality(self) -> _containers.RepeatedCompositeFieldContainer[Global___Cardinality]: ...
+    @_builtins.property
+    def percentiles(self) -> _containers.RepeatedCompositeFieldContainer[Global___PercentilesResult]: ...
+    @_builtins.property
+    def companies(self) -> _containers.RepeatedCompositeFieldContainer[_records_pb2.Company]:
+        """Of the first records, if they are companies."""
+
+    @_builtins.property
+    def contacts(self) -> _containers.RepeatedCompositeFieldContainer[_records_pb2.Contact]:
+        """Of the first records, if they are contacts."""
+
+    def __init__(
+        self,
+        *,
+        text: _builtins.str = ...,
+        number: _builtins.int = ...,
+        count: _builtins.int = ...,
+        count_error: _builtins.int = ...,
+        groups: _abc.Iterable[Global___Group] | None = ...,
+        exact: _builtins.bool = ...,
+        other: _builtins.int = ...,
+        missing: _builtins.int = ...,
+        cardinality: _abc.Iterable[Global___Cardinality] | None = ...,
+        percentiles: _abc.Iterable[Global___PercentilesResult] | None = ...,
+        companies: _abc.Iterable[_records_pb2.Company] | None = ...,
+        contacts: _abc.Iterable[_records_pb2.Contact] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["number", b"number", "text", b"text", "value", b"value"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cardinality", b"cardinality", "companies", b"companies", "contacts", b"contacts", "count", b"count", "count_error", b"count_error", "exact", b"exact", "groups", b"groups", "missing", b"missing", "number", b"number", "other", b"other", "percentiles", b"percentiles", "text", b"text", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_value: _TypeAlias = _typing.Literal["text", "number"]  # noqa: Y015
+    _WhichOneofArgType_value: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_value) -> _WhichOneofReturnType_value | None: ...
+
+Global___Group: _TypeAlias = Group  # noqa: Y015
+
+@_typing.final
+class Cardinality(_message.Message):
+    """How many distinct values there are."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIELD_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    RELATIVE_ERROR_FIELD_NUMBER: _builtins.int
+    field: _builtins.str
+    value: _builtins.int
+    relative_error: _builtins.float
+    """Standard error of the estimate, as a part of the value; small numbers are usually exact."""
+    def __init__(
+        self,
+        *,
+        field: _builtins.str = ...,
+        value: _builtins.int = ...,
+        relative_error: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "relative_error", b"relative_error", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Cardinality: _TypeAlias = Cardinality  # noqa: Y015
+
+@_typing.final
+class PercentilesResult(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIELD_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    EXACT_FIELD_NUMBER: _builtins.int
+    field: _builtins.str
+    exact: _builtins.bool
+    """Whether they come from all values; else of a digest that knows the rank of a value to about a thousandth."""
+    @_builtins.property
+    def values(self) -> _containers.RepeatedCompositeFieldContainer[Global___Percentile]: ...
+    def __init__(
+        self,
+        *,
+        field: _builtins.str = ...,
+        values: _abc.Iterable[Global___Percentile] | None = ...,
+        exact: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exact", b"exact", "field", b"field", "values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PercentilesResult: _TypeAlias = PercentilesResult  # noqa: Y015
+
+@_typing.final
+class Percentile(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PERCENT_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    percent: _builtins.float
+    value: _builtins.float
+    """Interpolated between two values; unset if no record has one."""
+    def __init__(
+        self,
+        *,
+        percent: _builtins.float = ...,
+        value: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_value", b"_value", "value", b"value"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_value", b"_value", "percent", b"percent", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__value: _TypeAlias = _typing.Literal["value"]  # noqa: Y015
+    _WhichOneofArgType__value: _TypeAlias = _typing.Literal["_value", b"_value"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__value) -> _WhichOneofReturnType__value | None: ...
+
+Global___Percentile: _TypeAlias = Percentile  # noqa: Y015
+
+@_typing.final
+class AggregateContactsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUERY_FIELD_NUMBER: _builtins.int
+    AGGREGATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def query(self) -> _vql_pb2.Vql:
+        """Its conditions; order, columns, paging and extras are ignored."""
+
+    @_builtins.property
+    def aggregation(self) -> Global___Aggregation: ...
+    def __init__(
+        self,
+        *,
+        query: _vql_pb2.Vql | None = ...,
+        aggregation: Global___Aggregation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["aggregation", b"aggregation", "query", b"query"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregation", b"aggregation", "query", b"query"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AggregateContactsRequest: _TypeAlias = AggregateContactsRequest  # noqa: Y015
+
+@_typing.final
+class AggregateContactsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MATCHES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def matches(self) -> Global___Group:
+        """All matches as one group."""
+
+    def __init__(
+        self,
+        *,
+        matches: Global___Group | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["matches", b"matches"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["matches", b"matches"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AggregateContactsResponse: _TypeAlias = AggregateContactsResponse  # noqa: Y015
 
 @_typing.final
 class GetContactRequest(_message.Message):

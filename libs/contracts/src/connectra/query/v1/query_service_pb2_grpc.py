@@ -48,6 +48,11 @@ class QueryServiceStub:
                 request_serializer=connectra_dot_query_dot_v1_dot_query__service__pb2.CountCompaniesRequest.SerializeToString,
                 response_deserializer=connectra_dot_query_dot_v1_dot_query__service__pb2.CountCompaniesResponse.FromString,
                 _registered_method=True)
+        self.AggregateCompanies = channel.unary_unary(
+                '/connectra.query.v1.QueryService/AggregateCompanies',
+                request_serializer=connectra_dot_query_dot_v1_dot_query__service__pb2.AggregateCompaniesRequest.SerializeToString,
+                response_deserializer=connectra_dot_query_dot_v1_dot_query__service__pb2.AggregateCompaniesResponse.FromString,
+                _registered_method=True)
         self.GetCompany = channel.unary_unary(
                 '/connectra.query.v1.QueryService/GetCompany',
                 request_serializer=connectra_dot_query_dot_v1_dot_query__service__pb2.GetCompanyRequest.SerializeToString,
@@ -82,6 +87,11 @@ class QueryServiceStub:
                 '/connectra.query.v1.QueryService/CountContacts',
                 request_serializer=connectra_dot_query_dot_v1_dot_query__service__pb2.CountContactsRequest.SerializeToString,
                 response_deserializer=connectra_dot_query_dot_v1_dot_query__service__pb2.CountContactsResponse.FromString,
+                _registered_method=True)
+        self.AggregateContacts = channel.unary_unary(
+                '/connectra.query.v1.QueryService/AggregateContacts',
+                request_serializer=connectra_dot_query_dot_v1_dot_query__service__pb2.AggregateContactsRequest.SerializeToString,
+                response_deserializer=connectra_dot_query_dot_v1_dot_query__service__pb2.AggregateContactsResponse.FromString,
                 _registered_method=True)
         self.GetContact = channel.unary_unary(
                 '/connectra.query.v1.QueryService/GetContact',
@@ -147,6 +157,14 @@ class QueryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AggregateCompanies(self, request, context):
+        """Numbers about all companies that match: groups of them by up to two fields, and counts of distinct values, percentiles and first records of
+        each group. Exact, or with the bound of its error. INVALID_ARGUMENT lists every violation, and says so when the groups are too many.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetCompany(self, request, context):
         """One company, read from the database, so always current. NOT_FOUND if it does not exist or is deleted, INVALID_ARGUMENT for a bad uuid or
         column.
@@ -197,6 +215,14 @@ class QueryServiceServicer:
 
     def CountContacts(self, request, context):
         """Exact number of matching contacts; order and paging are validated but have no effect. INVALID_ARGUMENT as in ListContacts.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AggregateContacts(self, request, context):
+        """Numbers about all contacts that match: groups of them by up to two fields, and counts of distinct values, percentiles and first records of
+        each group. Exact, or with the bound of its error. INVALID_ARGUMENT lists every violation, and says so when the groups are too many.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -276,6 +302,11 @@ def add_QueryServiceServicer_to_server(servicer, server):
                     request_deserializer=connectra_dot_query_dot_v1_dot_query__service__pb2.CountCompaniesRequest.FromString,
                     response_serializer=connectra_dot_query_dot_v1_dot_query__service__pb2.CountCompaniesResponse.SerializeToString,
             ),
+            'AggregateCompanies': grpc.unary_unary_rpc_method_handler(
+                    servicer.AggregateCompanies,
+                    request_deserializer=connectra_dot_query_dot_v1_dot_query__service__pb2.AggregateCompaniesRequest.FromString,
+                    response_serializer=connectra_dot_query_dot_v1_dot_query__service__pb2.AggregateCompaniesResponse.SerializeToString,
+            ),
             'GetCompany': grpc.unary_unary_rpc_method_handler(
                     servicer.GetCompany,
                     request_deserializer=connectra_dot_query_dot_v1_dot_query__service__pb2.GetCompanyRequest.FromString,
@@ -310,6 +341,11 @@ def add_QueryServiceServicer_to_server(servicer, server):
                     servicer.CountContacts,
                     request_deserializer=connectra_dot_query_dot_v1_dot_query__service__pb2.CountContactsRequest.FromString,
                     response_serializer=connectra_dot_query_dot_v1_dot_query__service__pb2.CountContactsResponse.SerializeToString,
+            ),
+            'AggregateContacts': grpc.unary_unary_rpc_method_handler(
+                    servicer.AggregateContacts,
+                    request_deserializer=connectra_dot_query_dot_v1_dot_query__service__pb2.AggregateContactsRequest.FromString,
+                    response_serializer=connectra_dot_query_dot_v1_dot_query__service__pb2.AggregateContactsResponse.SerializeToString,
             ),
             'GetContact': grpc.unary_unary_rpc_method_handler(
                     servicer.GetContact,
@@ -410,6 +446,33 @@ class QueryService:
             '/connectra.query.v1.QueryService/CountCompanies',
             connectra_dot_query_dot_v1_dot_query__service__pb2.CountCompaniesRequest.SerializeToString,
             connectra_dot_query_dot_v1_dot_query__service__pb2.CountCompaniesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AggregateCompanies(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/connectra.query.v1.QueryService/AggregateCompanies',
+            connectra_dot_query_dot_v1_dot_query__service__pb2.AggregateCompaniesRequest.SerializeToString,
+            connectra_dot_query_dot_v1_dot_query__service__pb2.AggregateCompaniesResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -599,6 +662,33 @@ class QueryService:
             '/connectra.query.v1.QueryService/CountContacts',
             connectra_dot_query_dot_v1_dot_query__service__pb2.CountContactsRequest.SerializeToString,
             connectra_dot_query_dot_v1_dot_query__service__pb2.CountContactsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AggregateContacts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/connectra.query.v1.QueryService/AggregateContacts',
+            connectra_dot_query_dot_v1_dot_query__service__pb2.AggregateContactsRequest.SerializeToString,
+            connectra_dot_query_dot_v1_dot_query__service__pb2.AggregateContactsResponse.FromString,
             options,
             channel_credentials,
             insecure,

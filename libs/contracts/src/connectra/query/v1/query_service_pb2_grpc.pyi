@@ -26,6 +26,10 @@ class QueryServiceStub:
     """
     CountCompanies: _aio.UnaryUnaryMultiCallable[_query_service_pb2.CountCompaniesRequest, _query_service_pb2.CountCompaniesResponse]
     """Exact number of matching companies; order and paging are validated but have no effect. INVALID_ARGUMENT as in ListCompanies."""
+    AggregateCompanies: _aio.UnaryUnaryMultiCallable[_query_service_pb2.AggregateCompaniesRequest, _query_service_pb2.AggregateCompaniesResponse]
+    """Numbers about all companies that match: groups of them by up to two fields, and counts of distinct values, percentiles and first records of
+    each group. Exact, or with the bound of its error. INVALID_ARGUMENT lists every violation, and says so when the groups are too many.
+    """
     GetCompany: _aio.UnaryUnaryMultiCallable[_query_service_pb2.GetCompanyRequest, _query_service_pb2.GetCompanyResponse]
     """One company, read from the database, so always current. NOT_FOUND if it does not exist or is deleted, INVALID_ARGUMENT for a bad uuid or
     column.
@@ -50,6 +54,10 @@ class QueryServiceStub:
     """
     CountContacts: _aio.UnaryUnaryMultiCallable[_query_service_pb2.CountContactsRequest, _query_service_pb2.CountContactsResponse]
     """Exact number of matching contacts; order and paging are validated but have no effect. INVALID_ARGUMENT as in ListContacts."""
+    AggregateContacts: _aio.UnaryUnaryMultiCallable[_query_service_pb2.AggregateContactsRequest, _query_service_pb2.AggregateContactsResponse]
+    """Numbers about all contacts that match: groups of them by up to two fields, and counts of distinct values, percentiles and first records of
+    each group. Exact, or with the bound of its error. INVALID_ARGUMENT lists every violation, and says so when the groups are too many.
+    """
     GetContact: _aio.UnaryUnaryMultiCallable[_query_service_pb2.GetContactRequest, _query_service_pb2.GetContactResponse]
     """One contact, read from the database, so always current. NOT_FOUND if it does not exist or is deleted, INVALID_ARGUMENT for a bad uuid or
     column.
@@ -99,6 +107,16 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_query_service_pb2.CountCompaniesRequest, _abc.Awaitable[_query_service_pb2.CountCompaniesResponse]],
     ) -> _abc.Awaitable[_query_service_pb2.CountCompaniesResponse]:
         """Exact number of matching companies; order and paging are validated but have no effect. INVALID_ARGUMENT as in ListCompanies."""
+
+    @_abc_1.abstractmethod
+    def AggregateCompanies(
+        self,
+        request: _query_service_pb2.AggregateCompaniesRequest,
+        context: _aio.ServicerContext[_query_service_pb2.AggregateCompaniesRequest, _abc.Awaitable[_query_service_pb2.AggregateCompaniesResponse]],
+    ) -> _abc.Awaitable[_query_service_pb2.AggregateCompaniesResponse]:
+        """Numbers about all companies that match: groups of them by up to two fields, and counts of distinct values, percentiles and first records of
+        each group. Exact, or with the bound of its error. INVALID_ARGUMENT lists every violation, and says so when the groups are too many.
+        """
 
     @_abc_1.abstractmethod
     def GetCompany(
@@ -165,6 +183,16 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_query_service_pb2.CountContactsRequest, _abc.Awaitable[_query_service_pb2.CountContactsResponse]],
     ) -> _abc.Awaitable[_query_service_pb2.CountContactsResponse]:
         """Exact number of matching contacts; order and paging are validated but have no effect. INVALID_ARGUMENT as in ListContacts."""
+
+    @_abc_1.abstractmethod
+    def AggregateContacts(
+        self,
+        request: _query_service_pb2.AggregateContactsRequest,
+        context: _aio.ServicerContext[_query_service_pb2.AggregateContactsRequest, _abc.Awaitable[_query_service_pb2.AggregateContactsResponse]],
+    ) -> _abc.Awaitable[_query_service_pb2.AggregateContactsResponse]:
+        """Numbers about all contacts that match: groups of them by up to two fields, and counts of distinct values, percentiles and first records of
+        each group. Exact, or with the bound of its error. INVALID_ARGUMENT lists every violation, and says so when the groups are too many.
+        """
 
     @_abc_1.abstractmethod
     def GetContact(

@@ -4,10 +4,18 @@
 # This file has been @generated
 
 __all__ = (
+    "AggregateCompaniesRequest",
+    "AggregateCompaniesResponse",
+    "AggregateCompaniesRestRequest",
+    "AggregateContactsRequest",
+    "AggregateContactsResponse",
+    "AggregateContactsRestRequest",
+    "Aggregation",
     "BatchGetCompaniesRequest",
     "BatchGetCompaniesResponse",
     "BatchGetContactsRequest",
     "BatchGetContactsResponse",
+    "Cardinality",
     "CheckHealthRequest",
     "CheckHealthResponse",
     "CompanyRow",
@@ -37,6 +45,8 @@ __all__ = (
     "GetContactRestRequest",
     "GetDependencyHealthRequest",
     "GetHealthRequest",
+    "Group",
+    "GroupBy",
     "HistoryEntry",
     "ListCompaniesRequest",
     "ListCompaniesResponse",
@@ -60,12 +70,16 @@ __all__ = (
     "ListFiltersRequest",
     "ListFiltersResponse",
     "ListFiltersRestRequest",
+    "Percentile",
+    "Percentiles",
+    "PercentilesResult",
     "QueryRestServiceStub",
     "QueryServiceStub",
     "SearchCompaniesRequest",
     "SearchCompaniesResponse",
     "SearchContactsRequest",
     "SearchContactsResponse",
+    "TopHits",
     "Total",
 )
 
@@ -85,6 +99,101 @@ if TYPE_CHECKING:
 
 _COMPILER_VERSION = "0.10.1"
 betterproto2.check_compiler_version(_COMPILER_VERSION)
+
+
+@dataclass(eq=False, repr=False)
+class AggregateCompaniesRequest(betterproto2.Message):
+    query: "__common__v1__.Vql | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
+    """
+    Its conditions; order, columns, paging and extras are ignored.
+    """
+
+    aggregation: "Aggregation | None" = betterproto2.field(2, betterproto2.TYPE_MESSAGE, optional=True)
+
+
+default_message_pool.register_message("connectra.query.v1", "AggregateCompaniesRequest", AggregateCompaniesRequest)
+
+
+@dataclass(eq=False, repr=False)
+class AggregateCompaniesResponse(betterproto2.Message):
+    matches: "Group | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
+    """
+    All matches as one group.
+    """
+
+
+default_message_pool.register_message("connectra.query.v1", "AggregateCompaniesResponse", AggregateCompaniesResponse)
+
+
+@dataclass(eq=False, repr=False)
+class AggregateCompaniesRestRequest(betterproto2.Message):
+    body: "___google__api__.HttpBody | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
+
+
+default_message_pool.register_message(
+    "connectra.query.v1", "AggregateCompaniesRestRequest", AggregateCompaniesRestRequest
+)
+
+
+@dataclass(eq=False, repr=False)
+class AggregateContactsRequest(betterproto2.Message):
+    query: "__common__v1__.Vql | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
+    """
+    Its conditions; order, columns, paging and extras are ignored.
+    """
+
+    aggregation: "Aggregation | None" = betterproto2.field(2, betterproto2.TYPE_MESSAGE, optional=True)
+
+
+default_message_pool.register_message("connectra.query.v1", "AggregateContactsRequest", AggregateContactsRequest)
+
+
+@dataclass(eq=False, repr=False)
+class AggregateContactsResponse(betterproto2.Message):
+    matches: "Group | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
+    """
+    All matches as one group.
+    """
+
+
+default_message_pool.register_message("connectra.query.v1", "AggregateContactsResponse", AggregateContactsResponse)
+
+
+@dataclass(eq=False, repr=False)
+class AggregateContactsRestRequest(betterproto2.Message):
+    body: "___google__api__.HttpBody | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
+
+
+default_message_pool.register_message(
+    "connectra.query.v1", "AggregateContactsRestRequest", AggregateContactsRestRequest
+)
+
+
+@dataclass(eq=False, repr=False)
+class Aggregation(betterproto2.Message):
+    """
+    What is counted. `cardinality`, `percentiles` and `top_hits` are of each group of the last `group_by`, or of all matches without one.
+    """
+
+    group_by: "list[GroupBy]" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    At most two: groups, and groups within them.
+    """
+
+    cardinality: "list[str]" = betterproto2.field(2, betterproto2.TYPE_STRING, repeated=True)
+    """
+    At most 5 fields whose distinct values are counted.
+    """
+
+    percentiles: "list[Percentiles]" = betterproto2.field(3, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    At most 3.
+    """
+
+    top_hits: "TopHits | None" = betterproto2.field(4, betterproto2.TYPE_MESSAGE, optional=True)
+
+
+default_message_pool.register_message("connectra.query.v1", "Aggregation", Aggregation)
 
 
 @dataclass(eq=False, repr=False)
@@ -131,6 +240,25 @@ class BatchGetContactsResponse(betterproto2.Message):
 
 
 default_message_pool.register_message("connectra.query.v1", "BatchGetContactsResponse", BatchGetContactsResponse)
+
+
+@dataclass(eq=False, repr=False)
+class Cardinality(betterproto2.Message):
+    """
+    How many distinct values there are.
+    """
+
+    field: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    value: "int" = betterproto2.field(2, betterproto2.TYPE_INT64)
+
+    relative_error: "float" = betterproto2.field(3, betterproto2.TYPE_DOUBLE)
+    """
+    Standard error of the estimate, as a part of the value; small numbers are usually exact.
+    """
+
+
+default_message_pool.register_message("connectra.query.v1", "Cardinality", Cardinality)
 
 
 @dataclass(eq=False, repr=False)
@@ -542,6 +670,94 @@ default_message_pool.register_message("connectra.query.v1", "GetHealthRequest", 
 
 
 @dataclass(eq=False, repr=False)
+class Group(betterproto2.Message):
+    """
+    Records that have something in common: of the outermost group, that they match.
+
+    Oneofs:
+        - value: A value, the beginning of a range, or the first day of a period. Unset: all matches.
+    """
+
+    text: "str | None" = betterproto2.field(1, betterproto2.TYPE_STRING, optional=True, group="value")
+
+    number: "int | None" = betterproto2.field(2, betterproto2.TYPE_INT64, optional=True, group="value")
+
+    count: "int" = betterproto2.field(3, betterproto2.TYPE_INT64)
+
+    count_error: "int" = betterproto2.field(4, betterproto2.TYPE_INT64)
+    """
+    By how much the count may be too small, at most: each shard reports only its most frequent values.
+    """
+
+    groups: "list[Group]" = betterproto2.field(5, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    By value, the largest first; ranges and periods in their order, without empty ones.
+    """
+
+    exact: "bool" = betterproto2.field(6, betterproto2.TYPE_BOOL)
+    """
+    Whether the counts of `groups` are exact and no larger group is missing.
+    """
+
+    other: "int" = betterproto2.field(7, betterproto2.TYPE_INT64)
+    """
+    Records in groups that are not shown; of a list, a record counts once for each such value.
+    """
+
+    missing: "int" = betterproto2.field(8, betterproto2.TYPE_INT64)
+    """
+    Records without a value.
+    """
+
+    cardinality: "list[Cardinality]" = betterproto2.field(9, betterproto2.TYPE_MESSAGE, repeated=True)
+
+    percentiles: "list[PercentilesResult]" = betterproto2.field(10, betterproto2.TYPE_MESSAGE, repeated=True)
+
+    companies: "list[__common__v1__.Company]" = betterproto2.field(11, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    Of the first records, if they are companies.
+    """
+
+    contacts: "list[__common__v1__.Contact]" = betterproto2.field(12, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    Of the first records, if they are contacts.
+    """
+
+
+default_message_pool.register_message("connectra.query.v1", "Group", Group)
+
+
+@dataclass(eq=False, repr=False)
+class GroupBy(betterproto2.Message):
+    """
+    By value: the most frequent ones. With `interval`, of numbers: ranges of that width, which begin at its multiples. With
+    `calendar_interval`, of dates: periods.
+    """
+
+    field: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    size: "int" = betterproto2.field(2, betterproto2.TYPE_INT32)
+    """
+    By value: 1 to 1,000 groups; 0 means 10.
+    """
+
+    interval: "int" = betterproto2.field(3, betterproto2.TYPE_INT64)
+
+    calendar_interval: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
+    """
+    day, week, month, quarter or year.
+    """
+
+    time_zone: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)
+    """
+    Of the periods, such as Europe/Berlin; by default UTC.
+    """
+
+
+default_message_pool.register_message("connectra.query.v1", "GroupBy", GroupBy)
+
+
+@dataclass(eq=False, repr=False)
 class HistoryEntry(betterproto2.Message):
     """
     One change of a record.
@@ -881,6 +1097,51 @@ default_message_pool.register_message("connectra.query.v1", "ListFilterValuesRes
 
 
 @dataclass(eq=False, repr=False)
+class Percentile(betterproto2.Message):
+    percent: "float" = betterproto2.field(1, betterproto2.TYPE_DOUBLE)
+
+    value: "float | None" = betterproto2.field(2, betterproto2.TYPE_DOUBLE, optional=True)
+    """
+    Interpolated between two values; unset if no record has one.
+    """
+
+
+default_message_pool.register_message("connectra.query.v1", "Percentile", Percentile)
+
+
+@dataclass(eq=False, repr=False)
+class Percentiles(betterproto2.Message):
+    """
+    Of a number: the values below which so many percent of the records are.
+    """
+
+    field: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    percents: "list[float]" = betterproto2.field(2, betterproto2.TYPE_DOUBLE, repeated=True)
+    """
+    At most 10, of 0 to 100; empty: 25, 50, 75 and 95.
+    """
+
+
+default_message_pool.register_message("connectra.query.v1", "Percentiles", Percentiles)
+
+
+@dataclass(eq=False, repr=False)
+class PercentilesResult(betterproto2.Message):
+    field: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    values: "list[Percentile]" = betterproto2.field(2, betterproto2.TYPE_MESSAGE, repeated=True)
+
+    exact: "bool" = betterproto2.field(3, betterproto2.TYPE_BOOL)
+    """
+    Whether they come from all values; else of a digest that knows the rank of a value to about a thousandth.
+    """
+
+
+default_message_pool.register_message("connectra.query.v1", "PercentilesResult", PercentilesResult)
+
+
+@dataclass(eq=False, repr=False)
 class SearchCompaniesRequest(betterproto2.Message):
     query: "__common__v1__.Vql | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
     """
@@ -916,6 +1177,31 @@ class SearchContactsResponse(betterproto2.Message):
 
 
 default_message_pool.register_message("connectra.query.v1", "SearchContactsResponse", SearchContactsResponse)
+
+
+@dataclass(eq=False, repr=False)
+class TopHits(betterproto2.Message):
+    """
+    The first records of a group.
+    """
+
+    size: "int" = betterproto2.field(1, betterproto2.TYPE_INT32)
+    """
+    1 to 10; 0 means 3.
+    """
+
+    order_by: "list[__common__v1__.OrderBy]" = betterproto2.field(2, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    Empty: newest first.
+    """
+
+    select_columns: "list[str]" = betterproto2.field(3, betterproto2.TYPE_STRING, repeated=True)
+    """
+    Empty: every column.
+    """
+
+
+default_message_pool.register_message("connectra.query.v1", "TopHits", TopHits)
 
 
 @dataclass(eq=False, repr=False)
@@ -1020,6 +1306,27 @@ class QueryRestServiceStub(betterproto2_grpclib.ServiceStub):
 
         return await self._unary_unary(
             "/connectra.query.v1.QueryRestService/CountCompanies",
+            message,
+            ___google__api__.HttpBody,
+            timeout=timeout,
+            deadline=deadline,
+            metadata=metadata,
+        )
+
+    async def aggregate_companies(
+        self,
+        message: "AggregateCompaniesRestRequest",
+        *,
+        timeout: "float | None" = None,
+        deadline: "Deadline | None" = None,
+        metadata: "MetadataLike | None" = None,
+    ) -> "___google__api__.HttpBody":
+        """
+        `where` and `filters` of VQL in the body, beside what is to be counted. As QueryService.AggregateCompanies.
+        """
+
+        return await self._unary_unary(
+            "/connectra.query.v1.QueryRestService/AggregateCompanies",
             message,
             ___google__api__.HttpBody,
             timeout=timeout,
@@ -1149,6 +1456,27 @@ class QueryRestServiceStub(betterproto2_grpclib.ServiceStub):
 
         return await self._unary_unary(
             "/connectra.query.v1.QueryRestService/CountContacts",
+            message,
+            ___google__api__.HttpBody,
+            timeout=timeout,
+            deadline=deadline,
+            metadata=metadata,
+        )
+
+    async def aggregate_contacts(
+        self,
+        message: "AggregateContactsRestRequest",
+        *,
+        timeout: "float | None" = None,
+        deadline: "Deadline | None" = None,
+        metadata: "MetadataLike | None" = None,
+    ) -> "___google__api__.HttpBody":
+        """
+        `where` and `filters` of VQL in the body, beside what is to be counted. As QueryService.AggregateContacts.
+        """
+
+        return await self._unary_unary(
+            "/connectra.query.v1.QueryRestService/AggregateContacts",
             message,
             ___google__api__.HttpBody,
             timeout=timeout,
@@ -1337,6 +1665,28 @@ class QueryServiceStub(betterproto2_grpclib.ServiceStub):
             metadata=metadata,
         )
 
+    async def aggregate_companies(
+        self,
+        message: "AggregateCompaniesRequest",
+        *,
+        timeout: "float | None" = None,
+        deadline: "Deadline | None" = None,
+        metadata: "MetadataLike | None" = None,
+    ) -> "AggregateCompaniesResponse":
+        """
+        Numbers about all companies that match: groups of them by up to two fields, and counts of distinct values, percentiles and first records of
+        each group. Exact, or with the bound of its error. INVALID_ARGUMENT lists every violation, and says so when the groups are too many.
+        """
+
+        return await self._unary_unary(
+            "/connectra.query.v1.QueryService/AggregateCompanies",
+            message,
+            AggregateCompaniesResponse,
+            timeout=timeout,
+            deadline=deadline,
+            metadata=metadata,
+        )
+
     async def get_company(
         self,
         message: "GetCompanyRequest",
@@ -1487,6 +1837,28 @@ class QueryServiceStub(betterproto2_grpclib.ServiceStub):
             "/connectra.query.v1.QueryService/CountContacts",
             message,
             CountContactsResponse,
+            timeout=timeout,
+            deadline=deadline,
+            metadata=metadata,
+        )
+
+    async def aggregate_contacts(
+        self,
+        message: "AggregateContactsRequest",
+        *,
+        timeout: "float | None" = None,
+        deadline: "Deadline | None" = None,
+        metadata: "MetadataLike | None" = None,
+    ) -> "AggregateContactsResponse":
+        """
+        Numbers about all contacts that match: groups of them by up to two fields, and counts of distinct values, percentiles and first records of
+        each group. Exact, or with the bound of its error. INVALID_ARGUMENT lists every violation, and says so when the groups are too many.
+        """
+
+        return await self._unary_unary(
+            "/connectra.query.v1.QueryService/AggregateContacts",
+            message,
+            AggregateContactsResponse,
             timeout=timeout,
             deadline=deadline,
             metadata=metadata,
