@@ -246,7 +246,6 @@ async def test_what_fuzziness_forgives(api: httpx.AsyncClient) -> None:
     assert not set(found["fuzzy in must_not"]) & set(found["first_name Jon"])
 
 
-@pytest.mark.xfail(strict=True, reason="words with signs come with the next version of the index")
 async def test_languages_with_signs(api: httpx.AsyncClient) -> None:
     steps = await walk(api, "55-search-cpp.steps.json")
     assert names(steps["whole value"]) == ["Tech One Fieldcpp"]
@@ -256,7 +255,6 @@ async def test_languages_with_signs(api: httpx.AsyncClient) -> None:
     assert names(steps["exact .NET"], "first_name")[0] == "net"
 
 
-@pytest.mark.xfail(strict=True, reason="words with signs come with the next version of the index")
 async def test_ampersands(api: httpx.AsyncClient) -> None:
     steps = await walk(api, "56-search-ampersand.steps.json")
     assert names(steps["exact AT&T"]) == ["AT&T Fieldamp"]
@@ -265,7 +263,6 @@ async def test_ampersands(api: httpx.AsyncClient) -> None:
     assert names(steps["exact Salt & Pepper"]) == ["Salt and Pepper Fieldamp"]
 
 
-@pytest.mark.xfail(strict=True, reason="domains as words come with the next version of the index")
 async def test_domains(api: httpx.AsyncClient) -> None:
     steps = await walk(api, "59-search-domain.steps.json")
     assert names(steps["exact acmefd.example"]) == ["Dom Acme Fielddom"]

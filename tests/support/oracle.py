@@ -22,14 +22,13 @@ TEXTS = frozenset(
 )
 PHONES = ("mobile_phone",)
 TIMES = ("created_at", "updated_at")
-# How the index takes words apart: ideographs are words of their own.
-_IDEOGRAPH = r"[\u3041-\u309f\u3400-\u9fff]"
-_LETTER = rf"(?!{_IDEOGRAPH})[\w\u0300-\u036f\u0900-\u0963\u0e31-\u0e4e]"
-# A full stop or an apostrophe between letters parts no words.
-_WORDS = re.compile(rf"{_IDEOGRAPH}|(?:{_LETTER})+(?:[.'’](?:{_LETTER})+)*")
-_LETTERS = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ı": "i"})
-# Accents are folded on Latin letters.
-_ACCENTS = re.compile(r"(?<=[a-z])[\u0300-\u036f]+")
+IDENTIFIERS = ("email", "linkedin_url", "company_linkedin_url", "company_id", *PHONES)
+# How the index takes words apart: characters of scripts without blanks are words of their own; dots, hyphens and apostrophes may be within.
+_IDEOGRAPH = r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff]"
+_LETTER = rf"(?:(?!{_IDEOGRAPH})[^\W_]|[\u0900-\u0963])"
+_WORDS = re.compile(rf"{_IDEOGRAPH}|{_LETTER}+(?:[-.']{_LETTER}+)*")
+_LETTERS = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ı": "i", "ς": "σ", "ß": "ss", "’": "'"})
+_ACCENTS = re.compile(r"[\u0300-\u036f]+")
 
 
 def fold(text: str) -> str:
@@ -39,13 +38,35 @@ def fold(text: str) -> str:
 
 
 def lower(text: str) -> str:
-    """A whole value as it is compared: without case."""
+    """What identifies as it is compared: without case."""
     return unicodedata.normalize("NFC", text.lower())
 
 
 def words(text: str) -> list[str]:
-    """The words of a text."""
-    return _WORDS.findall(fold(text))
+    """The words of a text that is searched for: what has a dot is one, what has a hyphen is several."""
+    found = _WORDS.findall(fold(text))
+    parts = [part for token in found for part in ([token] if "." in token else token.split("-"))]
+    return [part.replace("'", "") for part in parts]
+
+
+def indexed(text: str) -> list[tuple[str, int]]:
+    """The words of a text that is searched, and their places: beside words with a dot or an apostrophe their parts, beside the first of
+    several parts with hyphens all together."""
+    found, place = [], 0
+    for token in _WORDS.findall(fold(text)):
+        parts = [token] if "." in token else token.split("-")
+        for part in (["".join(parts)] if len(parts) > 1 else []) + parts[:1]:
+            found += [(word, place) for word in _beside(part)]
+        for part in parts[1:]:
+            place += 1
+            found += [(word, place) for word in _beside(part)]
+        place += 1
+    return found
+
+
+def _beside(token: str) -> list[str]:
+    parent = token.partition(".")[2]
+    return [token.replace("'", ""), *re.split("[-.']", token), *([parent.replace("'", "")] if "." in parent else [])]
 
 
 def matches(document: Json, record: Record) -> bool:
@@ -83,19 +104,19 @@ def text_matches(clause: Json, record: Record) -> bool:
     operator: Callable[..., bool] = any if clause.get("operator") == "or" else all
     for text in values(field, record):
         if clause["search_type"] == "exact":
-            return has_phrase(words(text), words(asked), clause.get("slop", 0))
+            return has_phrase(indexed(text), words(asked), clause.get("slop", 0))
         if clause["search_type"] == "shuffle":
-            there = words(text)
+            there = {word for word, _ in indexed(text)}
             return operator(any(is_near(w, t, clause.get("fuzzy", False)) for t in there) for w in words(asked))
         return operator(contains(field, part, text) for part in asked.split())
     return False
 
 
-def has_phrase(text: list[str], phrase: list[str], slop: int = 0) -> bool:
+def has_phrase(text: list[tuple[str, int]], phrase: list[str], slop: int = 0) -> bool:
     """Whether each word can be assigned a position such that positions minus offsets in the phrase differ by at most `slop`."""
     if not phrase:
         return False
-    places = [[i - n for i, word in enumerate(text) if word == wanted] for n, wanted in enumerate(phrase)]
+    places = [[i - n for word, i in text if word == wanted] for n, wanted in enumerate(phrase)]
     if slop == 0:
         return bool(set.intersection(*map(set, places)))
     return any(
@@ -127,8 +148,11 @@ def is_one_of(field: str, value: Any, record: Record) -> bool:
     asked = value if isinstance(value, list) else [value]
     if field in TIMES:
         return any(is_within(field, {"gte": day, "lte": day}, record) for day in asked)
-    same = fold if name(field) in TEXTS else lambda one: lower(one) if isinstance(one, str) else one
-    return bool({same(v) for v in asked} & {same(v) for v in values(field, record)})
+    return bool({_same(field, v) for v in asked} & {_same(field, v) for v in values(field, record)})
+
+
+def _same(field: str, value: Any) -> Any:
+    return compared(field, value) if isinstance(value, str) else value
 
 
 def is_within(field: str, bounds: Json, record: Record) -> bool:
@@ -195,9 +219,9 @@ def contains(field: str, part: str, text: str) -> bool:
         if len(part) >= 3:
             return fold(part) in fold(text)
         if re.fullmatch(rf"{_IDEOGRAPH}+", part):
-            return has_phrase(words(text), words(part))
+            return has_phrase(indexed(text), words(part))
         return begins(field, part, text)
-    return digits(part) in digits(text) if field in PHONES else lower(part) in lower(text)
+    return digits(part) in digits(text) if field in PHONES else compared(field, part) in compared(field, text)
 
 
 def begins(field: str, beginning: str, text: str) -> bool:
@@ -205,10 +229,15 @@ def begins(field: str, beginning: str, text: str) -> bool:
     if field in PHONES:
         return digits(text).startswith(digits(beginning))
     if name(field) not in TEXTS:
-        return lower(text).startswith(lower(beginning))
+        return compared(field, text).startswith(compared(field, beginning))
     *whole, last = words(beginning) or [""]
-    there = words(text)
+    there = [word for word, _ in indexed(text)]
     return last != "" and set(whole) <= set(there) and any(word.startswith(last) for word in there)
+
+
+def compared(field: str, text: str) -> str:
+    """A value as it is compared: accents count only in what identifies."""
+    return lower(text) if field in IDENTIFIERS else fold(text)
 
 
 def is_of_domain(domain: str, text: str) -> bool:

@@ -105,7 +105,15 @@ def test_an_unknown_command_names_the_likely_one(run: Run) -> None:
 def test_every_command_of_the_client_itself_has_a_place_and_a_line() -> None:
     placed = {name for names in PANELS.values() for name in names}
     own = [entry for entry in entry_points(group=plugins.GROUP) if entry.module.startswith("connectra_client.")]
-    assert {entry.name for entry in own} == {"import", "export", "search", "count", "history", "job", "index"}
+    assert {entry.name for entry in own} == {
+        "import",
+        "export",
+        "search",
+        "count",
+        "history",
+        "job",
+        "index",
+    }
     for entry in own:
         assert entry.name in placed
         assert summary(entry).endswith(".")

@@ -188,4 +188,4 @@ def test_what_searches_a_field_is_what_the_validator_takes() -> None:
     )
     email = "`text_matches` (substring), `keyword_match`, `contains`, `prefix`, `domain`"
     assert f"| `email` | text | email | `email` | 18 Email, direct | {email} | yes |" in page
-    assert "| `home_phone` | text | phone | `home_phone` | | | |" in page
+    assert "| `website` | text | url | `person_website` | | | |" in page

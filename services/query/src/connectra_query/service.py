@@ -101,7 +101,9 @@ class QueryService:
         query = checked(entity, request, self._limits.vql)
         await self._wait_for(entity, call)
         async with self._bulkheads.searches.entered():
-            body = search_body(query, extras.facet_requests(query), extras.highlight_request(query))
+            body = search_body(
+                query, extras.facet_requests(query, self._search.version(entity)), extras.highlight_request(query)
+            )
             answer = await self._search.run(entity.alias, body, call)
             explanation = None
             if query.explain:

@@ -80,6 +80,14 @@ class Field:
         """Whether the values of its direct filter are read from the index: it has them whole, and they are nearly as many as records."""
         return self.index is Index.KEYWORD and self.filter is not None and not self.filter.stored
 
+    @property
+    def has_categories(self) -> bool:
+        """Whether it is a keyword that groups records rather than identifying one; such values are compared without accents."""
+        return self.index is Index.KEYWORD and self.rule not in _IDENTIFYING
+
+
+_IDENTIFYING = (Rule.EMAIL, Rule.PHONE, Rule.LINKEDIN, Rule.LINKEDIN_LOWER, Rule.UUID)
+
 
 @dataclass(frozen=True, eq=False)
 class Entity:
@@ -164,10 +172,11 @@ def _phone(
     name: str,
     label: str | None = None,
     id: int = 0,
-    index: Index = Index.NONE,
     column: str | None = None,
 ) -> Field:
-    return Field(name, index=index, rule=Rule.PHONE, filter=_filter(id, label, False), csv_column=column or name)
+    return Field(
+        name, index=Index.KEYWORD, rule=Rule.PHONE, filter=_filter(id, label, False), csv_column=column or name
+    )
 
 
 def _filter(id: int, label: str | None, stored: bool) -> FilterDefinition | None:
@@ -242,7 +251,7 @@ CONTACT = Entity(
         _keyword("email", "Email", 18, stored=False, rule=Rule.EMAIL, csv_column="email"),
         _text("title", "Title", 19, stored=True, csv_column="title"),
         _list("departments", "Departments", 20, csv_column="departments"),
-        _phone("mobile_phone", "Mobile Phone", 21, Index.KEYWORD),
+        _phone("mobile_phone", "Mobile Phone", 21),
         _keyword("email_status", "Email Status", 22, rule=Rule.LOWER, csv_column="email_status"),
         _keyword("seniority", "Seniority", 23, rule=Rule.LOWER, csv_column="seniority"),
         _place("city", "City", 24, Rule.LOWER, "city", copied=False),

@@ -12,7 +12,7 @@ from elasticsearch import AsyncElasticsearch, BadRequestError
 
 from connectra_common.errors import WrongState
 from connectra_common.records.fields import ENTITIES, Entity
-from connectra_common.search.mappings import REFRESH_INTERVAL, VERSION, index_body
+from connectra_common.search.mappings import REFRESH_INTERVAL, VERSION, index_body, version_of
 from connectra_common.settings import ElasticsearchSettings
 
 log = structlog.get_logger()
@@ -28,6 +28,8 @@ GC_DELETES = "15m"
 async def ensure(client: AsyncElasticsearch, settings: ElasticsearchSettings) -> list[str]:
     """Creates the index of each entity whose alias is missing, and adds new fields to those that exist; the caller ensures that only one
     process does so at a time (`db.migrate.locked`).
+
+    An index of an older version keeps its analysis until it is rebuilt, and this release works with it meanwhile.
 
     Returns the names of the created indices.
 
@@ -94,17 +96,28 @@ async def _extend(client: AsyncElasticsearch, settings: ElasticsearchSettings, e
     await client.indices.put_settings(
         index=name, settings={"index": {"gc_deletes": GC_DELETES, "refresh_interval": REFRESH_INTERVAL}}
     )
+    if version_of(name) < VERSION:
+        log.warning(
+            "the index is of an older version; rebuild it with `connectra index reindex`",
+            index=name,
+            entity=entity.name,
+            version=VERSION,
+        )
     await add_fields(client, settings, entity, name)
 
 
 async def add_fields(client: AsyncElasticsearch, settings: ElasticsearchSettings, entity: Entity, name: str) -> None:
-    """Adds the fields that an index does not have yet.
+    """Adds the fields that an index does not have yet; those of one of an older version stay as they are.
 
     Raises:
         WrongState: it cannot take them.
     """
+    mappings = index_body(entity, settings)["mappings"]
+    if version_of(name) < VERSION:
+        there = (await client.indices.get_mapping(index=name))[name]["mappings"].get("properties", {})
+        mappings["properties"] = {field: m for field, m in mappings["properties"].items() if field not in there}
     try:
-        await client.indices.put_mapping(index=name, **index_body(entity, settings)["mappings"])
+        await client.indices.put_mapping(index=name, **mappings)
     except BadRequestError as error:
         # Fields can be added to an index, not changed. None of the new ones was added, and documents that have them would be refused.
         reason = error.body["error"]["reason"] if isinstance(error.body, dict) else error.message

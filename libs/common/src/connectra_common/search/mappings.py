@@ -1,36 +1,29 @@
 """Index settings and mappings, generated from the field catalogue.
 
-A text field is searched by words; its sub-field `.ngram` holds trigrams, each at a position of its own, so that a phrase of grams
-matches a substring of any length from three characters; `.keyword` orders. A keyword keeps the whole value in lower case; those marked
-in the catalogue have a sub-field `.text` as well.
+A text field is searched by words (`words`); its sub-field `.ngram` holds trigrams, each at a position of its own, so that a phrase of grams
+matches a substring of any length from three characters; `.keyword` orders. A keyword keeps the whole value without case and accents, and in
+`.shown` as people see it, but for case; what identifies (addresses, URLs, phones, uuids) keeps its accents. Those marked in the catalogue
+have a sub-field `.text` as well.
 """
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from connectra_common.records.fields import COMPANY, COPIED, Entity, Field, Index
+from connectra_common.records.fields import COMPANY, COPIED, Entity, Field, Index, Rule
+from connectra_common.search import words
 from connectra_common.settings import ElasticsearchSettings
 
-# Raise this with every change below; it is part of the name of new indices.
-VERSION = 1
+# Raise this with every change below; it is part of the name of new indices. Conditions work on an index of any version (an older one
+# answers them as it was analysed); what needs a newer one asks `Search.version`.
+VERSION = 2
+# The first with the words of `words`, and with `.shown`.
+WORDS = 2
 # The longest time until an indexed document is searchable. Usually it is shorter: indexers refresh when nothing more is waiting.
 REFRESH_INTERVAL = "5s"
 # Longer values can be searched but not sorted by or matched as a whole (Lucene's limit is 32,766 bytes).
 MAX_KEYWORD_CHARS = 8_000
-
-_ANALYSIS: dict[str, Any] = {
-    "tokenizer": {"trigram": {"type": "ngram", "min_gram": 3, "max_gram": 3}},
-    "analyzer": {
-        # Folded: case and accents do not matter.
-        "words": {"type": "custom", "tokenizer": "standard", "filter": ["lowercase", "asciifolding"]},
-        "trigrams": {"type": "custom", "tokenizer": "trigram", "filter": ["lowercase", "asciifolding"]},
-    },
-    "normalizer": {
-        "lower": {"type": "custom", "filter": ["lowercase"]},
-        "folded": {"type": "custom", "filter": ["lowercase", "asciifolding"]},
-    },
-}
 
 
 @cache
@@ -47,6 +40,17 @@ def sort_field(name: str, field: Field) -> str:
     return f"{name}.keyword" if field.index is Index.TEXT else name
 
 
+def shown_field(name: str, field: Field, version: int) -> str:
+    """The Elasticsearch field that has the values for people: for facets and groups."""
+    return f"{name}.shown" if version >= WORDS and field.has_categories else sort_field(name, field)
+
+
+def version_of(index_name: str) -> int:
+    """The version of an index of ours; the current one for a name that tells none."""
+    found = re.search(r"-v(\d+)-", index_name)
+    return int(found[1]) if found else VERSION
+
+
 def index_body(entity: Entity, settings: ElasticsearchSettings, codec: str = "best_compression") -> dict[str, Any]:
     """Body of the request that creates an index."""
     return {
@@ -57,7 +61,7 @@ def index_body(entity: Entity, settings: ElasticsearchSettings, codec: str = "be
                 "codec": codec,
                 "refresh_interval": REFRESH_INTERVAL,
                 "max_result_window": 10_000,
-                "analysis": _ANALYSIS,
+                "analysis": words.analysis(),
             }
         },
         "mappings": {
@@ -78,8 +82,19 @@ def _mapping(field: Field) -> dict[str, Any]:
         case Index.TEXT:
             keyword = {"type": "keyword", "normalizer": "folded", "ignore_above": MAX_KEYWORD_CHARS}
             grams = {"type": "text", "analyzer": "trigrams"}
-            return {"type": "text", "analyzer": "words", "fields": {"keyword": keyword, "ngram": grams}}
-    mapping: dict[str, Any] = {"type": "keyword", "normalizer": "lower", "ignore_above": MAX_KEYWORD_CHARS}
+            return {**_words(), "fields": {"keyword": keyword, "ngram": grams}}
+    whole = {"type": "keyword", "ignore_above": MAX_KEYWORD_CHARS}
+    more: dict[str, Any] = {}
+    if field.has_categories:
+        more["shown"] = {**whole, "normalizer": "lower", "index": False}
     if field.also_text:
-        mapping["fields"] = {"text": {"type": "text", "analyzer": "words"}}
-    return mapping
+        more["text"] = _words()
+    if field.rule is Rule.EMAIL:
+        # For who types an address, a part of it or its domain: which documents have it is all that counts.
+        more["text"] = {**_words(), "index_options": "docs", "norms": False}
+    whole["normalizer"] = "folded" if field.has_categories else "lower"
+    return {**whole, "fields": more} if more else whole
+
+
+def _words() -> dict[str, Any]:
+    return {"type": "text", "analyzer": "words", "search_analyzer": "asked_words"}

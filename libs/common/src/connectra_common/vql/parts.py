@@ -4,14 +4,13 @@ import re
 
 from connectra_common.records.fields import Index, Rule, Type
 from connectra_common.records.values import tidy
+from connectra_common.search.words import UNSPACED
 from connectra_common.vql.ast import And, Equals, Node, Or, Phrase, Prefix, Substring, Suffix, Word
 from connectra_common.vql.model import TextMatch
 from connectra_common.vql.reading import Target, Wrong
 from connectra_common.vql.values import read_domain, shown
 from connectra_common.vql.whole import equals
 
-# Scripts written without blanks, whose characters the index has as words.
-_IDEOGRAPHS = re.compile(r"[\u3041-\u309f\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+")
 # What the index may take for a word.
 _WORD = re.compile(r"[\u2e80-\U0003ffff]|\w+|[^\w\s]")
 
@@ -51,7 +50,7 @@ def contains(of: Target, value: object) -> Node:
         return _part(of, text)
     if len(text) >= of.amount.limits.substring_chars:
         return _of_text(of, text)
-    return Phrase(of.path, of.name, text) if _IDEOGRAPHS.fullmatch(text) else _begins(of, text)
+    return Phrase(of.path, of.name, text) if UNSPACED.fullmatch(text) else _begins(of, text)
 
 
 def prefix(of: Target, value: object) -> Node:
@@ -113,7 +112,7 @@ def _checked(of: Target, given: str) -> str:
 
 def _substring(of: Target, part: str) -> Node:
     least = of.amount.limits.substring_chars
-    if len(part) < least and not _IDEOGRAPHS.fullmatch(part):
+    if len(part) < least and not UNSPACED.fullmatch(part):
         problem = f"{part!r} is too short for a substring; at least {least} characters are needed"
         raise Wrong(f"{problem} (`shuffle` finds whole words, `contains` in `filters` words that begin so)")
     if of.field.index is not Index.TEXT:

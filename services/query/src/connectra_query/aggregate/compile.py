@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from connectra_common.records.fields import Entity, Field, Index
-from connectra_common.search.mappings import indexed_fields, sort_field
+from connectra_common.search.mappings import indexed_fields, shown_field, sort_field
 
 from connectra_query.aggregate.models import Aggregate, GroupBy, TopHits
 from connectra_query.search.compile import Json
@@ -79,12 +79,12 @@ def _ranges(grouping: GroupBy, edges: Json, i: int) -> int:
     return int((greatest - least) // width) + 2
 
 
-def aggregate_body(entity: Entity, asked: Aggregate, query: Json) -> Json:
-    """The whole aggregation."""
+def aggregate_body(entity: Entity, asked: Aggregate, query: Json, version: int) -> Json:
+    """The whole aggregation, on an index of this version."""
     fields = indexed_fields(entity)
     inner = _measures(asked, fields)
     for i, grouping in reversed(list(enumerate(asked.groupings))):
-        name = sort_field(grouping.field, fields[grouping.field])
+        name = shown_field(grouping.field, fields[grouping.field], version)
         groups = _groups(grouping, name, last=i == len(asked.groupings) - 1)
         inner = {
             "groups": {**groups, **({"aggs": inner} if inner else {})},

@@ -34,7 +34,9 @@ class AggregateService:
         problems = []
         try:
             query = checked(
-                entity, Vql().model_copy(update={"where": asked.where, "filters": asked.filters}), self._limits
+                entity,
+                Vql().model_copy(update={"where": asked.where, "filters": asked.filters}),
+                self._limits,
             )
         except ValidationFailed as error:
             problems.append(error)
@@ -55,7 +57,8 @@ class AggregateService:
         found = await self._search.run(entity.alias, edges, call) if edges else {}
         if wrong := list(too_much(asked, sizes(asked, found))):
             raise ValidationFailed.of(wrong)
-        group = result(entity, asked, await self._search.run(entity.alias, aggregate_body(entity, asked, query), call))
+        body = aggregate_body(entity, asked, query, self._search.version(entity))
+        group = result(entity, asked, await self._search.run(entity.alias, body, call))
         return group, await self._records(entity, asked, group)
 
     async def _records(self, entity: Entity, asked: Aggregate, group: Group) -> Mapping[str, Json]:

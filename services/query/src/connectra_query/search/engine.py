@@ -9,6 +9,8 @@ import orjson
 import structlog
 from connectra_common.call import Call
 from connectra_common.errors import DeadlineExceeded, SearchUnavailable
+from connectra_common.records.fields import ENTITIES, Entity
+from connectra_common.search.mappings import VERSION, version_of
 from connectra_common.server.process import FAILURES_UNTIL_NOT_READY, passes
 from elastic_transport import ConnectionTimeout
 from elasticsearch import ApiError, AsyncElasticsearch, NotFoundError
@@ -34,6 +36,11 @@ class Search:
         self._client = client
         self._most = most_seconds
         self._failures = 0
+        self._versions: dict[str, int] = {}
+
+    def version(self, entity: Entity) -> int:
+        """The version of an entity's index, as of at most a second ago."""
+        return self._versions.get(entity.alias, VERSION)
 
     async def ping(self) -> None:
         """Raises when Elasticsearch does not answer."""
@@ -43,10 +50,18 @@ class Search:
         """Finds out whether Elasticsearch answers at all, to be called again and again. While it does not, what needs it fails at once
         instead of after the time that it may take.
         """
-        failures = 0 if await passes(self.ping) else self._failures + 1
+        failures = 0 if await passes(self._see) else self._failures + 1
         if (failures >= FAILURES_UNTIL_NOT_READY) != self._is_away:
             log.info("search engine", answers=failures == 0)
         self._failures = failures
+
+    async def _see(self) -> None:
+        aliases = ",".join(entity.alias for entity in ENTITIES.values())
+        found = await self._client.options(ignore_status=404).indices.get_alias(name=aliases)
+        for name, index in found.body.items():
+            # Without any index the answer is an error.
+            for alias in index["aliases"] if isinstance(index, dict) and "aliases" in index else ():
+                self._versions[alias] = version_of(name)
 
     @property
     def _is_away(self) -> bool:

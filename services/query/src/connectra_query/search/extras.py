@@ -1,7 +1,7 @@
 """What a list may have besides its rows: facets, explanation, highlights. Requests and their answers, without I/O."""
 
 from connectra_common.records.fields import Field, Index
-from connectra_common.search.mappings import indexed_fields, sort_field
+from connectra_common.search.mappings import indexed_fields, shown_field
 from connectra_common.vql.ast import Facet, Query, Range
 from connectra_common.vql.render import leaves, render, render_node, texts
 
@@ -10,10 +10,10 @@ from connectra_query.search.compile import Json, compile_node, text_field
 _TAGS = {"pre_tags": ["<em>"], "post_tags": ["</em>"]}
 
 
-def facet_requests(query: Query) -> Json:
-    """Aggregations, named by position; none when no facet is asked for."""
+def facet_requests(query: Query, version: int) -> Json:
+    """Aggregations on an index of this version, named by position; none when no facet is asked for."""
     fields = indexed_fields(query.entity)
-    return {str(i): _facet(facet, fields[facet.field]) for i, facet in enumerate(query.facets)}
+    return {str(i): _facet(facet, fields[facet.field], version) for i, facet in enumerate(query.facets)}
 
 
 def facet_results(query: Query, answer: Json) -> list[Json]:
@@ -57,8 +57,8 @@ def explanation(query: Query, request: Json, answer: Json) -> Json:
     return {"query": render(query), "elasticsearch": request, "clauses": clauses}
 
 
-def _facet(facet: Facet, field: Field) -> Json:
-    name = sort_field(facet.field, field)
+def _facet(facet: Facet, field: Field, version: int) -> Json:
+    name = shown_field(facet.field, field, version)
     if facet.ranges:
         bounds = [{"key": str(i), **_bounds(r.within)} for i, r in enumerate(facet.ranges)]
         ranges: Json = {"field": name, "keyed": True, "ranges": bounds}

@@ -7,7 +7,7 @@ from uuid import uuid4
 import orjson
 from connectra_common.records.fields import Entity, Index
 from connectra_common.search import indices
-from connectra_common.search.mappings import indexed_fields
+from connectra_common.search.mappings import indexed_fields, version_of
 from elasticsearch import AsyncElasticsearch
 
 from connectra_write.indexer.operations import verify
@@ -23,9 +23,11 @@ async def problems(
     """What is wrong with the index of this name, in words.
 
     Args:
-        ask: whether queries must find the same as in the live index.
+        ask: whether queries must find the same as in the live index, if that is of the same version.
     """
     live = await indices.current(search, entity) if ask else None  # which may be out of order
+    if live and version_of(live) != version_of(new):
+        live = None  # another analysis is meant to find something else
     before, behind = await repository.newest_mark(), await repository.behind(entity)
     records = await repository.count(entity)
     await search.indices.refresh(index=[new, live] if live else [new])

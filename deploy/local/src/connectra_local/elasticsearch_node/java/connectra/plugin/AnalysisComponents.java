@@ -1,33 +1,47 @@
 package connectra.plugin;
 
+import java.io.Reader;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Function;
 import java.util.function.IntPredicate;
 import java.util.function.Supplier;
 import java.util.function.UnaryOperator;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 import org.apache.lucene.analysis.LowerCaseFilter;
 import org.apache.lucene.analysis.TokenStream;
 import org.apache.lucene.analysis.Tokenizer;
+import org.apache.lucene.analysis.charfilter.MappingCharFilter;
+import org.apache.lucene.analysis.charfilter.NormalizeCharMap;
 import org.apache.lucene.analysis.core.KeywordTokenizer;
 import org.apache.lucene.analysis.core.WhitespaceTokenizer;
 import org.apache.lucene.analysis.miscellaneous.ASCIIFoldingFilter;
+import org.apache.lucene.analysis.miscellaneous.PatternKeywordMarkerFilter;
 import org.apache.lucene.analysis.miscellaneous.TrimFilter;
+import org.apache.lucene.analysis.miscellaneous.WordDelimiterGraphFilter;
 import org.apache.lucene.analysis.ngram.EdgeNGramTokenFilter;
 import org.apache.lucene.analysis.ngram.EdgeNGramTokenizer;
 import org.apache.lucene.analysis.ngram.NGramTokenFilter;
 import org.apache.lucene.analysis.ngram.NGramTokenizer;
+import org.apache.lucene.analysis.pattern.PatternCaptureGroupTokenFilter;
+import org.apache.lucene.analysis.pattern.PatternReplaceFilter;
+import org.apache.lucene.analysis.pattern.PatternTokenizer;
 import org.elasticsearch.common.settings.Settings;
 import org.elasticsearch.index.IndexSettings;
 import org.elasticsearch.index.analysis.AbstractTokenFilterFactory;
 import org.elasticsearch.index.analysis.AbstractTokenizerFactory;
+import org.elasticsearch.index.analysis.CharFilterFactory;
+import org.elasticsearch.index.analysis.NormalizingCharFilterFactory;
 import org.elasticsearch.index.analysis.NormalizingTokenFilterFactory;
 import org.elasticsearch.index.analysis.PreConfiguredTokenFilter;
 import org.elasticsearch.index.analysis.PreConfiguredTokenizer;
 import org.elasticsearch.index.analysis.TokenFilterFactory;
 import org.elasticsearch.index.analysis.TokenizerFactory;
 import org.elasticsearch.indices.analysis.AnalysisModule.AnalysisProvider;
+
+import static org.elasticsearch.plugins.AnalysisPlugin.requiresAnalysisSettings;
 
 /** The analysis components of Elasticsearch's own analysis-common module that the product's mappings use, same names, same settings. */
 final class AnalysisComponents {
@@ -51,7 +65,7 @@ final class AnalysisComponents {
     }
 
     static Map<String, AnalysisProvider<TokenFilterFactory>> tokenFilters() {
-        return Map.of(
+        return Map.<String, AnalysisProvider<TokenFilterFactory>>of(
             "ngram", (index, environment, name, settings) -> {
                 Grams grams = Grams.of(settings).checked(index, "NGram Token Filter");
                 boolean keep = settings.getAsBoolean("preserve_original", false);
@@ -62,12 +76,82 @@ final class AnalysisComponents {
                 boolean keep = settings.getAsBoolean("preserve_original", false);
                 return filter(name, settings, in -> new EdgeNGramTokenFilter(in, grams.min, grams.max, keep));
             },
+            "keyword_marker", requiresAnalysisSettings((index, environment, name, settings) -> {
+                Pattern pattern = Pattern.compile(required(settings, "keywords_pattern"));
+                return filter(name, settings, in -> new PatternKeywordMarkerFilter(in, pattern));
+            }),
+            "pattern_capture", requiresAnalysisSettings((index, environment, name, settings) -> {
+                Pattern[] patterns = settings.getAsList("patterns").stream().map(Pattern::compile).toArray(Pattern[]::new);
+                boolean keep = settings.getAsBoolean("preserve_original", true);
+                return filter(name, settings, in -> new PatternCaptureGroupTokenFilter(in, keep, patterns));
+            }),
+            "pattern_replace", requiresAnalysisSettings((index, environment, name, settings) -> {
+                Pattern pattern = Pattern.compile(required(settings, "pattern"));
+                String replacement = settings.get("replacement", "");
+                boolean all = settings.getAsBoolean("all", true);
+                return filter(name, settings, in -> new PatternReplaceFilter(in, pattern, replacement, all));
+            }),
+            "word_delimiter_graph", requiresAnalysisSettings((index, environment, name, settings) -> {
+                byte[] table = WordTypes.table(settings.getAsList("type_table"));
+                int flags = WordTypes.flags(settings);
+                boolean adjust = settings.getAsBoolean("adjust_offsets", true);
+                return filter(name, settings, in -> new WordDelimiterGraphFilter(in, adjust, table, flags, null));
+            }),
             "lowercase", normalizing(settings -> LowerCaseFilter::new),
             "trim", normalizing(settings -> TrimFilter::new),
             "asciifolding", normalizing(settings -> {
                 boolean keep = settings.getAsBoolean("preserve_original", false);
                 return in -> new ASCIIFoldingFilter(in, keep);
             }));
+    }
+
+    static Map<String, AnalysisProvider<CharFilterFactory>> charFilters() {
+        return Map.of("mapping", requiresAnalysisSettings((index, environment, name, settings) ->
+            new MappingFilter(name, settings.getAsList("mappings"))));
+    }
+
+    /** Rules `from => to`, both trimmed, then with \\uXXXX unescaped. Usable in a normalizer too. */
+    private static final class MappingFilter implements NormalizingCharFilterFactory {
+        private static final Pattern RULE = Pattern.compile("(.*)\\s*=>\\s*(.*)\\s*$");
+        private static final Pattern ESCAPE = Pattern.compile("\\\\u([0-9a-fA-F]{4})");
+        private final String name;
+        private final NormalizeCharMap map;
+
+        MappingFilter(String name, List<String> rules) {
+            NormalizeCharMap.Builder builder = new NormalizeCharMap.Builder();
+            for (String rule : rules) {
+                Matcher matcher = RULE.matcher(rule);
+                if (!matcher.find()) {
+                    throw new IllegalArgumentException("Invalid Mapping Rule : [" + rule + "]");
+                }
+                builder.add(unescaped(matcher.group(1).trim()), unescaped(matcher.group(2).trim()));
+            }
+            this.name = name;
+            this.map = builder.build();
+        }
+
+        private static String unescaped(String text) {
+            return ESCAPE.matcher(text)
+                .replaceAll(found -> Matcher.quoteReplacement(String.valueOf((char) Integer.parseInt(found.group(1), 16))));
+        }
+
+        @Override
+        public String name() {
+            return name;
+        }
+
+        @Override
+        public Reader create(Reader in) {
+            return new MappingCharFilter(map, in);
+        }
+    }
+
+    private static String required(Settings settings, String name) {
+        String value = settings.get(name);
+        if (value == null) {
+            throw new IllegalArgumentException(name + " is missing for a filter of the analysis");
+        }
+        return value;
     }
 
     static Map<String, AnalysisProvider<TokenizerFactory>> tokenizers() {
@@ -91,6 +175,11 @@ final class AnalysisComponents {
                         return wanted.test(character);
                     }
                 });
+            },
+            "pattern", (index, environment, name, settings) -> {
+                Pattern pattern = Pattern.compile(settings.get("pattern", "\\W+"));
+                int group = settings.getAsInt("group", -1);
+                return tokenizer(index, settings, name, () -> new PatternTokenizer(pattern, group));
             },
             "keyword", (index, environment, name, settings) -> {
                 int size = settings.getAsInt("buffer_size", KeywordTokenizer.DEFAULT_BUFFER_SIZE);

@@ -15,6 +15,7 @@ import org.elasticsearch.common.settings.IndexScopedSettings;
 import org.elasticsearch.common.settings.Settings;
 import org.elasticsearch.common.settings.SettingsFilter;
 import org.elasticsearch.features.NodeFeature;
+import org.elasticsearch.index.analysis.CharFilterFactory;
 import org.elasticsearch.index.analysis.PreConfiguredTokenFilter;
 import org.elasticsearch.index.analysis.PreConfiguredTokenizer;
 import org.elasticsearch.index.analysis.TokenFilterFactory;
@@ -41,6 +42,11 @@ public final class EmbeddedPlugin extends Plugin implements AnalysisPlugin, Acti
             ClusterSettings clusterSettings, IndexScopedSettings indexSettings, SettingsFilter filter,
             IndexNameExpressionResolver resolver, Supplier<DiscoveryNodes> nodes, Predicate<NodeFeature> features) {
         return List.of(new RootEndpoint(cluster));
+    }
+
+    @Override
+    public Map<String, AnalysisProvider<CharFilterFactory>> getCharFilters() {
+        return AnalysisComponents.charFilters();
     }
 
     @Override
