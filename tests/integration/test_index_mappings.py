@@ -109,6 +109,8 @@ async def test_this_release_works_on_an_index_of_the_first_version(
                 },
                 {"where": {"keyword_match": {"must": {"city": "zürich", "home_phone": "+49 30 5550100"}}}},
                 {"filters": {"field": "title", "operator": "contains", "value": "ales"}},
+                {"q": "sales manager zurich"},
+                {"q": "+49 30 5550100"},
             ):
                 query = checked(CONTACT, read(Vql, {**asked, "facets": [{"field": "city"}]}).model)
                 answer = await search.run(name, search_body(query, extras.facet_requests(query, 1)), Call())

@@ -1,14 +1,15 @@
 """What the commands make of their arguments and of the server's answers."""
 
 import io
+import json
 from itertools import accumulate, islice
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 from connectra_client import display
-from connectra_client.commands.options import Entity, read_where
-from connectra_client.commands.search import text_query
+from connectra_client.commands.count import group_by
+from connectra_client.commands.options import conditions, read_where
 from connectra_client.commands.transfer import Format, file_options, read_max_rejected
 from connectra_client.display import fitted, has_ended, show_job, show_preview, show_rows
 from connectra_client.errors import ClientError
@@ -74,16 +75,23 @@ def test_rejected_rows_are_allowed_by_number_or_share() -> None:
             read_max_rejected(wrong)
 
 
-def test_every_word_is_looked_for_in_every_text_field() -> None:
-    query = text_query(Entity.COMPANIES, "blue labs")
-    leaves = [node["or"][0]["value"] for node in query["filters"]["and"]]
-    assert leaves == ["blue", "labs"]
-    assert text_query(Entity.CONTACTS, None) == {}
+def test_text_and_where_make_one_query() -> None:
+    where = {"keyword_match": {"must": {"country": "germany"}}}
+    assert conditions("VP berlin", json.dumps(where)) == {"q": "VP berlin", "where": where}
+    assert conditions("C++", None) == {"q": "C++"}
+    assert conditions(None, None) == {}
 
 
-def test_a_word_too_short_to_be_found_is_refused() -> None:
-    with pytest.raises(ClientError, match="at least three characters: it"):
-        text_query(Entity.CONTACTS, "head off it")
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [
+        ("country", {"field": "country", "size": 7}),
+        ("employees_count:100", {"field": "employees_count", "interval": 100}),
+        ("created_at:month", {"field": "created_at", "calendar_interval": "month"}),
+    ],
+)
+def test_a_field_to_count_by_may_have_an_interval(text: str, asked: dict[str, Any]) -> None:
+    assert group_by(text, 7) == asked
 
 
 RETRY_DUE = "2026-01-01T00:00:00Z"

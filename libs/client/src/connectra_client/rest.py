@@ -257,7 +257,16 @@ class RestClient:
             entity: `contacts` or `companies`.
             vql: the query; its `limit` is the page size.
         """
-        return list(self._call("POST", f"/{entity}", json=vql)["data"])
+        return list(self.page(entity, vql)["data"])
+
+    def page(self, entity: str, vql: Json) -> Json:
+        """One page of records as the server answers it: `data`, and what else the query asks for.
+
+        Args:
+            entity: `contacts` or `companies`.
+            vql: the query; its `limit` is the page size.
+        """
+        return self._call("POST", f"/{entity}", json=vql)
 
     def count(self, entity: str, vql: Json) -> int:
         """The number of records that match.

@@ -41,6 +41,12 @@ def _answer(**members: Json) -> Json:
     return obj(required, **members, success=OK, warnings=array(ref("Warning")))
 
 
+def _forgiving(answer: Json) -> Json:
+    """What `q` found; `did_you_mean` only where words were typed wrong."""
+    answer["properties"]["did_you_mean"] = TEXT
+    return answer
+
+
 _HISTORY = obj("data success", data=array(ref("HistoryEntry")), success=OK, next_cursor=TEXT)
 _DEPENDENCIES = obj(status=TEXT, checks={"type": "object", "additionalProperties": OBJECT})
 _HEALTH = {
@@ -132,8 +138,8 @@ def _rows(one: str) -> Json:
 def _records(one: str, many: str, entity: Entity) -> dict[str, Operation]:
     """The methods of companies, or those of contacts."""
     return {
-        f"List{many}": Operation({200: _rows(one)}, ref("Vql"), CONSISTENT),
-        f"Count{many}": Operation({200: _answer(count=NUMBER)}, ref("Vql"), CONSISTENT),
+        f"List{many}": Operation({200: _forgiving(_rows(one))}, ref("Vql"), CONSISTENT),
+        f"Count{many}": Operation({200: _forgiving(_answer(count=NUMBER))}, ref("Vql"), CONSISTENT),
         f"Aggregate{many}": Operation({200: _answer(data=ref(f"{one}Group"))}, ref("Aggregate"), CONSISTENT),
         f"List{one}Filters": _LIST_FILTERS,
         f"List{one}FilterValues": _LIST_FILTER_VALUES,

@@ -128,12 +128,14 @@ class QueryRestServicer(pb_grpc.QueryRestServiceServicer):
             total=page.total,
             facets=page.facets,
             explain=page.explanation,
+            did_you_mean=page.did_you_mean,
             warnings=warnings or None,
         )
 
     async def _count(self, entity: Entity, request: _Count) -> HttpBody:
         query, warnings = read(Vql, await read_object(request.body))
-        return envelope(count=await self._service.count(entity, query, current()), warnings=warnings or None)
+        count = await self._service.count(entity, query, current())
+        return envelope(count=count.value, did_you_mean=count.did_you_mean, warnings=warnings or None)
 
     async def _aggregate(self, entity: Entity, request: _Aggregate) -> HttpBody:
         asked, warnings = read(Aggregate, await read_object(request.body))

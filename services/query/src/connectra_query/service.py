@@ -41,6 +41,7 @@ from connectra_query.repository import RecordRepository
 from connectra_query.search import extras
 from connectra_query.search.compile import Json, count_body, refill_body, search_body, walk_body
 from connectra_query.search.engine import Search
+from connectra_query.search.forgiving import did_you_mean, forgiving
 
 # Rows in one message of a stream.
 WALK_PAGE_ROWS = 500
@@ -57,6 +58,7 @@ class Page:
     total: Json | None = None
     facets: list[Json] | None = None
     explanation: Json | None = None
+    did_you_mean: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,14 @@ class Health:
     name: str
     ok: bool
     latency_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many match; `did_you_mean`: with these words as well."""
+
+    value: int
+    did_you_mean: str | None = None
 
 
 class QueryService:
@@ -101,6 +111,7 @@ class QueryService:
         query = checked(entity, request, self._limits.vql)
         await self._wait_for(entity, call)
         async with self._bulkheads.searches.entered():
+            query = await forgiving(query, self._search, call)
             body = search_body(
                 query, extras.facet_requests(query, self._search.version(entity)), extras.highlight_request(query)
             )
@@ -116,15 +127,17 @@ class QueryService:
             total=answer["hits"]["total"] if query.track_total else None,
             facets=extras.facet_results(query, answer) if query.facets else None,
             explanation=explanation,
+            did_you_mean=did_you_mean(query),
         )
 
-    async def count(self, entity: Entity, request: Vql, call: Call) -> int:
+    async def count(self, entity: Entity, request: Vql, call: Call) -> Count:
         """Number of records that match. Raises as `page`."""
         query = checked(entity, request, self._limits.vql)
         await self._wait_for(entity, call)
         async with self._bulkheads.searches.entered():
+            query = await forgiving(query, self._search, call)
             answer = await self._search.run(entity.alias, count_body(query), call)
-        return int(answer["hits"]["total"]["value"])
+        return Count(int(answer["hits"]["total"]["value"]), did_you_mean(query))
 
     async def aggregate(self, entity: Entity, asked: Aggregate, call: Call) -> tuple[Group, Mapping[str, Json]]:
         """Numbers about all that matches; see `AggregateService.run`. Raises as `page`."""

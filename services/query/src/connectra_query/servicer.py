@@ -26,7 +26,7 @@ from connectra_query.export.repository import Chunk, Layout
 from connectra_query.filters.service import FilterValuesRequest
 from connectra_query.history.service import Change, FieldChange, HistoryRequest
 from connectra_query.search.compile import Json
-from connectra_query.service import Page, QueryService
+from connectra_query.service import Count, Page, QueryService
 
 _List = pb.ListCompaniesRequest | pb.ListContactsRequest
 _Count = pb.CountCompaniesRequest | pb.CountContactsRequest
@@ -55,10 +55,12 @@ class QueryServicer(pb_grpc.QueryServiceServicer):
         return _with_extras(pb.ListContactsResponse(rows=_contact_rows(page.rows)), page)
 
     async def CountCompanies(self, request: pb.CountCompaniesRequest, context: Context) -> pb.CountCompaniesResponse:
-        return pb.CountCompaniesResponse(count=await self._count(COMPANY, request))
+        count = await self._count(COMPANY, request)
+        return pb.CountCompaniesResponse(count=count.value, did_you_mean=count.did_you_mean)
 
     async def CountContacts(self, request: pb.CountContactsRequest, context: Context) -> pb.CountContactsResponse:
-        return pb.CountContactsResponse(count=await self._count(CONTACT, request))
+        count = await self._count(CONTACT, request)
+        return pb.CountContactsResponse(count=count.value, did_you_mean=count.did_you_mean)
 
     async def AggregateCompanies(
         self, request: pb.AggregateCompaniesRequest, context: Context
@@ -158,7 +160,7 @@ class QueryServicer(pb_grpc.QueryServiceServicer):
         rows, missing = await self._service.batch_get(entity, request.uuids, request.select_columns)
         return orjson.loads(rows), missing
 
-    async def _count(self, entity: Entity, request: _Count) -> int:
+    async def _count(self, entity: Entity, request: _Count) -> Count:
         return await self._service.count(entity, _vql(request), current())
 
     async def _aggregate(self, entity: Entity, request: _Aggregate) -> pb.Group:
@@ -199,6 +201,8 @@ def _with_extras(message: _Listed, page: Page) -> _Listed:
         )
     if page.explanation is not None:
         message.explain.update(page.explanation)
+    if page.did_you_mean is not None:
+        message.did_you_mean = page.did_you_mean
     return message
 
 

@@ -8,8 +8,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from connectra_client.commands.options import ApiKey, Entity, Url, Where, read_where, split_columns
-from connectra_client.commands.search import text_query
+from connectra_client.commands.options import TEXT_HELP, ApiKey, Entity, Url, Where, conditions, split_columns
 from connectra_client.connection import find_connection
 from connectra_client.display import console, hint
 from connectra_client.rest import Json, RestClient
@@ -17,7 +16,7 @@ from connectra_client.rest import Json, RestClient
 
 def count(
     entity: Annotated[Entity, typer.Argument(help="What to count.")],
-    text: Annotated[str | None, typer.Argument(help="Words in a name, a title or a company's name.")] = None,
+    text: Annotated[str | None, typer.Argument(help=TEXT_HELP)] = None,
     where: Where = None,
     by: Annotated[
         str | None,
@@ -36,7 +35,7 @@ def count(
     `connectra count contacts --by country`, `connectra count contacts --by created_at:month,seniority`
     """
     fields = split_columns(by)
-    asked = text_query(entity, text) | ({"where": conditions} if (conditions := read_where(where)) else {})
+    asked = conditions(text, where)
     with RestClient(find_connection(url, api_key)) as client:
         found = client.aggregate(entity, {**asked, "group_by": [group_by(field, size) for field in fields]})
     if as_json:

@@ -21,6 +21,9 @@ Where = Annotated[
 ]
 
 
+TEXT_HELP = "Words of a name, title, company, domain, e-mail address, phone or city."
+
+
 class Entity(StrEnum):
     """What is searched or exported."""
 
@@ -54,6 +57,12 @@ def read_where(text: str | None) -> Json:
         raise ClientError('--where takes a JSON object such as {"keyword_match": {"must": {"country": "germany"}}}')
     # People often have a whole query at hand rather than its `where`.
     return where["where"] if isinstance(where.get("where"), dict) else where
+
+
+def conditions(text: str | None, where: str | None) -> Json:
+    """A query of free text, of the value of --where, or of both. Raises as `read_where`."""
+    asked = {"q": text, "where": read_where(where)}
+    return {name: value for name, value in asked.items() if value}
 
 
 def split_columns(text: str | None) -> list[str]:

@@ -92,6 +92,25 @@ class Exists(Leaf):
 
 
 @dataclass(frozen=True, slots=True)
+class FreeText(Leaf):
+    """What people type into one box: each of its words is in one of the fields of `search/free_text`, whichever that is.
+
+    Args:
+        entity: whose fields.
+        words: as asked, with blanks between them; each of scripts without blanks is a phrase.
+        uuid: of a record or its company, if that is what was typed.
+        phones: spellings of the number that was typed, if it may be one.
+        instead: other words that match as well, behind these: without the typing errors.
+    """
+
+    entity: Entity
+    words: str
+    uuid: str | None = None
+    phones: tuple[str, ...] = ()
+    instead: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class And:
     """All of them; with none: matches everything."""
 
@@ -112,7 +131,7 @@ class Not:
     node: "Node"
 
 
-Condition = Equals | Member | Phrase | Word | Substring | Prefix | Suffix | Range | Exists
+Condition = Equals | Member | Phrase | Word | Substring | Prefix | Suffix | Range | Exists | FreeText
 Node = Condition | And | Or | Not
 
 

@@ -22,6 +22,8 @@ class Limits:
     # Of all conditions together, and dates. Each is a clause of Elasticsearch, a fuzzy one up to fifty; it takes some thousand in a query.
     words: int = 1_000
     fuzzy_words: int = 100
+    # Of `q`: each is looked for in eight fields.
+    free_words: int = 20
     # Parts of whole values: each looks at every value of its field.
     scans: int = 20
     # Of a part or beginning of a whole value: Elasticsearch refuses longer ones as too complex.

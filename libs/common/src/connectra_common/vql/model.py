@@ -166,6 +166,10 @@ class Vql(Request):
     The last four members apply only to lists: they add to the answer and do not change the rows.
     """
 
+    q: str | None = Field(
+        None,
+        description="Words of names, title, company, domain, e-mail address, phone or city; the best matches first.",
+    )
     where: Where | None = None
     filters: Tree = None
     order_by: Annotated[list[OrderBy] | None, at_most(LIMITS.sort_keys, "keys")] = None

@@ -7,7 +7,7 @@ from connectra_common.errors import ValidationFailed
 from connectra_common.records.fields import Index
 from connectra_common.records.ids import canonical_uuid
 from connectra_common.search.mappings import indexed_fields
-from connectra_common.vql.ast import And, Node, Or, Phrase, Prefix, Query, Scalar, Sort, Substring, Word
+from connectra_common.vql.ast import And, FreeText, Node, Or, Phrase, Prefix, Query, Scalar, Sort, Substring, Word
 from connectra_common.vql.values import read_moment, read_number, shown
 
 # Elasticsearch's name for relevance; never requested by name.
@@ -71,7 +71,7 @@ def cursor_values(query: Query) -> int:
 def scores(node: Node) -> bool:
     """Whether a node has a text condition that makes one hit more relevant than another."""
     match node:
-        case Phrase() | Word():
+        case Phrase() | Word() | FreeText():
             return True
         case Substring(whole=whole) | Prefix(whole=whole):
             return not whole

@@ -9,6 +9,7 @@ from connectra_common.records.fields import CONTACT, Entity
 from connectra_common.requests import hint
 from connectra_common.vql import parts
 from connectra_common.vql.ast import And, Exists, Facet, FacetRange, Node, Not, Or, Query
+from connectra_common.vql.free_text import free_text
 from connectra_common.vql.limits import Limits
 from connectra_common.vql.model import Facet as FacetModel
 from connectra_common.vql.model import FilterNode, Values, Vql, Where
@@ -24,6 +25,8 @@ def parse(entity: Entity, request: Vql, limits: Limits) -> tuple[Query, list[Val
     """
     reading = Reading(entity, limits)
     nodes: list[Node] = []
+    if (asked := request.q) is not None:
+        nodes.append(reading.whole("q", lambda: free_text(entity, "q", asked, limits)))
     if request.where:
         nodes += _where(reading, request.where)
     if request.filters:

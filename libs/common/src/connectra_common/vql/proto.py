@@ -29,6 +29,7 @@ _BOUNDS: tuple[Literal["gte", "gt", "lte", "lt"], ...] = ("gte", "gt", "lte", "l
 def to_proto(query: Vql) -> vql_pb2.Vql:
     """The equivalent message."""
     message = vql_pb2.Vql(
+        q=query.q or "",
         page=query.page or 0,
         limit=query.limit or 0,
         offset=query.offset or 0,
@@ -75,6 +76,7 @@ def to_json(message: vql_pb2.Vql) -> dict[str, Any]:
     counted = _Counted()
     facets = _at_most(message.facets, LIMITS.facets, "facets", "facets")
     document: dict[str, Any] = {
+        "q": message.q or None,
         "order_by": [
             {"order_by": o.order_by, "order_direction": o.order_direction}
             for o in _at_most(message.order_by, LIMITS.sort_keys, "order_by", "keys")

@@ -92,6 +92,15 @@ class Reading:
             self._unknown.append((path, given))
         return REFUSED
 
+    def whole(self, path: str, read: Callable[[], Node]) -> Node:
+        """The node that `read` makes of what names no field; what it raises as Wrong is a violation."""
+        self._amount.conditions += 1
+        try:
+            return read()
+        except Wrong as wrong:
+            self._found += [FieldViolation.at(path, problem) for problem in wrong.problems]
+        return REFUSED
+
     def name(self, given: str) -> str:
         """The field's name in the index: `company.name` is `company_name`."""
         if self._entity is not CONTACT or not given.startswith(COMPANY_PREFIX):

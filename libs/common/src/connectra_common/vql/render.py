@@ -6,6 +6,7 @@ from connectra_common.vql.ast import (
     And,
     Condition,
     Equals,
+    FreeText,
     Member,
     Node,
     Not,
@@ -48,6 +49,8 @@ def render_node(node: Node) -> dict[str, Any]:
 
 def _meaning(node: Condition) -> dict[str, Any]:
     match node:
+        case FreeText(words=words, instead=instead):
+            return {"words": words} | ({"instead": instead} if instead else {})
         case Equals(value=value):
             return {"in": [value]}
         case Member(values=values):
@@ -84,3 +87,8 @@ Text = Phrase | Word | Substring | Prefix | Suffix
 def texts(node: Node) -> list[Text]:
     """Those that match a part of a value."""
     return [leaf for leaf in leaves(node) if isinstance(leaf, Text)]
+
+
+def free_texts(node: Node) -> list[FreeText]:
+    """Those that match words anywhere."""
+    return [leaf for leaf in leaves(node) if isinstance(leaf, FreeText)]

@@ -12,7 +12,7 @@ from connectra_common.vql.model import Vql
 from connectra_common.vql.order import ordered, with_typed_cursor
 from connectra_common.vql.parse import parse
 from connectra_common.vql.reading import COMPANY_PREFIX
-from connectra_common.vql.render import texts
+from connectra_common.vql.render import free_texts, texts
 
 
 def checked(entity: Entity, request: Vql, limits: Limits = LIMITS) -> Query:
@@ -26,7 +26,7 @@ def checked(entity: Entity, request: Vql, limits: Limits = LIMITS) -> Query:
     if query.company_columns:
         found += unknown_columns(COMPANY, query.company_columns, "company_config.select_columns")
     _raise([*errors, *_as_error(found)])
-    if query.highlight and not texts(query.root):
+    if query.highlight and not texts(query.root) and not free_texts(query.root):
         raise ValidationFailed.at("highlight", "there is no text condition whose matches could be shown")
     return with_typed_cursor(ordered(query))
 

@@ -33,7 +33,7 @@ def to_json(request: pb.AggregateCompaniesRequest | pb.AggregateContactsRequest)
         "select_columns": list(hits.select_columns),
     }
     return {
-        **{name: query[name] for name in ("where", "filters") if name in query},
+        **{name: query[name] for name in ("q", "where", "filters") if name in query},
         "group_by": [_given({name: getattr(one, name) for name in _GROUP_BY}) for one in asked.group_by],
         "cardinality": list(asked.cardinality),
         "percentiles": [_given({"field": one.field, "percents": list(one.percents)}) for one in asked.percentiles],

@@ -66,6 +66,7 @@ class TopHits(Part):
 class Aggregate(Request):
     """What is counted, and how. `cardinality`, `percentiles` and `top_hits` are of each group of the last `group_by`, or of all matches."""
 
+    q: str | None = None
     where: Where | None = None
     filters: Tree = None
     group_by: Annotated[

@@ -35,7 +35,7 @@ class AggregateService:
         try:
             query = checked(
                 entity,
-                Vql().model_copy(update={"where": asked.where, "filters": asked.filters}),
+                Vql().model_copy(update={"q": asked.q, "where": asked.where, "filters": asked.filters}),
                 self._limits,
             )
         except ValidationFailed as error:

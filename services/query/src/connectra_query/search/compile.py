@@ -9,6 +9,7 @@ from connectra_common.vql.ast import (
     And,
     Equals,
     Exists,
+    FreeText,
     Member,
     Node,
     Not,
@@ -25,6 +26,8 @@ from connectra_common.vql.ast import (
 from connectra_common.vql.order import SCORE, scores
 from connectra_common.vql.render import Text
 from connectra_common.vql.values import LEAST, MOST
+
+from connectra_query.search.free_text import compile_free_text
 
 Json = dict[str, Any]
 
@@ -114,6 +117,8 @@ def compile_node(node: Node, fields: Mapping[str, Field], *, scored: bool = Fals
             return {"bool": {"should": clauses, "minimum_should_match": 1}} if nodes else {"match_none": {}}
         case Not(child):
             return {"bool": {"must_not": [compile_node(child, fields)]}}
+        case FreeText():
+            return compile_free_text(node)
         case Exists():
             return {"exists": {"field": node.field}}
         case Range():

@@ -1,9 +1,10 @@
 """What a list may have besides its rows: facets, explanation, highlights. Requests and their answers, without I/O."""
 
 from connectra_common.records.fields import Field, Index
+from connectra_common.search.free_text import searched_fields, words_field
 from connectra_common.search.mappings import indexed_fields, shown_field
 from connectra_common.vql.ast import Facet, Query, Range
-from connectra_common.vql.render import leaves, render, render_node, texts
+from connectra_common.vql.render import free_texts, leaves, render, render_node, texts
 
 from connectra_query.search.compile import Json, compile_node, text_field
 
@@ -28,6 +29,8 @@ def highlight_request(query: Query) -> Json | None:
         return None
     fields = indexed_fields(query.entity)
     names: Json = {text_field(leaf, fields[leaf.field]): {} for leaf in texts(query.root)}
+    if free_texts(query.root):
+        names |= {words_field(query.entity, name): {} for name in searched_fields(query.entity)}
     return {"fields": names, "number_of_fragments": 0, "encoder": "html", **_TAGS}
 
 

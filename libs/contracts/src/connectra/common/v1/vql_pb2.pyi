@@ -83,6 +83,7 @@ class Vql(_message.Message):
     FACETS_FIELD_NUMBER: _builtins.int
     HIGHLIGHT_FIELD_NUMBER: _builtins.int
     TRACK_TOTAL_FIELD_NUMBER: _builtins.int
+    Q_FIELD_NUMBER: _builtins.int
     page: _builtins.int
     """1 to 10; 0 means 1."""
     limit: _builtins.int
@@ -95,6 +96,10 @@ class Vql(_message.Message):
     """Adds to each row where its texts match."""
     track_total: _builtins.bool
     """Adds the number of matches to the answer."""
+    q: _builtins.str
+    """Words of names, title, company, domain, e-mail address, phone or city; each is in one of them. Combined with the conditions by AND.
+    Where hardly anything has them, records that have similar words follow, and the answer says which (`did_you_mean`).
+    """
     @_builtins.property
     def where(self) -> Global___Where:
         """Absent: everything."""
@@ -141,10 +146,11 @@ class Vql(_message.Message):
         facets: _abc.Iterable[Global___Facet] | None = ...,
         highlight: _builtins.bool = ...,
         track_total: _builtins.bool = ...,
+        q: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["company_config", b"company_config", "filters", b"filters", "where", b"where"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["company_config", b"company_config", "cursor", b"cursor", "explain", b"explain", "facets", b"facets", "filters", b"filters", "highlight", b"highlight", "limit", b"limit", "offset", b"offset", "order_by", b"order_by", "page", b"page", "select_columns", b"select_columns", "track_total", b"track_total", "where", b"where"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["company_config", b"company_config", "cursor", b"cursor", "explain", b"explain", "facets", b"facets", "filters", b"filters", "highlight", b"highlight", "limit", b"limit", "offset", b"offset", "order_by", b"order_by", "page", b"page", "q", b"q", "select_columns", b"select_columns", "track_total", b"track_total", "where", b"where"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -163,7 +163,7 @@ class QueryRestServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AggregateCompanies(self, request, context):
-        """`where` and `filters` of VQL in the body, beside what is to be counted. As QueryService.AggregateCompanies.
+        """`q`, `where` and `filters` of VQL in the body, beside what is to be counted. As QueryService.AggregateCompanies.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -212,7 +212,7 @@ class QueryRestServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AggregateContacts(self, request, context):
-        """`where` and `filters` of VQL in the body, beside what is to be counted. As QueryService.AggregateContacts.
+        """`q`, `where` and `filters` of VQL in the body, beside what is to be counted. As QueryService.AggregateContacts.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

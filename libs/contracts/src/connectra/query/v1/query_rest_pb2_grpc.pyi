@@ -28,7 +28,7 @@ class QueryRestServiceStub:
     CountCompanies: _aio.UnaryUnaryMultiCallable[_query_rest_pb2.CountCompaniesRestRequest, _httpbody_pb2.HttpBody]
     """VQL in the body. As QueryService.CountCompanies."""
     AggregateCompanies: _aio.UnaryUnaryMultiCallable[_query_rest_pb2.AggregateCompaniesRestRequest, _httpbody_pb2.HttpBody]
-    """`where` and `filters` of VQL in the body, beside what is to be counted. As QueryService.AggregateCompanies."""
+    """`q`, `where` and `filters` of VQL in the body, beside what is to be counted. As QueryService.AggregateCompanies."""
     GetCompany: _aio.UnaryUnaryMultiCallable[_query_rest_pb2.GetCompanyRestRequest, _httpbody_pb2.HttpBody]
     """As QueryService.GetCompany."""
     ListCompanyHistory: _aio.UnaryUnaryMultiCallable[_query_rest_pb2.ListCompanyHistoryRestRequest, _httpbody_pb2.HttpBody]
@@ -42,7 +42,7 @@ class QueryRestServiceStub:
     CountContacts: _aio.UnaryUnaryMultiCallable[_query_rest_pb2.CountContactsRestRequest, _httpbody_pb2.HttpBody]
     """VQL in the body. As QueryService.CountContacts."""
     AggregateContacts: _aio.UnaryUnaryMultiCallable[_query_rest_pb2.AggregateContactsRestRequest, _httpbody_pb2.HttpBody]
-    """`where` and `filters` of VQL in the body, beside what is to be counted. As QueryService.AggregateContacts."""
+    """`q`, `where` and `filters` of VQL in the body, beside what is to be counted. As QueryService.AggregateContacts."""
     GetContact: _aio.UnaryUnaryMultiCallable[_query_rest_pb2.GetContactRestRequest, _httpbody_pb2.HttpBody]
     """As QueryService.GetContact."""
     ListContactHistory: _aio.UnaryUnaryMultiCallable[_query_rest_pb2.ListContactHistoryRestRequest, _httpbody_pb2.HttpBody]
@@ -99,7 +99,7 @@ class QueryRestServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _query_rest_pb2.AggregateCompaniesRestRequest,
         context: _aio.ServicerContext[_query_rest_pb2.AggregateCompaniesRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
     ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
-        """`where` and `filters` of VQL in the body, beside what is to be counted. As QueryService.AggregateCompanies."""
+        """`q`, `where` and `filters` of VQL in the body, beside what is to be counted. As QueryService.AggregateCompanies."""
 
     @_abc_1.abstractmethod
     def GetCompany(
@@ -155,7 +155,7 @@ class QueryRestServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _query_rest_pb2.AggregateContactsRestRequest,
         context: _aio.ServicerContext[_query_rest_pb2.AggregateContactsRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
     ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
-        """`where` and `filters` of VQL in the body, beside what is to be counted. As QueryService.AggregateContacts."""
+        """`q`, `where` and `filters` of VQL in the body, beside what is to be counted. As QueryService.AggregateContacts."""
 
     @_abc_1.abstractmethod
     def GetContact(

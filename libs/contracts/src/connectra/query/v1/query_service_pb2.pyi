@@ -52,6 +52,9 @@ class ListCompaniesResponse(_message.Message):
     FACETS_FIELD_NUMBER: _builtins.int
     EXPLAIN_FIELD_NUMBER: _builtins.int
     NEXT_CURSOR_FIELD_NUMBER: _builtins.int
+    DID_YOU_MEAN_FIELD_NUMBER: _builtins.int
+    did_you_mean: _builtins.str
+    """With `q`: words instead of those that were typed wrong; the rows behind the best have these."""
     @_builtins.property
     def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___CompanyRow]: ...
     @_builtins.property
@@ -82,12 +85,15 @@ class ListCompaniesResponse(_message.Message):
         facets: _abc.Iterable[Global___FacetResult] | None = ...,
         explain: _struct_pb2.Struct | None = ...,
         next_cursor: _abc.Iterable[_struct_pb2.Value] | None = ...,
+        did_you_mean: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["explain", b"explain", "total", b"total"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_did_you_mean", b"_did_you_mean", "did_you_mean", b"did_you_mean", "explain", b"explain", "total", b"total"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["explain", b"explain", "facets", b"facets", "next_cursor", b"next_cursor", "rows", b"rows", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_did_you_mean", b"_did_you_mean", "did_you_mean", b"did_you_mean", "explain", b"explain", "facets", b"facets", "next_cursor", b"next_cursor", "rows", b"rows", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__did_you_mean: _TypeAlias = _typing.Literal["did_you_mean"]  # noqa: Y015
+    _WhichOneofArgType__did_you_mean: _TypeAlias = _typing.Literal["_did_you_mean", b"_did_you_mean"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__did_you_mean) -> _WhichOneofReturnType__did_you_mean | None: ...
 
 Global___ListCompaniesResponse: _TypeAlias = ListCompaniesResponse  # noqa: Y015
 
@@ -280,17 +286,23 @@ class CountCompaniesResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     COUNT_FIELD_NUMBER: _builtins.int
+    DID_YOU_MEAN_FIELD_NUMBER: _builtins.int
     count: _builtins.int
+    did_you_mean: _builtins.str
+    """With `q`: words instead of those that were typed wrong; what has these is counted as well."""
     def __init__(
         self,
         *,
         count: _builtins.int = ...,
+        did_you_mean: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_did_you_mean", b"_did_you_mean", "did_you_mean", b"did_you_mean"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_did_you_mean", b"_did_you_mean", "count", b"count", "did_you_mean", b"did_you_mean"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__did_you_mean: _TypeAlias = _typing.Literal["did_you_mean"]  # noqa: Y015
+    _WhichOneofArgType__did_you_mean: _TypeAlias = _typing.Literal["_did_you_mean", b"_did_you_mean"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__did_you_mean) -> _WhichOneofReturnType__did_you_mean | None: ...
 
 Global___CountCompaniesResponse: _TypeAlias = CountCompaniesResponse  # noqa: Y015
 
@@ -720,6 +732,9 @@ class ListContactsResponse(_message.Message):
     FACETS_FIELD_NUMBER: _builtins.int
     EXPLAIN_FIELD_NUMBER: _builtins.int
     NEXT_CURSOR_FIELD_NUMBER: _builtins.int
+    DID_YOU_MEAN_FIELD_NUMBER: _builtins.int
+    did_you_mean: _builtins.str
+    """With `q`: words instead of those that were typed wrong; the rows behind the best have these."""
     @_builtins.property
     def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___ContactRow]: ...
     @_builtins.property
@@ -750,12 +765,15 @@ class ListContactsResponse(_message.Message):
         facets: _abc.Iterable[Global___FacetResult] | None = ...,
         explain: _struct_pb2.Struct | None = ...,
         next_cursor: _abc.Iterable[_struct_pb2.Value] | None = ...,
+        did_you_mean: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["explain", b"explain", "total", b"total"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_did_you_mean", b"_did_you_mean", "did_you_mean", b"did_you_mean", "explain", b"explain", "total", b"total"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["explain", b"explain", "facets", b"facets", "next_cursor", b"next_cursor", "rows", b"rows", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_did_you_mean", b"_did_you_mean", "did_you_mean", b"did_you_mean", "explain", b"explain", "facets", b"facets", "next_cursor", b"next_cursor", "rows", b"rows", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__did_you_mean: _TypeAlias = _typing.Literal["did_you_mean"]  # noqa: Y015
+    _WhichOneofArgType__did_you_mean: _TypeAlias = _typing.Literal["_did_you_mean", b"_did_you_mean"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__did_you_mean) -> _WhichOneofReturnType__did_you_mean | None: ...
 
 Global___ListContactsResponse: _TypeAlias = ListContactsResponse  # noqa: Y015
 
@@ -845,17 +863,23 @@ class CountContactsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     COUNT_FIELD_NUMBER: _builtins.int
+    DID_YOU_MEAN_FIELD_NUMBER: _builtins.int
     count: _builtins.int
+    did_you_mean: _builtins.str
+    """With `q`: words instead of those that were typed wrong; what has these is counted as well."""
     def __init__(
         self,
         *,
         count: _builtins.int = ...,
+        did_you_mean: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_did_you_mean", b"_did_you_mean", "did_you_mean", b"did_you_mean"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_did_you_mean", b"_did_you_mean", "count", b"count", "did_you_mean", b"did_you_mean"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__did_you_mean: _TypeAlias = _typing.Literal["did_you_mean"]  # noqa: Y015
+    _WhichOneofArgType__did_you_mean: _TypeAlias = _typing.Literal["_did_you_mean", b"_did_you_mean"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__did_you_mean) -> _WhichOneofReturnType__did_you_mean | None: ...
 
 Global___CountContactsResponse: _TypeAlias = CountContactsResponse  # noqa: Y015
 

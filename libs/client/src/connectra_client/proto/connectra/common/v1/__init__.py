@@ -859,6 +859,12 @@ class Vql(betterproto2.Message):
     Adds the number of matches to the answer.
     """
 
+    q: "str" = betterproto2.field(20, betterproto2.TYPE_STRING)
+    """
+    Words of names, title, company, domain, e-mail address, phone or city; each is in one of them. Combined with the conditions by AND.
+    Where hardly anything has them, records that have similar words follow, and the answer says which (`did_you_mean`).
+    """
+
 
 default_message_pool.register_message("connectra.common.v1", "Vql", Vql)
 

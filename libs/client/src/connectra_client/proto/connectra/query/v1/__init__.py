@@ -347,6 +347,11 @@ default_message_pool.register_message("connectra.query.v1", "CountCompaniesReque
 class CountCompaniesResponse(betterproto2.Message):
     count: "int" = betterproto2.field(1, betterproto2.TYPE_INT64)
 
+    did_you_mean: "str | None" = betterproto2.field(2, betterproto2.TYPE_STRING, optional=True)
+    """
+    With `q`: words instead of those that were typed wrong; what has these is counted as well.
+    """
+
 
 default_message_pool.register_message("connectra.query.v1", "CountCompaniesResponse", CountCompaniesResponse)
 
@@ -370,6 +375,11 @@ default_message_pool.register_message("connectra.query.v1", "CountContactsReques
 @dataclass(eq=False, repr=False)
 class CountContactsResponse(betterproto2.Message):
     count: "int" = betterproto2.field(1, betterproto2.TYPE_INT64)
+
+    did_you_mean: "str | None" = betterproto2.field(2, betterproto2.TYPE_STRING, optional=True)
+    """
+    With `q`: words instead of those that were typed wrong; what has these is counted as well.
+    """
 
 
 default_message_pool.register_message("connectra.query.v1", "CountContactsResponse", CountContactsResponse)
@@ -838,6 +848,11 @@ class ListCompaniesResponse(betterproto2.Message):
     replaced by those that follow: a page with fewer rows than its limit is the last one.
     """
 
+    did_you_mean: "str | None" = betterproto2.field(10, betterproto2.TYPE_STRING, optional=True)
+    """
+    With `q`: words instead of those that were typed wrong; the rows behind the best have these.
+    """
+
 
 default_message_pool.register_message("connectra.query.v1", "ListCompaniesResponse", ListCompaniesResponse)
 
@@ -1012,6 +1027,11 @@ class ListContactsResponse(betterproto2.Message):
     """
     `cursor` of the next page's query, that of the last row; empty when there is no next page. Records that have been deleted meanwhile are
     replaced by those that follow: a page with fewer rows than its limit is the last one.
+    """
+
+    did_you_mean: "str | None" = betterproto2.field(10, betterproto2.TYPE_STRING, optional=True)
+    """
+    With `q`: words instead of those that were typed wrong; the rows behind the best have these.
     """
 
 
@@ -1322,7 +1342,7 @@ class QueryRestServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "___google__api__.HttpBody":
         """
-        `where` and `filters` of VQL in the body, beside what is to be counted. As QueryService.AggregateCompanies.
+        `q`, `where` and `filters` of VQL in the body, beside what is to be counted. As QueryService.AggregateCompanies.
         """
 
         return await self._unary_unary(
@@ -1472,7 +1492,7 @@ class QueryRestServiceStub(betterproto2_grpclib.ServiceStub):
         metadata: "MetadataLike | None" = None,
     ) -> "___google__api__.HttpBody":
         """
-        `where` and `filters` of VQL in the body, beside what is to be counted. As QueryService.AggregateContacts.
+        `q`, `where` and `filters` of VQL in the body, beside what is to be counted. As QueryService.AggregateContacts.
         """
 
         return await self._unary_unary(
