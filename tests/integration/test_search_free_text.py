@@ -1,4 +1,4 @@
-"""One free text, through both doors and at the command line."""
+"""One free text, and what a search box offers while it is typed, through both doors and at the command line."""
 
 import json
 from collections.abc import AsyncIterator
@@ -171,3 +171,35 @@ REFUSED = [
 async def test_what_is_no_text_is_refused(api: httpx.AsyncClient, body: Json, said: str) -> None:
     answer = await api.post("/contacts", json=body)
     assert (answer.status_code, answer.json()["message"]) == (400, said)
+
+
+async def test_a_search_box_offers_values_with_counts(
+    api: httpx.AsyncClient, query: QueryServiceStub, corpus: Corpus
+) -> None:
+    async def offered(text: str, *fields: str) -> list[tuple[str, str, int]]:
+        body: Json = {"text": text, "fields": list(fields)}
+        answer = await api.post("/contacts/suggest", json=body, headers={"x-consistency-token": corpus.token})
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["exact"]
+        typed = await query.SuggestContacts(pb.SuggestContactsRequest(**body))
+        values = [(one.field, one.value, one.count) for one in typed.suggestions]
+        assert values == [(one["field"], one["value"], one["count"]) for one in answer.json()["data"]]
+        return values
+
+    assert await offered(f"sales manager {corpus.mark}", "title") == [("title", f"sales manager {corpus.mark}", 1)]
+    assert {value for _, value, _ in await offered(f"{corpus.mark} sal", "title")} == {
+        f"sales manager {corpus.mark}",
+        f"vp of sales {corpus.mark}",
+    }
+    assert await offered(corpus.mark[:-1], "company_name") == [("company_name", f"ac-me {corpus.mark} gmbh", 2)]
+    assert ("city", "zürich", 1) in [(f, v, min(n, 1)) for f, v, n in await offered("zur", "city")]
+    assert await offered("?!") == []
+
+
+async def test_of_lists_only_what_begins_so_is_offered(api: httpx.AsyncClient, postgres: asyncpg.Connection) -> None:
+    mark = word()
+    await api.post("/companies/create", json={"name": mark, "industries": [f"{mark}.a b", "software"]})
+    headers = {"x-consistency-token": await indexed(postgres)}
+    body = {"text": f"{mark}.A", "fields": ["industries"]}
+    answer = await api.post("/companies/suggest", json=body, headers=headers)
+    assert answer.json()["data"] == [{"field": "industries", "value": f"{mark}.a b", "count": 1}]

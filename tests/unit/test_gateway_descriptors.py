@@ -66,7 +66,9 @@ def test_rights_divide_the_contracts_as_documented() -> None:
     assert opened[Right.ADMIN] == index | jobs - {"CreateJob"}
     assert {name for name in opened[Right.IMPORT] if not name.endswith("Job")} >= {"CreateUploadUrl", "PreviewImport"}
     assert all(name.startswith(("Create", "Update", "Delete", "Upsert", "Batch")) for name in opened[Right.WRITE])
-    assert all(name.startswith(("List", "Count", "Aggregate", "Get", "BatchGet")) for name in opened[Right.READ])
+    assert all(
+        name.startswith(("List", "Count", "Aggregate", "Suggest", "Get", "BatchGet")) for name in opened[Right.READ]
+    )
 
 
 def test_descriptor_set_is_complete_and_in_order() -> None:

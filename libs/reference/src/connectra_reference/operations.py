@@ -141,6 +141,9 @@ def _records(one: str, many: str, entity: Entity) -> dict[str, Operation]:
         f"List{many}": Operation({200: _forgiving(_rows(one))}, ref("Vql"), CONSISTENT),
         f"Count{many}": Operation({200: _forgiving(_answer(count=NUMBER))}, ref("Vql"), CONSISTENT),
         f"Aggregate{many}": Operation({200: _answer(data=ref(f"{one}Group"))}, ref("Aggregate"), CONSISTENT),
+        f"Suggest{many}": Operation(
+            {200: _answer(data=array(ref("Suggestion")), exact=FLAG)}, ref("SuggestRequest"), CONSISTENT
+        ),
         f"List{one}Filters": _LIST_FILTERS,
         f"List{one}FilterValues": _LIST_FILTER_VALUES,
         **_one_record(one),

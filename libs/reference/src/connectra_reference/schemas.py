@@ -33,6 +33,7 @@ def schemas() -> Json:
         "BatchResult": _batch_result(),
         "CsvRow": _csv_row(),
         "HistoryEntry": _history_entry(),
+        "Suggestion": obj(field=TEXT, value=TEXT, count=NUMBER),
     }
     for entity in (COMPANY, CONTACT):
         found |= _record(entity)

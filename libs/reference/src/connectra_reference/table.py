@@ -419,6 +419,22 @@ def aggregates(entity: Entity) -> Iterator[Row]:
     yield Row(method, "too many groups", call, 400, many, {"group_by": both})
 
 
+def suggestions(entity: Entity) -> Iterator[Row]:
+    method, call = f"Suggest{entity.table.capitalize()}", f"POST /{entity.table}/suggest"
+    field_name, typed = ("name", "acme {n}") if entity is COMPANY else ("title", "sales v")
+    shown = typed if entity is COMPANY else "vp of sales"
+    one = {"field": field_name, "value": shown, "count": INTEGER}
+    found = {"data": [one], "exact": True, "success": True}
+    asked = {"text": typed, "fields": [field_name], "limit": 1}
+    yield Row(method, "found", call, 200, found, asked, {"x-consistency-token": "{token}"}, given=entity.name)
+    nothing = {"data": [], "exact": True, "success": True}
+    yield Row(method, "nothing found", call, 200, nothing, {"text": "qxqxqx"})
+    unknown = invalid("fields[0]", "fields[0]: unknown field 'citi'; did you mean 'city'?")
+    yield Row(method, "unknown field", call, 400, unknown, {"text": "ber", "fields": ["citi"]})
+    high = invalid("limit", "limit: 51; 1 to 50 are allowed")
+    yield Row(method, "limit over 50", call, 400, high, {"text": "ber", "limit": 51})
+
+
 def filters() -> Iterator[Row]:
     for entity, method in ((COMPANY, "ListCompanyFilters"), (CONTACT, "ListContactFilters")):
         answer = {"data": filter_rows(entity), "success": True}
@@ -743,6 +759,8 @@ def _wrong_type(method: str) -> Json:
 
 
 def _empty(method: str) -> Json:
+    if method.startswith("Suggest"):
+        return invalid("text", "text: field required")
     if method.endswith("FilterValues"):
         return invalid("filter_key", "filter_key: field required")
     return error("VALIDATION_ERROR", "the request body is empty; a JSON document is required")
@@ -756,6 +774,7 @@ def rows() -> list[Row]:
         found += [
             *queries(entity),
             *aggregates(entity),
+            *suggestions(entity),
             *one_record(entity),
             *new_record(entity),
             *many_records(entity),

@@ -28,6 +28,18 @@ class AggregateLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class SuggestLimits:
+    """Of what a search box asks with every key."""
+
+    text_chars: int = 100
+    fields: int = 10
+    limit: int = 50
+    default_limit: int = 10
+    # That are counted, of each shard: how many records have a frequent letter does not matter.
+    records: int = 100_000
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """`main` passes one to the service."""
 

@@ -18,10 +18,12 @@ from connectra_query.aggregate.service import document
 from connectra_query.filters.service import FilterValuesRequest
 from connectra_query.history.service import HistoryRequest
 from connectra_query.service import QueryService
+from connectra_query.suggest.service import SuggestRequest
 
 _List = pb.ListCompaniesRestRequest | pb.ListContactsRestRequest
 _Count = pb.CountCompaniesRestRequest | pb.CountContactsRestRequest
 _Aggregate = pb.AggregateCompaniesRestRequest | pb.AggregateContactsRestRequest
+_Suggest = pb.SuggestCompaniesRestRequest | pb.SuggestContactsRestRequest
 _Get = pb.GetCompanyRestRequest | pb.GetContactRestRequest
 _History = pb.ListCompanyHistoryRestRequest | pb.ListContactHistoryRestRequest
 _FilterValues = (
@@ -67,6 +69,12 @@ class QueryRestServicer(pb_grpc.QueryRestServiceServicer):
 
     async def AggregateContacts(self, request: pb.AggregateContactsRestRequest, context: Context) -> HttpBody:
         return await self._aggregate(CONTACT, request)
+
+    async def SuggestCompanies(self, request: pb.SuggestCompaniesRestRequest, context: Context) -> HttpBody:
+        return await self._suggest(COMPANY, request)
+
+    async def SuggestContacts(self, request: pb.SuggestContactsRestRequest, context: Context) -> HttpBody:
+        return await self._suggest(CONTACT, request)
 
     async def GetCompany(self, request: pb.GetCompanyRestRequest, context: Context) -> HttpBody:
         return await self._get(COMPANY, request, context)
@@ -141,6 +149,11 @@ class QueryRestServicer(pb_grpc.QueryRestServiceServicer):
         asked, warnings = read(Aggregate, await read_object(request.body))
         group, records = await self._service.aggregate(entity, asked, current())
         return envelope(data=document(asked, group, records), warnings=warnings or None)
+
+    async def _suggest(self, entity: Entity, request: _Suggest) -> HttpBody:
+        asked, warnings = read(SuggestRequest, await read_object(request.body))
+        found = await self._service.suggest(entity, asked, current())
+        return envelope(data=[asdict(one) for one in found.values], exact=found.exact, warnings=warnings or None)
 
     async def _get(self, entity: Entity, request: _Get, context: Context) -> HttpBody:
         columns = [name.strip() for name in request.select_columns.split(",") if name.strip()]

@@ -42,6 +42,7 @@ from connectra_query.search import extras
 from connectra_query.search.compile import Json, count_body, refill_body, search_body, walk_body
 from connectra_query.search.engine import Search
 from connectra_query.search.forgiving import did_you_mean, forgiving
+from connectra_query.suggest.service import Suggestions, SuggestRequest, SuggestService
 
 # Rows in one message of a stream.
 WALK_PAGE_ROWS = 500
@@ -95,6 +96,7 @@ class QueryService:
         self._follower = Follower(connections.marks)
         self._filters = FilterService(connections.pages, search, limits.vql, limits.read_seconds)
         self._history = HistoryService(connections.pages, limits.vql)
+        self._suggest = SuggestService(search)
         self._aggregate = AggregateService(connections.pages, search, limits.vql)
         self._refresh = {e: Together(partial(search.refresh, e.alias)) for e in ENTITIES.values()}
         checks = {"postgres": connections.own.ping, "elasticsearch": search.ping, "s3": storage_check}
@@ -145,6 +147,12 @@ class QueryService:
         await self._wait_for(entity, call)
         async with self._bulkheads.searches.entered():
             return await self._aggregate.run(entity, asked, query, call)
+
+    async def suggest(self, entity: Entity, asked: SuggestRequest, call: Call) -> Suggestions:
+        """Values for what was typed so far; see `SuggestService.suggest`."""
+        await self._wait_for(entity, call)
+        async with self._bulkheads.searches.entered():
+            return await self._suggest.suggest(entity, asked, call)
 
     async def walk(self, entity: Entity, request: Vql, call: Call) -> AsyncGenerator[bytes]:
         """Every record that matches, as of one moment, in the asked order: JSON arrays of rows. Raises as `page`."""

@@ -27,10 +27,12 @@ from connectra_query.filters.service import FilterValuesRequest
 from connectra_query.history.service import Change, FieldChange, HistoryRequest
 from connectra_query.search.compile import Json
 from connectra_query.service import Count, Page, QueryService
+from connectra_query.suggest.service import LIMITS, Suggestions, SuggestRequest
 
 _List = pb.ListCompaniesRequest | pb.ListContactsRequest
 _Count = pb.CountCompaniesRequest | pb.CountContactsRequest
 _Aggregate = pb.AggregateCompaniesRequest | pb.AggregateContactsRequest
+_Suggest = pb.SuggestCompaniesRequest | pb.SuggestContactsRequest
 _Get = pb.GetCompanyRequest | pb.GetContactRequest
 _History = pb.ListCompanyHistoryRequest | pb.ListContactHistoryRequest
 _BatchGet = pb.BatchGetCompaniesRequest | pb.BatchGetContactsRequest
@@ -71,6 +73,18 @@ class QueryServicer(pb_grpc.QueryServiceServicer):
         self, request: pb.AggregateContactsRequest, context: Context
     ) -> pb.AggregateContactsResponse:
         return pb.AggregateContactsResponse(matches=await self._aggregate(CONTACT, request))
+
+    async def SuggestCompanies(
+        self, request: pb.SuggestCompaniesRequest, context: Context
+    ) -> pb.SuggestCompaniesResponse:
+        found = await self._suggest(COMPANY, request)
+        values = [pb.Suggestion(**asdict(one)) for one in found.values]
+        return pb.SuggestCompaniesResponse(suggestions=values, exact=found.exact)
+
+    async def SuggestContacts(self, request: pb.SuggestContactsRequest, context: Context) -> pb.SuggestContactsResponse:
+        found = await self._suggest(CONTACT, request)
+        values = [pb.Suggestion(**asdict(one)) for one in found.values]
+        return pb.SuggestContactsResponse(suggestions=values, exact=found.exact)
 
     async def GetCompany(self, request: pb.GetCompanyRequest, context: Context) -> pb.GetCompanyResponse:
         return pb.GetCompanyResponse(company=_company(await self._get(COMPANY, request)))
@@ -167,6 +181,11 @@ class QueryServicer(pb_grpc.QueryServiceServicer):
         asked = read(Aggregate, messages.to_json(request)).model
         group, records = await self._service.aggregate(entity, asked, current())
         return messages.to_group(entity, group, records)
+
+    async def _suggest(self, entity: Entity, request: _Suggest) -> Suggestions:
+        fields = list(request.fields[: LIMITS.fields + 1])
+        asked = read(SuggestRequest, {"text": request.text, "fields": fields, "limit": request.limit}).model
+        return await self._service.suggest(entity, asked, current())
 
     async def _get(self, entity: Entity, request: _Get) -> Json:
         row, version = await self._service.get(entity, request.uuid, request.select_columns)

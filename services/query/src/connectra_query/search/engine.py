@@ -25,7 +25,7 @@ PIT_KEEP_ALIVE = "5m"
 ANSWER_SECONDS = 0.05
 _HEADERS = {"accept": "application/json", "content-type": "application/json"}
 # Only what is read: the rest would be written, sent and parsed for nothing.
-_PATHS = "timed_out,_shards.failed,pit_id,hits.total,hits.hits.sort,hits.hits.highlight,aggregations,suggest"
+_PATHS = "timed_out,terminated_early,_shards.failed,pit_id,hits.total,hits.hits.sort,hits.hits.highlight,aggregations,suggest"
 _QUERY = f"filter_path={_PATHS}&allow_partial_search_results=false"
 
 

@@ -108,6 +108,26 @@ class AggregateCompaniesRestRequest(_message.Message):
 Global___AggregateCompaniesRestRequest: _TypeAlias = AggregateCompaniesRestRequest  # noqa: Y015
 
 @_typing.final
+class SuggestCompaniesRestRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BODY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def body(self) -> _httpbody_pb2.HttpBody: ...
+    def __init__(
+        self,
+        *,
+        body: _httpbody_pb2.HttpBody | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SuggestCompaniesRestRequest: _TypeAlias = SuggestCompaniesRestRequest  # noqa: Y015
+
+@_typing.final
 class GetCompanyRestRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -249,6 +269,26 @@ class AggregateContactsRestRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AggregateContactsRestRequest: _TypeAlias = AggregateContactsRestRequest  # noqa: Y015
+
+@_typing.final
+class SuggestContactsRestRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BODY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def body(self) -> _httpbody_pb2.HttpBody: ...
+    def __init__(
+        self,
+        *,
+        body: _httpbody_pb2.HttpBody | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SuggestContactsRestRequest: _TypeAlias = SuggestContactsRestRequest  # noqa: Y015
 
 @_typing.final
 class GetContactRestRequest(_message.Message):

@@ -62,6 +62,11 @@ class QueryRestServiceStub:
                 request_serializer=connectra_dot_query_dot_v1_dot_query__rest__pb2.AggregateCompaniesRestRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
+        self.SuggestCompanies = channel.unary_unary(
+                '/connectra.query.v1.QueryRestService/SuggestCompanies',
+                request_serializer=connectra_dot_query_dot_v1_dot_query__rest__pb2.SuggestCompaniesRestRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
         self.GetCompany = channel.unary_unary(
                 '/connectra.query.v1.QueryRestService/GetCompany',
                 request_serializer=connectra_dot_query_dot_v1_dot_query__rest__pb2.GetCompanyRestRequest.SerializeToString,
@@ -95,6 +100,11 @@ class QueryRestServiceStub:
         self.AggregateContacts = channel.unary_unary(
                 '/connectra.query.v1.QueryRestService/AggregateContacts',
                 request_serializer=connectra_dot_query_dot_v1_dot_query__rest__pb2.AggregateContactsRestRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
+        self.SuggestContacts = channel.unary_unary(
+                '/connectra.query.v1.QueryRestService/SuggestContacts',
+                request_serializer=connectra_dot_query_dot_v1_dot_query__rest__pb2.SuggestContactsRestRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
         self.GetContact = channel.unary_unary(
@@ -169,6 +179,13 @@ class QueryRestServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SuggestCompanies(self, request, context):
+        """`text`, `fields` and `limit` in the body. As QueryService.SuggestCompanies.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetCompany(self, request, context):
         """As QueryService.GetCompany.
         """
@@ -213,6 +230,13 @@ class QueryRestServiceServicer:
 
     def AggregateContacts(self, request, context):
         """`q`, `where` and `filters` of VQL in the body, beside what is to be counted. As QueryService.AggregateContacts.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SuggestContacts(self, request, context):
+        """`text`, `fields` and `limit` in the body. As QueryService.SuggestContacts.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -288,6 +312,11 @@ def add_QueryRestServiceServicer_to_server(servicer, server):
                     request_deserializer=connectra_dot_query_dot_v1_dot_query__rest__pb2.AggregateCompaniesRestRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
+            'SuggestCompanies': grpc.unary_unary_rpc_method_handler(
+                    servicer.SuggestCompanies,
+                    request_deserializer=connectra_dot_query_dot_v1_dot_query__rest__pb2.SuggestCompaniesRestRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
             'GetCompany': grpc.unary_unary_rpc_method_handler(
                     servicer.GetCompany,
                     request_deserializer=connectra_dot_query_dot_v1_dot_query__rest__pb2.GetCompanyRestRequest.FromString,
@@ -321,6 +350,11 @@ def add_QueryRestServiceServicer_to_server(servicer, server):
             'AggregateContacts': grpc.unary_unary_rpc_method_handler(
                     servicer.AggregateContacts,
                     request_deserializer=connectra_dot_query_dot_v1_dot_query__rest__pb2.AggregateContactsRestRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'SuggestContacts': grpc.unary_unary_rpc_method_handler(
+                    servicer.SuggestContacts,
+                    request_deserializer=connectra_dot_query_dot_v1_dot_query__rest__pb2.SuggestContactsRestRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
             'GetContact': grpc.unary_unary_rpc_method_handler(
@@ -490,6 +524,33 @@ class QueryRestService:
             target,
             '/connectra.query.v1.QueryRestService/AggregateCompanies',
             connectra_dot_query_dot_v1_dot_query__rest__pb2.AggregateCompaniesRestRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SuggestCompanies(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/connectra.query.v1.QueryRestService/SuggestCompanies',
+            connectra_dot_query_dot_v1_dot_query__rest__pb2.SuggestCompaniesRestRequest.SerializeToString,
             google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,
@@ -679,6 +740,33 @@ class QueryRestService:
             target,
             '/connectra.query.v1.QueryRestService/AggregateContacts',
             connectra_dot_query_dot_v1_dot_query__rest__pb2.AggregateContactsRestRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SuggestContacts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/connectra.query.v1.QueryRestService/SuggestContacts',
+            connectra_dot_query_dot_v1_dot_query__rest__pb2.SuggestContactsRestRequest.SerializeToString,
             google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,

@@ -29,6 +29,8 @@ class QueryRestServiceStub:
     """VQL in the body. As QueryService.CountCompanies."""
     AggregateCompanies: _aio.UnaryUnaryMultiCallable[_query_rest_pb2.AggregateCompaniesRestRequest, _httpbody_pb2.HttpBody]
     """`q`, `where` and `filters` of VQL in the body, beside what is to be counted. As QueryService.AggregateCompanies."""
+    SuggestCompanies: _aio.UnaryUnaryMultiCallable[_query_rest_pb2.SuggestCompaniesRestRequest, _httpbody_pb2.HttpBody]
+    """`text`, `fields` and `limit` in the body. As QueryService.SuggestCompanies."""
     GetCompany: _aio.UnaryUnaryMultiCallable[_query_rest_pb2.GetCompanyRestRequest, _httpbody_pb2.HttpBody]
     """As QueryService.GetCompany."""
     ListCompanyHistory: _aio.UnaryUnaryMultiCallable[_query_rest_pb2.ListCompanyHistoryRestRequest, _httpbody_pb2.HttpBody]
@@ -43,6 +45,8 @@ class QueryRestServiceStub:
     """VQL in the body. As QueryService.CountContacts."""
     AggregateContacts: _aio.UnaryUnaryMultiCallable[_query_rest_pb2.AggregateContactsRestRequest, _httpbody_pb2.HttpBody]
     """`q`, `where` and `filters` of VQL in the body, beside what is to be counted. As QueryService.AggregateContacts."""
+    SuggestContacts: _aio.UnaryUnaryMultiCallable[_query_rest_pb2.SuggestContactsRestRequest, _httpbody_pb2.HttpBody]
+    """`text`, `fields` and `limit` in the body. As QueryService.SuggestContacts."""
     GetContact: _aio.UnaryUnaryMultiCallable[_query_rest_pb2.GetContactRestRequest, _httpbody_pb2.HttpBody]
     """As QueryService.GetContact."""
     ListContactHistory: _aio.UnaryUnaryMultiCallable[_query_rest_pb2.ListContactHistoryRestRequest, _httpbody_pb2.HttpBody]
@@ -102,6 +106,14 @@ class QueryRestServiceServicer(metaclass=_abc_1.ABCMeta):
         """`q`, `where` and `filters` of VQL in the body, beside what is to be counted. As QueryService.AggregateCompanies."""
 
     @_abc_1.abstractmethod
+    def SuggestCompanies(
+        self,
+        request: _query_rest_pb2.SuggestCompaniesRestRequest,
+        context: _aio.ServicerContext[_query_rest_pb2.SuggestCompaniesRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
+    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        """`text`, `fields` and `limit` in the body. As QueryService.SuggestCompanies."""
+
+    @_abc_1.abstractmethod
     def GetCompany(
         self,
         request: _query_rest_pb2.GetCompanyRestRequest,
@@ -156,6 +168,14 @@ class QueryRestServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_query_rest_pb2.AggregateContactsRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
     ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
         """`q`, `where` and `filters` of VQL in the body, beside what is to be counted. As QueryService.AggregateContacts."""
+
+    @_abc_1.abstractmethod
+    def SuggestContacts(
+        self,
+        request: _query_rest_pb2.SuggestContactsRestRequest,
+        context: _aio.ServicerContext[_query_rest_pb2.SuggestContactsRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
+    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        """`text`, `fields` and `limit` in the body. As QueryService.SuggestContacts."""
 
     @_abc_1.abstractmethod
     def GetContact(

@@ -53,6 +53,11 @@ class QueryServiceStub:
                 request_serializer=connectra_dot_query_dot_v1_dot_query__service__pb2.AggregateCompaniesRequest.SerializeToString,
                 response_deserializer=connectra_dot_query_dot_v1_dot_query__service__pb2.AggregateCompaniesResponse.FromString,
                 _registered_method=True)
+        self.SuggestCompanies = channel.unary_unary(
+                '/connectra.query.v1.QueryService/SuggestCompanies',
+                request_serializer=connectra_dot_query_dot_v1_dot_query__service__pb2.SuggestCompaniesRequest.SerializeToString,
+                response_deserializer=connectra_dot_query_dot_v1_dot_query__service__pb2.SuggestCompaniesResponse.FromString,
+                _registered_method=True)
         self.GetCompany = channel.unary_unary(
                 '/connectra.query.v1.QueryService/GetCompany',
                 request_serializer=connectra_dot_query_dot_v1_dot_query__service__pb2.GetCompanyRequest.SerializeToString,
@@ -92,6 +97,11 @@ class QueryServiceStub:
                 '/connectra.query.v1.QueryService/AggregateContacts',
                 request_serializer=connectra_dot_query_dot_v1_dot_query__service__pb2.AggregateContactsRequest.SerializeToString,
                 response_deserializer=connectra_dot_query_dot_v1_dot_query__service__pb2.AggregateContactsResponse.FromString,
+                _registered_method=True)
+        self.SuggestContacts = channel.unary_unary(
+                '/connectra.query.v1.QueryService/SuggestContacts',
+                request_serializer=connectra_dot_query_dot_v1_dot_query__service__pb2.SuggestContactsRequest.SerializeToString,
+                response_deserializer=connectra_dot_query_dot_v1_dot_query__service__pb2.SuggestContactsResponse.FromString,
                 _registered_method=True)
         self.GetContact = channel.unary_unary(
                 '/connectra.query.v1.QueryService/GetContact',
@@ -165,6 +175,14 @@ class QueryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SuggestCompanies(self, request, context):
+        """For a search box: values of companies that have a word which begins as what was typed, the most frequent first. INVALID_ARGUMENT lists every
+        violation.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetCompany(self, request, context):
         """One company, read from the database, so always current. NOT_FOUND if it does not exist or is deleted, INVALID_ARGUMENT for a bad uuid or
         column.
@@ -223,6 +241,14 @@ class QueryServiceServicer:
     def AggregateContacts(self, request, context):
         """Numbers about all contacts that match: groups of them by up to two fields, and counts of distinct values, percentiles and first records of
         each group. Exact, or with the bound of its error. INVALID_ARGUMENT lists every violation, and says so when the groups are too many.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SuggestContacts(self, request, context):
+        """For a search box: values of contacts that have a word which begins as what was typed, the most frequent first. INVALID_ARGUMENT lists every
+        violation.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -307,6 +333,11 @@ def add_QueryServiceServicer_to_server(servicer, server):
                     request_deserializer=connectra_dot_query_dot_v1_dot_query__service__pb2.AggregateCompaniesRequest.FromString,
                     response_serializer=connectra_dot_query_dot_v1_dot_query__service__pb2.AggregateCompaniesResponse.SerializeToString,
             ),
+            'SuggestCompanies': grpc.unary_unary_rpc_method_handler(
+                    servicer.SuggestCompanies,
+                    request_deserializer=connectra_dot_query_dot_v1_dot_query__service__pb2.SuggestCompaniesRequest.FromString,
+                    response_serializer=connectra_dot_query_dot_v1_dot_query__service__pb2.SuggestCompaniesResponse.SerializeToString,
+            ),
             'GetCompany': grpc.unary_unary_rpc_method_handler(
                     servicer.GetCompany,
                     request_deserializer=connectra_dot_query_dot_v1_dot_query__service__pb2.GetCompanyRequest.FromString,
@@ -346,6 +377,11 @@ def add_QueryServiceServicer_to_server(servicer, server):
                     servicer.AggregateContacts,
                     request_deserializer=connectra_dot_query_dot_v1_dot_query__service__pb2.AggregateContactsRequest.FromString,
                     response_serializer=connectra_dot_query_dot_v1_dot_query__service__pb2.AggregateContactsResponse.SerializeToString,
+            ),
+            'SuggestContacts': grpc.unary_unary_rpc_method_handler(
+                    servicer.SuggestContacts,
+                    request_deserializer=connectra_dot_query_dot_v1_dot_query__service__pb2.SuggestContactsRequest.FromString,
+                    response_serializer=connectra_dot_query_dot_v1_dot_query__service__pb2.SuggestContactsResponse.SerializeToString,
             ),
             'GetContact': grpc.unary_unary_rpc_method_handler(
                     servicer.GetContact,
@@ -473,6 +509,33 @@ class QueryService:
             '/connectra.query.v1.QueryService/AggregateCompanies',
             connectra_dot_query_dot_v1_dot_query__service__pb2.AggregateCompaniesRequest.SerializeToString,
             connectra_dot_query_dot_v1_dot_query__service__pb2.AggregateCompaniesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SuggestCompanies(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/connectra.query.v1.QueryService/SuggestCompanies',
+            connectra_dot_query_dot_v1_dot_query__service__pb2.SuggestCompaniesRequest.SerializeToString,
+            connectra_dot_query_dot_v1_dot_query__service__pb2.SuggestCompaniesResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -689,6 +752,33 @@ class QueryService:
             '/connectra.query.v1.QueryService/AggregateContacts',
             connectra_dot_query_dot_v1_dot_query__service__pb2.AggregateContactsRequest.SerializeToString,
             connectra_dot_query_dot_v1_dot_query__service__pb2.AggregateContactsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SuggestContacts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/connectra.query.v1.QueryService/SuggestContacts',
+            connectra_dot_query_dot_v1_dot_query__service__pb2.SuggestContactsRequest.SerializeToString,
+            connectra_dot_query_dot_v1_dot_query__service__pb2.SuggestContactsResponse.FromString,
             options,
             channel_credentials,
             insecure,

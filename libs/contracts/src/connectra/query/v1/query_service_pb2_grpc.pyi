@@ -30,6 +30,10 @@ class QueryServiceStub:
     """Numbers about all companies that match: groups of them by up to two fields, and counts of distinct values, percentiles and first records of
     each group. Exact, or with the bound of its error. INVALID_ARGUMENT lists every violation, and says so when the groups are too many.
     """
+    SuggestCompanies: _aio.UnaryUnaryMultiCallable[_query_service_pb2.SuggestCompaniesRequest, _query_service_pb2.SuggestCompaniesResponse]
+    """For a search box: values of companies that have a word which begins as what was typed, the most frequent first. INVALID_ARGUMENT lists every
+    violation.
+    """
     GetCompany: _aio.UnaryUnaryMultiCallable[_query_service_pb2.GetCompanyRequest, _query_service_pb2.GetCompanyResponse]
     """One company, read from the database, so always current. NOT_FOUND if it does not exist or is deleted, INVALID_ARGUMENT for a bad uuid or
     column.
@@ -57,6 +61,10 @@ class QueryServiceStub:
     AggregateContacts: _aio.UnaryUnaryMultiCallable[_query_service_pb2.AggregateContactsRequest, _query_service_pb2.AggregateContactsResponse]
     """Numbers about all contacts that match: groups of them by up to two fields, and counts of distinct values, percentiles and first records of
     each group. Exact, or with the bound of its error. INVALID_ARGUMENT lists every violation, and says so when the groups are too many.
+    """
+    SuggestContacts: _aio.UnaryUnaryMultiCallable[_query_service_pb2.SuggestContactsRequest, _query_service_pb2.SuggestContactsResponse]
+    """For a search box: values of contacts that have a word which begins as what was typed, the most frequent first. INVALID_ARGUMENT lists every
+    violation.
     """
     GetContact: _aio.UnaryUnaryMultiCallable[_query_service_pb2.GetContactRequest, _query_service_pb2.GetContactResponse]
     """One contact, read from the database, so always current. NOT_FOUND if it does not exist or is deleted, INVALID_ARGUMENT for a bad uuid or
@@ -116,6 +124,16 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_query_service_pb2.AggregateCompaniesResponse]:
         """Numbers about all companies that match: groups of them by up to two fields, and counts of distinct values, percentiles and first records of
         each group. Exact, or with the bound of its error. INVALID_ARGUMENT lists every violation, and says so when the groups are too many.
+        """
+
+    @_abc_1.abstractmethod
+    def SuggestCompanies(
+        self,
+        request: _query_service_pb2.SuggestCompaniesRequest,
+        context: _aio.ServicerContext[_query_service_pb2.SuggestCompaniesRequest, _abc.Awaitable[_query_service_pb2.SuggestCompaniesResponse]],
+    ) -> _abc.Awaitable[_query_service_pb2.SuggestCompaniesResponse]:
+        """For a search box: values of companies that have a word which begins as what was typed, the most frequent first. INVALID_ARGUMENT lists every
+        violation.
         """
 
     @_abc_1.abstractmethod
@@ -192,6 +210,16 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_query_service_pb2.AggregateContactsResponse]:
         """Numbers about all contacts that match: groups of them by up to two fields, and counts of distinct values, percentiles and first records of
         each group. Exact, or with the bound of its error. INVALID_ARGUMENT lists every violation, and says so when the groups are too many.
+        """
+
+    @_abc_1.abstractmethod
+    def SuggestContacts(
+        self,
+        request: _query_service_pb2.SuggestContactsRequest,
+        context: _aio.ServicerContext[_query_service_pb2.SuggestContactsRequest, _abc.Awaitable[_query_service_pb2.SuggestContactsResponse]],
+    ) -> _abc.Awaitable[_query_service_pb2.SuggestContactsResponse]:
+        """For a search box: values of contacts that have a word which begins as what was typed, the most frequent first. INVALID_ARGUMENT lists every
+        violation.
         """
 
     @_abc_1.abstractmethod

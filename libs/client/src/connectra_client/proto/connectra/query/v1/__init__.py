@@ -79,6 +79,13 @@ __all__ = (
     "SearchCompaniesResponse",
     "SearchContactsRequest",
     "SearchContactsResponse",
+    "SuggestCompaniesRequest",
+    "SuggestCompaniesResponse",
+    "SuggestCompaniesRestRequest",
+    "SuggestContactsRequest",
+    "SuggestContactsResponse",
+    "SuggestContactsRestRequest",
+    "Suggestion",
     "TopHits",
     "Total",
 )
@@ -1200,6 +1207,106 @@ default_message_pool.register_message("connectra.query.v1", "SearchContactsRespo
 
 
 @dataclass(eq=False, repr=False)
+class SuggestCompaniesRequest(betterproto2.Message):
+    text: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+    """
+    Of several words the last one may go on; at most 100 characters.
+    """
+
+    fields: "list[str]" = betterproto2.field(2, betterproto2.TYPE_STRING, repeated=True)
+    """
+    At most 10 text or categorical fields; empty: those that people search for.
+    """
+
+    limit: "int" = betterproto2.field(3, betterproto2.TYPE_INT32)
+    """
+    1 to 50; 0 means 10.
+    """
+
+
+default_message_pool.register_message("connectra.query.v1", "SuggestCompaniesRequest", SuggestCompaniesRequest)
+
+
+@dataclass(eq=False, repr=False)
+class SuggestCompaniesResponse(betterproto2.Message):
+    suggestions: "list[Suggestion]" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, repeated=True)
+
+    exact: "bool" = betterproto2.field(2, betterproto2.TYPE_BOOL)
+    """
+    Whether all records that have such a word were counted; of each shard, 100,000 are.
+    """
+
+
+default_message_pool.register_message("connectra.query.v1", "SuggestCompaniesResponse", SuggestCompaniesResponse)
+
+
+@dataclass(eq=False, repr=False)
+class SuggestCompaniesRestRequest(betterproto2.Message):
+    body: "___google__api__.HttpBody | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
+
+
+default_message_pool.register_message("connectra.query.v1", "SuggestCompaniesRestRequest", SuggestCompaniesRestRequest)
+
+
+@dataclass(eq=False, repr=False)
+class SuggestContactsRequest(betterproto2.Message):
+    text: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+    """
+    Of several words the last one may go on; at most 100 characters.
+    """
+
+    fields: "list[str]" = betterproto2.field(2, betterproto2.TYPE_STRING, repeated=True)
+    """
+    At most 10 text or categorical fields; empty: those that people search for.
+    """
+
+    limit: "int" = betterproto2.field(3, betterproto2.TYPE_INT32)
+    """
+    1 to 50; 0 means 10.
+    """
+
+
+default_message_pool.register_message("connectra.query.v1", "SuggestContactsRequest", SuggestContactsRequest)
+
+
+@dataclass(eq=False, repr=False)
+class SuggestContactsResponse(betterproto2.Message):
+    suggestions: "list[Suggestion]" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, repeated=True)
+
+    exact: "bool" = betterproto2.field(2, betterproto2.TYPE_BOOL)
+    """
+    Whether all records that have such a word were counted; of each shard, 100,000 are.
+    """
+
+
+default_message_pool.register_message("connectra.query.v1", "SuggestContactsResponse", SuggestContactsResponse)
+
+
+@dataclass(eq=False, repr=False)
+class SuggestContactsRestRequest(betterproto2.Message):
+    body: "___google__api__.HttpBody | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
+
+
+default_message_pool.register_message("connectra.query.v1", "SuggestContactsRestRequest", SuggestContactsRestRequest)
+
+
+@dataclass(eq=False, repr=False)
+class Suggestion(betterproto2.Message):
+    """
+    A value of a field, in lower case, and how many records have it.
+    """
+
+    field: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    value: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    count: "int" = betterproto2.field(3, betterproto2.TYPE_INT64)
+
+
+default_message_pool.register_message("connectra.query.v1", "Suggestion", Suggestion)
+
+
+@dataclass(eq=False, repr=False)
 class TopHits(betterproto2.Message):
     """
     The first records of a group.
@@ -1354,6 +1461,27 @@ class QueryRestServiceStub(betterproto2_grpclib.ServiceStub):
             metadata=metadata,
         )
 
+    async def suggest_companies(
+        self,
+        message: "SuggestCompaniesRestRequest",
+        *,
+        timeout: "float | None" = None,
+        deadline: "Deadline | None" = None,
+        metadata: "MetadataLike | None" = None,
+    ) -> "___google__api__.HttpBody":
+        """
+        `text`, `fields` and `limit` in the body. As QueryService.SuggestCompanies.
+        """
+
+        return await self._unary_unary(
+            "/connectra.query.v1.QueryRestService/SuggestCompanies",
+            message,
+            ___google__api__.HttpBody,
+            timeout=timeout,
+            deadline=deadline,
+            metadata=metadata,
+        )
+
     async def get_company(
         self,
         message: "GetCompanyRestRequest",
@@ -1497,6 +1625,27 @@ class QueryRestServiceStub(betterproto2_grpclib.ServiceStub):
 
         return await self._unary_unary(
             "/connectra.query.v1.QueryRestService/AggregateContacts",
+            message,
+            ___google__api__.HttpBody,
+            timeout=timeout,
+            deadline=deadline,
+            metadata=metadata,
+        )
+
+    async def suggest_contacts(
+        self,
+        message: "SuggestContactsRestRequest",
+        *,
+        timeout: "float | None" = None,
+        deadline: "Deadline | None" = None,
+        metadata: "MetadataLike | None" = None,
+    ) -> "___google__api__.HttpBody":
+        """
+        `text`, `fields` and `limit` in the body. As QueryService.SuggestContacts.
+        """
+
+        return await self._unary_unary(
+            "/connectra.query.v1.QueryRestService/SuggestContacts",
             message,
             ___google__api__.HttpBody,
             timeout=timeout,
@@ -1707,6 +1856,28 @@ class QueryServiceStub(betterproto2_grpclib.ServiceStub):
             metadata=metadata,
         )
 
+    async def suggest_companies(
+        self,
+        message: "SuggestCompaniesRequest",
+        *,
+        timeout: "float | None" = None,
+        deadline: "Deadline | None" = None,
+        metadata: "MetadataLike | None" = None,
+    ) -> "SuggestCompaniesResponse":
+        """
+        For a search box: values of companies that have a word which begins as what was typed, the most frequent first. INVALID_ARGUMENT lists every
+        violation.
+        """
+
+        return await self._unary_unary(
+            "/connectra.query.v1.QueryService/SuggestCompanies",
+            message,
+            SuggestCompaniesResponse,
+            timeout=timeout,
+            deadline=deadline,
+            metadata=metadata,
+        )
+
     async def get_company(
         self,
         message: "GetCompanyRequest",
@@ -1879,6 +2050,28 @@ class QueryServiceStub(betterproto2_grpclib.ServiceStub):
             "/connectra.query.v1.QueryService/AggregateContacts",
             message,
             AggregateContactsResponse,
+            timeout=timeout,
+            deadline=deadline,
+            metadata=metadata,
+        )
+
+    async def suggest_contacts(
+        self,
+        message: "SuggestContactsRequest",
+        *,
+        timeout: "float | None" = None,
+        deadline: "Deadline | None" = None,
+        metadata: "MetadataLike | None" = None,
+    ) -> "SuggestContactsResponse":
+        """
+        For a search box: values of contacts that have a word which begins as what was typed, the most frequent first. INVALID_ARGUMENT lists every
+        violation.
+        """
+
+        return await self._unary_unary(
+            "/connectra.query.v1.QueryService/SuggestContacts",
+            message,
+            SuggestContactsResponse,
             timeout=timeout,
             deadline=deadline,
             metadata=metadata,

@@ -1,0 +1,1 @@
+"""What a search box offers while somebody types."""

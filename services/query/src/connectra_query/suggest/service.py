@@ -1,0 +1,145 @@
+"""Values of fields that have a word which begins as what was typed, and how many records have them."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated
+
+from connectra_common.call import Call
+from connectra_common.errors import FieldViolation, ValidationFailed
+from connectra_common.records.fields import COMPANY, CONTACT, Entity, Field, Index, Type
+from connectra_common.records.values import tidy
+from connectra_common.requests import Request, at_most, hint
+from connectra_common.search.folding import fold, table
+from connectra_common.search.mappings import indexed_fields, shown_field
+from connectra_common.search.words import asked_words
+from pydantic import Field as Member
+
+from connectra_query.limits import SuggestLimits
+from connectra_query.search.compile import Json
+from connectra_query.search.engine import Search
+
+LIMITS = SuggestLimits()
+_DEFAULT_FIELDS: Mapping[Entity, tuple[str, ...]] = {
+    COMPANY: ("name", "industries", "city", "country"),
+    CONTACT: ("title", "company_name", "last_name", "first_name", "city", "country"),
+}
+
+
+class SuggestRequest(Request):
+    """What was typed so far, and where to look for it."""
+
+    text: str
+    fields: Annotated[list[str] | None, at_most(LIMITS.fields, "fields")] = Member(
+        None, description="Text and categorical fields; by default those that people search for."
+    )
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A value, in lower case, and how many records have it."""
+
+    field: str
+    value: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestions:
+    """The most frequent first. `exact`: whether all records that have such a word were counted."""
+
+    values: list[Suggestion]
+    exact: bool
+
+
+class SuggestService:
+    """Asks the index for values; within a bound of records, so that one letter costs no more than a word."""
+
+    def __init__(self, search: Search) -> None:
+        self._search = search
+
+    async def suggest(self, entity: Entity, asked: SuggestRequest, call: Call) -> Suggestions:
+        """Values for what was typed.
+
+        Raises:
+            ValidationFailed: with every violation.
+            Unavailable, DeadlineExceeded: as a search.
+        """
+        if found := list(_violations(entity, asked)):
+            raise ValidationFailed.of(found)
+        names = list(dict.fromkeys(asked.fields or _DEFAULT_FIELDS[entity]))
+        limit, text = asked.limit or LIMITS.default_limit, tidy(asked.text)
+        if not (words := asked_words(text)):
+            return Suggestions([], exact=True)
+        answer = await self._search.run(
+            entity.alias, _body(entity, names, text, words, limit, self._search.version(entity)), call
+        )
+        groups = answer.get("aggregations", {})
+        values = [
+            Suggestion(name, str(bucket["key"]), bucket["doc_count"])
+            for name in names
+            for bucket in groups[name]["values"]["buckets"]
+        ]
+        values.sort(key=lambda one: -one.count)
+        return Suggestions(values[:limit], exact=not answer.get("terminated_early", False))
+
+
+def _violations(entity: Entity, asked: SuggestRequest) -> Iterator[FieldViolation]:
+    if len(asked.text) > LIMITS.text_chars:
+        yield FieldViolation.at("text", f"has {len(asked.text)} characters; at most {LIMITS.text_chars} are allowed")
+    if asked.limit is not None and not 0 <= asked.limit <= LIMITS.limit:
+        yield FieldViolation.at("limit", f"{asked.limit}; 1 to {LIMITS.limit} are allowed")
+    known = {name: field for name, field in indexed_fields(entity).items() if _has_values(field)}
+    for i, name in enumerate(asked.fields or ()):
+        if name not in known:
+            yield FieldViolation.at(f"fields[{i}]", hint(name, sorted(known)))
+
+
+def _has_values(field: Field) -> bool:
+    """Whether people choose among its values: a text, a category or a list, nothing that identifies one record."""
+    return field.index is Index.TEXT or field.has_categories
+
+
+def _body(entity: Entity, names: list[str], text: str, words: list[str], limit: int, version: int) -> Json:
+    fields = indexed_fields(entity)
+    begins = {name: _begins(name, fields[name], text) for name in names}
+    groups: Json = {}
+    for name, query in begins.items():
+        terms: Json = {"field": shown_field(name, fields[name], version), "size": limit}
+        if fields[name].type is Type.LIST:
+            # A record has other values too.
+            terms["include"] = f"{_pattern(fold(text))}.*"
+        groups[name] = {"filter": query, "aggs": {"values": {"terms": terms}}}
+    return {
+        "query": {"bool": {"should": list(begins.values())}},
+        "size": 0,
+        "track_total_hits": False,
+        "terminate_after": LIMITS.records,
+        "aggs": groups,
+    }
+
+
+def _begins(name: str, field: Field, text: str) -> Json:
+    if field.index is Index.TEXT or field.also_text:
+        words = name if field.index is Index.TEXT else f"{name}.text"
+        return {"match_bool_prefix": {words: {"query": text, "operator": "and"}}}
+    return {"prefix": {name: {"value": fold(text)}}}
+
+
+def _pattern(text: str) -> str:
+    """A folded text as a regular expression of Lucene, for values that are not: each character stands for all that fold to it."""
+    return "".join(f"[{''.join(map(_literal, (c, *_alike().get(c, ()))))}]" for c in text)
+
+
+def _literal(one: str) -> str:
+    return one if one.isalnum() else f"\\{one}"
+
+
+@cache
+def _alike() -> Mapping[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for one, folded in table().items():
+        if len(folded) == 1 and one.lower() == one:
+            found.setdefault(folded, []).append(one)
+    return found
