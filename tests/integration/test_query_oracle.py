@@ -1,4 +1,5 @@
-"""Search against an oracle (`tests/support/oracle.py`): the running service must find the same set, and count the same, through both doors.
+"""Search against an oracle (`tests/support/oracle.py`): the running service must find the same set, and count the same, through both doors,
+and judge each record the same that it is asked about (`vql/evaluate.py`).
 
 Texts are made of few words, so that the analysis of the index (lower case, accents folded, words at blanks and hyphens) is modelled
 exactly: no letter that folds to two, no word that a fuzzy search would lose among more than fifty others. Names are of many scripts.
@@ -14,9 +15,12 @@ import asyncpg
 import httpx
 from connectra.query.v1 import query_service_pb2 as query_pb
 from connectra.query.v1.query_service_pb2_grpc import QueryServiceStub
+from connectra_common.records.fields import CONTACT
 from connectra_common.requests import read
+from connectra_common.vql.evaluate import meets
 from connectra_common.vql.model import Vql
 from connectra_common.vql.proto import to_proto
+from connectra_common.vql.validate import checked
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -289,6 +293,11 @@ async def stored(postgres: asyncpg.Connection, mark: str, corpus: Any) -> tuple[
     return records, await last_token(postgres)
 
 
+def as_json(record: Record) -> Json:
+    """The record as the service has it."""
+    return {**record, "created_at": f"{record['created_at'].isoformat()}Z"}
+
+
 def only(mark: str, document: Json) -> Json:
     """The query, over the corpus alone."""
     mine = {"field": "stage", "operator": "eq", "value": mark}
@@ -322,6 +331,9 @@ async def test_search_finds_and_counts_what_the_oracle_does(
 
     async def wrong(document: Json) -> str | None:
         expected = uuids(record for record in records if matches(document, record))
+        root = checked(CONTACT, read(Vql, document).model).root
+        if (judged := uuids(record for record in records if meets(root, CONTACT, as_json(record)))) != expected:
+            return f"evaluated to {judged} instead of {expected}: {document}"
         body = only(mark, document)
         page = await api.post("/contacts", json={**body, "limit": 100, "select_columns": ["uuid"]})
         if page.status_code != 200:

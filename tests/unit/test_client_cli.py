@@ -110,6 +110,7 @@ def test_every_command_of_the_client_itself_has_a_place_and_a_line() -> None:
         "export",
         "search",
         "count",
+        "explain",
         "history",
         "job",
         "index",

@@ -67,7 +67,8 @@ def test_rights_divide_the_contracts_as_documented() -> None:
     assert {name for name in opened[Right.IMPORT] if not name.endswith("Job")} >= {"CreateUploadUrl", "PreviewImport"}
     assert all(name.startswith(("Create", "Update", "Delete", "Upsert", "Batch")) for name in opened[Right.WRITE])
     assert all(
-        name.startswith(("List", "Count", "Aggregate", "Suggest", "Get", "BatchGet")) for name in opened[Right.READ]
+        name.startswith(("List", "Count", "Aggregate", "Suggest", "Explain", "Get", "BatchGet"))
+        for name in opened[Right.READ]
     )
 
 

@@ -19,7 +19,7 @@ GROUP = "connectra.commands"
 # The order of commands in the help; those not named here come last, under "More".
 PANELS = {
     "On this machine": ("run", "up", "down", "status", "logs", "reset"),
-    "Data": ("import", "export", "search", "count", "history", "job", "sample"),
+    "Data": ("import", "export", "search", "count", "explain", "history", "job", "sample"),
     "Operations": ("doctor", "migrate", "index", "audit", "jobs"),
 }
 _OTHERS = "More"

@@ -287,6 +287,17 @@ class RestClient:
         found: Json = self._call("POST", f"/{entity}/aggregate", json=asked)["data"]
         return found
 
+    def explain(self, entity: str, uuid: str, vql: Json) -> Json:
+        """Whether a query finds a record, and what each of its conditions says.
+
+        Args:
+            entity: `contacts` or `companies`.
+            uuid: of the record.
+            vql: the query.
+        """
+        found: Json = self._call("POST", f"/{entity}/{uuid}/explain", json=vql)["data"]
+        return found
+
     def history(self, entity: str, uuid: str, limit: int) -> list[Change]:
         """What happened to a record, newest first.
 

@@ -157,6 +157,9 @@ def _one_record(one: str) -> dict[str, Operation]:
     return {
         f"Get{one}": Operation({200: stored}),
         f"List{one}History": Operation({200: _HISTORY}),
+        f"Explain{one}": Operation(
+            {200: _answer(data=obj(matches=FLAG, conditions=array(ref("JudgedCondition"))))}, ref("Vql"), CONSISTENT
+        ),
         f"Create{one}": Operation({201: stored}, given, KEY),
         f"Update{one}": Operation({200: stored}, given, MATCH),
         f"Delete{one}": Operation({200: _answer(message=TEXT)}, headers=MATCH),

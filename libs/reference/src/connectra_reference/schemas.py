@@ -33,6 +33,15 @@ def schemas() -> Json:
         "BatchResult": _batch_result(),
         "CsvRow": _csv_row(),
         "HistoryEntry": _history_entry(),
+        "JudgedCondition": obj(
+            "path condition met excluded values",
+            path=TEXT,
+            condition=OBJECT,
+            met=FLAG,
+            excluded=FLAG,
+            values=array({}),
+            found={"type": "object", "additionalProperties": array(TEXT)},
+        ),
         "Suggestion": obj(field=TEXT, value=TEXT, count=NUMBER),
     }
     for entity in (COMPANY, CONTACT):

@@ -245,6 +245,22 @@ def one_record(entity: Entity) -> Iterator[Row]:
     yield Row(history, "no uuid", f"GET /{entity.table}/acme/history", 400, wrong)
     yield Row(history, "not stored", f"GET /{entity.table}/{OTHER_UUID}/history", 404, missing)
 
+    explain, call = f"Explain{title}", f"POST {path}/explain"
+    asked = {"filters": {"field": "uuid", "operator": "eq", "value": GIVEN_UUID}}
+    judged = {"path": "filters", "condition": {"field": "uuid", "in": [GIVEN_UUID]}, "met": True, "excluded": False}
+    verdict = {"matches": True, "conditions": [{**judged, "values": [GIVEN_UUID]}]}
+    yield Row(explain, "found", call, 200, {"data": verdict, "success": True}, asked, given=name)
+    others = {"filters": {"not": asked["filters"]}}
+    judged |= {"path": "filters.not", "excluded": True}
+    verdict = {"matches": False, "conditions": [{**judged, "values": [GIVEN_UUID]}]}
+    yield Row(explain, "not found", call, 200, {"data": verdict, "success": True}, others, given=name)
+    at = "where.keyword_match.must.contry"
+    unknown = invalid(at, f"{at}: unknown field 'contry'; did you mean 'country'?")
+    misspelt = {"where": {"keyword_match": {"must": {"contry": "x"}}}}
+    yield Row(explain, "unknown field", call, 400, unknown, misspelt, given=name)
+    yield Row(explain, "no uuid", f"POST /{entity.table}/acme/explain", 400, wrong, asked)
+    yield Row(explain, "not stored", f"POST /{entity.table}/{OTHER_UUID}/explain", 404, missing, asked)
+
     update, body = f"Update{title}", {field_name: RENAMED[entity][1]}
     shows = {"etag": ETAG, "x-consistency-token": TOKEN}
     done = {"data": changed, "success": True}
@@ -685,6 +701,7 @@ def with_used_keys(found: list[Row]) -> Iterator[Row]:
 # The body may be absent there, and is `{}` then.
 BODY_OPTIONAL = (
     *("ListCompanies", "ListContacts", "CountCompanies", "CountContacts", "AggregateCompanies", "AggregateContacts"),
+    *("ExplainCompany", "ExplainContact"),
     "ListJobs",
 )
 # No JSON of a body is read there.

@@ -24,6 +24,7 @@ _List = pb.ListCompaniesRestRequest | pb.ListContactsRestRequest
 _Count = pb.CountCompaniesRestRequest | pb.CountContactsRestRequest
 _Aggregate = pb.AggregateCompaniesRestRequest | pb.AggregateContactsRestRequest
 _Suggest = pb.SuggestCompaniesRestRequest | pb.SuggestContactsRestRequest
+_Explain = pb.ExplainCompanyRestRequest | pb.ExplainContactRestRequest
 _Get = pb.GetCompanyRestRequest | pb.GetContactRestRequest
 _History = pb.ListCompanyHistoryRestRequest | pb.ListContactHistoryRestRequest
 _FilterValues = (
@@ -75,6 +76,12 @@ class QueryRestServicer(pb_grpc.QueryRestServiceServicer):
 
     async def SuggestContacts(self, request: pb.SuggestContactsRestRequest, context: Context) -> HttpBody:
         return await self._suggest(CONTACT, request)
+
+    async def ExplainCompany(self, request: pb.ExplainCompanyRestRequest, context: Context) -> HttpBody:
+        return await self._explain(COMPANY, request)
+
+    async def ExplainContact(self, request: pb.ExplainContactRestRequest, context: Context) -> HttpBody:
+        return await self._explain(CONTACT, request)
 
     async def GetCompany(self, request: pb.GetCompanyRestRequest, context: Context) -> HttpBody:
         return await self._get(COMPANY, request, context)
@@ -149,6 +156,12 @@ class QueryRestServicer(pb_grpc.QueryRestServiceServicer):
         asked, warnings = read(Aggregate, await read_object(request.body))
         group, records = await self._service.aggregate(entity, asked, current())
         return envelope(data=document(asked, group, records), warnings=warnings or None)
+
+    async def _explain(self, entity: Entity, request: _Explain) -> HttpBody:
+        query, warnings = read(Vql, await read_object(request.body))
+        found = await self._service.explain(entity, request.uuid, query, current())
+        conditions = [{n: v for n, v in asdict(one).items() if v is not None} for one in found.conditions]
+        return envelope(data={"matches": found.matches, "conditions": conditions}, warnings=warnings or None)
 
     async def _suggest(self, entity: Entity, request: _Suggest) -> HttpBody:
         asked, warnings = read(SuggestRequest, await read_object(request.body))

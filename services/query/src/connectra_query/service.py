@@ -31,6 +31,7 @@ from connectra_query.aggregate.service import AggregateService
 from connectra_query.bulkheads import Bulkheads
 from connectra_query.connections import Connections
 from connectra_query.consistency import Follower
+from connectra_query.explain.service import Explained, ExplainService
 from connectra_query.export.repository import Chunk, Layout
 from connectra_query.export.stream import export
 from connectra_query.filters.repository import Filter, Value
@@ -96,6 +97,7 @@ class QueryService:
         self._follower = Follower(connections.marks)
         self._filters = FilterService(connections.pages, search, limits.vql, limits.read_seconds)
         self._history = HistoryService(connections.pages, limits.vql)
+        self._explain = ExplainService(connections.pages)
         self._suggest = SuggestService(search)
         self._aggregate = AggregateService(connections.pages, search, limits.vql)
         self._refresh = {e: Together(partial(search.refresh, e.alias)) for e in ENTITIES.values()}
@@ -153,6 +155,13 @@ class QueryService:
         await self._wait_for(entity, call)
         async with self._bulkheads.searches.entered():
             return await self._suggest.suggest(entity, asked, call)
+
+    async def explain(self, entity: Entity, uuid: str, request: Vql, call: Call) -> Explained:
+        """Which conditions a record meets and which not; see `ExplainService.explain`. Raises as `page`."""
+        query = checked(entity, request, self._limits.vql)
+        await self._wait_for(entity, call)
+        async with self._bulkheads.searches.entered():
+            return await self._explain.explain(await forgiving(query, self._search, call), uuid)
 
     async def walk(self, entity: Entity, request: Vql, call: Call) -> AsyncGenerator[bytes]:
         """Every record that matches, as of one moment, in the asked order: JSON arrays of rows. Raises as `page`."""

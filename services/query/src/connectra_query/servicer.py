@@ -22,6 +22,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from connectra_query.aggregate import messages
 from connectra_query.aggregate.models import Aggregate
+from connectra_query.explain.service import Explained, Judged
 from connectra_query.export.repository import Chunk, Layout
 from connectra_query.filters.service import FilterValuesRequest
 from connectra_query.history.service import Change, FieldChange, HistoryRequest
@@ -33,6 +34,7 @@ _List = pb.ListCompaniesRequest | pb.ListContactsRequest
 _Count = pb.CountCompaniesRequest | pb.CountContactsRequest
 _Aggregate = pb.AggregateCompaniesRequest | pb.AggregateContactsRequest
 _Suggest = pb.SuggestCompaniesRequest | pb.SuggestContactsRequest
+_Explain = pb.ExplainCompanyRequest | pb.ExplainContactRequest
 _Get = pb.GetCompanyRequest | pb.GetContactRequest
 _History = pb.ListCompanyHistoryRequest | pb.ListContactHistoryRequest
 _BatchGet = pb.BatchGetCompaniesRequest | pb.BatchGetContactsRequest
@@ -85,6 +87,14 @@ class QueryServicer(pb_grpc.QueryServiceServicer):
         found = await self._suggest(CONTACT, request)
         values = [pb.Suggestion(**asdict(one)) for one in found.values]
         return pb.SuggestContactsResponse(suggestions=values, exact=found.exact)
+
+    async def ExplainCompany(self, request: pb.ExplainCompanyRequest, context: Context) -> pb.ExplainCompanyResponse:
+        found = await self._explain(COMPANY, request)
+        return pb.ExplainCompanyResponse(matches=found.matches, conditions=map(_judged, found.conditions))
+
+    async def ExplainContact(self, request: pb.ExplainContactRequest, context: Context) -> pb.ExplainContactResponse:
+        found = await self._explain(CONTACT, request)
+        return pb.ExplainContactResponse(matches=found.matches, conditions=map(_judged, found.conditions))
 
     async def GetCompany(self, request: pb.GetCompanyRequest, context: Context) -> pb.GetCompanyResponse:
         return pb.GetCompanyResponse(company=_company(await self._get(COMPANY, request)))
@@ -182,6 +192,9 @@ class QueryServicer(pb_grpc.QueryServiceServicer):
         group, records = await self._service.aggregate(entity, asked, current())
         return messages.to_group(entity, group, records)
 
+    async def _explain(self, entity: Entity, request: _Explain) -> Explained:
+        return await self._service.explain(entity, request.uuid, _vql(request), current())
+
     async def _suggest(self, entity: Entity, request: _Suggest) -> Suggestions:
         fields = list(request.fields[: LIMITS.fields + 1])
         asked = read(SuggestRequest, {"text": request.text, "fields": fields, "limit": request.limit}).model
@@ -203,8 +216,21 @@ class QueryServicer(pb_grpc.QueryServiceServicer):
         return self._service.export(entity, _vql(request), layout, current())
 
 
-def _vql(request: _List | _Count | _Search | _Export) -> Vql:
+def _vql(request: _List | _Count | _Search | _Export | _Explain) -> Vql:
     return read(Vql, to_json(request.query)).model
+
+
+def _judged(judged: Judged) -> pb.JudgedCondition:
+    condition = struct_pb2.Struct()
+    condition.update(judged.condition)
+    return pb.JudgedCondition(
+        path=judged.path,
+        condition=condition,
+        met=judged.met,
+        excluded=judged.excluded,
+        values=map(str, judged.values),
+        found=[pb.FoundWord(word=word, fields=fields) for word, fields in (judged.found or {}).items()],
+    )
 
 
 def _with_extras(message: _Listed, page: Page) -> _Listed:

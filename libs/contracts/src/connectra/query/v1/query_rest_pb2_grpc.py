@@ -72,6 +72,11 @@ class QueryRestServiceStub:
                 request_serializer=connectra_dot_query_dot_v1_dot_query__rest__pb2.GetCompanyRestRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
+        self.ExplainCompany = channel.unary_unary(
+                '/connectra.query.v1.QueryRestService/ExplainCompany',
+                request_serializer=connectra_dot_query_dot_v1_dot_query__rest__pb2.ExplainCompanyRestRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
         self.ListCompanyHistory = channel.unary_unary(
                 '/connectra.query.v1.QueryRestService/ListCompanyHistory',
                 request_serializer=connectra_dot_query_dot_v1_dot_query__rest__pb2.ListCompanyHistoryRestRequest.SerializeToString,
@@ -110,6 +115,11 @@ class QueryRestServiceStub:
         self.GetContact = channel.unary_unary(
                 '/connectra.query.v1.QueryRestService/GetContact',
                 request_serializer=connectra_dot_query_dot_v1_dot_query__rest__pb2.GetContactRestRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
+        self.ExplainContact = channel.unary_unary(
+                '/connectra.query.v1.QueryRestService/ExplainContact',
+                request_serializer=connectra_dot_query_dot_v1_dot_query__rest__pb2.ExplainContactRestRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
         self.ListContactHistory = channel.unary_unary(
@@ -193,6 +203,13 @@ class QueryRestServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExplainCompany(self, request, context):
+        """VQL in the body. As QueryService.ExplainCompany.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListCompanyHistory(self, request, context):
         """`limit` (1 to 100, by default 25) and `cursor` (`next_cursor` of the previous page) in the query string. As QueryService.ListCompanyHistory.
         """
@@ -244,6 +261,13 @@ class QueryRestServiceServicer:
 
     def GetContact(self, request, context):
         """As QueryService.GetContact.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExplainContact(self, request, context):
+        """VQL in the body. As QueryService.ExplainContact.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -322,6 +346,11 @@ def add_QueryRestServiceServicer_to_server(servicer, server):
                     request_deserializer=connectra_dot_query_dot_v1_dot_query__rest__pb2.GetCompanyRestRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
+            'ExplainCompany': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainCompany,
+                    request_deserializer=connectra_dot_query_dot_v1_dot_query__rest__pb2.ExplainCompanyRestRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
             'ListCompanyHistory': grpc.unary_unary_rpc_method_handler(
                     servicer.ListCompanyHistory,
                     request_deserializer=connectra_dot_query_dot_v1_dot_query__rest__pb2.ListCompanyHistoryRestRequest.FromString,
@@ -360,6 +389,11 @@ def add_QueryRestServiceServicer_to_server(servicer, server):
             'GetContact': grpc.unary_unary_rpc_method_handler(
                     servicer.GetContact,
                     request_deserializer=connectra_dot_query_dot_v1_dot_query__rest__pb2.GetContactRestRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'ExplainContact': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainContact,
+                    request_deserializer=connectra_dot_query_dot_v1_dot_query__rest__pb2.ExplainContactRestRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
             'ListContactHistory': grpc.unary_unary_rpc_method_handler(
@@ -590,6 +624,33 @@ class QueryRestService:
             _registered_method=True)
 
     @staticmethod
+    def ExplainCompany(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/connectra.query.v1.QueryRestService/ExplainCompany',
+            connectra_dot_query_dot_v1_dot_query__rest__pb2.ExplainCompanyRestRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ListCompanyHistory(request,
             target,
             options=(),
@@ -794,6 +855,33 @@ class QueryRestService:
             target,
             '/connectra.query.v1.QueryRestService/GetContact',
             connectra_dot_query_dot_v1_dot_query__rest__pb2.GetContactRestRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainContact(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/connectra.query.v1.QueryRestService/ExplainContact',
+            connectra_dot_query_dot_v1_dot_query__rest__pb2.ExplainContactRestRequest.SerializeToString,
             google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,

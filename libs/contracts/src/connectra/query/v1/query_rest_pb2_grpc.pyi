@@ -33,6 +33,8 @@ class QueryRestServiceStub:
     """`text`, `fields` and `limit` in the body. As QueryService.SuggestCompanies."""
     GetCompany: _aio.UnaryUnaryMultiCallable[_query_rest_pb2.GetCompanyRestRequest, _httpbody_pb2.HttpBody]
     """As QueryService.GetCompany."""
+    ExplainCompany: _aio.UnaryUnaryMultiCallable[_query_rest_pb2.ExplainCompanyRestRequest, _httpbody_pb2.HttpBody]
+    """VQL in the body. As QueryService.ExplainCompany."""
     ListCompanyHistory: _aio.UnaryUnaryMultiCallable[_query_rest_pb2.ListCompanyHistoryRestRequest, _httpbody_pb2.HttpBody]
     """`limit` (1 to 100, by default 25) and `cursor` (`next_cursor` of the previous page) in the query string. As QueryService.ListCompanyHistory."""
     ListCompanyFilters: _aio.UnaryUnaryMultiCallable[_query_rest_pb2.ListCompanyFiltersRestRequest, _httpbody_pb2.HttpBody]
@@ -49,6 +51,8 @@ class QueryRestServiceStub:
     """`text`, `fields` and `limit` in the body. As QueryService.SuggestContacts."""
     GetContact: _aio.UnaryUnaryMultiCallable[_query_rest_pb2.GetContactRestRequest, _httpbody_pb2.HttpBody]
     """As QueryService.GetContact."""
+    ExplainContact: _aio.UnaryUnaryMultiCallable[_query_rest_pb2.ExplainContactRestRequest, _httpbody_pb2.HttpBody]
+    """VQL in the body. As QueryService.ExplainContact."""
     ListContactHistory: _aio.UnaryUnaryMultiCallable[_query_rest_pb2.ListContactHistoryRestRequest, _httpbody_pb2.HttpBody]
     """`limit` (1 to 100, by default 25) and `cursor` (`next_cursor` of the previous page) in the query string. As QueryService.ListContactHistory."""
     ListContactFilters: _aio.UnaryUnaryMultiCallable[_query_rest_pb2.ListContactFiltersRestRequest, _httpbody_pb2.HttpBody]
@@ -122,6 +126,14 @@ class QueryRestServiceServicer(metaclass=_abc_1.ABCMeta):
         """As QueryService.GetCompany."""
 
     @_abc_1.abstractmethod
+    def ExplainCompany(
+        self,
+        request: _query_rest_pb2.ExplainCompanyRestRequest,
+        context: _aio.ServicerContext[_query_rest_pb2.ExplainCompanyRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
+    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        """VQL in the body. As QueryService.ExplainCompany."""
+
+    @_abc_1.abstractmethod
     def ListCompanyHistory(
         self,
         request: _query_rest_pb2.ListCompanyHistoryRestRequest,
@@ -184,6 +196,14 @@ class QueryRestServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_query_rest_pb2.GetContactRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
     ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
         """As QueryService.GetContact."""
+
+    @_abc_1.abstractmethod
+    def ExplainContact(
+        self,
+        request: _query_rest_pb2.ExplainContactRestRequest,
+        context: _aio.ServicerContext[_query_rest_pb2.ExplainContactRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
+    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        """VQL in the body. As QueryService.ExplainContact."""
 
     @_abc_1.abstractmethod
     def ListContactHistory(

@@ -454,6 +454,57 @@ class GetCompanyResponse(_message.Message):
 Global___GetCompanyResponse: _TypeAlias = GetCompanyResponse  # noqa: Y015
 
 @_typing.final
+class ExplainCompanyRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UUID_FIELD_NUMBER: _builtins.int
+    QUERY_FIELD_NUMBER: _builtins.int
+    uuid: _builtins.str
+    @_builtins.property
+    def query(self) -> _vql_pb2.Vql:
+        """Its conditions; order, columns, paging and extras do not matter."""
+
+    def __init__(
+        self,
+        *,
+        uuid: _builtins.str = ...,
+        query: _vql_pb2.Vql | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["query", b"query"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["query", b"query", "uuid", b"uuid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainCompanyRequest: _TypeAlias = ExplainCompanyRequest  # noqa: Y015
+
+@_typing.final
+class ExplainCompanyResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MATCHES_FIELD_NUMBER: _builtins.int
+    CONDITIONS_FIELD_NUMBER: _builtins.int
+    matches: _builtins.bool
+    """Whether the query finds it."""
+    @_builtins.property
+    def conditions(self) -> _containers.RepeatedCompositeFieldContainer[Global___JudgedCondition]:
+        """In the order of the query."""
+
+    def __init__(
+        self,
+        *,
+        matches: _builtins.bool = ...,
+        conditions: _abc.Iterable[Global___JudgedCondition] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conditions", b"conditions", "matches", b"matches"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainCompanyResponse: _TypeAlias = ExplainCompanyResponse  # noqa: Y015
+
+@_typing.final
 class ListCompanyHistoryRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1400,6 +1451,130 @@ class GetContactResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetContactResponse: _TypeAlias = GetContactResponse  # noqa: Y015
+
+@_typing.final
+class JudgedCondition(_message.Message):
+    """A condition of a query, and a record."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PATH_FIELD_NUMBER: _builtins.int
+    CONDITION_FIELD_NUMBER: _builtins.int
+    MET_FIELD_NUMBER: _builtins.int
+    EXCLUDED_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    FOUND_FIELD_NUMBER: _builtins.int
+    path: _builtins.str
+    """Its place in the query."""
+    met: _builtins.bool
+    """Whether the record meets it."""
+    excluded: _builtins.bool
+    """Whether the query asks for records that do not meet it."""
+    @_builtins.property
+    def condition(self) -> _struct_pb2.Struct:
+        """As it was understood."""
+
+    @_builtins.property
+    def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What the record has in the field, as text."""
+
+    @_builtins.property
+    def found(self) -> _containers.RepeatedCompositeFieldContainer[Global___FoundWord]:
+        """Of `q`: where each word is."""
+
+    def __init__(
+        self,
+        *,
+        path: _builtins.str = ...,
+        condition: _struct_pb2.Struct | None = ...,
+        met: _builtins.bool = ...,
+        excluded: _builtins.bool = ...,
+        values: _abc.Iterable[_builtins.str] | None = ...,
+        found: _abc.Iterable[Global___FoundWord] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "excluded", b"excluded", "found", b"found", "met", b"met", "path", b"path", "values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___JudgedCondition: _TypeAlias = JudgedCondition  # noqa: Y015
+
+@_typing.final
+class FoundWord(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WORD_FIELD_NUMBER: _builtins.int
+    FIELDS_FIELD_NUMBER: _builtins.int
+    word: _builtins.str
+    @_builtins.property
+    def fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """That have it."""
+
+    def __init__(
+        self,
+        *,
+        word: _builtins.str = ...,
+        fields: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fields", b"fields", "word", b"word"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FoundWord: _TypeAlias = FoundWord  # noqa: Y015
+
+@_typing.final
+class ExplainContactRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UUID_FIELD_NUMBER: _builtins.int
+    QUERY_FIELD_NUMBER: _builtins.int
+    uuid: _builtins.str
+    @_builtins.property
+    def query(self) -> _vql_pb2.Vql:
+        """Its conditions; order, columns, paging and extras do not matter."""
+
+    def __init__(
+        self,
+        *,
+        uuid: _builtins.str = ...,
+        query: _vql_pb2.Vql | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["query", b"query"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["query", b"query", "uuid", b"uuid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainContactRequest: _TypeAlias = ExplainContactRequest  # noqa: Y015
+
+@_typing.final
+class ExplainContactResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MATCHES_FIELD_NUMBER: _builtins.int
+    CONDITIONS_FIELD_NUMBER: _builtins.int
+    matches: _builtins.bool
+    """Whether the query finds it."""
+    @_builtins.property
+    def conditions(self) -> _containers.RepeatedCompositeFieldContainer[Global___JudgedCondition]:
+        """In the order of the query."""
+
+    def __init__(
+        self,
+        *,
+        matches: _builtins.bool = ...,
+        conditions: _abc.Iterable[Global___JudgedCondition] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conditions", b"conditions", "matches", b"matches"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainContactResponse: _TypeAlias = ExplainContactResponse  # noqa: Y015
 
 @_typing.final
 class ListContactHistoryRequest(_message.Message):

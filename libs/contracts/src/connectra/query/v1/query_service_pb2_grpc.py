@@ -63,6 +63,11 @@ class QueryServiceStub:
                 request_serializer=connectra_dot_query_dot_v1_dot_query__service__pb2.GetCompanyRequest.SerializeToString,
                 response_deserializer=connectra_dot_query_dot_v1_dot_query__service__pb2.GetCompanyResponse.FromString,
                 _registered_method=True)
+        self.ExplainCompany = channel.unary_unary(
+                '/connectra.query.v1.QueryService/ExplainCompany',
+                request_serializer=connectra_dot_query_dot_v1_dot_query__service__pb2.ExplainCompanyRequest.SerializeToString,
+                response_deserializer=connectra_dot_query_dot_v1_dot_query__service__pb2.ExplainCompanyResponse.FromString,
+                _registered_method=True)
         self.ListCompanyHistory = channel.unary_unary(
                 '/connectra.query.v1.QueryService/ListCompanyHistory',
                 request_serializer=connectra_dot_query_dot_v1_dot_query__service__pb2.ListCompanyHistoryRequest.SerializeToString,
@@ -107,6 +112,11 @@ class QueryServiceStub:
                 '/connectra.query.v1.QueryService/GetContact',
                 request_serializer=connectra_dot_query_dot_v1_dot_query__service__pb2.GetContactRequest.SerializeToString,
                 response_deserializer=connectra_dot_query_dot_v1_dot_query__service__pb2.GetContactResponse.FromString,
+                _registered_method=True)
+        self.ExplainContact = channel.unary_unary(
+                '/connectra.query.v1.QueryService/ExplainContact',
+                request_serializer=connectra_dot_query_dot_v1_dot_query__service__pb2.ExplainContactRequest.SerializeToString,
+                response_deserializer=connectra_dot_query_dot_v1_dot_query__service__pb2.ExplainContactResponse.FromString,
                 _registered_method=True)
         self.ListContactHistory = channel.unary_unary(
                 '/connectra.query.v1.QueryService/ListContactHistory',
@@ -191,6 +201,14 @@ class QueryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExplainCompany(self, request, context):
+        """Why a query finds one company, or why it does not: each condition with what the company has there, by what the database has now; the
+        index may be behind. NOT_FOUND if it does not exist or is deleted, INVALID_ARGUMENT for a bad uuid or query.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListCompanyHistory(self, request, context):
         """What happened to one company, newest first, read from the database, so always current. Who did it, with which request or job, is told
         of what the caller did itself or by imports; with the right `admin`, of everything. NOT_FOUND if there is no such company or, without
@@ -257,6 +275,14 @@ class QueryServiceServicer:
     def GetContact(self, request, context):
         """One contact, read from the database, so always current. NOT_FOUND if it does not exist or is deleted, INVALID_ARGUMENT for a bad uuid or
         column.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExplainContact(self, request, context):
+        """Why a query finds one contact, or why it does not: each condition with what the contact has there, by what the database has now; the
+        index may be behind. NOT_FOUND if it does not exist or is deleted, INVALID_ARGUMENT for a bad uuid or query.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -343,6 +369,11 @@ def add_QueryServiceServicer_to_server(servicer, server):
                     request_deserializer=connectra_dot_query_dot_v1_dot_query__service__pb2.GetCompanyRequest.FromString,
                     response_serializer=connectra_dot_query_dot_v1_dot_query__service__pb2.GetCompanyResponse.SerializeToString,
             ),
+            'ExplainCompany': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainCompany,
+                    request_deserializer=connectra_dot_query_dot_v1_dot_query__service__pb2.ExplainCompanyRequest.FromString,
+                    response_serializer=connectra_dot_query_dot_v1_dot_query__service__pb2.ExplainCompanyResponse.SerializeToString,
+            ),
             'ListCompanyHistory': grpc.unary_unary_rpc_method_handler(
                     servicer.ListCompanyHistory,
                     request_deserializer=connectra_dot_query_dot_v1_dot_query__service__pb2.ListCompanyHistoryRequest.FromString,
@@ -387,6 +418,11 @@ def add_QueryServiceServicer_to_server(servicer, server):
                     servicer.GetContact,
                     request_deserializer=connectra_dot_query_dot_v1_dot_query__service__pb2.GetContactRequest.FromString,
                     response_serializer=connectra_dot_query_dot_v1_dot_query__service__pb2.GetContactResponse.SerializeToString,
+            ),
+            'ExplainContact': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainContact,
+                    request_deserializer=connectra_dot_query_dot_v1_dot_query__service__pb2.ExplainContactRequest.FromString,
+                    response_serializer=connectra_dot_query_dot_v1_dot_query__service__pb2.ExplainContactResponse.SerializeToString,
             ),
             'ListContactHistory': grpc.unary_unary_rpc_method_handler(
                     servicer.ListContactHistory,
@@ -563,6 +599,33 @@ class QueryService:
             '/connectra.query.v1.QueryService/GetCompany',
             connectra_dot_query_dot_v1_dot_query__service__pb2.GetCompanyRequest.SerializeToString,
             connectra_dot_query_dot_v1_dot_query__service__pb2.GetCompanyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainCompany(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/connectra.query.v1.QueryService/ExplainCompany',
+            connectra_dot_query_dot_v1_dot_query__service__pb2.ExplainCompanyRequest.SerializeToString,
+            connectra_dot_query_dot_v1_dot_query__service__pb2.ExplainCompanyResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -806,6 +869,33 @@ class QueryService:
             '/connectra.query.v1.QueryService/GetContact',
             connectra_dot_query_dot_v1_dot_query__service__pb2.GetContactRequest.SerializeToString,
             connectra_dot_query_dot_v1_dot_query__service__pb2.GetContactResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainContact(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/connectra.query.v1.QueryService/ExplainContact',
+            connectra_dot_query_dot_v1_dot_query__service__pb2.ExplainContactRequest.SerializeToString,
+            connectra_dot_query_dot_v1_dot_query__service__pb2.ExplainContactResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -38,6 +38,10 @@ class QueryServiceStub:
     """One company, read from the database, so always current. NOT_FOUND if it does not exist or is deleted, INVALID_ARGUMENT for a bad uuid or
     column.
     """
+    ExplainCompany: _aio.UnaryUnaryMultiCallable[_query_service_pb2.ExplainCompanyRequest, _query_service_pb2.ExplainCompanyResponse]
+    """Why a query finds one company, or why it does not: each condition with what the company has there, by what the database has now; the
+    index may be behind. NOT_FOUND if it does not exist or is deleted, INVALID_ARGUMENT for a bad uuid or query.
+    """
     ListCompanyHistory: _aio.UnaryUnaryMultiCallable[_query_service_pb2.ListCompanyHistoryRequest, _query_service_pb2.ListCompanyHistoryResponse]
     """What happened to one company, newest first, read from the database, so always current. Who did it, with which request or job, is told
     of what the caller did itself or by imports; with the right `admin`, of everything. NOT_FOUND if there is no such company or, without
@@ -69,6 +73,10 @@ class QueryServiceStub:
     GetContact: _aio.UnaryUnaryMultiCallable[_query_service_pb2.GetContactRequest, _query_service_pb2.GetContactResponse]
     """One contact, read from the database, so always current. NOT_FOUND if it does not exist or is deleted, INVALID_ARGUMENT for a bad uuid or
     column.
+    """
+    ExplainContact: _aio.UnaryUnaryMultiCallable[_query_service_pb2.ExplainContactRequest, _query_service_pb2.ExplainContactResponse]
+    """Why a query finds one contact, or why it does not: each condition with what the contact has there, by what the database has now; the
+    index may be behind. NOT_FOUND if it does not exist or is deleted, INVALID_ARGUMENT for a bad uuid or query.
     """
     ListContactHistory: _aio.UnaryUnaryMultiCallable[_query_service_pb2.ListContactHistoryRequest, _query_service_pb2.ListContactHistoryResponse]
     """What happened to one contact, newest first, read from the database, so always current. Who did it, with which request or job, is told
@@ -144,6 +152,16 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_query_service_pb2.GetCompanyResponse]:
         """One company, read from the database, so always current. NOT_FOUND if it does not exist or is deleted, INVALID_ARGUMENT for a bad uuid or
         column.
+        """
+
+    @_abc_1.abstractmethod
+    def ExplainCompany(
+        self,
+        request: _query_service_pb2.ExplainCompanyRequest,
+        context: _aio.ServicerContext[_query_service_pb2.ExplainCompanyRequest, _abc.Awaitable[_query_service_pb2.ExplainCompanyResponse]],
+    ) -> _abc.Awaitable[_query_service_pb2.ExplainCompanyResponse]:
+        """Why a query finds one company, or why it does not: each condition with what the company has there, by what the database has now; the
+        index may be behind. NOT_FOUND if it does not exist or is deleted, INVALID_ARGUMENT for a bad uuid or query.
         """
 
     @_abc_1.abstractmethod
@@ -230,6 +248,16 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_query_service_pb2.GetContactResponse]:
         """One contact, read from the database, so always current. NOT_FOUND if it does not exist or is deleted, INVALID_ARGUMENT for a bad uuid or
         column.
+        """
+
+    @_abc_1.abstractmethod
+    def ExplainContact(
+        self,
+        request: _query_service_pb2.ExplainContactRequest,
+        context: _aio.ServicerContext[_query_service_pb2.ExplainContactRequest, _abc.Awaitable[_query_service_pb2.ExplainContactResponse]],
+    ) -> _abc.Awaitable[_query_service_pb2.ExplainContactResponse]:
+        """Why a query finds one contact, or why it does not: each condition with what the contact has there, by what the database has now; the
+        index may be behind. NOT_FOUND if it does not exist or is deleted, INVALID_ARGUMENT for a bad uuid or query.
         """
 
     @_abc_1.abstractmethod

@@ -27,6 +27,12 @@ __all__ = (
     "CountContactsResponse",
     "CountContactsRestRequest",
     "DependencyCheck",
+    "ExplainCompanyRequest",
+    "ExplainCompanyResponse",
+    "ExplainCompanyRestRequest",
+    "ExplainContactRequest",
+    "ExplainContactResponse",
+    "ExplainContactRestRequest",
     "ExportCompaniesRequest",
     "ExportCompaniesResponse",
     "ExportContactsRequest",
@@ -36,6 +42,7 @@ __all__ = (
     "FieldChange",
     "Filter",
     "FilterValue",
+    "FoundWord",
     "Fragments",
     "GetCompanyRequest",
     "GetCompanyResponse",
@@ -48,6 +55,7 @@ __all__ = (
     "Group",
     "GroupBy",
     "HistoryEntry",
+    "JudgedCondition",
     "ListCompaniesRequest",
     "ListCompaniesResponse",
     "ListCompaniesRestRequest",
@@ -419,6 +427,84 @@ default_message_pool.register_message("connectra.query.v1", "DependencyCheck", D
 
 
 @dataclass(eq=False, repr=False)
+class ExplainCompanyRequest(betterproto2.Message):
+    uuid: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    query: "__common__v1__.Vql | None" = betterproto2.field(2, betterproto2.TYPE_MESSAGE, optional=True)
+    """
+    Its conditions; order, columns, paging and extras do not matter.
+    """
+
+
+default_message_pool.register_message("connectra.query.v1", "ExplainCompanyRequest", ExplainCompanyRequest)
+
+
+@dataclass(eq=False, repr=False)
+class ExplainCompanyResponse(betterproto2.Message):
+    matches: "bool" = betterproto2.field(1, betterproto2.TYPE_BOOL)
+    """
+    Whether the query finds it.
+    """
+
+    conditions: "list[JudgedCondition]" = betterproto2.field(2, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    In the order of the query.
+    """
+
+
+default_message_pool.register_message("connectra.query.v1", "ExplainCompanyResponse", ExplainCompanyResponse)
+
+
+@dataclass(eq=False, repr=False)
+class ExplainCompanyRestRequest(betterproto2.Message):
+    uuid: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    body: "___google__api__.HttpBody | None" = betterproto2.field(2, betterproto2.TYPE_MESSAGE, optional=True)
+
+
+default_message_pool.register_message("connectra.query.v1", "ExplainCompanyRestRequest", ExplainCompanyRestRequest)
+
+
+@dataclass(eq=False, repr=False)
+class ExplainContactRequest(betterproto2.Message):
+    uuid: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    query: "__common__v1__.Vql | None" = betterproto2.field(2, betterproto2.TYPE_MESSAGE, optional=True)
+    """
+    Its conditions; order, columns, paging and extras do not matter.
+    """
+
+
+default_message_pool.register_message("connectra.query.v1", "ExplainContactRequest", ExplainContactRequest)
+
+
+@dataclass(eq=False, repr=False)
+class ExplainContactResponse(betterproto2.Message):
+    matches: "bool" = betterproto2.field(1, betterproto2.TYPE_BOOL)
+    """
+    Whether the query finds it.
+    """
+
+    conditions: "list[JudgedCondition]" = betterproto2.field(2, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    In the order of the query.
+    """
+
+
+default_message_pool.register_message("connectra.query.v1", "ExplainContactResponse", ExplainContactResponse)
+
+
+@dataclass(eq=False, repr=False)
+class ExplainContactRestRequest(betterproto2.Message):
+    uuid: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    body: "___google__api__.HttpBody | None" = betterproto2.field(2, betterproto2.TYPE_MESSAGE, optional=True)
+
+
+default_message_pool.register_message("connectra.query.v1", "ExplainContactRestRequest", ExplainContactRestRequest)
+
+
+@dataclass(eq=False, repr=False)
 class ExportCompaniesRequest(betterproto2.Message):
     query: "__common__v1__.Vql | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
     """
@@ -592,6 +678,19 @@ class FilterValue(betterproto2.Message):
 
 
 default_message_pool.register_message("connectra.query.v1", "FilterValue", FilterValue)
+
+
+@dataclass(eq=False, repr=False)
+class FoundWord(betterproto2.Message):
+    word: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    fields: "list[str]" = betterproto2.field(2, betterproto2.TYPE_STRING, repeated=True)
+    """
+    That have it.
+    """
+
+
+default_message_pool.register_message("connectra.query.v1", "FoundWord", FoundWord)
 
 
 @dataclass(eq=False, repr=False)
@@ -819,6 +918,46 @@ class HistoryEntry(betterproto2.Message):
 
 
 default_message_pool.register_message("connectra.query.v1", "HistoryEntry", HistoryEntry)
+
+
+@dataclass(eq=False, repr=False)
+class JudgedCondition(betterproto2.Message):
+    """
+    A condition of a query, and a record.
+    """
+
+    path: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+    """
+    Its place in the query.
+    """
+
+    condition: "___google__protobuf__.Struct | None" = betterproto2.field(2, betterproto2.TYPE_MESSAGE, optional=True)
+    """
+    As it was understood.
+    """
+
+    met: "bool" = betterproto2.field(3, betterproto2.TYPE_BOOL)
+    """
+    Whether the record meets it.
+    """
+
+    excluded: "bool" = betterproto2.field(4, betterproto2.TYPE_BOOL)
+    """
+    Whether the query asks for records that do not meet it.
+    """
+
+    values: "list[str]" = betterproto2.field(5, betterproto2.TYPE_STRING, repeated=True)
+    """
+    What the record has in the field, as text.
+    """
+
+    found: "list[FoundWord]" = betterproto2.field(6, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    Of `q`: where each word is.
+    """
+
+
+default_message_pool.register_message("connectra.query.v1", "JudgedCondition", JudgedCondition)
 
 
 @dataclass(eq=False, repr=False)
@@ -1503,6 +1642,27 @@ class QueryRestServiceStub(betterproto2_grpclib.ServiceStub):
             metadata=metadata,
         )
 
+    async def explain_company(
+        self,
+        message: "ExplainCompanyRestRequest",
+        *,
+        timeout: "float | None" = None,
+        deadline: "Deadline | None" = None,
+        metadata: "MetadataLike | None" = None,
+    ) -> "___google__api__.HttpBody":
+        """
+        VQL in the body. As QueryService.ExplainCompany.
+        """
+
+        return await self._unary_unary(
+            "/connectra.query.v1.QueryRestService/ExplainCompany",
+            message,
+            ___google__api__.HttpBody,
+            timeout=timeout,
+            deadline=deadline,
+            metadata=metadata,
+        )
+
     async def list_company_history(
         self,
         message: "ListCompanyHistoryRestRequest",
@@ -1667,6 +1827,27 @@ class QueryRestServiceStub(betterproto2_grpclib.ServiceStub):
 
         return await self._unary_unary(
             "/connectra.query.v1.QueryRestService/GetContact",
+            message,
+            ___google__api__.HttpBody,
+            timeout=timeout,
+            deadline=deadline,
+            metadata=metadata,
+        )
+
+    async def explain_contact(
+        self,
+        message: "ExplainContactRestRequest",
+        *,
+        timeout: "float | None" = None,
+        deadline: "Deadline | None" = None,
+        metadata: "MetadataLike | None" = None,
+    ) -> "___google__api__.HttpBody":
+        """
+        VQL in the body. As QueryService.ExplainContact.
+        """
+
+        return await self._unary_unary(
+            "/connectra.query.v1.QueryRestService/ExplainContact",
             message,
             ___google__api__.HttpBody,
             timeout=timeout,
@@ -1900,6 +2081,28 @@ class QueryServiceStub(betterproto2_grpclib.ServiceStub):
             metadata=metadata,
         )
 
+    async def explain_company(
+        self,
+        message: "ExplainCompanyRequest",
+        *,
+        timeout: "float | None" = None,
+        deadline: "Deadline | None" = None,
+        metadata: "MetadataLike | None" = None,
+    ) -> "ExplainCompanyResponse":
+        """
+        Why a query finds one company, or why it does not: each condition with what the company has there, by what the database has now; the
+        index may be behind. NOT_FOUND if it does not exist or is deleted, INVALID_ARGUMENT for a bad uuid or query.
+        """
+
+        return await self._unary_unary(
+            "/connectra.query.v1.QueryService/ExplainCompany",
+            message,
+            ExplainCompanyResponse,
+            timeout=timeout,
+            deadline=deadline,
+            metadata=metadata,
+        )
+
     async def list_company_history(
         self,
         message: "ListCompanyHistoryRequest",
@@ -2094,6 +2297,28 @@ class QueryServiceStub(betterproto2_grpclib.ServiceStub):
             "/connectra.query.v1.QueryService/GetContact",
             message,
             GetContactResponse,
+            timeout=timeout,
+            deadline=deadline,
+            metadata=metadata,
+        )
+
+    async def explain_contact(
+        self,
+        message: "ExplainContactRequest",
+        *,
+        timeout: "float | None" = None,
+        deadline: "Deadline | None" = None,
+        metadata: "MetadataLike | None" = None,
+    ) -> "ExplainContactResponse":
+        """
+        Why a query finds one contact, or why it does not: each condition with what the contact has there, by what the database has now; the
+        index may be behind. NOT_FOUND if it does not exist or is deleted, INVALID_ARGUMENT for a bad uuid or query.
+        """
+
+        return await self._unary_unary(
+            "/connectra.query.v1.QueryService/ExplainContact",
+            message,
+            ExplainContactResponse,
             timeout=timeout,
             deadline=deadline,
             metadata=metadata,

@@ -1,0 +1,1 @@
+"""Why a query finds a record, or why it does not."""

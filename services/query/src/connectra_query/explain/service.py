@@ -1,0 +1,81 @@
+"""Looks at one record as it is stored, and at each condition of a query."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from connectra_common.db.database import Database
+from connectra_common.records import ids
+from connectra_common.records.fields import COMPANY, Entity
+from connectra_common.refusals import RecordNotFound
+from connectra_common.vql.ast import FreeText, Query
+from connectra_common.vql.evaluate import Record, Verdict, meets, places, values, verdicts
+from connectra_common.vql.render import render_node
+
+from connectra_query.repository import RecordRepository
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A condition and the record.
+
+    Args:
+        path: of the condition in the request.
+        condition: as it was understood.
+        met: whether the record meets it.
+        excluded: whether the query asks for records that do not.
+        values: what the record has in the field.
+        found: of a free text: each word, and the fields that have it.
+    """
+
+    path: str
+    condition: Json
+    met: bool
+    excluded: bool
+    values: list[Any]
+    found: dict[str, list[str]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """Whether the query finds the record once the index has it, and what its conditions say."""
+
+    matches: bool
+    conditions: list[Judged]
+
+
+class ExplainService:
+    """Explains without the index: with what PostgreSQL has."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def explain(self, query: Query, uuid: str) -> Explained:
+        """What each condition says of the record.
+
+        Raises:
+            ValidationFailed: not a uuid.
+            NotFound: none, or deleted.
+        """
+        record = await self._record(query.entity, ids.checked_uuid(uuid))
+        judged = [_judged(verdict, record) for verdict in verdicts(query.root, query.entity, record)]
+        return Explained(meets(query.root, query.entity, record), judged)
+
+    async def _record(self, entity: Entity, uuid: str) -> Json:
+        async with self._database.connection() as connection:
+            company = None if entity is COMPANY else ()
+            rows, number = await RecordRepository(connection).page(entity, [uuid], ["[]"], (), company)
+        if not number:
+            raise RecordNotFound(entity.title, uuid)
+        record: Json = orjson.loads(rows)[0]
+        firm = record.get("company") or {}
+        return record | {f"company_{name}": value for name, value in firm.items() if f"company_{name}" not in record}
+
+
+def _judged(verdict: Verdict, record: Record) -> Judged:
+    condition, met, excluded = verdict
+    found = places(condition, record) if isinstance(condition, FreeText) else None
+    there = [] if found is not None else values(record, condition.field)
+    return Judged(condition.path, render_node(condition), met, excluded, there, found)
