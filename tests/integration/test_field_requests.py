@@ -248,8 +248,9 @@ async def test_what_fuzziness_forgives(api: httpx.AsyncClient) -> None:
 
 async def test_languages_with_signs(api: httpx.AsyncClient) -> None:
     steps = await walk(api, "55-search-cpp.steps.json")
-    assert names(steps["whole value"]) == ["Tech One Fieldcpp"]
-    assert names(steps["whole value 2"]) == ["Tech Two Fieldcpp"]
+    # Others have these values too.
+    for step, found in (("whole value", "Tech One Fieldcpp"), ("whole value 2", "Tech Two Fieldcpp")):
+        assert [name for name in names(steps[step]) if name.endswith("Fieldcpp")] == [found]
     assert names(steps["exact C++"], "first_name")[0] == "plus"
     assert names(steps["shuffle C# Developer"], "first_name")[0] == "sharp"
     assert names(steps["exact .NET"], "first_name")[0] == "net"

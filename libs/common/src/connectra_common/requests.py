@@ -1,5 +1,6 @@
 """Reading requests: pydantic models whose every violation becomes a `FieldViolation`, and unknown keys a warning or a refusal."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
@@ -130,9 +131,12 @@ def keys(model: type[BaseModel]) -> list[str]:
 
 
 def hint(name: str, known: Sequence[str]) -> str:
-    """`unknown field 'nmae'; did you mean 'name'?`, or what is allowed if no name is similar."""
+    """`unknown field 'nmae'; did you mean 'name'?`, or what is allowed if no name is similar; of names such as `company.city` only the
+    first part.
+    """
     close = get_close_matches(name, known, n=1) if len(name) <= MAX_NAME_CHARS else []
-    end = f"did you mean {close[0]!r}?" if close else f"allowed: {', '.join(known)}"
+    allowed = dict.fromkeys(re.sub(r"\..*", ".…", one) for one in known)
+    end = f"did you mean {close[0]!r}?" if close else f"allowed: {', '.join(allowed)}"
     shown = name if len(name) <= MAX_NAME_CHARS else f"{name[:MAX_NAME_CHARS]}…"
     return f"unknown field {shown!r}; {end}"
 
