@@ -67,7 +67,7 @@ async def test_a_bulk_is_made_searchable_at_its_end_rather_than_all_the_time(
             "INSERT INTO contacts (uuid, last_name) SELECT gen_random_uuid()::text, $1 FROM generate_series(1, 20000)",
             mark,
         )
-    await drained(postgres)
+    await drained(postgres, seconds=240)
     assert await refreshes() - before <= 3
     await postgres.execute("DELETE FROM contacts WHERE last_name = $1", mark)
 

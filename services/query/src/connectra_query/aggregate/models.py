@@ -70,7 +70,8 @@ class Aggregate(Request):
     where: Where | None = None
     filters: Tree = None
     group_by: Annotated[
-        list[Annotated[GroupBy, BeforeValidator(_named)]] | None, at_most(LIMITS.group_by, "fields to group by")
+        list[Annotated[GroupBy, BeforeValidator(_named, json_schema_input_type=GroupBy | str)]] | None,
+        at_most(LIMITS.group_by, "fields to group by"),
     ] = Member(None, description="Up to two; a name alone stands for `field`.")
     cardinality: Annotated[list[str] | None, at_most(LIMITS.cardinality, "fields")] = Member(
         None, description="Fields whose distinct values are counted."
