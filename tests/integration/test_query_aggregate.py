@@ -19,7 +19,7 @@ from connectra_common.requests import read
 from connectra_common.search.mappings import indexed_fields
 from connectra_common.vql.model import Vql
 from connectra_common.vql.proto import to_proto
-from connectra_query.aggregate.models import time_zones
+from connectra_query.aggregate.models import MOST_INTERVAL, time_zones
 
 from tests.support.http import client
 from tests.support.postgres import indexed
@@ -273,10 +273,14 @@ def plain(group: pb.Group, *, top: bool = False) -> Json:
 async def test_every_field_is_counted_or_refused_by_name(api: httpx.AsyncClient, entity: Entity) -> None:
     """What is accepted is never refused by the engine."""
     for name in indexed_fields(entity):
-        for more in ({}, {"interval": 10**15}, {"calendar_interval": "year"}):
+        for more in ({}, {"interval": MOST_INTERVAL}, {"calendar_interval": "year"}):
             body = {"group_by": [{"field": name, **more}]}
             answer = await api.post(f"/{entity.table}/aggregate", json=body)
-            assert answer.status_code == 200 or (answer.status_code == 400 and name in answer.text), (body, answer.text)
+            # Records of other tests have numbers of 63 bits, for which no interval is long enough.
+            refused = answer.status_code == 400 and (
+                name in answer.text or ": take a longer one, or narrow" in answer.text
+            )
+            assert answer.status_code == 200 or refused, (body, answer.text)
         answer = await api.post(f"/{entity.table}/aggregate", json={"cardinality": [name]})
         assert answer.status_code == 200, answer.text
         answer = await api.post(f"/{entity.table}/aggregate", json={"percentiles": [{"field": name}]})

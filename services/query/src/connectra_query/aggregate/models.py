@@ -22,6 +22,10 @@ Period = Literal["day", "week", "month", "quarter", "year"]
 PERIODS: tuple[str, ...] = get_args(Period)
 
 
+# Widths of ranges are doubles for the engine.
+MOST_INTERVAL = 2**53 - 1
+
+
 class GroupBy(Part):
     """Groups by value: the `size` most frequent ones. With `interval`, of numbers: ranges of that width, which begin at its multiples.
     With `calendar_interval`, of dates: periods in a time zone, by default UTC.
@@ -119,7 +123,7 @@ def _group_by(grouping: GroupBy, fields: Mapping[str, Field], path: str) -> Iter
     if grouping.interval is not None:
         if field.index is not Index.LONG or grouping.field == "id":
             yield FieldViolation.at(f"{path}.interval", f"{grouping.field} is not a number to make ranges of")
-        elif not 1 <= grouping.interval < 2**53:
+        elif not 1 <= grouping.interval <= MOST_INTERVAL:
             yield FieldViolation.at(f"{path}.interval", f"{grouping.interval}; 1 to 2^53 - 1 are allowed")
     if grouping.calendar_interval is not None and field.index is not Index.DATE:
         yield FieldViolation.at(f"{path}.calendar_interval", f"{grouping.field} is not a date")
@@ -180,7 +184,8 @@ def too_much(asked: Aggregate, sizes: Sequence[int]) -> Iterator[FieldViolation]
     for i, (grouping, size) in enumerate(zip(asked.groupings, sizes, strict=True)):
         if not grouping.by_value and size > LIMITS.ranges:
             name = "interval" if grouping.interval else "calendar_interval"
-            way_out = f", for example {grouping.interval * -(-size // LIMITS.ranges)}" if grouping.interval else ""
+            longer = (grouping.interval or 0) * -(-size // LIMITS.ranges)
+            way_out = f", for example {longer}" if 0 < longer <= MOST_INTERVAL else ""
             yield FieldViolation.at(
                 f"group_by[{i}].{name}",
                 f"makes {size:,} groups; at most {LIMITS.ranges:,} are allowed: take a longer one{way_out}, or narrow the query",
