@@ -19,6 +19,7 @@ from connectra_query.filters.service import FilterService, FilterValuesRequest
 from connectra_query.search.engine import Search
 from connectra_write.consistency import ConsistencyTokens
 from connectra_write.filter_values.counts import add_up
+from connectra_write.filter_values.repository import Change, FilterValueRepository
 from connectra_write.imports.parse import ImportBatch
 from connectra_write.imports.service import ImportService
 from connectra_write.notifier import Notifier
@@ -186,6 +187,30 @@ async def test_adding_up_reads_no_records_and_waits_for_no_writer(
         await database.execute("UPDATE contacts SET city = 'rome'")
         assert await add_up(process) == 0
     assert await add_up(process) == 2
+
+
+async def test_adding_up_does_not_depend_on_what_the_planner_believed(
+    process: Database, database: asyncpg.Connection
+) -> None:
+    await database.execute("VACUUM ANALYZE filter_value_changes")
+    async with process.connection() as connection:
+        repository = FilterValueRepository(connection)
+        for _ in range(8):  # until the plan is kept, for an empty table
+            assert await repository.take() == []
+        await database.execute(
+            """INSERT INTO filter_value_changes (entity, filter_keys, filter_values, changes)
+               SELECT 'contact', '{title,city}', ARRAY['title ' || n % 300, 'city ' || n % 50], '{1,1}'
+               FROM generate_series(1, 30000) n"""
+        )
+        async with asyncio.timeout(30):
+            taken = [change async for change in _all(repository)]
+    assert sum(change.uses for change in taken) == 60_000
+
+
+async def _all(repository: FilterValueRepository) -> AsyncIterator[Change]:
+    while changes := await repository.take():
+        for change in changes:
+            yield change
 
 
 async def test_what_there_is_already_is_counted_by_the_migration(empty_database: str) -> None:

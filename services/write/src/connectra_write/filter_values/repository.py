@@ -62,12 +62,13 @@ class FilterValueRepository:
         await self._connection.execute("DELETE FROM filters_data WHERE uuid = ANY($1::text[]) AND uses = 0", uuids)
 
 
+# An array, not a join: planned while the table was empty, a join would compare all rows with all.
 _TAKE = f"""
     WITH taken AS (
-        DELETE FROM filter_value_changes WHERE id IN (
+        DELETE FROM filter_value_changes WHERE id = ANY(ARRAY(
             SELECT id FROM (SELECT id, sum(cardinality(changes)) OVER (ORDER BY id) - cardinality(changes) AS before
                             FROM (SELECT id, changes FROM filter_value_changes ORDER BY id LIMIT {SLICE // 5}) AS oldest) AS slice
-            WHERE before < {SLICE})
+            WHERE before < {SLICE}))
         RETURNING *)
     SELECT entity, key, value, max(shown) FILTER (WHERE change > 0), sum(change)::bigint
     FROM (SELECT t.entity, c.key, c.value, coalesce(c.shown, c.value) AS shown, sum(c.change) AS change
