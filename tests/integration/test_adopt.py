@@ -83,7 +83,7 @@ async def test_every_row_is_there_afterwards_and_as_it_was(old: asyncpg.Connecti
 
 async def test_the_database_is_ours_then(old: asyncpg.Connection, engine: AsyncEngine) -> None:
     await take_over(engine)
-    # The index is built anew; only what it will refuse is looked at by the indexer.
+    # The index is rebuilt from the tables; the indexer only gets the records that it will refuse.
     odd = "SELECT count(*) FROM companies WHERE created_at >= '10000-01-01' OR updated_at >= '10000-01-01'"
     assert await old.fetchval("SELECT count(*) FROM outbox") == await old.fetchval(odd) == 25
     assert await old.fetchval("SELECT count(*) FROM audit") == 0

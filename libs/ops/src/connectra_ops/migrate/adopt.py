@@ -250,7 +250,7 @@ async def _copy_rows(raw: asyncpg.Connection, table: str, rows: int, tell: Tell)
     next_rows = f"SELECT max(id) FROM (SELECT id FROM {SCHEMA}.{table} WHERE id > $1 ORDER BY id LIMIT {SLICE}) s"  # noqa: S608
     while (last := await raw.fetchval(next_rows, after)) is not None:
         async with raw.transaction():
-            # The trail begins with what happens from now on. Nothing is marked for the index, which is built anew afterwards.
+            # Copying is not a change: no audit entries, and no outbox marks, since the index is rebuilt afterwards.
             await raw.execute("SET LOCAL connectra.audit = 'off'")
             if table in _MARKED:
                 await raw.execute(f"ALTER TABLE {table} DISABLE TRIGGER {table}_inserted")
