@@ -106,8 +106,16 @@ async def test_a_stream_by_relevance_and_one_of_nothing(corpus: Corpus, query: Q
 
 
 async def test_a_stream_that_is_left_early_leaves_no_view_open(
-    corpus: Corpus, query: QueryServiceStub, stack: Stack
+    query: QueryServiceStub, stack: Stack, postgres: asyncpg.Connection
 ) -> None:
+    mark = word()
+    # More than fits on its way: the service waits for the caller to read.
+    await postgres.execute(
+        """INSERT INTO contacts (uuid, stage, title) SELECT gen_random_uuid()::text, $1, repeat('x', 1000)
+           FROM generate_series(1, 8000)""",
+        mark,
+    )
+    token = await indexed(postgres)
     async with client(stack.elasticsearch) as engine:
 
         async def open_views() -> int:
@@ -115,8 +123,10 @@ async def test_a_stream_that_is_left_early_leaves_no_view_open(
             return sum(int(node["indices"]["search"]["open_contexts"]) for node in nodes.values())
 
         before = await open_views()
-        call = query.SearchContacts(pb.SearchContactsRequest(query=typed(corpus.where())), metadata=corpus.metadata)
+        request = pb.SearchContactsRequest(query=typed(keyword_query(stage=mark)))
+        call = query.SearchContacts(request, metadata=[("x-consistency-token", token)])
         await call.read()
+        assert await open_views() > before
         call.cancel()
         await until(open_views, lambda now: now <= before, seconds=20)
 
