@@ -138,6 +138,16 @@ async def test_what_a_dead_indexer_had_claimed_is_free_at_once(
     assert await database.fetchval("SELECT count(*) FROM indexers") == 1
 
 
+async def test_the_first_mark_of_a_new_database_is_claimed(database: asyncpg.Connection, second: asyncpg.Connection) -> None:
+    await database.execute("ALTER SEQUENCE outbox_seq RESTART")  # as if nothing had been drawn from it
+    outbox, low = OutboxRepository(second), LowWater()
+    for _ in range(4):
+        low.learn(await outbox.look(low.begin))
+        await database.execute("SELECT pg_current_xact_id()")  # time goes on
+    await add_contacts(database, 1)
+    assert [claim.uuid for claim in await outbox.claim(1, CONTACTS, LEASE, low.number)] == [uuid(1)]
+
+
 async def test_what_a_held_snapshot_keeps_is_not_walked_over_by_claims_and_a_late_mark_is_found(
     database: asyncpg.Connection, second: asyncpg.Connection, empty_database: str
 ) -> None:

@@ -132,7 +132,9 @@ class OutboxRepository:
     async def look(self, since: int) -> Look:
         """The marks from a number on, and which transactions may still add some."""
         [row] = await self._connection.fetch(
-            """SELECT (SELECT last_value FROM outbox_seq), (SELECT min(first_seq) FROM outbox WHERE first_seq >= $1),
+            # A sequence that nothing was drawn from has the first number as its last value.
+            """SELECT (SELECT last_value - (NOT is_called)::int FROM outbox_seq),
+                      (SELECT min(first_seq) FROM outbox WHERE first_seq >= $1),
                       pg_snapshot_xmin(s)::text::bigint, pg_snapshot_xmax(s)::text::bigint
                FROM pg_current_snapshot() s""",
             since,
