@@ -119,7 +119,8 @@ def install_packages() -> None:
     installers = [[*pip, "install"]]
     uv = find_uv(pip)
     if uv:
-        installers.insert(0, [uv, "pip", "install", "--python", str(PYTHON)])
+        # Where a process may not write compiled files, each start of each would compile everything again.
+        installers.insert(0, [uv, "pip", "install", "--compile-bytecode", "--python", str(PYTHON)])
     editable = [argument for package in PACKAGES for argument in ("-e", str(ROOT / package))]
     problem = ""
     for installer in installers:
