@@ -138,7 +138,9 @@ async def test_what_a_dead_indexer_had_claimed_is_free_at_once(
     assert await database.fetchval("SELECT count(*) FROM indexers") == 1
 
 
-async def test_the_first_mark_of_a_new_database_is_claimed(database: asyncpg.Connection, second: asyncpg.Connection) -> None:
+async def test_the_first_mark_of_a_new_database_is_claimed(
+    database: asyncpg.Connection, second: asyncpg.Connection
+) -> None:
     await database.execute("ALTER SEQUENCE outbox_seq RESTART")  # as if nothing had been drawn from it
     outbox, low = OutboxRepository(second), LowWater()
     for _ in range(4):

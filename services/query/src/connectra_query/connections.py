@@ -10,6 +10,9 @@ from connectra_common.settings import PostgresSettings
 # Of PG_POOL_SIZE, for streams: while they wait for their callers, they hold none.
 STREAM_SHARE = 0.25
 LEAST = 4
+# Rows are looked up by keys. Left to choose, the planner has a table read as a whole that was empty when it planned, until the statistics
+# of a new database are made.
+BY_KEY = {"enable_seqscan": "off"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,9 @@ class Connections:
         """Of a pool of LEAST or more; closed with the block."""
         streams = max(1, int(settings.pool_size * STREAM_SHARE))
         async with (
-            Database.open(settings, "query", work="pages", connections=settings.pool_size - 2 - streams) as of_pages,
+            Database.open(
+                settings, "query", BY_KEY, work="pages", connections=settings.pool_size - 2 - streams
+            ) as of_pages,
             Database.open(settings, "query", work="streams", connections=streams) as of_streams,
             Database.open(settings, "query", work="marks", connections=1) as of_marks,
             Database.own(settings, "query") as own,

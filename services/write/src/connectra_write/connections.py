@@ -11,6 +11,11 @@ from connectra_common.settings import PostgresSettings
 SHARE = 0.2
 # One each, and another for the rebuild of an index, which holds one for as long as it takes.
 LEAST = 5
+# Of the sessions that write, whose statements look rows up by keys. Left to choose, the planner has tables read as a whole that were empty
+# when it planned: until the statistics of a new database are made, each write reads all that is stored.
+BY_KEY = {"enable_seqscan": "off"}
+# Of those for single records, whose plans are the same whatever the values: an upsert would plan as long as it runs.
+PLANNED_ONCE = {"plan_cache_mode": "force_generic_plan"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +37,14 @@ class Connections:
     @classmethod
     @asynccontextmanager
     async def open(cls, settings: PostgresSettings, session: Mapping[str, str]) -> AsyncIterator["Connections"]:
-        """Of a pool of LEAST or more; closed with the block. `session`: PostgreSQL settings of those that write."""
+        """Of a pool of LEAST or more; closed with the block. `session`: more PostgreSQL settings of those that write."""
+        session = {**BY_KEY, **session}
         part = max(1, int(settings.pool_size * SHARE))
         rest = settings.pool_size - 1 - 2 * part
         async with (
-            Database.open(settings, "write", session, work="singles", connections=rest, limited=True) as singles,
+            Database.open(
+                settings, "write", {**session, **PLANNED_ONCE}, work="singles", connections=rest, limited=True
+            ) as singles,
             Database.open(settings, "write", session, work="bulks", connections=part, limited=True) as bulks,
             Database.open(settings, "write", session, work="imports", connections=part, limited=True) as imports,
             Database.own(settings, "write") as own,
