@@ -15,6 +15,7 @@ The claims of a killed process are freed by any other within a second (`indexers
 """
 
 import asyncio
+import math
 import socket
 import time
 from collections import Counter as Count
@@ -61,8 +62,10 @@ DEAD = Gauge("connectra_dead_letters", "Documents that Elasticsearch refuses for
 class Tuning:
     """Sizes and times of an indexer."""
 
-    # The first of them takes interactive marks only.
+    # The first of them takes interactive marks only; while such marks come, all but the second do: Elasticsearch is slow to index and
+    # refresh what somebody waits for while every core of it works on bulks.
     loops: int = 3
+    interactive_seconds: float = 2
     batch: int = 2_000
     # About the most characters of documents that a loop holds at once; a batch with more is read and sent in parts.
     part_chars: int = 6_000_000
@@ -132,6 +135,8 @@ class Indexer:
         # When an index that is to go live is tried again, by entity.
         self._building_from: dict[str, float] = {}
         self._held: list[Claim] = []
+        # When an interactive mark was last claimed.
+        self._interactive_at = -math.inf
 
     @property
     def number(self) -> int:
@@ -140,10 +145,8 @@ class Indexer:
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Works until told to stop; what is claimed then is finished or given back."""
-        of_all, loops = list(Lane), []
-        for number in range(self._tuning.loops):
-            lanes = of_all[:1] if number == 0 and self._tuning.loops > 1 else of_all
-            loops.append(self._guarded(partial(self._loop, lanes), stopping))
+        numbers = range(self._tuning.loops)
+        loops = [self._guarded(partial(self._loop, number), stopping) for number in numbers]
         others = [self._guarded(work, stopping) for work in (self._live, self._measure)]
         try:
             await asyncio.gather(*loops, *others, self._refresher.run(stopping))
@@ -184,9 +187,16 @@ class Indexer:
             finally:
                 self._entered.clear()
 
-    async def _loop(self, lanes: Sequence[Lane], stopping: asyncio.Event) -> None:
+    async def _loop(self, number: int, stopping: asyncio.Event) -> None:
         async with self._database.session() as connection:
-            await self._work(OutboxRepository(connection), lanes, stopping)
+            await self._work(OutboxRepository(connection), number, stopping)
+
+    def _lanes(self, number: int) -> list[Lane]:
+        """What a loop may claim now."""
+        is_interactive = time.monotonic() - self._interactive_at < self._tuning.interactive_seconds
+        steady = min(1, self._tuning.loops - 1)
+        all_lanes = number == steady or (number > steady and not is_interactive)
+        return list(Lane) if all_lanes else [Lane.INTERACTIVE]
 
     def _queues(self, lanes: Sequence[Lane], turn: int) -> list[Queue]:
         """What may be claimed now, the most urgent first; entities have the first place in turn."""
@@ -194,7 +204,7 @@ class Indexer:
         limits = {name: self._breakers[name].limit(self._tuning.batch) for name in names}
         return [Queue(name, lane.value, limits[name]) for lane in lanes for name in names if limits[name]]
 
-    async def _work(self, outbox: OutboxRepository, lanes: Sequence[Lane], stopping: asyncio.Event) -> None:
+    async def _work(self, outbox: OutboxRepository, number: int, stopping: asyncio.Event) -> None:
         """Claims rows and settles them, batch after batch."""
         if self._unsettled:
             claims, self._unsettled = self._unsettled, []
@@ -211,6 +221,7 @@ class Indexer:
                 continue
             looked = time.monotonic()
             turn += 1
+            lanes = self._lanes(number)
             queues = self._queues(lanes, turn)
             claims = (
                 await outbox.claim(self._me, queues, self._tuning.lease_seconds, self._low_water.number)
@@ -227,6 +238,8 @@ class Indexer:
                 if rest > 0 and not self._held:
                     await first_of(stopping, seconds=rest)
                 continue
+            if claims[0].lane == Lane.INTERACTIVE:
+                self._interactive_at = looked
             try:
                 with telemetry.trace("index batch", documents=len(claims)):
                     await self._index(outbox, claims)
