@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
+import grpc
 import psutil
 import pytest
 from connectra.common.v1 import vql_pb2
@@ -268,8 +269,17 @@ async def latencies(
 
     async def one(n: int) -> None:
         await asyncio.sleep(began + n / per_second - time.time())
-        await upsert(write, mark, n)
+        await until(lambda: taken(n), pause=0.2)  # as a client that was told to try again
         answered[emails[n]] = time.time()
+
+    async def taken(n: int) -> bool:
+        try:
+            await upsert(write, mark, n)
+        except grpc.aio.AioRpcError as refused:
+            if refused.code() != grpc.StatusCode.UNAVAILABLE:
+                raise
+            return False
+        return True
 
     async def look(first: int) -> None:
         # Only what was begun since the first that has not been found: the searches must not be the load.
