@@ -16,7 +16,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import filters, gateway, index, jobs, scale, search, write
+from tests.bench import calls, filters, gateway, index, jobs, scale, search, write
 from tests.bench.options import Options
 from tests.support.stack import Stack, connectra, folder, up
 
@@ -24,6 +24,7 @@ Line = dict[str, Any]
 Part = Callable[[Stack, Options], Awaitable[list[Line]]]
 
 PARTS: dict[str, Part] = {
+    "calls": calls.run,
     "filters": filters.run,
     "gateway": gateway.run,
     "index": index.run,
