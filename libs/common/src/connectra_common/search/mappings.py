@@ -61,6 +61,8 @@ def index_body(entity: Entity, settings: ElasticsearchSettings, codec: str = "be
                 "codec": codec,
                 "refresh_interval": REFRESH_INTERVAL,
                 "max_result_window": 10_000,
+                # The order of lists that ask for none: each segment ends after the first hits of a page, however many there are.
+                "sort": {"field": ["created_at", "uuid"], "order": ["desc", "asc"]},
                 "analysis": words.analysis(),
             }
         },
