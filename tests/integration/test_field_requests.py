@@ -284,6 +284,9 @@ async def test_people_by_the_domain_of_their_address(api: httpx.AsyncClient) -> 
         leaf = {"field": "email", "operator": operator, "value": value}
         found = await api.post("/contacts", json={"filters": {"and": [ours, leaf]}})
         assert set(names(found, "first_name")) == expected, operator
+    of_domain = {"field": "email", "operator": "domain", "value": "acmefd.example"}
+    shown = await api.post("/contacts", json={"filters": {"and": [ours, of_domain]}, "highlight": True})
+    assert shown.json()["data"][0]["highlight"]["email"] == ["dora@<em>acmefd.example</em>"]
     for value, expected in (
         ("www.acmefd.example", {"Dom Acme Fielddom"}),
         ("shopfd.co.uk", {"Dom Shop Fielddom"}),

@@ -95,7 +95,8 @@ async def test_this_release_works_on_an_index_of_the_first_version(
                 "last_name": "O'Neil",
                 "title": "Sales Manager",
                 "city": "Zürich",
-                "email": "a@x.example",
+                "email": "a@mail.x.example",
+                "company_normalized_domain": "A.example",
             }
             await client.index(index=name, id="u", document={**person, "home_phone": "+49305550100"}, refresh=True)
             search = Search(client, 10)
@@ -111,6 +112,8 @@ async def test_this_release_works_on_an_index_of_the_first_version(
                 {"filters": {"field": "title", "operator": "contains", "value": "ales"}},
                 {"q": "sales manager zurich"},
                 {"q": "+49 30 5550100"},
+                {"filters": {"field": "email", "operator": "domain", "value": "x.example"}},
+                {"filters": {"field": "company_normalized_domain", "operator": "domain", "value": "a.example"}},
             ):
                 query = checked(CONTACT, read(Vql, {**asked, "facets": [{"field": "city"}]}).model)
                 answer = await search.run(name, search_body(query, extras.facet_requests(query, 1)), Call())

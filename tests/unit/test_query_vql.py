@@ -63,6 +63,11 @@ def any_of(*clauses: dict[str, Any]) -> dict[str, Any]:
     return {"bool": {"should": list(clauses), "minimum_should_match": 1}}
 
 
+def of_domain(domain: dict[str, Any], *in_first_version: dict[str, Any]) -> dict[str, Any]:
+    named = [{"wildcard": {"_index": "*-v1-*"}}, {"bool": {"should": list(in_first_version)}}]
+    return {"bool": {"should": [domain, {"bool": {"filter": named}}]}}
+
+
 def begins(field: str, value: str) -> dict[str, Any]:
     return {"match_bool_prefix": {field: {"query": value, "operator": "and"}}}
 
@@ -118,14 +123,16 @@ def begins(field: str, value: str) -> dict[str, Any]:
         (leaf("mobile_phone", "prefix", "0049 30"), {"prefix": {"mobile_phone": {"value": "+4930"}}}),
         (
             leaf("email", "domain", "https://www.Acme.com/about"),
-            any_of(
+            of_domain(
+                {"match": {"email.domain": "acme.com"}},
                 {"wildcard": {"email": {"value": "*@acme.com"}}},
                 {"wildcard": {"email": {"value": "*.acme.com"}}},
             ),
         ),
         (
             leaf("company.normalized_domain", "domain", "jane@acme.com"),
-            any_of(
+            of_domain(
+                {"match": {"company_normalized_domain.domain": "acme.com"}},
                 {"term": {"company_normalized_domain.keyword": "acme.com"}},
                 {"wildcard": {"company_normalized_domain.keyword": {"value": "*.acme.com"}}},
             ),

@@ -3,7 +3,7 @@
 A text field is searched by words (`words`); its sub-field `.ngram` holds trigrams, each at a position of its own, so that a phrase of grams
 matches a substring of any length from three characters; `.keyword` orders. A keyword keeps the whole value without case and accents, and in
 `.shown` as people see it, but for case; what identifies (addresses, URLs, phones, uuids) keeps its accents. Those marked in the catalogue
-have a sub-field `.text` as well.
+have a sub-field `.text` as well. Of addresses and domains, `.domain` has the domain and all that are above it.
 """
 
 import re
@@ -74,6 +74,7 @@ def index_body(entity: Entity, settings: ElasticsearchSettings, codec: str = "be
 
 
 def _mapping(field: Field) -> dict[str, Any]:
+    more: dict[str, Any]
     match field.index:
         case Index.UUID:
             return {"type": "keyword"}
@@ -84,9 +85,10 @@ def _mapping(field: Field) -> dict[str, Any]:
         case Index.TEXT:
             keyword = {"type": "keyword", "normalizer": "folded", "ignore_above": MAX_KEYWORD_CHARS}
             grams = {"type": "text", "analyzer": "trigrams"}
-            return {**_words(), "fields": {"keyword": keyword, "ngram": grams}}
+            more = {"domain": _domains("folded_domain")} if field.rule is Rule.DOMAIN else {}
+            return {**_words(), "fields": {"keyword": keyword, "ngram": grams, **more}}
     whole = {"type": "keyword", "ignore_above": MAX_KEYWORD_CHARS}
-    more: dict[str, Any] = {}
+    more = {}
     if field.has_categories:
         more["shown"] = {**whole, "normalizer": "lower", "index": False}
     if field.also_text:
@@ -94,8 +96,14 @@ def _mapping(field: Field) -> dict[str, Any]:
     if field.rule is Rule.EMAIL:
         # For who types an address, a part of it or its domain: which documents have it is all that counts.
         more["text"] = {**_words(), "index_options": "docs", "norms": False}
+        more["domain"] = _domains("domain")
     whole["normalizer"] = "folded" if field.has_categories else "lower"
     return {**whole, "fields": more} if more else whole
+
+
+def _domains(analyzer: str) -> dict[str, Any]:
+    names = {"analyzer": f"{analyzer}s", "search_analyzer": f"asked_{analyzer}"}
+    return {"type": "text", **names, "index_options": "docs", "norms": False}
 
 
 def _words() -> dict[str, Any]:

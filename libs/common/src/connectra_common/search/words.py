@@ -43,7 +43,7 @@ _BESIDE = (r"([^.@'\-_]+)", r"@(.+)|^[^.@]+\.([^@]+\.[^@]+)$|.(\.net)$")
 
 
 def analysis() -> dict[str, Any]:
-    """Analyzers `words` (for the index), `asked_words` (for what is searched for) and `trigrams`, and the normalizers."""
+    """Analyzers `words` (for the index), `asked_words` (for what is searched for), `trigrams` and those of domains, and the normalizers."""
     unspaced = "".join(f"\\x{{{first:x}}}-\\x{{{last:x}}}" for first, last in _UNSPACED)
     letters = r"\p{L}\p{M}\p{N}"
     classes = {"W": f"a-zA-Z0-9[{letters}&&[^{unspaced}]]", "L": r"\p{L}", "U": f"[{letters}&&[{unspaced}]]"}
@@ -52,6 +52,8 @@ def analysis() -> dict[str, Any]:
         "tokenizer": {
             "words": {"type": "pattern", "pattern": _PATTERN.format(**classes), "group": 0},
             "trigram": {"type": "ngram", "min_gram": 3, "max_gram": 3},
+            # What is behind the last @; what is longer is no domain, and the engine refuses words that are much longer.
+            "host": {"type": "pattern", "pattern": r"(?<![^@])[^@]{1,255}+\z", "group": 0},
         },
         "filter": {
             "whole": {"type": "keyword_marker", "keywords_pattern": f".*{_WHOLE}.*"},
@@ -60,6 +62,8 @@ def analysis() -> dict[str, Any]:
             "beside": {"type": "pattern_capture", "preserve_original": True, "patterns": list(_BESIDE)},
             "no_apostrophe": {"type": "pattern_replace", "pattern": "'", "replacement": ""},
             "and": {"type": "pattern_replace", "pattern": "^&$", "replacement": "and"},
+            # Of a.b.com: b.com and com beside it.
+            "above": {"type": "pattern_capture", "preserve_original": True, "patterns": [r"\.(?=(.+))"]},
         },
         "analyzer": {
             "words": {
@@ -80,12 +84,25 @@ def analysis() -> dict[str, Any]:
                 "tokenizer": "trigram",
                 "filter": ["lowercase"],
             },
+            **_domains("domain", []),
+            **_domains("folded_domain", ["folded"]),
         },
         "normalizer": {
             "lower": {"type": "custom", "filter": ["lowercase"]},
             "folded": {"type": "custom", "char_filter": ["folded"], "filter": ["lowercase"]},
         },
     }
+
+
+def _domains(name: str, char_filters: list[str]) -> dict[str, Any]:
+    """Of an address or a domain: the domain and all that are above it; of what is searched for: that."""
+    asked: dict[str, Any] = {
+        "type": "custom",
+        "char_filter": char_filters,
+        "tokenizer": "host",
+        "filter": ["lowercase"],
+    }
+    return {f"{name}s": asked | {"filter": ["lowercase", "above"]}, f"asked_{name}": asked}
 
 
 # Cuts at hyphens and underscores only.

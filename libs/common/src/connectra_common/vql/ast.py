@@ -68,8 +68,8 @@ class Prefix(Leaf):
 
 
 @dataclass(frozen=True, slots=True)
-class Suffix(Leaf):
-    """The whole value ends with it."""
+class Domain(Leaf):
+    """The domain of an e-mail address, or a domain, is this one or below it."""
 
     text: str
 
@@ -131,7 +131,7 @@ class Not:
     node: "Node"
 
 
-Condition = Equals | Member | Phrase | Word | Substring | Prefix | Suffix | Range | Exists | FreeText
+Condition = Equals | Member | Phrase | Word | Substring | Prefix | Domain | Range | Exists | FreeText
 Node = Condition | And | Or | Not
 
 

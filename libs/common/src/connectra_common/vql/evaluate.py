@@ -16,6 +16,7 @@ from connectra_common.search.words import UNSPACED, asked_words, indexed_words
 from connectra_common.vql.ast import (
     And,
     Condition,
+    Domain,
     Equals,
     Exists,
     FreeText,
@@ -27,7 +28,6 @@ from connectra_common.vql.ast import (
     Prefix,
     Range,
     Substring,
-    Suffix,
     Word,
 )
 
@@ -87,8 +87,9 @@ def _holds(node: Condition, field: Field, there: Sequence[Any]) -> bool:
         case Range(lower=lower, upper=upper):
             numbers = map(_millis if node.of_time else int, there)
             return any((lower is None or n >= lower) and (upper is None or n <= upper) for n in numbers)
-        case Suffix(text=text):
-            return any(same(value).endswith(same(text)) for value in there)
+        case Domain(text=text):
+            hosts = (same(value).rpartition("@")[2] for value in there)
+            return any(f".{host}".endswith(f".{same(text)}") for host in hosts)
         case Prefix(text=text, whole=True):
             return any(same(value).startswith(same(text)) for value in there)
         case Substring(text=text, whole=True):

@@ -5,7 +5,7 @@ import re
 from connectra_common.records.fields import Index, Rule, Type
 from connectra_common.records.values import tidy
 from connectra_common.search.words import UNSPACED
-from connectra_common.vql.ast import And, Equals, Node, Or, Phrase, Prefix, Substring, Suffix, Word
+from connectra_common.vql.ast import And, Domain, Node, Or, Phrase, Prefix, Substring, Word
 from connectra_common.vql.model import TextMatch
 from connectra_common.vql.reading import Target, Wrong
 from connectra_common.vql.values import read_domain, shown
@@ -88,9 +88,7 @@ def domain(of: Target, value: object) -> Node:
         raise Wrong(str(error)) from None
     of.amount.scans += 1
     _check_size(of, name)
-    is_email = of.field.rule is Rule.EMAIL
-    this = Suffix(of.path, of.name, f"@{name}") if is_email else Equals(of.path, of.name, name)
-    return Or((this, Suffix(of.path, of.name, f".{name}")))
+    return Domain(of.path, of.name, name)
 
 
 def _text(of: Target, operator: str, value: object) -> str:

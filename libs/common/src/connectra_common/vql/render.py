@@ -5,6 +5,7 @@ from typing import Any
 from connectra_common.vql.ast import (
     And,
     Condition,
+    Domain,
     Equals,
     FreeText,
     Member,
@@ -16,7 +17,6 @@ from connectra_common.vql.ast import (
     Query,
     Range,
     Substring,
-    Suffix,
     Word,
 )
 from connectra_common.vql.values import moment_text
@@ -63,8 +63,8 @@ def _meaning(node: Condition) -> dict[str, Any]:
             return {"substring": text}
         case Prefix(text=text):
             return {"prefix": text}
-        case Suffix(text=text):
-            return {"suffix": text}
+        case Domain(text=text):
+            return {"domain": text}
         case Range(lower=lower, upper=upper):
             bounds = (("gte", lower), ("lte", upper))
             return {name: moment_text(b) if node.of_time else b for name, b in bounds if b is not None}
@@ -81,7 +81,7 @@ def leaves(node: Node) -> list[Condition]:
     return [node]
 
 
-Text = Phrase | Word | Substring | Prefix | Suffix
+Text = Phrase | Word | Substring | Prefix | Domain
 
 
 def texts(node: Node) -> list[Text]:

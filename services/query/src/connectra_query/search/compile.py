@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from connectra_common.records.fields import Field, Index
+from connectra_common.records.fields import Field, Index, Rule
 from connectra_common.search.mappings import indexed_fields, sort_field
 from connectra_common.vql.ast import (
     And,
+    Domain,
     Equals,
     Exists,
     FreeText,
@@ -20,7 +21,6 @@ from connectra_common.vql.ast import (
     Range,
     Sort,
     Substring,
-    Suffix,
     Word,
 )
 from connectra_common.vql.order import SCORE, scores
@@ -123,6 +123,8 @@ def compile_node(node: Node, fields: Mapping[str, Field], *, scored: bool = Fals
             return {"exists": {"field": node.field}}
         case Range():
             return _range(node)
+        case Domain():
+            return _domain(node, fields[node.field])
         case Equals() | Member():
             name = sort_field(node.field, fields[node.field])
             return {"term": {name: node.value}} if isinstance(node, Equals) else {"terms": {name: list(node.values)}}
@@ -136,8 +138,8 @@ def text_field(node: Text, field: Field) -> str:
             return f"{node.field}.ngram"
         case Phrase() | Word() if field.index is not Index.TEXT:
             return f"{node.field}.text"
-        case Suffix():
-            return sort_field(node.field, field)
+        case Domain():
+            return f"{node.field}.domain"
     return node.field
 
 
@@ -173,8 +175,22 @@ def _text(node: Text, name: str, *, scored: bool) -> Json:
             return {"prefix": {name: {"value": node.text}}}
         case Substring():
             return {"wildcard": {name: {"value": f"*{literal(node.text)}*"}}}
-        case Suffix():
-            return {"wildcard": {name: {"value": f"*{literal(node.text)}"}}}
+        case Domain():
+            return {"match": {name: node.text}}
+
+
+def _domain(node: Domain, field: Field) -> Json:
+    # An index of the first version has no domains: there, what whole values end with. Which of the two it is, the engine knows at every
+    # moment; where the condition on the name does not hold, it does not look at any value.
+    name = sort_field(node.field, field)
+    this = (
+        {"wildcard": {name: {"value": f"*@{literal(node.text)}"}}}
+        if field.rule is Rule.EMAIL
+        else {"term": {name: node.text}}
+    )
+    ends = [this, {"wildcard": {name: {"value": f"*.{literal(node.text)}"}}}]
+    first = [{"wildcard": {"_index": "*-v1-*"}}, {"bool": {"should": ends}}]
+    return {"bool": {"should": [_text(node, text_field(node, field), scored=False), {"bool": {"filter": first}}]}}
 
 
 def literal(text: str) -> str:

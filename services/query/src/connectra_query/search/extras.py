@@ -2,8 +2,8 @@
 
 from connectra_common.records.fields import Field, Index
 from connectra_common.search.free_text import searched_fields, words_field
-from connectra_common.search.mappings import indexed_fields, shown_field
-from connectra_common.vql.ast import Facet, Query, Range
+from connectra_common.search.mappings import indexed_fields, shown_field, sort_field
+from connectra_common.vql.ast import Domain, Facet, Query, Range
 from connectra_common.vql.render import free_texts, leaves, render, render_node, texts
 
 from connectra_query.search.compile import Json, compile_node, text_field
@@ -29,6 +29,8 @@ def highlight_request(query: Query) -> Json | None:
         return None
     fields = indexed_fields(query.entity)
     names: Json = {text_field(leaf, fields[leaf.field]): {} for leaf in texts(query.root)}
+    # In an index of the first version a domain is found in the whole value.
+    names |= {sort_field(n.field, fields[n.field]): {} for n in texts(query.root) if isinstance(n, Domain)}
     if free_texts(query.root):
         names |= {words_field(query.entity, name): {} for name in searched_fields(query.entity)}
     return {"fields": names, "number_of_fragments": 0, "encoder": "html", **_TAGS}
@@ -38,7 +40,7 @@ def highlight_result(hit: Json) -> dict[str, list[str]]:
     """Texts by field; a field matched in several ways has one for each."""
     found: dict[str, list[str]] = {}
     for name, fragments in hit.get("highlight", {}).items():
-        found.setdefault(name.removesuffix(".ngram").removesuffix(".text"), []).extend(fragments)
+        found.setdefault(name.partition(".")[0], []).extend(fragments)
     return found
 
 
