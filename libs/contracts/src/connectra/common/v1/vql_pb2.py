@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x63onnectra/common/v1/vql.proto\x12\x13\x63onnectra.common.v1\x1a\x1cgoogle/protobuf/struct.proto\"\xaa\x04\n\x03Vql\x12\x30\n\x05where\x18\x01 \x01(\x0b\x32\x1a.connectra.common.v1.WhereR\x05where\x12\x39\n\x07\x66ilters\x18\x02 \x01(\x0b\x32\x1f.connectra.common.v1.FilterNodeR\x07\x66ilters\x12\x37\n\x08order_by\x18\x03 \x03(\x0b\x32\x1c.connectra.common.v1.OrderByR\x07orderBy\x12\x12\n\x04page\x18\x04 \x01(\x05R\x04page\x12\x14\n\x05limit\x18\x05 \x01(\x05R\x05limit\x12.\n\x06\x63ursor\x18\x06 \x03(\x0b\x32\x16.google.protobuf.ValueR\x06\x63ursor\x12%\n\x0eselect_columns\x18\x07 \x03(\tR\rselectColumns\x12I\n\x0e\x63ompany_config\x18\x08 \x01(\x0b\x32\".connectra.common.v1.CompanyConfigR\rcompanyConfig\x12\x16\n\x06offset\x18\t \x01(\x05R\x06offset\x12\x18\n\x07\x65xplain\x18\n \x01(\x08R\x07\x65xplain\x12\x32\n\x06\x66\x61\x63\x65ts\x18\x0b \x03(\x0b\x32\x1a.connectra.common.v1.FacetR\x06\x66\x61\x63\x65ts\x12\x1c\n\thighlight\x18\x0c \x01(\x08R\thighlight\x12\x1f\n\x0btrack_total\x18\r \x01(\x08R\ntrackTotal\x12\x0c\n\x01q\x18\x14 \x01(\tR\x01q\"j\n\x05\x46\x61\x63\x65t\x12\x14\n\x05\x66ield\x18\x01 \x01(\tR\x05\x66ield\x12\x12\n\x04size\x18\x02 \x01(\x05R\x04size\x12\x37\n\x06ranges\x18\x03 \x03(\x0b\x32\x1f.connectra.common.v1.FacetRangeR\x06ranges\"^\n\nFacetRange\x12(\n\x03gte\x18\x01 \x01(\x0b\x32\x16.google.protobuf.ValueR\x03gte\x12&\n\x02lt\x18\x02 \x01(\x0b\x32\x16.google.protobuf.ValueR\x02lt\"\xd6\x01\n\x05Where\x12\x43\n\x0ctext_matches\x18\x01 \x01(\x0b\x32 .connectra.common.v1.TextMatchesR\x0btextMatches\x12\x46\n\rkeyword_match\x18\x02 \x01(\x0b\x32!.connectra.common.v1.KeywordMatchR\x0ckeywordMatch\x12@\n\x0brange_query\x18\x03 \x01(\x0b\x32\x1f.connectra.common.v1.RangeQueryR\nrangeQuery\"|\n\x0bTextMatches\x12\x32\n\x04must\x18\x01 \x03(\x0b\x32\x1e.connectra.common.v1.TextMatchR\x04must\x12\x39\n\x08must_not\x18\x02 \x03(\x0b\x32\x1e.connectra.common.v1.TextMatchR\x07mustNot\"\xf0\x01\n\tTextMatch\x12\x1d\n\ntext_value\x18\x01 \x01(\tR\ttextValue\x12\x1d\n\nfilter_key\x18\x02 \x01(\tR\tfilterKey\x12@\n\x0bsearch_type\x18\x03 \x01(\x0e\x32\x1f.connectra.common.v1.SearchTypeR\nsearchType\x12\x12\n\x04slop\x18\x04 \x01(\x05R\x04slop\x12\x39\n\x08operator\x18\x05 \x01(\x0e\x32\x1d.connectra.common.v1.OperatorR\x08operator\x12\x14\n\x05\x66uzzy\x18\x06 \x01(\x08R\x05\x66uzzy\"\xc7\x02\n\x0cKeywordMatch\x12?\n\x04must\x18\x01 \x03(\x0b\x32+.connectra.common.v1.KeywordMatch.MustEntryR\x04must\x12I\n\x08must_not\x18\x02 \x03(\x0b\x32..connectra.common.v1.KeywordMatch.MustNotEntryR\x07mustNot\x1aS\n\tMustEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x30\n\x05value\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.ListValueR\x05value:\x02\x38\x01\x1aV\n\x0cMustNotEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x30\n\x05value\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.ListValueR\x05value:\x02\x38\x01\"\xc1\x02\n\nRangeQuery\x12=\n\x04must\x18\x01 \x03(\x0b\x32).connectra.common.v1.RangeQuery.MustEntryR\x04must\x12G\n\x08must_not\x18\x02 \x03(\x0b\x32,.connectra.common.v1.RangeQuery.MustNotEntryR\x07mustNot\x1aS\n\tMustEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x30\n\x05value\x18\x02 \x01(\x0b\x32\x1a.connectra.common.v1.RangeR\x05value:\x02\x38\x01\x1aV\n\x0cMustNotEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x30\n\x05value\x18\x02 \x01(\x0b\x32\x1a.connectra.common.v1.RangeR\x05value:\x02\x38\x01\"\xab\x01\n\x05Range\x12(\n\x03gte\x18\x01 \x01(\x0b\x32\x16.google.protobuf.ValueR\x03gte\x12&\n\x02gt\x18\x02 \x01(\x0b\x32\x16.google.protobuf.ValueR\x02gt\x12(\n\x03lte\x18\x03 \x01(\x0b\x32\x16.google.protobuf.ValueR\x03lte\x12&\n\x02lt\x18\x04 \x01(\x0b\x32\x16.google.protobuf.ValueR\x02lt\"M\n\x07OrderBy\x12\x19\n\x08order_by\x18\x01 \x01(\tR\x07orderBy\x12\'\n\x0forder_direction\x18\x02 \x01(\tR\x0eorderDirection\"R\n\rCompanyConfig\x12\x1a\n\x08populate\x18\x01 \x01(\x08R\x08populate\x12%\n\x0eselect_columns\x18\x02 \x03(\tR\rselectColumns\"\xf0\x01\n\nFilterNode\x12\x33\n\x03\x61ll\x18\x01 \x01(\x0b\x32\x1f.connectra.common.v1.FilterListH\x00R\x03\x61ll\x12\x33\n\x03\x61ny\x18\x02 \x01(\x0b\x32\x1f.connectra.common.v1.FilterListH\x00R\x03\x61ny\x12\x39\n\x06negate\x18\x03 \x01(\x0b\x32\x1f.connectra.common.v1.FilterNodeH\x00R\x06negate\x12\x35\n\x04leaf\x18\x04 \x01(\x0b\x32\x1f.connectra.common.v1.FilterLeafH\x00R\x04leafB\x06\n\x04node\"C\n\nFilterList\x12\x35\n\x05nodes\x18\x01 \x03(\x0b\x32\x1f.connectra.common.v1.FilterNodeR\x05nodes\"l\n\nFilterLeaf\x12\x14\n\x05\x66ield\x18\x01 \x01(\tR\x05\x66ield\x12\x1a\n\x08operator\x18\x02 \x01(\tR\x08operator\x12,\n\x05value\x18\x03 \x01(\x0b\x32\x16.google.protobuf.ValueR\x05value*t\n\nSearchType\x12\x1b\n\x17SEARCH_TYPE_UNSPECIFIED\x10\x00\x12\x15\n\x11SEARCH_TYPE_EXACT\x10\x01\x12\x17\n\x13SEARCH_TYPE_SHUFFLE\x10\x02\x12\x19\n\x15SEARCH_TYPE_SUBSTRING\x10\x03*G\n\x08Operator\x12\x18\n\x14OPERATOR_UNSPECIFIED\x10\x00\x12\x10\n\x0cOPERATOR_AND\x10\x01\x12\x0f\n\x0bOPERATOR_OR\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x63onnectra/common/v1/vql.proto\x12\x13\x63onnectra.common.v1\x1a\x1cgoogle/protobuf/struct.proto\"\xdc\x04\n\x03Vql\x12\x30\n\x05where\x18\x01 \x01(\x0b\x32\x1a.connectra.common.v1.WhereR\x05where\x12\x39\n\x07\x66ilters\x18\x02 \x01(\x0b\x32\x1f.connectra.common.v1.FilterNodeR\x07\x66ilters\x12\x37\n\x08order_by\x18\x03 \x03(\x0b\x32\x1c.connectra.common.v1.OrderByR\x07orderBy\x12\x12\n\x04page\x18\x04 \x01(\x05R\x04page\x12\x14\n\x05limit\x18\x05 \x01(\x05R\x05limit\x12.\n\x06\x63ursor\x18\x06 \x03(\x0b\x32\x16.google.protobuf.ValueR\x06\x63ursor\x12%\n\x0eselect_columns\x18\x07 \x03(\tR\rselectColumns\x12I\n\x0e\x63ompany_config\x18\x08 \x01(\x0b\x32\".connectra.common.v1.CompanyConfigR\rcompanyConfig\x12\x16\n\x06offset\x18\t \x01(\x05R\x06offset\x12\x18\n\x07\x65xplain\x18\n \x01(\x08R\x07\x65xplain\x12\x32\n\x06\x66\x61\x63\x65ts\x18\x0b \x03(\x0b\x32\x1a.connectra.common.v1.FacetR\x06\x66\x61\x63\x65ts\x12\x1c\n\thighlight\x18\x0c \x01(\x08R\thighlight\x12\x1f\n\x0btrack_total\x18\r \x01(\x08R\ntrackTotal\x12\x0c\n\x01q\x18\x14 \x01(\tR\x01q\x12\x30\n\x05\x61like\x18\x15 \x03(\x0e\x32\x1a.connectra.common.v1.AlikeR\x05\x61like\"j\n\x05\x46\x61\x63\x65t\x12\x14\n\x05\x66ield\x18\x01 \x01(\tR\x05\x66ield\x12\x12\n\x04size\x18\x02 \x01(\x05R\x04size\x12\x37\n\x06ranges\x18\x03 \x03(\x0b\x32\x1f.connectra.common.v1.FacetRangeR\x06ranges\"^\n\nFacetRange\x12(\n\x03gte\x18\x01 \x01(\x0b\x32\x16.google.protobuf.ValueR\x03gte\x12&\n\x02lt\x18\x02 \x01(\x0b\x32\x16.google.protobuf.ValueR\x02lt\"\xd6\x01\n\x05Where\x12\x43\n\x0ctext_matches\x18\x01 \x01(\x0b\x32 .connectra.common.v1.TextMatchesR\x0btextMatches\x12\x46\n\rkeyword_match\x18\x02 \x01(\x0b\x32!.connectra.common.v1.KeywordMatchR\x0ckeywordMatch\x12@\n\x0brange_query\x18\x03 \x01(\x0b\x32\x1f.connectra.common.v1.RangeQueryR\nrangeQuery\"|\n\x0bTextMatches\x12\x32\n\x04must\x18\x01 \x03(\x0b\x32\x1e.connectra.common.v1.TextMatchR\x04must\x12\x39\n\x08must_not\x18\x02 \x03(\x0b\x32\x1e.connectra.common.v1.TextMatchR\x07mustNot\"\xa2\x02\n\tTextMatch\x12\x1d\n\ntext_value\x18\x01 \x01(\tR\ttextValue\x12\x1d\n\nfilter_key\x18\x02 \x01(\tR\tfilterKey\x12@\n\x0bsearch_type\x18\x03 \x01(\x0e\x32\x1f.connectra.common.v1.SearchTypeR\nsearchType\x12\x12\n\x04slop\x18\x04 \x01(\x05R\x04slop\x12\x39\n\x08operator\x18\x05 \x01(\x0e\x32\x1d.connectra.common.v1.OperatorR\x08operator\x12\x14\n\x05\x66uzzy\x18\x06 \x01(\x08R\x05\x66uzzy\x12\x30\n\x05\x61like\x18\x07 \x03(\x0e\x32\x1a.connectra.common.v1.AlikeR\x05\x61like\"\xc7\x02\n\x0cKeywordMatch\x12?\n\x04must\x18\x01 \x03(\x0b\x32+.connectra.common.v1.KeywordMatch.MustEntryR\x04must\x12I\n\x08must_not\x18\x02 \x03(\x0b\x32..connectra.common.v1.KeywordMatch.MustNotEntryR\x07mustNot\x1aS\n\tMustEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x30\n\x05value\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.ListValueR\x05value:\x02\x38\x01\x1aV\n\x0cMustNotEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x30\n\x05value\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.ListValueR\x05value:\x02\x38\x01\"\xc1\x02\n\nRangeQuery\x12=\n\x04must\x18\x01 \x03(\x0b\x32).connectra.common.v1.RangeQuery.MustEntryR\x04must\x12G\n\x08must_not\x18\x02 \x03(\x0b\x32,.connectra.common.v1.RangeQuery.MustNotEntryR\x07mustNot\x1aS\n\tMustEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x30\n\x05value\x18\x02 \x01(\x0b\x32\x1a.connectra.common.v1.RangeR\x05value:\x02\x38\x01\x1aV\n\x0cMustNotEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x30\n\x05value\x18\x02 \x01(\x0b\x32\x1a.connectra.common.v1.RangeR\x05value:\x02\x38\x01\"\xab\x01\n\x05Range\x12(\n\x03gte\x18\x01 \x01(\x0b\x32\x16.google.protobuf.ValueR\x03gte\x12&\n\x02gt\x18\x02 \x01(\x0b\x32\x16.google.protobuf.ValueR\x02gt\x12(\n\x03lte\x18\x03 \x01(\x0b\x32\x16.google.protobuf.ValueR\x03lte\x12&\n\x02lt\x18\x04 \x01(\x0b\x32\x16.google.protobuf.ValueR\x02lt\"M\n\x07OrderBy\x12\x19\n\x08order_by\x18\x01 \x01(\tR\x07orderBy\x12\'\n\x0forder_direction\x18\x02 \x01(\tR\x0eorderDirection\"R\n\rCompanyConfig\x12\x1a\n\x08populate\x18\x01 \x01(\x08R\x08populate\x12%\n\x0eselect_columns\x18\x02 \x03(\tR\rselectColumns\"\xf0\x01\n\nFilterNode\x12\x33\n\x03\x61ll\x18\x01 \x01(\x0b\x32\x1f.connectra.common.v1.FilterListH\x00R\x03\x61ll\x12\x33\n\x03\x61ny\x18\x02 \x01(\x0b\x32\x1f.connectra.common.v1.FilterListH\x00R\x03\x61ny\x12\x39\n\x06negate\x18\x03 \x01(\x0b\x32\x1f.connectra.common.v1.FilterNodeH\x00R\x06negate\x12\x35\n\x04leaf\x18\x04 \x01(\x0b\x32\x1f.connectra.common.v1.FilterLeafH\x00R\x04leafB\x06\n\x04node\"C\n\nFilterList\x12\x35\n\x05nodes\x18\x01 \x03(\x0b\x32\x1f.connectra.common.v1.FilterNodeR\x05nodes\"l\n\nFilterLeaf\x12\x14\n\x05\x66ield\x18\x01 \x01(\tR\x05\x66ield\x12\x1a\n\x08operator\x18\x02 \x01(\tR\x08operator\x12,\n\x05value\x18\x03 \x01(\x0b\x32\x16.google.protobuf.ValueR\x05value*C\n\x05\x41like\x12\x15\n\x11\x41LIKE_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x41LIKE_NICKNAME\x10\x01\x12\x0f\n\x0b\x41LIKE_SOUND\x10\x02*t\n\nSearchType\x12\x1b\n\x17SEARCH_TYPE_UNSPECIFIED\x10\x00\x12\x15\n\x11SEARCH_TYPE_EXACT\x10\x01\x12\x17\n\x13SEARCH_TYPE_SHUFFLE\x10\x02\x12\x19\n\x15SEARCH_TYPE_SUBSTRING\x10\x03*G\n\x08Operator\x12\x18\n\x14OPERATOR_UNSPECIFIED\x10\x00\x12\x10\n\x0cOPERATOR_AND\x10\x01\x12\x0f\n\x0bOPERATOR_OR\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,44 +40,46 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RANGEQUERY_MUSTENTRY']._serialized_options = b'8\001'
   _globals['_RANGEQUERY_MUSTNOTENTRY']._loaded_options = None
   _globals['_RANGEQUERY_MUSTNOTENTRY']._serialized_options = b'8\001'
-  _globals['_SEARCHTYPE']._serialized_start=2844
-  _globals['_SEARCHTYPE']._serialized_end=2960
-  _globals['_OPERATOR']._serialized_start=2962
-  _globals['_OPERATOR']._serialized_end=3033
+  _globals['_ALIKE']._serialized_start=2944
+  _globals['_ALIKE']._serialized_end=3011
+  _globals['_SEARCHTYPE']._serialized_start=3013
+  _globals['_SEARCHTYPE']._serialized_end=3129
+  _globals['_OPERATOR']._serialized_start=3131
+  _globals['_OPERATOR']._serialized_end=3202
   _globals['_VQL']._serialized_start=85
-  _globals['_VQL']._serialized_end=639
-  _globals['_FACET']._serialized_start=641
-  _globals['_FACET']._serialized_end=747
-  _globals['_FACETRANGE']._serialized_start=749
-  _globals['_FACETRANGE']._serialized_end=843
-  _globals['_WHERE']._serialized_start=846
-  _globals['_WHERE']._serialized_end=1060
-  _globals['_TEXTMATCHES']._serialized_start=1062
-  _globals['_TEXTMATCHES']._serialized_end=1186
-  _globals['_TEXTMATCH']._serialized_start=1189
-  _globals['_TEXTMATCH']._serialized_end=1429
-  _globals['_KEYWORDMATCH']._serialized_start=1432
-  _globals['_KEYWORDMATCH']._serialized_end=1759
-  _globals['_KEYWORDMATCH_MUSTENTRY']._serialized_start=1588
-  _globals['_KEYWORDMATCH_MUSTENTRY']._serialized_end=1671
-  _globals['_KEYWORDMATCH_MUSTNOTENTRY']._serialized_start=1673
-  _globals['_KEYWORDMATCH_MUSTNOTENTRY']._serialized_end=1759
-  _globals['_RANGEQUERY']._serialized_start=1762
-  _globals['_RANGEQUERY']._serialized_end=2083
-  _globals['_RANGEQUERY_MUSTENTRY']._serialized_start=1912
-  _globals['_RANGEQUERY_MUSTENTRY']._serialized_end=1995
-  _globals['_RANGEQUERY_MUSTNOTENTRY']._serialized_start=1997
-  _globals['_RANGEQUERY_MUSTNOTENTRY']._serialized_end=2083
-  _globals['_RANGE']._serialized_start=2086
-  _globals['_RANGE']._serialized_end=2257
-  _globals['_ORDERBY']._serialized_start=2259
-  _globals['_ORDERBY']._serialized_end=2336
-  _globals['_COMPANYCONFIG']._serialized_start=2338
-  _globals['_COMPANYCONFIG']._serialized_end=2420
-  _globals['_FILTERNODE']._serialized_start=2423
-  _globals['_FILTERNODE']._serialized_end=2663
-  _globals['_FILTERLIST']._serialized_start=2665
-  _globals['_FILTERLIST']._serialized_end=2732
-  _globals['_FILTERLEAF']._serialized_start=2734
-  _globals['_FILTERLEAF']._serialized_end=2842
+  _globals['_VQL']._serialized_end=689
+  _globals['_FACET']._serialized_start=691
+  _globals['_FACET']._serialized_end=797
+  _globals['_FACETRANGE']._serialized_start=799
+  _globals['_FACETRANGE']._serialized_end=893
+  _globals['_WHERE']._serialized_start=896
+  _globals['_WHERE']._serialized_end=1110
+  _globals['_TEXTMATCHES']._serialized_start=1112
+  _globals['_TEXTMATCHES']._serialized_end=1236
+  _globals['_TEXTMATCH']._serialized_start=1239
+  _globals['_TEXTMATCH']._serialized_end=1529
+  _globals['_KEYWORDMATCH']._serialized_start=1532
+  _globals['_KEYWORDMATCH']._serialized_end=1859
+  _globals['_KEYWORDMATCH_MUSTENTRY']._serialized_start=1688
+  _globals['_KEYWORDMATCH_MUSTENTRY']._serialized_end=1771
+  _globals['_KEYWORDMATCH_MUSTNOTENTRY']._serialized_start=1773
+  _globals['_KEYWORDMATCH_MUSTNOTENTRY']._serialized_end=1859
+  _globals['_RANGEQUERY']._serialized_start=1862
+  _globals['_RANGEQUERY']._serialized_end=2183
+  _globals['_RANGEQUERY_MUSTENTRY']._serialized_start=2012
+  _globals['_RANGEQUERY_MUSTENTRY']._serialized_end=2095
+  _globals['_RANGEQUERY_MUSTNOTENTRY']._serialized_start=2097
+  _globals['_RANGEQUERY_MUSTNOTENTRY']._serialized_end=2183
+  _globals['_RANGE']._serialized_start=2186
+  _globals['_RANGE']._serialized_end=2357
+  _globals['_ORDERBY']._serialized_start=2359
+  _globals['_ORDERBY']._serialized_end=2436
+  _globals['_COMPANYCONFIG']._serialized_start=2438
+  _globals['_COMPANYCONFIG']._serialized_end=2520
+  _globals['_FILTERNODE']._serialized_start=2523
+  _globals['_FILTERNODE']._serialized_end=2763
+  _globals['_FILTERLIST']._serialized_start=2765
+  _globals['_FILTERLIST']._serialized_end=2832
+  _globals['_FILTERLEAF']._serialized_start=2834
+  _globals['_FILTERLEAF']._serialized_end=2942
 # @@protoc_insertion_point(module_scope)

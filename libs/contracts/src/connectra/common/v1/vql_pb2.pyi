@@ -20,6 +20,28 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _Alike:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AlikeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Alike.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ALIKE_UNSPECIFIED: _Alike.ValueType  # 0
+    ALIKE_NICKNAME: _Alike.ValueType  # 1
+    """One is a nickname of the other (Bob, Robert), by a list of English names."""
+    ALIKE_SOUND: _Alike.ValueType  # 2
+    """Both sound the same (Meyer, Mayr; Schmidt, Schmitt), by Double Metaphone; names of Latin letters."""
+
+class Alike(_Alike, metaclass=_AlikeEnumTypeWrapper):
+    """In which way a name is like another one. Off unless it is asked for; the explanation of a record says which name it was."""
+
+ALIKE_UNSPECIFIED: Alike.ValueType  # 0
+ALIKE_NICKNAME: Alike.ValueType  # 1
+"""One is a nickname of the other (Bob, Robert), by a list of English names."""
+ALIKE_SOUND: Alike.ValueType  # 2
+"""Both sound the same (Meyer, Mayr; Schmidt, Schmitt), by Double Metaphone; names of Latin letters."""
+Global___Alike: _TypeAlias = Alike  # noqa: Y015
+
 class _SearchType:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -84,6 +106,7 @@ class Vql(_message.Message):
     HIGHLIGHT_FIELD_NUMBER: _builtins.int
     TRACK_TOTAL_FIELD_NUMBER: _builtins.int
     Q_FIELD_NUMBER: _builtins.int
+    ALIKE_FIELD_NUMBER: _builtins.int
     page: _builtins.int
     """1 to 10; 0 means 1."""
     limit: _builtins.int
@@ -130,6 +153,10 @@ class Vql(_message.Message):
     def facets(self) -> _containers.RepeatedCompositeFieldContainer[Global___Facet]:
         """Counts over all matches; at most 10 facets."""
 
+    @_builtins.property
+    def alike(self) -> _containers.RepeatedScalarFieldContainer[Global___Alike.ValueType]:
+        """With `q`: what else a word may be as the name of a person. Records that have the words as they were typed come first."""
+
     def __init__(
         self,
         *,
@@ -147,10 +174,11 @@ class Vql(_message.Message):
         highlight: _builtins.bool = ...,
         track_total: _builtins.bool = ...,
         q: _builtins.str = ...,
+        alike: _abc.Iterable[Global___Alike.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["company_config", b"company_config", "filters", b"filters", "where", b"where"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["company_config", b"company_config", "cursor", b"cursor", "explain", b"explain", "facets", b"facets", "filters", b"filters", "highlight", b"highlight", "limit", b"limit", "offset", b"offset", "order_by", b"order_by", "page", b"page", "q", b"q", "select_columns", b"select_columns", "track_total", b"track_total", "where", b"where"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alike", b"alike", "company_config", b"company_config", "cursor", b"cursor", "explain", b"explain", "facets", b"facets", "filters", b"filters", "highlight", b"highlight", "limit", b"limit", "offset", b"offset", "order_by", b"order_by", "page", b"page", "q", b"q", "select_columns", b"select_columns", "track_total", b"track_total", "where", b"where"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -280,6 +308,7 @@ class TextMatch(_message.Message):
     SLOP_FIELD_NUMBER: _builtins.int
     OPERATOR_FIELD_NUMBER: _builtins.int
     FUZZY_FIELD_NUMBER: _builtins.int
+    ALIKE_FIELD_NUMBER: _builtins.int
     text_value: _builtins.str
     filter_key: _builtins.str
     """A text field, e.g. `name`, or a categorical field that can be searched as text, e.g. `city` (docs/fields.md). For contacts a field of
@@ -292,6 +321,10 @@ class TextMatch(_message.Message):
     """SEARCH_TYPE_SHUFFLE and SEARCH_TYPE_SUBSTRING: `and` (default) or `or` between words."""
     fuzzy: _builtins.bool
     """SEARCH_TYPE_SHUFFLE: tolerate typos."""
+    @_builtins.property
+    def alike(self) -> _containers.RepeatedScalarFieldContainer[Global___Alike.ValueType]:
+        """SEARCH_TYPE_SHUFFLE, of `first_name` and `last_name`: what else a word may be. Names as they were typed come first."""
+
     def __init__(
         self,
         *,
@@ -301,10 +334,11 @@ class TextMatch(_message.Message):
         slop: _builtins.int = ...,
         operator: Global___Operator.ValueType = ...,
         fuzzy: _builtins.bool = ...,
+        alike: _abc.Iterable[Global___Alike.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter_key", b"filter_key", "fuzzy", b"fuzzy", "operator", b"operator", "search_type", b"search_type", "slop", b"slop", "text_value", b"text_value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alike", b"alike", "filter_key", b"filter_key", "fuzzy", b"fuzzy", "operator", b"operator", "search_type", b"search_type", "slop", b"slop", "text_value", b"text_value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -321,7 +321,7 @@ class GetContactRestRequest(_message.Message):
     SELECT_COLUMNS_FIELD_NUMBER: _builtins.int
     uuid: _builtins.str
     select_columns: _builtins.str
-    """Columns, separated by commas."""
+    """Columns, separated by commas; those of its company are written `company.name`."""
     def __init__(
         self,
         *,

@@ -337,6 +337,9 @@ class AggregateCompaniesResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     MATCHES_FIELD_NUMBER: _builtins.int
+    DID_YOU_MEAN_FIELD_NUMBER: _builtins.int
+    did_you_mean: _builtins.str
+    """With `q`: words instead of those that were typed wrong; what has these is counted as well."""
     @_builtins.property
     def matches(self) -> Global___Group:
         """All matches as one group."""
@@ -345,12 +348,15 @@ class AggregateCompaniesResponse(_message.Message):
         self,
         *,
         matches: Global___Group | None = ...,
+        did_you_mean: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["matches", b"matches"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_did_you_mean", b"_did_you_mean", "did_you_mean", b"did_you_mean", "matches", b"matches"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["matches", b"matches"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_did_you_mean", b"_did_you_mean", "did_you_mean", b"did_you_mean", "matches", b"matches"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__did_you_mean: _TypeAlias = _typing.Literal["did_you_mean"]  # noqa: Y015
+    _WhichOneofArgType__did_you_mean: _TypeAlias = _typing.Literal["_did_you_mean", b"_did_you_mean"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__did_you_mean) -> _WhichOneofReturnType__did_you_mean | None: ...
 
 Global___AggregateCompaniesResponse: _TypeAlias = AggregateCompaniesResponse  # noqa: Y015
 
@@ -484,8 +490,11 @@ class ExplainCompanyResponse(_message.Message):
 
     MATCHES_FIELD_NUMBER: _builtins.int
     CONDITIONS_FIELD_NUMBER: _builtins.int
+    DID_YOU_MEAN_FIELD_NUMBER: _builtins.int
     matches: _builtins.bool
     """Whether the query finds it."""
+    did_you_mean: _builtins.str
+    """With `q`: words instead of those that were typed wrong; a record that has these is found as well."""
     @_builtins.property
     def conditions(self) -> _containers.RepeatedCompositeFieldContainer[Global___JudgedCondition]:
         """In the order of the query."""
@@ -495,12 +504,15 @@ class ExplainCompanyResponse(_message.Message):
         *,
         matches: _builtins.bool = ...,
         conditions: _abc.Iterable[Global___JudgedCondition] | None = ...,
+        did_you_mean: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_did_you_mean", b"_did_you_mean", "did_you_mean", b"did_you_mean"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conditions", b"conditions", "matches", b"matches"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_did_you_mean", b"_did_you_mean", "conditions", b"conditions", "did_you_mean", b"did_you_mean", "matches", b"matches"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__did_you_mean: _TypeAlias = _typing.Literal["did_you_mean"]  # noqa: Y015
+    _WhichOneofArgType__did_you_mean: _TypeAlias = _typing.Literal["_did_you_mean", b"_did_you_mean"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__did_you_mean) -> _WhichOneofReturnType__did_you_mean | None: ...
 
 Global___ExplainCompanyResponse: _TypeAlias = ExplainCompanyResponse  # noqa: Y015
 
@@ -1309,6 +1321,9 @@ class AggregateContactsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     MATCHES_FIELD_NUMBER: _builtins.int
+    DID_YOU_MEAN_FIELD_NUMBER: _builtins.int
+    did_you_mean: _builtins.str
+    """With `q`: words instead of those that were typed wrong; what has these is counted as well."""
     @_builtins.property
     def matches(self) -> Global___Group:
         """All matches as one group."""
@@ -1317,12 +1332,15 @@ class AggregateContactsResponse(_message.Message):
         self,
         *,
         matches: Global___Group | None = ...,
+        did_you_mean: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["matches", b"matches"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_did_you_mean", b"_did_you_mean", "did_you_mean", b"did_you_mean", "matches", b"matches"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["matches", b"matches"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_did_you_mean", b"_did_you_mean", "did_you_mean", b"did_you_mean", "matches", b"matches"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__did_you_mean: _TypeAlias = _typing.Literal["did_you_mean"]  # noqa: Y015
+    _WhichOneofArgType__did_you_mean: _TypeAlias = _typing.Literal["_did_you_mean", b"_did_you_mean"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__did_you_mean) -> _WhichOneofReturnType__did_you_mean | None: ...
 
 Global___AggregateContactsResponse: _TypeAlias = AggregateContactsResponse  # noqa: Y015
 
@@ -1416,7 +1434,7 @@ class GetContactRequest(_message.Message):
     uuid: _builtins.str
     @_builtins.property
     def select_columns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Empty: every column."""
+        """Empty: every column of the contact. Columns of its company are written `company.name`."""
 
     def __init__(
         self,
@@ -1437,16 +1455,22 @@ class GetContactResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CONTACT_FIELD_NUMBER: _builtins.int
+    COMPANY_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def contact(self) -> _records_pb2.Contact: ...
+    @_builtins.property
+    def company(self) -> _records_pb2.Company:
+        """With columns of the company, if the contact has one."""
+
     def __init__(
         self,
         *,
         contact: _records_pb2.Contact | None = ...,
+        company: _records_pb2.Company | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["contact", b"contact"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["company", b"company", "contact", b"contact"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contact", b"contact"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["company", b"company", "contact", b"contact"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1464,6 +1488,7 @@ class JudgedCondition(_message.Message):
     EXCLUDED_FIELD_NUMBER: _builtins.int
     VALUES_FIELD_NUMBER: _builtins.int
     FOUND_FIELD_NUMBER: _builtins.int
+    ALIKE_FIELD_NUMBER: _builtins.int
     path: _builtins.str
     """Its place in the query."""
     met: _builtins.bool
@@ -1482,6 +1507,10 @@ class JudgedCondition(_message.Message):
     def found(self) -> _containers.RepeatedCompositeFieldContainer[Global___FoundWord]:
         """Of `q`: where each word is."""
 
+    @_builtins.property
+    def alike(self) -> _containers.RepeatedCompositeFieldContainer[Global___AlikeName]:
+        """With `alike`: the names that the record has in place of words."""
+
     def __init__(
         self,
         *,
@@ -1491,14 +1520,45 @@ class JudgedCondition(_message.Message):
         excluded: _builtins.bool = ...,
         values: _abc.Iterable[_builtins.str] | None = ...,
         found: _abc.Iterable[Global___FoundWord] | None = ...,
+        alike: _abc.Iterable[Global___AlikeName] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "excluded", b"excluded", "found", b"found", "met", b"met", "path", b"path", "values", b"values"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alike", b"alike", "condition", b"condition", "excluded", b"excluded", "found", b"found", "met", b"met", "path", b"path", "values", b"values"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___JudgedCondition: _TypeAlias = JudgedCondition  # noqa: Y015
+
+@_typing.final
+class AlikeName(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WORD_FIELD_NUMBER: _builtins.int
+    FIELD_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    BY_FIELD_NUMBER: _builtins.int
+    word: _builtins.str
+    """As it was asked for."""
+    field: _builtins.str
+    name: _builtins.str
+    """That the record has there."""
+    by: _vql_pb2.Alike.ValueType
+    def __init__(
+        self,
+        *,
+        word: _builtins.str = ...,
+        field: _builtins.str = ...,
+        name: _builtins.str = ...,
+        by: _vql_pb2.Alike.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by", b"by", "field", b"field", "name", b"name", "word", b"word"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AlikeName: _TypeAlias = AlikeName  # noqa: Y015
 
 @_typing.final
 class FoundWord(_message.Message):
@@ -1556,8 +1616,11 @@ class ExplainContactResponse(_message.Message):
 
     MATCHES_FIELD_NUMBER: _builtins.int
     CONDITIONS_FIELD_NUMBER: _builtins.int
+    DID_YOU_MEAN_FIELD_NUMBER: _builtins.int
     matches: _builtins.bool
     """Whether the query finds it."""
+    did_you_mean: _builtins.str
+    """With `q`: words instead of those that were typed wrong; a record that has these is found as well."""
     @_builtins.property
     def conditions(self) -> _containers.RepeatedCompositeFieldContainer[Global___JudgedCondition]:
         """In the order of the query."""
@@ -1567,12 +1630,15 @@ class ExplainContactResponse(_message.Message):
         *,
         matches: _builtins.bool = ...,
         conditions: _abc.Iterable[Global___JudgedCondition] | None = ...,
+        did_you_mean: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_did_you_mean", b"_did_you_mean", "did_you_mean", b"did_you_mean"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conditions", b"conditions", "matches", b"matches"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_did_you_mean", b"_did_you_mean", "conditions", b"conditions", "did_you_mean", b"did_you_mean", "matches", b"matches"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__did_you_mean: _TypeAlias = _typing.Literal["did_you_mean"]  # noqa: Y015
+    _WhichOneofArgType__did_you_mean: _TypeAlias = _typing.Literal["_did_you_mean", b"_did_you_mean"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__did_you_mean) -> _WhichOneofReturnType__did_you_mean | None: ...
 
 Global___ExplainContactResponse: _TypeAlias = ExplainContactResponse  # noqa: Y015
 
@@ -1637,7 +1703,7 @@ class BatchGetContactsRequest(_message.Message):
     def uuids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
     def select_columns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Empty: every column."""
+        """Empty: every column of the contacts. Columns of their companies are written `company.name`."""
 
     def __init__(
         self,
@@ -1659,19 +1725,25 @@ class BatchGetContactsResponse(_message.Message):
 
     CONTACTS_FIELD_NUMBER: _builtins.int
     MISSING_UUIDS_FIELD_NUMBER: _builtins.int
+    COMPANIES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def contacts(self) -> _containers.RepeatedCompositeFieldContainer[_records_pb2.Contact]: ...
     @_builtins.property
     def missing_uuids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def companies(self) -> _containers.RepeatedCompositeFieldContainer[_records_pb2.Company]:
+        """With columns of companies: that of each contact, in the same order; an empty one where it has none."""
+
     def __init__(
         self,
         *,
         contacts: _abc.Iterable[_records_pb2.Contact] | None = ...,
         missing_uuids: _abc.Iterable[_builtins.str] | None = ...,
+        companies: _abc.Iterable[_records_pb2.Company] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contacts", b"contacts", "missing_uuids", b"missing_uuids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["companies", b"companies", "contacts", b"contacts", "missing_uuids", b"missing_uuids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -4,6 +4,7 @@
 # This file has been @generated
 
 __all__ = (
+    "Alike",
     "Company",
     "CompanyConfig",
     "Contact",
@@ -37,6 +38,40 @@ from ....message_pool import default_message_pool
 
 _COMPILER_VERSION = "0.10.1"
 betterproto2.check_compiler_version(_COMPILER_VERSION)
+
+
+class Alike(betterproto2.Enum):
+    """
+    In which way a name is like another one. Off unless it is asked for; the explanation of a record says which name it was.
+    """
+
+    UNSPECIFIED = 0
+
+    NICKNAME = 1
+    """
+    One is a nickname of the other (Bob, Robert), by a list of English names.
+    """
+
+    SOUND = 2
+    """
+    Both sound the same (Meyer, Mayr; Schmidt, Schmitt), by Double Metaphone; names of Latin letters.
+    """
+
+    @classmethod
+    def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
+        return {
+            0: "ALIKE_UNSPECIFIED",
+            1: "ALIKE_NICKNAME",
+            2: "ALIKE_SOUND",
+        }
+
+    @classmethod
+    def betterproto_renamed_proto_names_to_value(cls) -> dict[str, int]:
+        return {
+            "ALIKE_UNSPECIFIED": 0,
+            "ALIKE_NICKNAME": 1,
+            "ALIKE_SOUND": 2,
+        }
 
 
 class ErrorReason(betterproto2.Enum):
@@ -768,6 +803,11 @@ class TextMatch(betterproto2.Message):
     SEARCH_TYPE_SHUFFLE: tolerate typos.
     """
 
+    alike: "list[Alike]" = betterproto2.field(7, betterproto2.TYPE_ENUM, repeated=True)
+    """
+    SEARCH_TYPE_SHUFFLE, of `first_name` and `last_name`: what else a word may be. Names as they were typed come first.
+    """
+
 
 default_message_pool.register_message("connectra.common.v1", "TextMatch", TextMatch)
 
@@ -863,6 +903,11 @@ class Vql(betterproto2.Message):
     """
     Words of names, title, company, domain, e-mail address, phone or city; each is in one of them. Combined with the conditions by AND.
     Where hardly anything has them, records that have similar words follow, and the answer says which (`did_you_mean`).
+    """
+
+    alike: "list[Alike]" = betterproto2.field(21, betterproto2.TYPE_ENUM, repeated=True)
+    """
+    With `q`: what else a word may be as the name of a person. Records that have the words as they were typed come first.
     """
 
 

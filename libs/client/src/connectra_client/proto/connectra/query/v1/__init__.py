@@ -11,6 +11,7 @@ __all__ = (
     "AggregateContactsResponse",
     "AggregateContactsRestRequest",
     "Aggregation",
+    "AlikeName",
     "BatchGetCompaniesRequest",
     "BatchGetCompaniesResponse",
     "BatchGetContactsRequest",
@@ -136,6 +137,11 @@ class AggregateCompaniesResponse(betterproto2.Message):
     All matches as one group.
     """
 
+    did_you_mean: "str | None" = betterproto2.field(2, betterproto2.TYPE_STRING, optional=True)
+    """
+    With `q`: words instead of those that were typed wrong; what has these is counted as well.
+    """
+
 
 default_message_pool.register_message("connectra.query.v1", "AggregateCompaniesResponse", AggregateCompaniesResponse)
 
@@ -168,6 +174,11 @@ class AggregateContactsResponse(betterproto2.Message):
     matches: "Group | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
     """
     All matches as one group.
+    """
+
+    did_you_mean: "str | None" = betterproto2.field(2, betterproto2.TYPE_STRING, optional=True)
+    """
+    With `q`: words instead of those that were typed wrong; what has these is counted as well.
     """
 
 
@@ -212,6 +223,28 @@ default_message_pool.register_message("connectra.query.v1", "Aggregation", Aggre
 
 
 @dataclass(eq=False, repr=False)
+class AlikeName(betterproto2.Message):
+    word: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+    """
+    As it was asked for.
+    """
+
+    field: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+
+    name: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+    """
+    That the record has there.
+    """
+
+    by: "__common__v1__.Alike" = betterproto2.field(
+        4, betterproto2.TYPE_ENUM, default_factory=lambda: __common__v1__.Alike(0)
+    )
+
+
+default_message_pool.register_message("connectra.query.v1", "AlikeName", AlikeName)
+
+
+@dataclass(eq=False, repr=False)
 class BatchGetCompaniesRequest(betterproto2.Message):
     uuids: "list[str]" = betterproto2.field(1, betterproto2.TYPE_STRING, repeated=True)
 
@@ -240,7 +273,7 @@ class BatchGetContactsRequest(betterproto2.Message):
 
     select_columns: "list[str]" = betterproto2.field(2, betterproto2.TYPE_STRING, repeated=True)
     """
-    Empty: every column.
+    Empty: every column of the contacts. Columns of their companies are written `company.name`.
     """
 
 
@@ -252,6 +285,11 @@ class BatchGetContactsResponse(betterproto2.Message):
     contacts: "list[__common__v1__.Contact]" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, repeated=True)
 
     missing_uuids: "list[str]" = betterproto2.field(2, betterproto2.TYPE_STRING, repeated=True)
+
+    companies: "list[__common__v1__.Company]" = betterproto2.field(3, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    With columns of companies: that of each contact, in the same order; an empty one where it has none.
+    """
 
 
 default_message_pool.register_message("connectra.query.v1", "BatchGetContactsResponse", BatchGetContactsResponse)
@@ -451,6 +489,11 @@ class ExplainCompanyResponse(betterproto2.Message):
     In the order of the query.
     """
 
+    did_you_mean: "str | None" = betterproto2.field(3, betterproto2.TYPE_STRING, optional=True)
+    """
+    With `q`: words instead of those that were typed wrong; a record that has these is found as well.
+    """
+
 
 default_message_pool.register_message("connectra.query.v1", "ExplainCompanyResponse", ExplainCompanyResponse)
 
@@ -488,6 +531,11 @@ class ExplainContactResponse(betterproto2.Message):
     conditions: "list[JudgedCondition]" = betterproto2.field(2, betterproto2.TYPE_MESSAGE, repeated=True)
     """
     In the order of the query.
+    """
+
+    did_you_mean: "str | None" = betterproto2.field(3, betterproto2.TYPE_STRING, optional=True)
+    """
+    With `q`: words instead of those that were typed wrong; a record that has these is found as well.
     """
 
 
@@ -741,7 +789,7 @@ class GetContactRequest(betterproto2.Message):
 
     select_columns: "list[str]" = betterproto2.field(2, betterproto2.TYPE_STRING, repeated=True)
     """
-    Empty: every column.
+    Empty: every column of the contact. Columns of its company are written `company.name`.
     """
 
 
@@ -751,6 +799,11 @@ default_message_pool.register_message("connectra.query.v1", "GetContactRequest",
 @dataclass(eq=False, repr=False)
 class GetContactResponse(betterproto2.Message):
     contact: "__common__v1__.Contact | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
+
+    company: "__common__v1__.Company | None" = betterproto2.field(2, betterproto2.TYPE_MESSAGE, optional=True)
+    """
+    With columns of the company, if the contact has one.
+    """
 
 
 default_message_pool.register_message("connectra.query.v1", "GetContactResponse", GetContactResponse)
@@ -762,7 +815,7 @@ class GetContactRestRequest(betterproto2.Message):
 
     select_columns: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
     """
-    Columns, separated by commas.
+    Columns, separated by commas; those of its company are written `company.name`.
     """
 
 
@@ -954,6 +1007,11 @@ class JudgedCondition(betterproto2.Message):
     found: "list[FoundWord]" = betterproto2.field(6, betterproto2.TYPE_MESSAGE, repeated=True)
     """
     Of `q`: where each word is.
+    """
+
+    alike: "list[AlikeName]" = betterproto2.field(7, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    With `alike`: the names that the record has in place of words.
     """
 
 
