@@ -195,6 +195,30 @@ async def test_columns_of_the_company_stand_under_the_name_asked(
     assert [row.HasField("company") for row in typed.rows] == [True] * 3 + [False]
 
 
+async def test_single_records_have_columns_of_their_company_too(
+    mark: str, api: httpx.AsyncClient, query: QueryServiceStub
+) -> None:
+    document = {**keyword_query(stage=mark), "sort_by": "company.employees_count", "select_columns": ["uuid"]}
+    uuids = [row["uuid"] for row in (await api.post("/contacts", json=document)).json()["data"]]
+    columns = ["first_name", "company.name", "company_employees_count"]
+    (first, *_, alone) = uuids
+    answers = [await api.get(f"/contacts/{u}?select_columns={','.join(columns)}") for u in (first, alone)]
+    assert [answer.json()["data"] for answer in answers] == [
+        {"first_name": "ann", "company.name": "ann", "company_employees_count": 10},
+        {"first_name": "dora", "company.name": None, "company_employees_count": None},
+    ]
+    one = await query.GetContact(pb.GetContactRequest(uuid=first, select_columns=columns))
+    assert (one.contact.first_name, one.company.name, one.company.employees_count) == ("ann", "ann", 10)
+    lone = await query.GetContact(pb.GetContactRequest(uuid=alone, select_columns=columns))
+    assert not lone.HasField("company")
+    many = await query.BatchGetContacts(pb.BatchGetContactsRequest(uuids=[alone, first], select_columns=columns))
+    assert [company.name for company in many.companies] == ["", "ann"]
+    plain = await query.BatchGetContacts(pb.BatchGetContactsRequest(uuids=uuids))
+    assert (len(plain.contacts), len(plain.companies)) == (4, 0)
+    wrong = await api.get(f"/contacts/{first}?select_columns=company.nam")
+    assert "did you mean 'company.name'?" in wrong.json()["message"]
+
+
 async def test_all_columns_of_contact_and_company_fit_into_one_row(mark: str, api: httpx.AsyncClient) -> None:
     of_company = [f"{prefix}{name}" for prefix in ("company.", "company_") for name in COMPANY.columns if name != "id"]
     columns = list(dict.fromkeys([*CONTACT.columns, *of_company]))

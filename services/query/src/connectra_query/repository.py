@@ -48,14 +48,13 @@ class RecordRepository:
 @lru_cache(maxsize=512)
 def _page(entity: Entity, columns: tuple[str, ...], company_columns: tuple[str, ...] | None, highlight: bool) -> str:
     # One page, in the order of the search.
-    members, join, more, name = [("cursor", "CAST(k.cursor AS json)")], "", "", ""
+    members, join, more, name = [("cursor", "CAST(k.cursor AS json)")], _join(entity, columns), "", ""
     if highlight:
         members.append(("highlight", "CAST(k.highlight AS json)"))
         more, name = ", $3::text[]", ", highlight"
     if company_columns is not None:
         company = json_object(COMPANY, "c", company_columns)
         members.append(("company", f"CASE WHEN c.id IS NOT NULL THEN {company} END"))
-    if company_columns is not None or names_company(entity, columns):
         join = COMPANY_JOIN
     record = json_object(entity, "t", columns, members)
     return f"""
@@ -75,7 +74,7 @@ def _one(entity: Entity, columns: tuple[str, ...]) -> str:
     # One record by uuid.
     return f"""
         SELECT CAST({json_object(entity, "t", columns)} AS text), t.row_version
-        FROM {entity.table} t WHERE t.uuid = $1 AND t.deleted_at IS NULL"""
+        FROM {entity.table} t {_join(entity, columns)} WHERE t.uuid = $1 AND t.deleted_at IS NULL"""
 
 
 @lru_cache(maxsize=512)
@@ -85,4 +84,8 @@ def _many(entity: Entity, columns: tuple[str, ...]) -> str:
     return f"""
         SELECT CAST(coalesce(json_agg({record} ORDER BY k.n), '[]') AS text), coalesce(array_agg(k.uuid), '{{}}')
         FROM unnest($1::text[]) WITH ORDINALITY AS k (uuid, n)
-        JOIN {entity.table} t ON t.uuid = k.uuid WHERE t.deleted_at IS NULL"""
+        JOIN {entity.table} t ON t.uuid = k.uuid {_join(entity, columns)} WHERE t.deleted_at IS NULL"""
+
+
+def _join(entity: Entity, columns: tuple[str, ...]) -> str:
+    return COMPANY_JOIN if names_company(entity, columns) else ""

@@ -23,7 +23,7 @@ from connectra_common.vql.ast import Query
 from connectra_common.vql.model import Vql
 from connectra_common.vql.order import cursor_values
 from connectra_common.vql.render import render_node
-from connectra_common.vql.validate import checked, checked_export, unknown_columns
+from connectra_common.vql.validate import checked, checked_export, unselectable
 
 from connectra_query.aggregate.compile import Group
 from connectra_query.aggregate.models import Aggregate
@@ -225,7 +225,7 @@ class QueryService:
             NotFound: none, or deleted.
         """
         uuid = ids.checked_uuid(uuid)
-        if wrong := unknown_columns(entity, columns, "select_columns"):
+        if wrong := unselectable(entity, columns):
             raise ValidationFailed.of(wrong)
         async with self._bulkheads.reads.entered(), self._pages.connection() as connection:
             row = await RecordRepository(connection).get(entity, uuid, tuple(dict.fromkeys(columns)))
@@ -247,7 +247,7 @@ class QueryService:
             for i, uuid in enumerate(uuids)
             if not ids.is_uuid(uuid)
         ]
-        if wrong := wrong + unknown_columns(entity, columns, "select_columns"):
+        if wrong := wrong + unselectable(entity, columns):
             raise ValidationFailed.of(wrong)
         async with self._bulkheads.reads.entered(), self._pages.connection() as connection:
             rows, found = await RecordRepository(connection).many(entity, uuids, tuple(dict.fromkeys(columns)))

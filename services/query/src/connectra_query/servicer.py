@@ -1,6 +1,6 @@
 """The typed door. Methods that are not here answer UNIMPLEMENTED."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
 from contextlib import aclosing
 from dataclasses import asdict
 from typing import TypeVar
@@ -13,6 +13,7 @@ from connectra_common.call import current
 from connectra_common.export import ExportFormat
 from connectra_common.records.fields import COMPANY, CONTACT, Entity, column_of
 from connectra_common.records.messages import to_message
+from connectra_common.records.sql import names_company
 from connectra_common.requests import read
 from connectra_common.server import Context
 from connectra_common.vql.model import Vql
@@ -100,7 +101,8 @@ class QueryServicer(pb_grpc.QueryServiceServicer):
         return pb.GetCompanyResponse(company=_company(await self._get(COMPANY, request)))
 
     async def GetContact(self, request: pb.GetContactRequest, context: Context) -> pb.GetContactResponse:
-        return pb.GetContactResponse(contact=_contact(await self._get(CONTACT, request)))
+        contact = await self._get(CONTACT, request)
+        return pb.GetContactResponse(contact=_contact(contact), company=_company_in(contact))
 
     async def ListCompanyHistory(
         self, request: pb.ListCompanyHistoryRequest, context: Context
@@ -122,7 +124,10 @@ class QueryServicer(pb_grpc.QueryServiceServicer):
         self, request: pb.BatchGetContactsRequest, context: Context
     ) -> pb.BatchGetContactsResponse:
         contacts, missing = await self._batch(CONTACT, request)
-        return pb.BatchGetContactsResponse(contacts=map(_contact, contacts), missing_uuids=missing)
+        companies: Iterable[records_pb2.Company] = ()
+        if names_company(CONTACT, request.select_columns):
+            companies = (_company_in(contact) or records_pb2.Company() for contact in contacts)
+        return pb.BatchGetContactsResponse(contacts=map(_contact, contacts), missing_uuids=missing, companies=companies)
 
     async def SearchCompanies(
         self, request: pb.SearchCompaniesRequest, context: Context
@@ -281,15 +286,17 @@ def _company_rows(rows: bytes) -> Iterator[pb.CompanyRow]:
 
 def _contact_rows(rows: bytes) -> Iterator[pb.ContactRow]:
     for row in orjson.loads(rows):
-        company = _company(found) if (found := _company_of(row)) else None
-        yield pb.ContactRow(contact=_contact(row), cursor=_cursor(row), company=company, highlight=_highlight(row))
+        yield pb.ContactRow(
+            contact=_contact(row), cursor=_cursor(row), company=_company_in(row), highlight=_highlight(row)
+        )
 
 
-def _company_of(row: Json) -> Json:
-    """The company of a row: as a member of its own, and columns of it among those of the contact."""
-    found = [(name, column_of(CONTACT, name)) for name in row]
-    selected = {of[1].name: row[name] for name, of in found if of and of[0] is COMPANY and row[name] is not None}
-    return (row.get("company") or {}) | selected
+def _company_in(row: Json) -> records_pb2.Company | None:
+    """The company of a row, which is a member of its own, or whose columns are among those of the contact."""
+    named = [(name, column_of(CONTACT, name)) for name in row]
+    selected = {of[1].name: row[name] for name, of in named if of and of[0] is COMPANY and row[name] is not None}
+    found = (row.get("company") or {}) | selected
+    return _company(found) if found else None
 
 
 def _cursor(row: Json) -> Iterator[struct_pb2.Value]:

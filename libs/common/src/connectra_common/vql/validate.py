@@ -22,7 +22,7 @@ def checked(entity: Entity, request: Vql, limits: Limits = LIMITS) -> Query:
         ValidationFailed: with every violation.
     """
     query, errors = parse(entity, request, limits)
-    found = _unselectable(entity, query.columns)
+    found = unselectable(entity, query.columns)
     if query.company_columns:
         found += unknown_columns(COMPANY, query.company_columns, "company_config.select_columns")
     _raise([*errors, *_as_error(found)])
@@ -43,7 +43,7 @@ def checked_export(entity: Entity, request: Vql, limits: Limits = LIMITS) -> Que
         raise MissingSelectColumns
     ignored = ("limit", "page", "offset", "cursor", "order_by", "sort_by", "sort_direction", "company_config")
     query, errors = parse(entity, request.model_copy(update=dict.fromkeys(ignored)), limits)
-    _raise([*errors, *_as_error(_unselectable(entity, query.columns))])
+    _raise([*errors, *_as_error(unselectable(entity, query.columns))])
     return query
 
 
@@ -53,12 +53,12 @@ def unknown_columns(entity: Entity, columns: Sequence[str], path: str) -> list[F
     return _too_many(columns, path) or (hinted(unknown, entity.columns, path) if unknown else [])
 
 
-def _unselectable(entity: Entity, columns: Sequence[str]) -> list[FieldViolation]:
-    # Contacts also have the columns of their company, which come last among the suggestions.
-    path = "select_columns"
+def unselectable(entity: Entity, columns: Sequence[str], path: str = "select_columns") -> list[FieldViolation]:
+    """As `unknown_columns`, where contacts also have the columns of their company."""
     unknown = [(f"{path}[{i}]", name) for i, name in enumerate(columns) if column_of(entity, name) is None]
     if not unknown:
         return _too_many(columns, path)
+    # Those of the company come last among the suggestions.
     known = [*entity.columns, *(f"{COMPANY_PREFIX}{name}" for name in COMPANY.columns if entity is not COMPANY)]
     return _too_many(columns, path) or hinted(unknown, known, path)
 
