@@ -133,6 +133,11 @@ async def test_typing_errors_are_forgiven_and_said(api: httpx.AsyncClient, corpu
     assert page["did_you_mean"] == meant
     counted = await api.post("/contacts/count", json={"q": q})
     assert counted.json() == {"count": 1, "did_you_mean": meant, "success": True}
+    grouped = (await api.post("/contacts/aggregate", json={"q": q, "group_by": ["city"]})).json()
+    assert (grouped["data"]["count"], grouped["did_you_mean"]) == (1, meant)
+    assert [(one["value"], one["count"]) for one in grouped["data"]["groups"]] == [("berlin", 1)]
+    explained = (await api.post(f"/contacts/{corpus.uuids['ada']}/explain", json={"q": q})).json()
+    assert (explained["data"]["matches"], explained["did_you_mean"]) == (True, meant)
     assert "did_you_mean" not in await asked(api, corpus, meant)
 
 
@@ -143,9 +148,16 @@ async def test_the_typed_door_and_the_command_line_find_the_same(
     typed = await query.ListContacts(pb.ListContactsRequest(query=vql_pb2.Vql(q=q)))
     assert [row.contact.uuid for row in typed.rows] == [corpus.uuids["ada"]]
     assert typed.did_you_mean == f"sales manager {corpus.mark}"
+    asked = vql_pb2.Vql(q=q)
+    grouped = await query.AggregateContacts(pb.AggregateContactsRequest(query=asked, aggregation=pb.Aggregation()))
+    assert (grouped.matches.count, grouped.did_you_mean) == (1, typed.did_you_mean)
+    explained = await query.ExplainContact(pb.ExplainContactRequest(uuid=corpus.uuids["ada"], query=asked))
+    assert (explained.matches, explained.did_you_mean) == (True, typed.did_you_mean)
     shown = stack.command("search", "contacts", q, "-c", "uuid", "--json")
     assert json.loads(shown.stdout)[0]["uuid"] == corpus.uuids["ada"]
     assert "did you mean: sales manager" in shown.stderr
+    counted = stack.command("count", "contacts", q)
+    assert (counted.stdout.strip(), "did you mean: sales manager" in counted.stderr) == ("1", True)
 
 
 async def test_explain_highlight_and_aggregate_know_the_text(api: httpx.AsyncClient, corpus: Corpus) -> None:

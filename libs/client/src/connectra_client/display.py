@@ -123,6 +123,12 @@ def hint(text: str) -> None:
     _errors.print(escape(text), soft_wrap=True)
 
 
+def show_meant(answer: Mapping[str, Any]) -> None:
+    """Say on stderr which words were searched for instead of those that were typed wrong, if any."""
+    if words := answer.get("did_you_mean"):
+        hint(f"did you mean: {words}")
+
+
 def _follow(client: RestClient, uuid: str, timeout: float | None, bar: Progress) -> Job:
     task = bar.add_task("waiting", total=None, rows=0, start=False)
     deadline = time.monotonic() + timeout if timeout else None

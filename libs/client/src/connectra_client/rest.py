@@ -278,25 +278,23 @@ class RestClient:
         return int(self._call("POST", f"/{entity}/count", json=vql)["count"])
 
     def aggregate(self, entity: str, asked: Json) -> Json:
-        """Numbers about the records that match, as one group with the groups in it.
+        """Numbers about the records that match as the server answers them: `data`, one group with the groups in it.
 
         Args:
             entity: `contacts` or `companies`.
             asked: conditions, and what is counted.
         """
-        found: Json = self._call("POST", f"/{entity}/aggregate", json=asked)["data"]
-        return found
+        return self._call("POST", f"/{entity}/aggregate", json=asked)
 
     def explain(self, entity: str, uuid: str, vql: Json) -> Json:
-        """Whether a query finds a record, and what each of its conditions says.
+        """Whether a query finds a record, and what each of its conditions says, as the server answers it.
 
         Args:
             entity: `contacts` or `companies`.
             uuid: of the record.
             vql: the query.
         """
-        found: Json = self._call("POST", f"/{entity}/{uuid}/explain", json=vql)["data"]
-        return found
+        return self._call("POST", f"/{entity}/{uuid}/explain", json=vql)
 
     def history(self, entity: str, uuid: str, limit: int) -> list[Change]:
         """What happened to a record, newest first.

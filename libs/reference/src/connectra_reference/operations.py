@@ -140,7 +140,9 @@ def _records(one: str, many: str, entity: Entity) -> dict[str, Operation]:
     return {
         f"List{many}": Operation({200: _forgiving(_rows(one))}, ref("Vql"), CONSISTENT),
         f"Count{many}": Operation({200: _forgiving(_answer(count=NUMBER))}, ref("Vql"), CONSISTENT),
-        f"Aggregate{many}": Operation({200: _answer(data=ref(f"{one}Group"))}, ref("Aggregate"), CONSISTENT),
+        f"Aggregate{many}": Operation(
+            {200: _forgiving(_answer(data=ref(f"{one}Group")))}, ref("Aggregate"), CONSISTENT
+        ),
         f"Suggest{many}": Operation(
             {200: _answer(data=array(ref("Suggestion")), exact=FLAG)}, ref("SuggestRequest"), CONSISTENT
         ),
@@ -154,12 +156,11 @@ def _records(one: str, many: str, entity: Entity) -> dict[str, Operation]:
 def _one_record(one: str) -> dict[str, Operation]:
     stored, given = _answer(data=ref(one)), ref(f"{one}Input")
     upserted = _answer(data=ref(one), is_new=FLAG)
+    explained = obj(matches=FLAG, conditions=array(ref("JudgedCondition")))
     return {
         f"Get{one}": Operation({200: stored}),
         f"List{one}History": Operation({200: _HISTORY}),
-        f"Explain{one}": Operation(
-            {200: _answer(data=obj(matches=FLAG, conditions=array(ref("JudgedCondition"))))}, ref("Vql"), CONSISTENT
-        ),
+        f"Explain{one}": Operation({200: _forgiving(_answer(data=explained))}, ref("Vql"), CONSISTENT),
         f"Create{one}": Operation({201: stored}, given, KEY),
         f"Update{one}": Operation({200: stored}, given, MATCH),
         f"Delete{one}": Operation({200: _answer(message=TEXT)}, headers=MATCH),

@@ -154,14 +154,16 @@ class QueryRestServicer(pb_grpc.QueryRestServiceServicer):
 
     async def _aggregate(self, entity: Entity, request: _Aggregate) -> HttpBody:
         asked, warnings = read(Aggregate, await read_object(request.body))
-        group, records = await self._service.aggregate(entity, asked, current())
-        return envelope(data=document(asked, group, records), warnings=warnings or None)
+        found = await self._service.aggregate(entity, asked, current())
+        data = document(asked, found.group, found.records)
+        return envelope(data=data, did_you_mean=found.did_you_mean, warnings=warnings or None)
 
     async def _explain(self, entity: Entity, request: _Explain) -> HttpBody:
         query, warnings = read(Vql, await read_object(request.body))
         found = await self._service.explain(entity, request.uuid, query, current())
         conditions = [{n: v for n, v in asdict(one).items() if v is not None} for one in found.conditions]
-        return envelope(data={"matches": found.matches, "conditions": conditions}, warnings=warnings or None)
+        data = {"matches": found.matches, "conditions": conditions}
+        return envelope(data=data, did_you_mean=found.did_you_mean, warnings=warnings or None)
 
     async def _suggest(self, entity: Entity, request: _Suggest) -> HttpBody:
         asked, warnings = read(SuggestRequest, await read_object(request.body))

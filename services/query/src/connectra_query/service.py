@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
@@ -25,9 +25,8 @@ from connectra_common.vql.order import cursor_values
 from connectra_common.vql.render import render_node
 from connectra_common.vql.validate import checked, checked_export, unselectable
 
-from connectra_query.aggregate.compile import Group
 from connectra_query.aggregate.models import Aggregate
-from connectra_query.aggregate.service import AggregateService
+from connectra_query.aggregate.service import Aggregated, AggregateService
 from connectra_query.bulkheads import Bulkheads
 from connectra_query.connections import Connections
 from connectra_query.consistency import Follower
@@ -143,12 +142,12 @@ class QueryService:
             answer = await self._search.run(entity.alias, count_body(query), call)
         return Count(int(answer["hits"]["total"]["value"]), did_you_mean(query))
 
-    async def aggregate(self, entity: Entity, asked: Aggregate, call: Call) -> tuple[Group, Mapping[str, Json]]:
+    async def aggregate(self, entity: Entity, asked: Aggregate, call: Call) -> Aggregated:
         """Numbers about all that matches; see `AggregateService.run`. Raises as `page`."""
         query = self._aggregate.check(entity, asked)
         await self._wait_for(entity, call)
         async with self._bulkheads.searches.entered():
-            return await self._aggregate.run(entity, asked, query, call)
+            return await self._aggregate.run(asked, query, call)
 
     async def suggest(self, entity: Entity, asked: SuggestRequest, call: Call) -> Suggestions:
         """Values for what was typed so far; see `SuggestService.suggest`."""

@@ -70,12 +70,14 @@ class QueryServicer(pb_grpc.QueryServiceServicer):
     async def AggregateCompanies(
         self, request: pb.AggregateCompaniesRequest, context: Context
     ) -> pb.AggregateCompaniesResponse:
-        return pb.AggregateCompaniesResponse(matches=await self._aggregate(COMPANY, request))
+        matches, meant = await self._aggregate(COMPANY, request)
+        return pb.AggregateCompaniesResponse(matches=matches, did_you_mean=meant)
 
     async def AggregateContacts(
         self, request: pb.AggregateContactsRequest, context: Context
     ) -> pb.AggregateContactsResponse:
-        return pb.AggregateContactsResponse(matches=await self._aggregate(CONTACT, request))
+        matches, meant = await self._aggregate(CONTACT, request)
+        return pb.AggregateContactsResponse(matches=matches, did_you_mean=meant)
 
     async def SuggestCompanies(
         self, request: pb.SuggestCompaniesRequest, context: Context
@@ -91,11 +93,13 @@ class QueryServicer(pb_grpc.QueryServiceServicer):
 
     async def ExplainCompany(self, request: pb.ExplainCompanyRequest, context: Context) -> pb.ExplainCompanyResponse:
         found = await self._explain(COMPANY, request)
-        return pb.ExplainCompanyResponse(matches=found.matches, conditions=map(_judged, found.conditions))
+        conditions = map(_judged, found.conditions)
+        return pb.ExplainCompanyResponse(matches=found.matches, conditions=conditions, did_you_mean=found.did_you_mean)
 
     async def ExplainContact(self, request: pb.ExplainContactRequest, context: Context) -> pb.ExplainContactResponse:
         found = await self._explain(CONTACT, request)
-        return pb.ExplainContactResponse(matches=found.matches, conditions=map(_judged, found.conditions))
+        conditions = map(_judged, found.conditions)
+        return pb.ExplainContactResponse(matches=found.matches, conditions=conditions, did_you_mean=found.did_you_mean)
 
     async def GetCompany(self, request: pb.GetCompanyRequest, context: Context) -> pb.GetCompanyResponse:
         return pb.GetCompanyResponse(company=_company(await self._get(COMPANY, request)))
@@ -192,10 +196,10 @@ class QueryServicer(pb_grpc.QueryServiceServicer):
     async def _count(self, entity: Entity, request: _Count) -> Count:
         return await self._service.count(entity, _vql(request), current())
 
-    async def _aggregate(self, entity: Entity, request: _Aggregate) -> pb.Group:
+    async def _aggregate(self, entity: Entity, request: _Aggregate) -> tuple[pb.Group, str | None]:
         asked = read(Aggregate, messages.to_json(request)).model
-        group, records = await self._service.aggregate(entity, asked, current())
-        return messages.to_group(entity, group, records)
+        found = await self._service.aggregate(entity, asked, current())
+        return messages.to_group(entity, found.group, found.records), found.did_you_mean
 
     async def _explain(self, entity: Entity, request: _Explain) -> Explained:
         return await self._service.explain(entity, request.uuid, _vql(request), current())

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from connectra_client.commands.options import TEXT_HELP, ApiKey, Entity, Url, Where, conditions, split_columns
 from connectra_client.connection import find_connection
-from connectra_client.display import console, hint
+from connectra_client.display import console, hint, show_meant
 from connectra_client.rest import Json, RestClient
 
 
@@ -37,7 +37,9 @@ def count(
     fields = split_columns(by)
     asked = conditions(text, where)
     with RestClient(find_connection(url, api_key)) as client:
-        found = client.aggregate(entity, {**asked, "group_by": [group_by(field, size) for field in fields]})
+        answer = client.aggregate(entity, {**asked, "group_by": [group_by(field, size) for field in fields]})
+    found: Json = answer["data"]
+    show_meant(answer)
     if as_json:
         typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
     elif not fields:

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from connectra_client.commands.options import TEXT_HELP, ApiKey, Entity, Url, Where, conditions
 from connectra_client.connection import find_connection
-from connectra_client.display import console
+from connectra_client.display import console, show_meant
 from connectra_client.rest import Json, RestClient
 
 
@@ -24,7 +24,9 @@ def explain(
 ) -> None:
     """Say which conditions of a search a record meets, and which not."""
     with RestClient(find_connection(url, api_key)) as client:
-        found = client.explain(entity, uuid, conditions(text, where))
+        answer = client.explain(entity, uuid, conditions(text, where))
+    found: Json = answer["data"]
+    show_meant(answer)
     if as_json:
         typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
         return

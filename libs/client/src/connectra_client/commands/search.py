@@ -7,7 +7,7 @@ import typer
 
 from connectra_client.commands.options import TEXT_HELP, ApiKey, Entity, Url, Where, conditions, split_columns
 from connectra_client.connection import find_connection
-from connectra_client.display import console, hint, show_rows
+from connectra_client.display import console, show_meant, show_rows
 from connectra_client.rest import Json, RestClient
 
 _COLUMNS = {
@@ -34,8 +34,7 @@ def search(
     with RestClient(find_connection(url, api_key)) as client:
         found = client.page(entity, {**query, "select_columns": selected, "limit": limit})
         rows: list[Json] = found["data"]
-        if words := found.get("did_you_mean"):
-            hint(f"did you mean: {words}")
+        show_meant(found)
         if as_json:
             typer.echo(json.dumps(rows, ensure_ascii=False, indent=2))
             return

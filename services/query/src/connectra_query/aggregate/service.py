@@ -1,6 +1,7 @@
 """Runs an aggregation, and puts its answer into the documented form."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -8,6 +9,7 @@ from connectra_common.call import Call
 from connectra_common.db.database import Database
 from connectra_common.errors import ValidationFailed
 from connectra_common.records.fields import Entity
+from connectra_common.vql.ast import Query
 from connectra_common.vql.limits import Limits as VqlLimits
 from connectra_common.vql.model import Vql
 from connectra_common.vql.validate import checked
@@ -17,6 +19,16 @@ from connectra_query.aggregate.models import Aggregate, too_much, violations
 from connectra_query.repository import RecordRepository
 from connectra_query.search.compile import Json, compile_query
 from connectra_query.search.engine import Search
+from connectra_query.search.forgiving import did_you_mean, forgiving
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregated:
+    """All matches as one group, and the records that its groups show by uuid; `did_you_mean`: what has these words is counted as well."""
+
+    group: Group
+    records: Mapping[str, Json]
+    did_you_mean: str | None = None
 
 
 class AggregateService:
@@ -25,8 +37,8 @@ class AggregateService:
     def __init__(self, database: Database, search: Search, limits: VqlLimits) -> None:
         self._database, self._search, self._limits = database, search, limits
 
-    def check(self, entity: Entity, asked: Aggregate) -> Json:
-        """The conditions for Elasticsearch.
+    def check(self, entity: Entity, asked: Aggregate) -> Query:
+        """Its conditions.
 
         Raises:
             ValidationFailed: with every violation.
@@ -44,22 +56,24 @@ class AggregateService:
             problems.append(ValidationFailed.of(wrong))
         if problems:
             raise ValidationFailed.together(problems)
-        return compile_query(query)
+        return query
 
-    async def run(self, entity: Entity, asked: Aggregate, query: Json, call: Call) -> tuple[Group, Mapping[str, Json]]:
-        """All matches as one group, and the records that its groups show by uuid.
+    async def run(self, asked: Aggregate, query: Query, call: Call) -> Aggregated:
+        """Numbers about the records that a list with these conditions has.
 
         Raises:
             ValidationFailed: more groups than are allowed.
             Unavailable, DeadlineExceeded: as a search.
         """
-        edges = edges_body(entity, asked, query)
+        entity, query = query.entity, await forgiving(query, self._search, call)
+        conditions = compile_query(query)
+        edges = edges_body(entity, asked, conditions)
         found = await self._search.run(entity.alias, edges, call) if edges else {}
         if wrong := list(too_much(asked, sizes(asked, found))):
             raise ValidationFailed.of(wrong)
-        body = aggregate_body(entity, asked, query, self._search.version(entity))
+        body = aggregate_body(entity, asked, conditions, self._search.version(entity))
         group = result(entity, asked, await self._search.run(entity.alias, body, call))
-        return group, await self._records(entity, asked, group)
+        return Aggregated(group, await self._records(entity, asked, group), did_you_mean(query))
 
     async def _records(self, entity: Entity, asked: Aggregate, group: Group) -> Mapping[str, Json]:
         if not asked.top_hits:

@@ -13,6 +13,7 @@ from connectra_common.vql.evaluate import Record, Verdict, meets, places, values
 from connectra_common.vql.render import render_node
 
 from connectra_query.repository import RecordRepository
+from connectra_query.search.forgiving import did_you_mean
 
 Json = dict[str, Any]
 
@@ -40,10 +41,11 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """Whether the query finds the record once the index has it, and what its conditions say."""
+    """Whether the query finds the record once the index has it, and what its conditions say; `did_you_mean`: with these words as well."""
 
     matches: bool
     conditions: list[Judged]
+    did_you_mean: str | None = None
 
 
 class ExplainService:
@@ -61,7 +63,7 @@ class ExplainService:
         """
         record = await self._record(query.entity, ids.checked_uuid(uuid))
         judged = [_judged(verdict, record) for verdict in verdicts(query.root, query.entity, record)]
-        return Explained(meets(query.root, query.entity, record), judged)
+        return Explained(meets(query.root, query.entity, record), judged, did_you_mean(query))
 
     async def _record(self, entity: Entity, uuid: str) -> Json:
         async with self._database.connection() as connection:
