@@ -248,6 +248,10 @@ async def test_unknown_fields_are_named_in_warnings(api: httpx.AsyncClient) -> N
     assert [w["field"] for w in batch["warnings"]] == ["x", "contacts[0].nmae"]
     rows = (await api.post("/common/batch-upsert", json=[{"company": word(), "compny": 1}])).json()
     assert [w["field"] for w in rows["warnings"]] == ["[0].compny"]
+    unknown = dict.fromkeys(("a1", "b2", "c3"), 1)
+    people = [{"email": f"{word()}@x.de, y@x.de", **unknown} for _ in range(40)]
+    many = (await api.post("/contacts/bulk", json={"contacts": people})).json()["warnings"]
+    assert (len(many), many[-1]) == (101, {"field": "", "message": "60 more warnings"})
 
 
 @pytest.mark.parametrize("path", ["bulk", "batch-upsert"])

@@ -14,9 +14,11 @@ from connectra_common.errors import (
     ValidationFailed,
     envelope,
     from_exception,
+    listed,
     rich_status,
 )
 from connectra_common.refusals import MissingJobType, PageSizeExceeded
+from connectra_common.requests import nul_violations
 from google.rpc import error_details_pb2
 
 
@@ -43,6 +45,23 @@ def test_an_envelope_always_fits_into_a_trailer() -> None:
     assert len(envelope(many)) <= errors.MAX_ENVELOPE_BYTES
     assert len(details["fields"]) + details["fields_omitted"] == 500
     assert len(envelope(NotFound("x" * 50_000, details={"y": "z" * 50_000}))) <= errors.MAX_ENVELOPE_BYTES
+
+
+def test_what_is_cut_says_how_much_follows() -> None:
+    assert listed(["ann", "ben"]) == "ann, ben"
+    assert listed(f"name{n:03}" for n in range(100)).endswith("name041 and 58 more")
+    assert listed(["x" * 1_000, "y"]) == f"{'x' * 1_000} and 1 more"
+    many = ValidationFailed.of([FieldViolation(f"f{i}", "long " * 200) for i in range(60)])
+    message = orjson.loads(envelope(many))["message"]
+    assert (len(message), message.endswith("… (and 59 more)")) == (errors.MAX_MESSAGE_CHARS, True), message
+    info = error_details_pb2.ErrorInfo()
+    rich_status(many).details[0].Unpack(info)
+    assert dict(info.metadata) == {"fields_omitted": "10"}
+
+
+def test_texts_with_a_nul_are_all_counted() -> None:
+    found = nul_violations({"a": ["\0"] * 12, "b\0": 1})
+    assert (len(found), found[-1].message) == (11, "3 more texts have the character U+0000 (NUL)")
 
 
 def test_typed_callers_get_reason_metadata_and_violations() -> None:

@@ -26,8 +26,9 @@ A driver's message never reaches a client: it is logged under the request id.
 
 import asyncio
 import json
+import re
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,6 +49,22 @@ MAX_ENVELOPE_BYTES = 6_000
 MAX_MESSAGE_CHARS = 500
 # Violations that an error shows.
 MAX_FIELDS = 50
+# Of names that a message lists.
+MAX_LISTED_CHARS = 300
+# How many violations follow that of a message.
+_MORE = re.compile(r" \(and [\d,]+ more\)\Z")
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names with commas between them, as many as fit into a message, and how many others there are."""
+    every = list(names)
+    shown = every[:1]
+    for name in every[1:]:
+        if sum(map(len, shown)) + len(name) > MAX_LISTED_CHARS:
+            break
+        shown.append(name)
+    more = len(every) - len(shown)
+    return ", ".join(shown) + (f" and {more:,} more" if more else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,7 +343,7 @@ def envelope(error: ConnectraError) -> bytes:
             return text
         shown = shown[: len(shown) // 2]
     text = _body(error, {**details, **_omitted(len(error.fields))})
-    return text if len(text) <= MAX_ENVELOPE_BYTES else _body(error, {})
+    return text if len(text) <= MAX_ENVELOPE_BYTES else _body(error, _omitted(len(error.fields)))
 
 
 def _omitted(fields: int) -> dict[str, int]:
@@ -340,7 +357,10 @@ def _body(error: ConnectraError, details: Mapping[str, Any]) -> bytes:
 
 
 def _shortened(message: str) -> str:
-    return message if len(message) <= MAX_MESSAGE_CHARS else f"{message[: MAX_MESSAGE_CHARS - 1]}…"
+    if len(message) <= MAX_MESSAGE_CHARS:
+        return message
+    more = found[0] if (found := _MORE.search(message)) else ""
+    return f"{message.removesuffix(more)[: MAX_MESSAGE_CHARS - 1 - len(more)]}…{more}"
 
 
 def _ascii(body: object) -> bytes:
@@ -351,7 +371,8 @@ def _ascii(body: object) -> bytes:
 def rich_status(error: ConnectraError) -> status_pb2.Status:
     """google.rpc.Status with ErrorInfo and, for violations, BadRequest."""
     code, _ = error.grpc_code.value
-    metadata = {key: str(value) for key, value in error.details.items() if not isinstance(value, (dict, list))}
+    facts = {**error.details, **_omitted(max(len(error.fields) - MAX_FIELDS, 0))}
+    metadata = {key: str(value) for key, value in facts.items() if not isinstance(value, (dict, list))}
     details: list[Any] = [error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=metadata)]
     if error.fields:
         violations = [

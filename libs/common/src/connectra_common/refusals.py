@@ -15,8 +15,12 @@ from connectra_common.errors import (
     TooManyRequests,
     Unavailable,
     ValidationFailed,
+    listed,
 )
 from connectra_common.records.fields import Entity
+
+# In the details of an error.
+MAX_UUIDS = 10
 
 
 class PageSizeExceeded(ValidationFailed):
@@ -235,9 +239,10 @@ class SeveralRecords(Conflict):
     """Several records have the key by which one was to be found, so nobody can tell which is meant."""
 
     def __init__(self, entity: Entity, field: str, value: str, uuids: Sequence[str]) -> None:
+        more = {"uuids_omitted": len(uuids) - MAX_UUIDS} if len(uuids) > MAX_UUIDS else {}
         super().__init__(
-            f"several {entity.table} have the {field} '{value[:100]}': {', '.join(uuids)}; say which by its uuid",
-            details={"field": field, "uuids": list(uuids)},
+            f"several {entity.table} have the {field} '{value[:100]}': {listed(uuids)}; say which by its uuid",
+            details={"field": field, "uuids": list(uuids[:MAX_UUIDS]), **more},
         )
 
 

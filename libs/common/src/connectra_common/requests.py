@@ -7,7 +7,7 @@ from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
 
-from connectra_common.errors import FieldViolation, ValidationFailed
+from connectra_common.errors import FieldViolation, ValidationFailed, listed
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -63,23 +63,26 @@ def read(model: type[M], data: object, *more_keys: str) -> Read[M]:
 
 
 def nul_violations(data: object, prefix: str = "") -> list[FieldViolation]:
-    """A violation for each text, at any depth, that contains the character U+0000, which PostgreSQL can neither store nor compare;
-    at most MAX_HINTS.
+    """A violation for each text, at any depth, that contains the character U+0000, which PostgreSQL can neither store nor compare, up to
+    MAX_HINTS; one at `prefix` says how many more there are.
     """
     if not _has_nul(data):
         return []
     found: list[FieldViolation] = []
-    rest = [(prefix, data)]
-    while rest and len(found) < MAX_HINTS:
+    more, rest = 0, [(prefix, data)]
+    while rest:
         at, value = rest.pop()
         if isinstance(value, str) and "\0" in value:
-            found.append(FieldViolation(at, f"{at}: has the character U+0000 (NUL), which is not allowed"))
+            if len(found) < MAX_HINTS:
+                found.append(FieldViolation(at, f"{at}: has the character U+0000 (NUL), which is not allowed"))
+            else:
+                more += 1
         elif isinstance(value, Mapping):
             rest += [(path((key,), at), inner) for key, inner in value.items()]
             rest += [(at, key) for key in value]
         elif isinstance(value, list):
             rest += [(path((index,), at), inner) for index, inner in enumerate(value)]
-    return found
+    return found + ([FieldViolation(prefix, f"{more:,} more texts have the character U+0000 (NUL)")] if more else [])
 
 
 def _has_nul(data: object) -> bool:
@@ -136,7 +139,7 @@ def hint(name: str, known: Sequence[str]) -> str:
     """
     close = get_close_matches(name, known, n=1) if len(name) <= MAX_NAME_CHARS else []
     allowed = dict.fromkeys(re.sub(r"\..*", ".…", one) for one in known)
-    end = f"did you mean {close[0]!r}?" if close else f"allowed: {', '.join(allowed)}"
+    end = f"did you mean {close[0]!r}?" if close else f"allowed: {listed(allowed)}"
     shown = name if len(name) <= MAX_NAME_CHARS else f"{name[:MAX_NAME_CHARS]}…"
     return f"unknown field {shown!r}; {end}"
 

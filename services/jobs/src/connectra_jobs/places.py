@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from connectra_common.errors import FieldViolation
+from connectra_common.errors import FieldViolation, listed
 from connectra_common.settings import S3Settings
 
 from connectra_jobs.settings import FileSettings
@@ -47,10 +47,10 @@ class Places:
             prefix: of the fields' names.
         """
         if not self.allows(bucket or self.bucket):
-            allowed = ", ".join((self.bucket, *self.others))
+            allowed = listed((self.bucket, *self.others))
             return [FieldViolation.at(f"{prefix}s3_bucket", f"jobs may not use this bucket; allowed: {allowed}")]
         if key and self.prefixes and (bucket or self.bucket) == self.bucket and not key.startswith(self.prefixes):
-            allowed = ", ".join(self.prefixes)
+            allowed = listed(self.prefixes)
             return [FieldViolation.at(f"{prefix}s3_key", f"imports may not read here; keys begin with {allowed}")]
         return []
 

@@ -19,7 +19,7 @@ from google.api.httpbody_pb2 import HttpBody
 from connectra_write.records import batches
 from connectra_write.records.outcomes import BatchWritten, Written
 from connectra_write.records.service import RecordService
-from connectra_write.records.validation import warnings
+from connectra_write.records.validation import number_of_warnings, warnings
 
 
 class WriteRestServicer(pb_grpc.WriteRestServiceServicer):
@@ -87,8 +87,8 @@ class WriteRestServicer(pb_grpc.WriteRestServiceServicer):
     async def _batch(self, entity: Entity, request: Any, context: Context) -> HttpBody:
         records, prefix, found = await _read_records(entity, request)
         written = await self._records.batch_upsert(entity, records, _key())
-        found += [{"field": path((w.index, w.field), prefix), "message": w.message} for w in written.warnings]
-        return await _batch_reply(written, found[:MAX_WARNINGS], context)
+        found.add([{"field": path((w.index, w.field), prefix), "message": w.message} for w in written.warnings])
+        return await _batch_reply(written, found, context)
 
 
 def _key() -> IdempotencyKey | None:
@@ -108,36 +108,63 @@ async def _read_record(entity: Entity, request: Any) -> tuple[dict[str, Any], li
     return record, warnings(entity, record)
 
 
-async def _read_records(entity: Entity, request: Any) -> tuple[list[Any], str, list[Warning]]:
+class _Warnings:
+    """Those of a batch, of which MAX_WARNINGS are shown."""
+
+    def __init__(self, found: list[Warning]) -> None:
+        self._shown = found
+        self._more = 0
+
+    @property
+    def are_full(self) -> bool:
+        """Whether others are only counted."""
+        return len(self._shown) >= MAX_WARNINGS
+
+    def add(self, found: list[Warning], more: int = 0) -> None:
+        """Some that were found, and the number of others."""
+        free = MAX_WARNINGS - len(self._shown)
+        self._shown += found[:free]
+        self._more += max(len(found) - free, 0) + more
+
+    def shown(self) -> list[Warning]:
+        """With one that says how many there are besides."""
+        more = {"field": "", "message": f"{self._more:,} more warnings"}
+        return [*self._shown, more] if self._more else self._shown
+
+
+async def _read_records(entity: Entity, request: Any) -> tuple[list[Any], str, _Warnings]:
     document = await read_json(request.body, required=True, limits=BULK_BODY)
-    records, prefix, found = _array(document, (entity.table, "data"))
+    records, prefix, of_body = _array(document, (entity.table, "data"))
     batches.check_size(len(records), MAX_BATCH_RECORDS)
+    found = _Warnings(of_body)
     for index, record in enumerate(records):
-        if len(found) >= MAX_WARNINGS:
-            break
-        found += warnings(entity, record, f"{prefix}[{index}]")
+        if found.are_full:
+            found.add([], number_of_warnings(entity, record))
+        else:
+            found.add(warnings(entity, record, f"{prefix}[{index}]"))
     return records, prefix, found
 
 
-async def _read_rows(request: Any) -> tuple[list[Any], list[Warning]]:
+async def _read_rows(request: Any) -> tuple[list[Any], _Warnings]:
     document = await read_json(request.body, required=True, limits=BULK_BODY)
-    rows, prefix, found = _array(document, ("data",))
+    rows, prefix, of_body = _array(document, ("data",))
     batches.check_size(len(rows), MAX_BATCH_ROWS)
+    found = _Warnings(of_body)
     # A row may have cells of some megabytes.
-    found += await asyncio.to_thread(_row_warnings, rows, prefix)
-    return rows, found[:MAX_WARNINGS]
+    await asyncio.to_thread(_add_row_warnings, found, rows, prefix)
+    return rows, found
 
 
-def _row_warnings(rows: list[Any], prefix: str) -> list[Warning]:
-    known, found = sorted(csv_columns()), list[Warning]()
+def _add_row_warnings(found: _Warnings, rows: list[Any], prefix: str) -> None:
+    known = sorted(csv_columns())
     for index, row in enumerate(rows):
-        if len(found) >= MAX_WARNINGS:
-            break
-        if isinstance(row, dict) and batches.is_header(row):
-            unknown = dict.fromkeys(unknown_headers(tuple(row)))
-            found += unknown_keys(unknown, known, f"{prefix}[{index}]")
-            found += batches.left_out(row, f"{prefix}[{index}]")
-    return found
+        if not isinstance(row, dict) or not batches.is_header(row):
+            continue
+        unknown, left_out = dict.fromkeys(unknown_headers(tuple(row))), batches.left_out(row, f"{prefix}[{index}]")
+        if found.are_full:
+            found.add([], len(unknown) + len(left_out))
+        else:
+            found.add([*unknown_keys(unknown, known, f"{prefix}[{index}]"), *left_out])
 
 
 def _array(document: Any, names: tuple[str, ...]) -> tuple[list[Any], str, list[Warning]]:
@@ -167,7 +194,7 @@ async def _reply(written: Written, found: list[Warning], context: Context, *, is
 
 
 async def _batch_reply(
-    written: BatchWritten, found: list[Warning], context: Context, message: str | None = None
+    written: BatchWritten, found: _Warnings, context: Context, message: str | None = None
 ) -> HttpBody:
     failed = bool(written.failures)
     await send_headers(
@@ -176,7 +203,7 @@ async def _batch_reply(
         x_consistency_token=written.token,
         **_replayed(written),
     )
-    return envelope(message=message, data=written.document(), warnings=found or None, success=not failed)
+    return envelope(message=message, data=written.document(), warnings=found.shown() or None, success=not failed)
 
 
 def _replayed(written: Written | BatchWritten) -> dict[str, str]:

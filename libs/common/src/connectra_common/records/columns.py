@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from enum import StrEnum
 from functools import cache, lru_cache
 
+from connectra_common.errors import listed
 from connectra_common.records import column_names as names
 from connectra_common.records.fields import csv_columns
 from connectra_common.requests import MAX_NAME_CHARS
@@ -76,7 +77,7 @@ class Columns:
         reading.resolve()
         columns = reading.compete()
         if not any(columns.targets):
-            raise NoKnownColumn(f"no known column in the header; known are {', '.join(sorted(csv_columns()))}")
+            raise NoKnownColumn(f"no known column in the header; known are {listed(sorted(csv_columns()))}")
         return columns
 
     @property
@@ -147,7 +148,7 @@ class _Reading:
                     + (
                         f"did you mean {close[0]!r}?"
                         if close
-                        else f"it has {', '.join(h[:MAX_NAME_CHARS] for h in self._headers if h)}"
+                        else f"it has {listed(h[:MAX_NAME_CHARS] for h in self._headers if h)}"
                     )
                 )
             self._settled.update(positions)

@@ -14,6 +14,8 @@ MAX_FILE_BYTES = 5 * 1024 * 1024 * MIB
 USUAL_PART_BYTES = 16 * MIB
 # Of a file whose size is not told: 625 GiB.
 UNTOLD_PART_BYTES = 64 * MIB
+# Numbers of parts in the details of an error.
+MAX_NUMBERS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,11 @@ def part_size_of(size_bytes: int | None) -> int:
     return max(USUAL_PART_BYTES, -(-size_bytes // (MAX_PARTS * MIB)) * MIB)
 
 
+def _omitted(numbers: Sequence[int]) -> dict[str, object]:
+    more = len(numbers) - MAX_NUMBERS
+    return {"omitted": more} if more > 0 else {}
+
+
 def problems(upload: Upload, parts: Sequence[Part]) -> Iterator[tuple[str, dict[str, object]]]:
     """Why an upload with these parts, in order, cannot be completed: in words, and in figures."""
     present = {part.part_number for part in parts}
@@ -88,10 +95,13 @@ def problems(upload: Upload, parts: Sequence[Part]) -> Iterator[tuple[str, dict[
     if missing:
         named = ", ".join(map(str, missing[:10])) + (f" and {len(missing) - 10:,} more" if len(missing) > 10 else "")
         some = f"part {named} is" if len(missing) == 1 else f"parts {named} are"
-        yield f"{some} missing", {"missing": missing[:100]}
+        yield f"{some} missing", {"missing": missing[:MAX_NUMBERS], **_omitted(missing)}
         return
     if small := [part.part_number for part in parts[:-1] if part.size_bytes < MIN_PART_BYTES]:
-        yield f"part {small[0]} has less than 5 MiB, which only the last part may have", {"too_small": small[:100]}
+        yield (
+            f"part {small[0]} has less than 5 MiB, which only the last part may have",
+            {"too_small": small[:MAX_NUMBERS], **_omitted(small)},
+        )
     sent = sum(part.size_bytes for part in parts)
     if upload.size_bytes is not None and sent != upload.size_bytes:
         text = f"the parts have {sent:,} bytes together; the file was announced with {upload.size_bytes:,}"

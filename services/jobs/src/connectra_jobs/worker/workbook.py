@@ -10,6 +10,8 @@ from datetime import date, datetime, time, timedelta
 from typing import IO, Any
 
 import openpyxl
+from connectra_common.errors import listed
+from connectra_common.requests import MAX_NAME_CHARS
 from openpyxl.utils.exceptions import InvalidFileException
 
 from connectra_jobs.worker.content import MAX_RATIO, UnreadableFile, is_bomb
@@ -128,7 +130,7 @@ def _check(file: IO[bytes]) -> None:
         if name in sizes:
             raise UnreadableFile(f"the file is {what}")
     if not any(name.lower().lstrip("/") == "xl/workbook.xml" for name in sizes):
-        shown_names = ", ".join(sorted(sizes)[:3])
+        shown_names = listed(name[:MAX_NAME_CHARS] for name in sorted(sizes))
         raise UnreadableFile(
             f"the file is a ZIP archive and not a spreadsheet ({shown_names}); unpack it and import the table in it"
         )

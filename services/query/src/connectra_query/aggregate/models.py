@@ -163,7 +163,6 @@ def _percentiles(percentiles: Percentiles, fields: Mapping[str, Field], path: st
     for percent in percentiles.percents:
         if not 0 <= percent <= 100:
             yield FieldViolation.at(f"{path}.percents", f"{percent}; 0 to 100 are allowed")
-            return
 
 
 def _top_hits(entity: Entity, hits: TopHits, fields: Mapping[str, Field]) -> Iterator[FieldViolation]:

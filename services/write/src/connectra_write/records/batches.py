@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from connectra_common.errors import FieldViolation, ValidationFailed
+from connectra_common.errors import FieldViolation, ValidationFailed, listed
 from connectra_common.records import keys
 from connectra_common.records.cleaning import CellRefused
 from connectra_common.records.columns import Columns, DuplicateColumn, NoKnownColumn
@@ -17,7 +17,7 @@ from connectra_common.records.limits import MAX_HEADER_CHARS, MAX_ROW_COLUMNS
 from connectra_common.refusals import BatchTooLarge, EmptyPayload, SeveralRecords
 from connectra_common.requests import Warning, path
 
-from connectra_write.records.identities import SHOWN_HOLDERS, Claim, Found, Identities
+from connectra_write.records.identities import Claim, Found, Identities
 from connectra_write.records.outcomes import RecordFailure, RecordWarning
 from connectra_write.records.validation import Mode, candidate, check
 
@@ -135,8 +135,7 @@ def shared_keys(
     for key in given:
         if others := identities.live_holders(key, but=uuid):
             name = keys.field(entity, key)
-            shown = ", ".join(others[:SHOWN_HOLDERS]) + (" …" if len(others) > SHOWN_HOLDERS else "")
-            found.append(RecordWarning(index, name, f"other {entity.table} have this {name} as well: {shown}"))
+            found.append(RecordWarning(index, name, f"other {entity.table} have this {name} as well: {listed(others)}"))
     return found
 
 

@@ -16,8 +16,6 @@ from connectra_common.refusals import SeveralRecords
 
 # Holders of one key that are read. Nobody upserts by a key that more have.
 MAX_HOLDERS = 100
-# Holders of a key that a message names.
-SHOWN_HOLDERS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +104,8 @@ class Identities:
             if key.kind in self.by and (holders := self._holders.get(key)):
                 live = self.live_holders(key)
                 if len(live) > 1 or len(holders) > MAX_HOLDERS:
-                    raise SeveralRecords(
-                        self._entity, keys.field(self._entity, key), key.value, (live or holders)[:SHOWN_HOLDERS]
-                    )
+                    name = keys.field(self._entity, key)
+                    raise SeveralRecords(self._entity, name, key.value, live or holders)
                 return Found(live[0] if live else holders[0], key)
         return Found(self._by_recipe(claim))
 

@@ -103,10 +103,22 @@ def warnings(entity: Entity, record: object, prefix: str = "") -> list[dict[str,
     known = _known(entity)
     unknown = {name: None for name in record if name not in known}
     found = unknown_keys(unknown, [field.name for field in entity.writable], prefix)
-    email = record.get("email") if entity is CONTACT else None
-    if isinstance(email, str) and len(email) <= MAX_GIVEN_CHARS and (note := _several(email)):
+    if note := _note(entity, record):
         found.append({"field": path(("email",), prefix), "message": f"email {note}"})
     return found
+
+
+def number_of_warnings(entity: Entity, record: object) -> int:
+    """How many a record has, at a fraction of their cost: one for each unknown field, and that of the address."""
+    if not isinstance(record, Mapping):
+        return 0
+    known = _known(entity)
+    return sum(name not in known for name in record) + (_note(entity, record) is not None)
+
+
+def _note(entity: Entity, record: Mapping[str, object]) -> str | None:
+    email = record.get("email") if entity is CONTACT else None
+    return _several(email) if isinstance(email, str) and len(email) <= MAX_GIVEN_CHARS else None
 
 
 def _several(email: str) -> str | None:
