@@ -11,7 +11,6 @@ from connectra_common.search import indices
 from connectra_common.search.client import create_client
 from connectra_common.settings import ElasticsearchSettings
 from connectra_write.indexer import bulk, documents
-from connectra_write.indexer.bulk import Document
 from connectra_write.indexer.indexer import Tuning
 from elasticsearch import AsyncElasticsearch
 
@@ -34,7 +33,7 @@ async def run(target: Stack, options: Options) -> list[dict[str, Any]]:
     try:
         await load(target, options.rows)
         rows = await connection.fetch(documents.slice_of(CONTACT), "", 10_000_000)
-        actions = [Document(*row).action(ALIAS) for row in rows]
+        actions = [documents.document(CONTACT, row).action(ALIAS) for row in rows]
         await _send(search, actions)
         raw, indexed = [], []
         for _ in range(ROUNDS):

@@ -67,7 +67,8 @@ async def test_the_index_is_verified_and_rebuilt_by_command(
     stack: Stack, postgres: asyncpg.Connection, api: httpx.AsyncClient
 ) -> None:
     mark = word()
-    await postgres.execute("INSERT INTO contacts (uuid, last_name) VALUES ($1, $2)", str(uuid4()), mark)
+    person = "INSERT INTO contacts (uuid, first_name, last_name) VALUES ($1, 'Robert', $2)"
+    await postgres.execute(person, str(uuid4()), mark)
     await until(lambda: is_count(api, mark, 1))
     assert "missing 0, ghost 0, stale 0, different 0" in await command(stack, "verify", "contact", "--repair")
     assert "done: contacts_index-v" in await command(stack, "reindex", "contact")

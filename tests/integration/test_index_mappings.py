@@ -6,7 +6,7 @@ import httpx
 import pytest
 from connectra_common.call import Call
 from connectra_common.errors import WrongState
-from connectra_common.records.fields import COMPANY, CONTACT, Field, Index
+from connectra_common.records.fields import COMPANY, CONTACT
 from connectra_common.requests import read
 from connectra_common.search import indices
 from connectra_common.search.client import create_client
@@ -20,6 +20,7 @@ from connectra_query.search.engine import Search
 from connectra_write.indexer import bulk
 from connectra_write.indexer.bulk import Document
 
+from tests.support.first_index import create_first
 from tests.support.stack import Stack
 
 Json = dict[str, Any]
@@ -46,50 +47,16 @@ async def test_a_deletion_sent_to_an_alias_that_is_not_there_makes_no_index(stac
         assert not await client.indices.exists(index=alias)
 
 
-# What the first release had.
-FIRST_ANALYSIS: Json = {
-    "tokenizer": {"trigram": {"type": "ngram", "min_gram": 3, "max_gram": 3}},
-    "analyzer": {
-        "words": {"type": "custom", "tokenizer": "standard", "filter": ["lowercase", "asciifolding"]},
-        "trigrams": {"type": "custom", "tokenizer": "trigram", "filter": ["lowercase", "asciifolding"]},
-    },
-    "normalizer": {
-        "lower": {"type": "custom", "filter": ["lowercase"]},
-        "folded": {"type": "custom", "filter": ["lowercase", "asciifolding"]},
-    },
-}
-NEW_FIELDS = {"work_direct_phone", "home_phone", "other_phone"}
-
-
-def first_mapping(field: Field) -> Json:
-    """Of the first release."""
-    plain = {Index.UUID: {"type": "keyword"}, Index.LONG: {"type": "long"}, Index.DATE: {"type": "date"}}
-    if field.index in plain:
-        return plain[field.index]
-    if field.index is Index.TEXT:
-        keyword = {"type": "keyword", "normalizer": "folded"}
-        fields = {"keyword": keyword, "ngram": {"type": "text", "analyzer": "trigrams"}}
-        return {"type": "text", "analyzer": "words", "fields": fields}
-    more = {"fields": {"text": {"type": "text", "analyzer": "words"}}} if field.also_text else {}
-    return {"type": "keyword", "normalizer": "lower", **more}
-
-
 async def test_this_release_works_on_an_index_of_the_first_version(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ELASTICSEARCH_CONNECTION", stack.elasticsearch)
     settings, name = ElasticsearchSettings(), "contacts_index-v1-20260101000000000000-test"
-    fields = {n: first_mapping(f) for n, f in indexed_fields(CONTACT).items() if n not in NEW_FIELDS}
     async with create_client(settings) as client:
-        await client.indices.create(
-            index=name,
-            settings={"index": {"analysis": FIRST_ANALYSIS}},
-            mappings={"dynamic": "strict", "properties": fields},
-        )
+        await create_first(client, settings, name)
         try:
-            await indices.add_fields(client, settings, CONTACT, name)
             there = (await client.indices.get_mapping(index=name))[name]["mappings"]["properties"]
-            assert there.keys() == indexed_fields(CONTACT).keys()
+            assert there.keys() == indexed_fields(CONTACT).keys() | {"first_name_sound", "last_name_sound"}
             person = {
                 "uuid": "u",
                 "last_name": "O'Neil",

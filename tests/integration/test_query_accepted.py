@@ -99,7 +99,12 @@ text_clauses = st.fixed_dictionaries(
         "text_value": texts | st.lists(texts, max_size=4).map(" ".join),
         "search_type": st.sampled_from(("exact", "shuffle", "substring")),
     },
-    optional={"slop": st.integers(0, 100), "operator": st.sampled_from(("and", "or")), "fuzzy": st.booleans()},
+    optional={
+        "slop": st.integers(0, 100),
+        "operator": st.sampled_from(("and", "or")),
+        "fuzzy": st.booleans(),
+        "alike": some(st.sampled_from(("nickname", "sound"))),
+    },
 )
 bounds = st.fixed_dictionaries({}, optional=dict.fromkeys(("gte", "gt", "lte", "lt"), numbers | spelled | moments))
 operators = {
@@ -241,6 +246,15 @@ LARGEST = {
     "fuzzy": text_query(
         *[text_clause(" ".join(f"manag{a}{b}" for a in "abcde" for b in "abcde"), "title", "shuffle", fuzzy=True)] * 2
     ),
+    "alike": text_query(
+        *[text_clause("robert katherine " * 25, "first_name", "shuffle", alike=["nickname", "sound"], operator="or")]
+        * 2
+    ),
+    "alike names": {
+        "q": " ".join(f"robert katherin{a}" for a in "abcdefghij"),
+        "alike": ["nickname", "sound"],
+        **text_query(text_clause("meyer " * 100, "last_name", "shuffle", alike=["nickname", "sound"], fuzzy=True)),
+    },
     "substrings": text_query(*[text_clause("abc " * 250, "title", "substring", operator="or") for _ in range(4)]),
     "phrase": text_query(text_clause("a " * 500, "title", "exact", slop=100)),
     "part": {"filters": {"or": [{"field": "title", "operator": "contains", "value": "x" * 1_000}] * 200}},

@@ -56,7 +56,10 @@ DAYS = ("2024-01-15", "2024-01-16", "2024-02-01")
 CLOCKS = ("00:00:00", "12:00:00.213798", "23:59:59.999")
 MOMENTS = (*DAYS, *(f"{day}T{clock}Z" for day in DAYS[:2] for clock in (*CLOCKS, "12:00:00", "12:00:00.214")))
 SIZES = st.integers(0, 6)
+PEOPLE = ("Bob", "Robert", "rob", "Kate", "Katherine", "William", "will", "Bob-Will Meier")
+FAMILIES = ("Meyer", "MAYR", "Meier", "maier", "Moore", "Schmidt", "Schmitt", "Smith", "Mayr Schmidt")
 NAMES = (
+    *FAMILIES,
     "Łukasz Wójcik",
     "Søren Ñandú",
     "Дмитрий Йовков",
@@ -99,7 +102,7 @@ companies = st.fixed_dictionaries(
 contacts = st.fixed_dictionaries(
     {
         "title": maybe(phrases),
-        "first_name": maybe(phrases),
+        "first_name": maybe(phrases | st.sampled_from(PEOPLE)),
         "last_name": maybe(st.sampled_from(NAMES)),
         "email": maybe(st.sampled_from(EMAILS)),
         "mobile_phone": maybe(st.sampled_from(PHONES)),
@@ -140,6 +143,10 @@ def text_clauses(draw: st.DrawFn) -> Json:
     elif kind == "shuffle":
         fuzzy = draw(st.booleans()) and text.isascii()
         clause |= {"operator": draw(st.sampled_from(("and", "or"))), "fuzzy": fuzzy}
+        if field in ("first_name", "last_name"):
+            text = draw(st.just(text) | st.sampled_from((*PEOPLE, *FAMILIES)))
+            clause["alike"] = draw(st.lists(st.sampled_from(("nickname", "sound")), max_size=2))
+            clause["fuzzy"] = fuzzy and text.isascii()
     else:
         clause["operator"] = draw(st.sampled_from(("and", "or")))
         text = " ".join(draw(parts(word, 3)) for word in text.split() if len(word) >= 3) or "zab"
@@ -154,7 +161,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "city": st.sampled_from(PLACES),
     "company_city": st.sampled_from(PLACES),
     "title": phrases,
-    "first_name": phrases,
+    "first_name": phrases | st.sampled_from(PEOPLE),
     "last_name": st.sampled_from(NAMES),
     "company_name": phrases,
     "company.name": phrases,

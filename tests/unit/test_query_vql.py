@@ -72,6 +72,13 @@ def begins(field: str, value: str) -> dict[str, Any]:
     return {"match_bool_prefix": {field: {"query": value, "operator": "and"}}}
 
 
+NICKNAMES_OF_ROBERT = ["bill", "billy", "bob", "bobby", "dob", "dobbin", "hob", "hobkin", "rob", "robby", "rupert"]
+
+
+def counting(boost: float, query: dict[str, Any]) -> dict[str, Any]:
+    return {"constant_score": {"filter": query, "boost": boost}}
+
+
 @pytest.mark.parametrize(
     ("document", "clause"),
     [
@@ -137,6 +144,25 @@ def begins(field: str, value: str) -> dict[str, Any]:
                 {"wildcard": {"company_normalized_domain.keyword": {"value": "*.acme.com"}}},
             ),
         ),
+        (
+            text("Robert", "first_name", "shuffle", alike=["sound", "nickname"]),
+            {
+                "bool": {
+                    "must": [
+                        {
+                            "dis_max": {
+                                "queries": [
+                                    {"match": {"first_name": {"query": "robert", "operator": "and"}}},
+                                    counting(0.003, {"terms": {"first_name": NICKNAMES_OF_ROBERT}}),
+                                    counting(0.001, {"terms": {"first_name_sound": ["RPRT"]}}),
+                                ]
+                            }
+                        }
+                    ]
+                }
+            },
+        ),
+        (text("?!", "last_name", "shuffle", alike=["sound"]), {"match_none": {}}),
         (leaf("company.uuid", "eq", "0" * 32), {"term": {"company_id": "00000000-0000-0000-0000-000000000000"}}),
         (leaf("company_employees_count", "eq", 5.5), {"match_none": {}}),
         (leaf("company_employees_count", "gt", 2**63 - 1), {"match_none": {}}),
@@ -299,6 +325,10 @@ def test_the_boolean_tree_nests_and_joins_where() -> None:
             leaf("city", "domain", "acme.com"),
             "city has no domain; e-mail addresses and domains",
         ),
+        (text("bob", "title", "shuffle", alike=["sound"]), "`alike` is for names of people (first_name, last_name)"),
+        (text("bob", "last_name", alike=["sound"]), "`alike` is for names of people (first_name, last_name) with"),
+        (text("bob", "last_name", "shuffle", alike=["soun"]), "alike[0]: input should be 'nickname' or 'sound'"),
+        ({"alike": ["sound"]}, "alike: is of use only with q; a condition of text_matches has its own"),
         (leaf("email", "domain", "acme"), "'acme' is not a domain; write one such as example.com"),
         (leaf("city", "eq", None), "needs a `value`; `exists` and `nexists` ask whether there is one"),
         (leaf("created_at", "gt", ["2024-01-15"]), "gt: needs one value, not a list"),
@@ -314,7 +344,7 @@ def test_the_boolean_tree_nests_and_joins_where() -> None:
         ),
         (
             text_query(*[text_clause("a " * 60, "title", "shuffle", fuzzy=True)] * 2),
-            "120 words with `fuzzy`; at most 100",
+            "120 words with `fuzzy` or `alike`; at most 100",
         ),
         ({"filters": {"or": [leaf("email", "contains", "a")["filters"]] * 21}}, "21 parts to look for in whole values"),
     ],
@@ -580,6 +610,8 @@ def test_the_cursor_of_a_row_has_a_tie_breaker_only_where_one_is_needed() -> Non
     [
         {},
         text("vp sales", kind="shuffle", operator="or", fuzzy=True),
+        text("bob", "first_name", kind="shuffle", alike=["nickname", "sound"]),
+        {"q": "bob mayr", "alike": ["sound"]},
         {
             "where": {
                 "keyword_match": {"must": {"stage": ["a", "b"], "city": "x"}, "must_not": {"email": "y"}},

@@ -1,6 +1,6 @@
 """VQL in its JSON spelling, for the typed client."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from connectra_client.errors import ClientError
@@ -34,6 +34,8 @@ def vql(document: Mapping[str, Any]) -> Vql:
     try:
         if where := written.get("where"):
             written["where"] = _where(where)
+        if kinds := written.get("alike"):
+            written["alike"] = _alike(kinds)
         if tree := written.get("filters"):
             written["filters"] = _tree(tree)
         query: Vql = Vql.from_dict(written)
@@ -68,7 +70,12 @@ def _where(where: Mapping[str, Any]) -> dict[str, Any]:
 
 def _text(text: Mapping[str, Any]) -> dict[str, Any]:
     enums = {"search_type": "SEARCH_TYPE_", "operator": "OPERATOR_"}
-    return {key: f"{enums[key]}{value.upper()}" if key in enums else value for key, value in text.items()}
+    named = {key: f"{enums[key]}{value.upper()}" if key in enums else value for key, value in text.items()}
+    return named | ({"alike": _alike(text["alike"])} if text.get("alike") else {})
+
+
+def _alike(kinds: Sequence[str]) -> list[str]:
+    return [f"ALIKE_{kind.upper()}" for kind in kinds]
 
 
 def _tree(node: Mapping[str, Any]) -> dict[str, Any]:

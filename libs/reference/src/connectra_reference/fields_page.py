@@ -142,6 +142,8 @@ def _found_by(entity: Entity, name: str, field: Field) -> tuple[str, str]:
         for kind in ("exact", "shuffle", "substring")
         if _takes(entity, where={"text_matches": {"must": [_text(name, kind)]}})
     ]
+    if _takes(entity, where={"text_matches": {"must": [_text(name, "shuffle") | {"alike": ["sound"]}]}}):
+        texts[texts.index("shuffle")] += " with `alike`"
     found = [f"`text_matches` ({', '.join(texts)})"] if texts else []
     if _takes(entity, where={"keyword_match": {"must": {name: value}}}):
         found.append("`keyword_match`")
@@ -158,7 +160,7 @@ def _found_by(entity: Entity, name: str, field: Field) -> tuple[str, str]:
     return ", ".join(found), "yes" if _takes(entity, order_by=[{"order_by": name}]) else ""
 
 
-def _text(name: str, kind: str) -> dict[str, str]:
+def _text(name: str, kind: str) -> dict[str, Any]:
     return {"filter_key": name, "text_value": "text", "search_type": kind}
 
 

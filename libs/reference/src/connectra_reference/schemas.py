@@ -41,6 +41,7 @@ def schemas() -> Json:
             excluded=FLAG,
             values=array({}),
             found={"type": "object", "additionalProperties": array(TEXT)},
+            alike=array(obj("word field name by", word=TEXT, field=TEXT, name=TEXT, by=TEXT)),
         ),
         "Suggestion": obj(field=TEXT, value=TEXT, count=NUMBER),
     }

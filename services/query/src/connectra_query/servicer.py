@@ -17,7 +17,7 @@ from connectra_common.records.sql import names_company
 from connectra_common.requests import read
 from connectra_common.server import Context
 from connectra_common.vql.model import Vql
-from connectra_common.vql.proto import to_json, to_value
+from connectra_common.vql.proto import ALIKE, to_json, to_value
 from google.protobuf import struct_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -239,6 +239,7 @@ def _judged(judged: Judged) -> pb.JudgedCondition:
         excluded=judged.excluded,
         values=map(str, judged.values),
         found=[pb.FoundWord(word=word, fields=fields) for word, fields in (judged.found or {}).items()],
+        alike=[pb.AlikeName(**{**one, "by": ALIKE[one["by"]]}) for one in judged.alike or ()],
     )
 
 

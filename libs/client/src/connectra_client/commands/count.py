@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from connectra_client.commands.options import TEXT_HELP, ApiKey, Entity, Url, Where, conditions, split_columns
+from connectra_client.commands.options import TEXT_HELP, Alike, ApiKey, Entity, Url, Where, conditions, split_columns
 from connectra_client.connection import find_connection
 from connectra_client.display import console, hint, show_meant
 from connectra_client.rest import Json, RestClient
@@ -17,6 +17,7 @@ from connectra_client.rest import Json, RestClient
 def count(
     entity: Annotated[Entity, typer.Argument(help="What to count.")],
     text: Annotated[str | None, typer.Argument(help=TEXT_HELP)] = None,
+    alike: Alike = None,
     where: Where = None,
     by: Annotated[
         str | None,
@@ -35,7 +36,7 @@ def count(
     `connectra count contacts --by country`, `connectra count contacts --by created_at:month,seniority`
     """
     fields = split_columns(by)
-    asked = conditions(text, where)
+    asked = conditions(text, where, alike)
     with RestClient(find_connection(url, api_key)) as client:
         answer = client.aggregate(entity, {**asked, "group_by": [group_by(field, size) for field in fields]})
     found: Json = answer["data"]

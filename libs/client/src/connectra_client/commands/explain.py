@@ -7,7 +7,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from connectra_client.commands.options import TEXT_HELP, ApiKey, Entity, Url, Where, conditions
+from connectra_client.commands.options import TEXT_HELP, Alike, ApiKey, Entity, Url, Where, conditions
 from connectra_client.connection import find_connection
 from connectra_client.display import console, show_meant
 from connectra_client.rest import Json, RestClient
@@ -17,6 +17,7 @@ def explain(
     entity: Annotated[Entity, typer.Argument(help="What kind of record.")],
     uuid: Annotated[str, typer.Argument(help="Of the record.")],
     text: Annotated[str | None, typer.Argument(help=TEXT_HELP)] = None,
+    alike: Alike = None,
     where: Where = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the server's answer as JSON.")] = False,
     url: Url = None,
@@ -24,7 +25,7 @@ def explain(
 ) -> None:
     """Say which conditions of a search a record meets, and which not."""
     with RestClient(find_connection(url, api_key)) as client:
-        answer = client.explain(entity, uuid, conditions(text, where))
+        answer = client.explain(entity, uuid, conditions(text, where, alike))
     found: Json = answer["data"]
     show_meant(answer)
     if as_json:
@@ -47,5 +48,8 @@ def _asked(judged: Json) -> str:
 
 def _there(judged: Json) -> str:
     if "found" in judged:
-        return "; ".join(f"{word}: {', '.join(fields) or '-'}" for word, fields in judged["found"].items())
+        found = {word: list(fields) for word, fields in judged["found"].items()}
+        for one in judged.get("alike", ()):
+            found.setdefault(one["word"], []).append(f"{one['field']} {one['name']} ({one['by']})")
+        return "; ".join(f"{word}: {', '.join(places) or '-'}" for word, places in found.items())
     return ", ".join(map(str, judged["values"])) or "-"

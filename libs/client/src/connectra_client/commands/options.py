@@ -19,6 +19,12 @@ Where = Annotated[
     str | None,
     typer.Option("--where", "-w", help="The `where` of a VQL query as JSON, or @FILE to read it from.", metavar="JSON"),
 ]
+Alike = Annotated[
+    str | None,
+    typer.Option(
+        "--alike", help="Find other names too: nickname (Bob, Robert), sound (Meyer, Mayr) or both.", metavar="A,B"
+    ),
+]
 
 
 TEXT_HELP = "Words of a name, title, company, domain, e-mail address, phone or city."
@@ -59,9 +65,9 @@ def read_where(text: str | None) -> Json:
     return where["where"] if isinstance(where.get("where"), dict) else where
 
 
-def conditions(text: str | None, where: str | None) -> Json:
-    """A query of free text, of the value of --where, or of both. Raises as `read_where`."""
-    asked = {"q": text, "where": read_where(where)}
+def conditions(text: str | None, where: str | None, alike: str | None = None) -> Json:
+    """A query of free text with the value of --alike, of that of --where, or of both. Raises as `read_where`."""
+    asked = {"q": text, "alike": split_columns(alike), "where": read_where(where)}
     return {name: value for name, value in asked.items() if value}
 
 

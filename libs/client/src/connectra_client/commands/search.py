@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from connectra_client.commands.options import TEXT_HELP, ApiKey, Entity, Url, Where, conditions, split_columns
+from connectra_client.commands.options import TEXT_HELP, Alike, ApiKey, Entity, Url, Where, conditions, split_columns
 from connectra_client.connection import find_connection
 from connectra_client.display import console, show_meant, show_rows
 from connectra_client.rest import Json, RestClient
@@ -19,6 +19,7 @@ _COLUMNS = {
 def search(
     entity: Annotated[Entity, typer.Argument(help="What to search.")],
     text: Annotated[str | None, typer.Argument(help=TEXT_HELP)] = None,
+    alike: Alike = None,
     where: Where = None,
     columns: Annotated[
         str | None, typer.Option("--columns", "-c", help="Columns to show, separated by commas.", metavar="A,B")
@@ -30,7 +31,7 @@ def search(
 ) -> None:
     """Search contacts or companies by words, by a VQL condition, or both; the best matches come first."""
     selected = split_columns(columns) or _COLUMNS[entity]
-    query = conditions(text, where)
+    query = conditions(text, where, alike)
     with RestClient(find_connection(url, api_key)) as client:
         found = client.page(entity, {**query, "select_columns": selected, "limit": limit})
         rows: list[Json] = found["data"]

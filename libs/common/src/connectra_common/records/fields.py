@@ -64,6 +64,8 @@ class Field:
     rule: Rule = Rule.TEXT
     # Whether text clauses may search the keyword too, through the sub-field `.text`.
     also_text: bool = False
+    # Whether it has names of people, which may be asked for by nicknames and by their sound.
+    names_people: bool = False
     csv_column: str | None = None
     # A column for this field of this record alone, which goes before `csv_column`; it holds what is stored, not what it is made of.
     own_column: str | None = None
@@ -245,8 +247,8 @@ CONTACT = Entity(
     fields=(
         _ID,
         Field("uuid", index=Index.UUID, rule=Rule.UUID, own_column="uuid"),
-        _text("first_name", "First Name", 15, rule=Rule.LOWER, csv_column="first_name"),
-        _text("last_name", "Last Name", 16, rule=Rule.LOWER, csv_column="last_name"),
+        _text("first_name", "First Name", 15, rule=Rule.LOWER, csv_column="first_name", names_people=True),
+        _text("last_name", "Last Name", 16, rule=Rule.LOWER, csv_column="last_name", names_people=True),
         _keyword("company_id", "Company ID", 17, stored=False, rule=Rule.UUID),
         _keyword("email", "Email", 18, stored=False, rule=Rule.EMAIL, csv_column="email"),
         _text("title", "Title", 19, stored=True, csv_column="title"),

@@ -3,7 +3,8 @@
 A text field is searched by words (`words`); its sub-field `.ngram` holds trigrams, each at a position of its own, so that a phrase of grams
 matches a substring of any length from three characters; `.keyword` orders. A keyword keeps the whole value without case and accents, and in
 `.shown` as people see it, but for case; what identifies (addresses, URLs, phones, uuids) keeps its accents. Those marked in the catalogue
-have a sub-field `.text` as well. Of addresses and domains, `.domain` has the domain and all that are above it.
+have a sub-field `.text` as well. Of addresses and domains, `.domain` has the domain and all that are above it. Beside names of people there
+are fields with keys of their sound (`alike`), which are computed for the documents.
 """
 
 import re
@@ -13,6 +14,7 @@ from typing import Any
 
 from connectra_common.records.fields import COMPANY, COPIED, Entity, Field, Index, Rule
 from connectra_common.search import words
+from connectra_common.search.alike import name_fields, sound_field
 from connectra_common.settings import ElasticsearchSettings
 
 # Raise this with every change below; it is part of the name of new indices. Conditions work on an index of any version (an older one
@@ -68,7 +70,8 @@ def index_body(entity: Entity, settings: ElasticsearchSettings, codec: str = "be
         },
         "mappings": {
             "dynamic": "strict",  # a field missing from the mapping is a bug, not a new field
-            "properties": {name: _mapping(field) for name, field in indexed_fields(entity).items()},
+            "properties": {name: _mapping(field) for name, field in indexed_fields(entity).items()}
+            | {sound_field(name): {"type": "keyword", "doc_values": False} for name in name_fields(entity)},
         },
     }
 

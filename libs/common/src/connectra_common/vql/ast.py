@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from connectra_common.records.fields import Entity
+from connectra_common.search.alike import Alike
 
 Scalar = str | int | float | bool
 
@@ -44,11 +45,12 @@ class Phrase(Leaf):
 
 @dataclass(frozen=True, slots=True)
 class Word(Leaf):
-    """Words of a text in any order: all of them or, with `or`, any; `fuzzy` forgives typing errors."""
+    """Words of a text in any order: all of them or, with `or`, any; `fuzzy` forgives typing errors, `alike` takes like names as well."""
 
     text: str
     operator: Literal["and", "or"] = "and"
     fuzzy: bool = False
+    alike: tuple[Alike, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,7 @@ class FreeText(Leaf):
         uuid: of a record or its company, if that is what was typed.
         phones: spellings of the number that was typed, if it may be one.
         instead: other words that match as well, behind these: without the typing errors.
+        alike: which names match as well that are like those in the words.
     """
 
     entity: Entity
@@ -108,6 +111,7 @@ class FreeText(Leaf):
     uuid: str | None = None
     phones: tuple[str, ...] = ()
     instead: str | None = None
+    alike: tuple[Alike, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,12 @@ A record is a mapping by the names of the index (`company_name`, …), with the 
 3339. One thing the index decides otherwise: of the words near one that is typed wrong it looks at fifty.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from connectra_common.records.fields import Entity, Field, Index, Rule
+from connectra_common.search.alike import Alike, name_fields, nicknames, sounds
 from connectra_common.search.folding import fold
 from connectra_common.search.free_text import phone_fields, phrase_fields, searched_fields, uuid_fields
 from connectra_common.search.mappings import indexed_fields
@@ -101,7 +102,9 @@ def _holds(node: Condition, field: Field, there: Sequence[Any]) -> bool:
         case Word(text=text):
             joined = all if node.operator == "and" else any
             words = asked_words(text)
-            return bool(words) and joined(_has_word(there, word, fuzzy=node.fuzzy) for word in words)
+            return bool(words) and joined(
+                _has_word(there, word, fuzzy=node.fuzzy) or any(_like(there, word, node.alike)) for word in words
+            )
         case Prefix(text=text):
             return any(_begins(value, text) for value in there)
     raise TypeError(node)
@@ -145,6 +148,19 @@ def _has_word(texts: Sequence[str], wanted: str, *, fuzzy: bool = False) -> bool
     return any(word == wanted or (allowed > 0 and _edits(wanted, word, allowed)) for word in there)
 
 
+def _like(texts: Sequence[str], wanted: str, kinds: Collection[Alike]) -> Iterator[tuple[str, Alike]]:
+    """Words of names that are not this one but like it, and in which way."""
+    names = nicknames(wanted) if "nickname" in kinds else frozenset()
+    keys = sounds(wanted) if "sound" in kinds else frozenset()
+    if names:
+        there = dict.fromkeys(word.text for text in texts for word in indexed_words(text))
+        yield from ((word, "nickname") for word in there if word in names)
+    if keys:
+        # The keys of a text are those of the words that a search for it would look for.
+        there = dict.fromkeys(word for text in texts for word in asked_words(text))
+        yield from ((word, "sound") for word in there if word != wanted and not keys.isdisjoint(sounds(word)))
+
+
 def _edits(a: str, b: str, most: int) -> bool:
     """Whether so many insertions, deletions, replacements and swaps of neighbours make one word of the other."""
     if abs(len(a) - len(b)) > most:
@@ -167,7 +183,7 @@ def _begins(text: str, asked: str) -> bool:
 
 
 def _has_text(node: FreeText, record: Record) -> bool:
-    if any(_has_all(asked, node.entity, record) for asked in (node.words, node.instead) if asked):
+    if any(_has_all(asked, node, record) for asked in (node.words, node.instead) if asked):
         return True
     phones = {phone for name in phone_fields(node.entity) for phone in values(record, name)}
     return not phones.isdisjoint(node.phones) or (
@@ -175,15 +191,17 @@ def _has_text(node: FreeText, record: Record) -> bool:
     )
 
 
-def _has_all(asked: str, entity: Entity, record: Record) -> bool:
-    """Whether every word is in one of the texts, whichever; parts in scripts without blanks as phrases."""
+def _has_all(asked: str, node: FreeText, record: Record) -> bool:
+    """Whether every word, or a name like it, is in one of the texts, whichever; parts in scripts without blanks as phrases."""
+    entity = node.entity
     if not asked_words(asked):
         return False
     texts = [text for name in searched_fields(entity) for text in values(record, name)]
     with_places = [text for name in phrase_fields(entity) for text in values(record, name)]
     parts = asked.split()
     spaced = " ".join(part for part in parts if not UNSPACED.search(part))
-    return all(_has_word(texts, word) for word in asked_words(spaced)) and all(
+    names = [text for name in name_fields(entity) for text in values(record, name)]
+    return all(_has_word(texts, word) or any(_like(names, word, node.alike)) for word in asked_words(spaced)) and all(
         any(_has_phrase(text, part) for text in with_places) for part in parts if UNSPACED.search(part)
     )
 
@@ -194,3 +212,26 @@ def places(node: FreeText, record: Record) -> dict[str, list[str]]:
         word: [name for name in searched_fields(node.entity) if _has_word(values(record, name), word)]
         for word in asked_words(node.words)
     }
+
+
+class Likeness(NamedTuple):
+    """A name of a record that is like a word, and in which way."""
+
+    word: str
+    field: str
+    name: str
+    by: Alike
+
+
+def likenesses(node: Word | FreeText, record: Record) -> list[Likeness]:
+    """By which other names a record has the words of a condition, as far as that asks for these."""
+    if isinstance(node, FreeText):
+        fields, asked = name_fields(node.entity), asked_words(f"{node.words} {node.instead or ''}")
+    else:
+        fields, asked = (node.field,), asked_words(node.text)
+    return [
+        Likeness(word, field, name, by)
+        for word in dict.fromkeys(asked)
+        for field in fields
+        for name, by in _like(values(record, field), word, node.alike)
+    ]

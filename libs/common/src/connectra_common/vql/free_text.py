@@ -6,6 +6,7 @@ from connectra_common.records.fields import Entity
 from connectra_common.records.ids import canonical_uuid, is_uuid
 from connectra_common.records.values import tidy
 from connectra_common.records.values.phones import phone_spellings
+from connectra_common.search.alike import Alike
 from connectra_common.search.words import asked_words
 from connectra_common.vql.ast import FreeText
 from connectra_common.vql.limits import Limits
@@ -16,7 +17,7 @@ from connectra_common.vql.values import shown
 _PHONE, _PHONE_DIGITS = re.compile(r"[+(\d][\d ()/.+-]*"), 6
 
 
-def free_text(entity: Entity, path: str, given: str, limits: Limits) -> FreeText:
+def free_text(entity: Entity, path: str, given: str, limits: Limits, alike: tuple[Alike, ...] = ()) -> FreeText:
     """All words are somewhere in the record.
 
     Raises:
@@ -33,4 +34,4 @@ def free_text(entity: Entity, path: str, given: str, limits: Limits) -> FreeText
     if len(words) > (most := limits.free_words):
         raise Wrong(f"{len(words)} words; at most {most} are allowed")
     phones = tuple(phone_spellings(text)) if is_phone else ()
-    return FreeText(path, "q", entity, text, uuid if is_uuid(uuid) else None, phones)
+    return FreeText(path, "q", entity, text, uuid if is_uuid(uuid) else None, phones, None, alike)

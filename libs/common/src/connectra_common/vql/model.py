@@ -1,6 +1,6 @@
 """The JSON document of a query. Field names and values are checked later, by the pass `validate`."""
 
-from typing import Annotated, Any, Literal, Optional
+from typing import Annotated, Any, Literal, Optional, get_args
 
 from pydantic import (
     AliasChoices,
@@ -14,6 +14,7 @@ from pydantic import (
 )
 
 from connectra_common.requests import Part, Request, at_most
+from connectra_common.search.alike import Alike
 from connectra_common.vql.limits import LIMITS
 from connectra_common.vql.tree import check_tree
 
@@ -21,6 +22,7 @@ Scalar = StrictBool | StrictInt | StrictFloat | StrictStr
 Bound = StrictInt | StrictFloat | StrictStr | None
 Values = Annotated[Scalar | Annotated[list[Scalar], Field(fail_fast=True)], at_most(LIMITS.terms, "values")]
 Columns = Annotated[list[str], at_most(LIMITS.columns, "columns")]
+Kinds = Annotated[list[Alike] | None, at_most(len(get_args(Alike)), "kinds")]
 # Conditions of one kind; those of all kinds together are counted when they are known.
 _CONDITIONS = at_most(LIMITS.clauses, "conditions")
 
@@ -34,6 +36,7 @@ class TextMatch(Part):
     slop: Annotated[int, Field(ge=0, le=100)] = 0
     operator: Literal["and", "or"] = "and"
     fuzzy: bool = False
+    alike: Kinds = Field(None, description="Names of people: their nicknames, and names that sound the same.")
 
 
 class TextMatches(Part):
@@ -169,6 +172,9 @@ class Vql(Request):
     q: str | None = Field(
         None,
         description="Words of names, title, company, domain, e-mail address, phone or city; the best matches first.",
+    )
+    alike: Kinds = Field(
+        None, description="With `q`: nicknames of the names in it, and names that sound the same, are found as well."
     )
     where: Where | None = None
     filters: Tree = None

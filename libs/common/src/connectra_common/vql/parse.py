@@ -7,6 +7,7 @@ from typing import Any
 from connectra_common.errors import FieldViolation, ValidationFailed
 from connectra_common.records.fields import CONTACT, Entity
 from connectra_common.requests import hint
+from connectra_common.search.alike import kinds, name_fields
 from connectra_common.vql import parts
 from connectra_common.vql.ast import And, Exists, Facet, FacetRange, Node, Not, Or, Query
 from connectra_common.vql.free_text import free_text
@@ -26,12 +27,15 @@ def parse(entity: Entity, request: Vql, limits: Limits) -> tuple[Query, list[Val
     reading = Reading(entity, limits)
     nodes: list[Node] = []
     if (asked := request.q) is not None:
-        nodes.append(reading.whole("q", lambda: free_text(entity, "q", asked, limits)))
+        alike = kinds(request.alike)
+        nodes.append(reading.whole("q", lambda: free_text(entity, "q", asked, limits, alike)))
     if request.where:
         nodes += _where(reading, request.where)
     if request.filters:
         nodes.append(_tree(reading, request.filters, "filters"))
     found = reading.violations()
+    if request.alike and (problem := _not_alike(entity, request)):
+        found.append(FieldViolation.at("alike", problem))
     sort = order_keys(reading, request, limits, found)
     facets = tuple(_facets(reading, request.facets or (), limits, found))
     size, skip, errors = window(request, limits)
@@ -57,6 +61,12 @@ def parse(entity: Entity, request: Vql, limits: Limits) -> tuple[Query, list[Val
         track_total=request.track_total,
     )
     return query, [*errors, *([ValidationFailed.of(found)] if found else [])]
+
+
+def _not_alike(entity: Entity, request: Vql) -> str:
+    if request.q is None:
+        return "is of use only with q; a condition of text_matches has its own"
+    return "" if name_fields(entity) else f"is for names of people, which no {entity.name} has"
 
 
 def _facets(

@@ -4,6 +4,7 @@ import re
 
 from connectra_common.records.fields import Index, Rule, Type
 from connectra_common.records.values import tidy
+from connectra_common.search.alike import kinds
 from connectra_common.search.words import UNSPACED
 from connectra_common.vql.ast import And, Domain, Node, Or, Phrase, Prefix, Substring, Word
 from connectra_common.vql.model import TextMatch
@@ -21,11 +22,13 @@ def text_match(of: Target, asked: TextMatch) -> Node:
     Raises:
         Wrong: the field has no text, or not one that the search type can search, or the text is empty, too long or too short.
     """
-    is_substring = asked.search_type == "substring"
+    is_substring, alike = asked.search_type == "substring", kinds(asked.alike)
     if of.is_number or of.field.index is Index.UUID or of.field.type is Type.LIST:
         raise Wrong(f"{of.given} is not a text field; use {'range_query' if of.is_number else 'keyword_match'}")
     if of.field.index is not Index.TEXT and not of.field.also_text and not is_substring:
         raise Wrong(f"{of.given} is not a text field; use keyword_match or substring")
+    if alike and not (of.field.names_people and asked.search_type == "shuffle"):
+        raise Wrong("`alike` is for names of people (first_name, last_name) with search_type shuffle")
     text = _checked(of, asked.text_value)
     if is_substring:
         nodes = tuple(_substring(of, part) for part in text.split())
@@ -33,8 +36,8 @@ def text_match(of: Target, asked: TextMatch) -> Node:
     if asked.search_type == "exact":
         return Phrase(of.path, of.name, text, asked.slop)
     of.amount.words += (words := len(_WORD.findall(text)))
-    of.amount.fuzzy_words += words if asked.fuzzy else 0
-    return Word(of.path, of.name, text, asked.operator, asked.fuzzy)
+    of.amount.fuzzy_words += words if asked.fuzzy or alike else 0
+    return Word(of.path, of.name, text, asked.operator, asked.fuzzy, alike)
 
 
 def contains(of: Target, value: object) -> Node:

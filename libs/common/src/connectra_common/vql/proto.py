@@ -23,6 +23,7 @@ _SEARCH_TYPES = {
     "substring": vql_pb2.SEARCH_TYPE_SUBSTRING,
 }
 _OPERATORS = {"and": vql_pb2.OPERATOR_AND, "or": vql_pb2.OPERATOR_OR}
+ALIKE = {"nickname": vql_pb2.ALIKE_NICKNAME, "sound": vql_pb2.ALIKE_SOUND}
 _BOUNDS: tuple[Literal["gte", "gt", "lte", "lt"], ...] = ("gte", "gt", "lte", "lt")
 
 
@@ -30,6 +31,7 @@ def to_proto(query: Vql) -> vql_pb2.Vql:
     """The equivalent message."""
     message = vql_pb2.Vql(
         q=query.q or "",
+        alike=map(ALIKE.__getitem__, query.alike or ()),
         page=query.page or 0,
         limit=query.limit or 0,
         offset=query.offset or 0,
@@ -77,6 +79,7 @@ def to_json(message: vql_pb2.Vql) -> dict[str, Any]:
     facets = _at_most(message.facets, LIMITS.facets, "facets", "facets")
     document: dict[str, Any] = {
         "q": message.q or None,
+        "alike": _alike_to_json(message.alike, "alike"),
         "order_by": [
             {"order_by": o.order_by, "order_direction": o.order_direction}
             for o in _at_most(message.order_by, LIMITS.sort_keys, "order_by", "keys")
@@ -202,6 +205,7 @@ def _text(text: TextMatch) -> vql_pb2.TextMatch:
         slop=text.slop,
         operator=_OPERATORS[text.operator],
         fuzzy=text.fuzzy,
+        alike=map(ALIKE.__getitem__, text.alike or ()),
     )
 
 
@@ -211,6 +215,7 @@ def _text_to_json(text: vql_pb2.TextMatch) -> dict[str, Any]:
         "filter_key": text.filter_key,
         "slop": text.slop,
         "fuzzy": text.fuzzy,
+        "alike": _alike_to_json(text.alike, "alike"),
     }
     # Unset fields are omitted, so that the JSON rules (a required member, a default) apply.
     if text.search_type:
@@ -218,6 +223,12 @@ def _text_to_json(text: vql_pb2.TextMatch) -> dict[str, Any]:
     if text.operator:
         document["operator"] = next((n for n, i in _OPERATORS.items() if i == text.operator), "")
     return document
+
+
+def _alike_to_json(given: Sequence[vql_pb2.Alike.ValueType], path: str) -> list[str] | None:
+    kinds = _at_most(given, len(ALIKE), path, "kinds")
+    # What is not known is refused by the model.
+    return [next((n for n, i in ALIKE.items() if i == kind), "") for kind in kinds] or None
 
 
 def _range(bounds: Range) -> vql_pb2.Range:

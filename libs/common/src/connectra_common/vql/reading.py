@@ -40,7 +40,7 @@ class Amount:
         counted = (
             (self.conditions, limits.clauses, "conditions"),
             (self.words, limits.words, "words and dates in all conditions"),
-            (self.fuzzy_words, limits.fuzzy_words, "words with `fuzzy`"),
+            (self.fuzzy_words, limits.fuzzy_words, "words with `fuzzy` or `alike`"),
             (self.scans, limits.scans, "parts to look for in whole values (email, city …)"),
         )
         return [

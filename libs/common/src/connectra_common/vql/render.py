@@ -50,7 +50,7 @@ def render_node(node: Node) -> dict[str, Any]:
 def _meaning(node: Condition) -> dict[str, Any]:
     match node:
         case FreeText(words=words, instead=instead):
-            return {"words": words} | ({"instead": instead} if instead else {})
+            return {"words": words} | ({"instead": instead} if instead else {}) | _alike(node)
         case Equals(value=value):
             return {"in": [value]}
         case Member(values=values):
@@ -58,7 +58,7 @@ def _meaning(node: Condition) -> dict[str, Any]:
         case Phrase(text=text, slop=slop):
             return {"exact": text, "slop": slop}
         case Word(text=text):
-            return {"shuffle": text, "operator": node.operator, "fuzzy": node.fuzzy}
+            return {"shuffle": text, "operator": node.operator, "fuzzy": node.fuzzy} | _alike(node)
         case Substring(text=text):
             return {"substring": text}
         case Prefix(text=text):
@@ -69,6 +69,10 @@ def _meaning(node: Condition) -> dict[str, Any]:
             bounds = (("gte", lower), ("lte", upper))
             return {name: moment_text(b) if node.of_time else b for name, b in bounds if b is not None}
     return {"exists": True}
+
+
+def _alike(node: Word | FreeText) -> dict[str, Any]:
+    return {"alike": list(node.alike)} if node.alike else {}
 
 
 def leaves(node: Node) -> list[Condition]:

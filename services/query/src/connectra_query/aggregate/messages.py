@@ -10,7 +10,7 @@ from connectra_common.records.messages import to_message
 from connectra_common.vql import proto as vql
 
 from connectra_query.aggregate.compile import Group
-from connectra_query.aggregate.models import LIMITS
+from connectra_query.aggregate.models import CONDITIONS, LIMITS
 from connectra_query.search.compile import Json
 
 
@@ -33,7 +33,7 @@ def to_json(request: pb.AggregateCompaniesRequest | pb.AggregateContactsRequest)
         "select_columns": list(hits.select_columns),
     }
     return {
-        **{name: query[name] for name in ("q", "where", "filters") if name in query},
+        **{name: query[name] for name in CONDITIONS if name in query},
         "group_by": [_given({name: getattr(one, name) for name in _GROUP_BY}) for one in asked.group_by],
         "cardinality": list(asked.cardinality),
         "percentiles": [_given({"field": one.field, "percents": list(one.percents)}) for one in asked.percentiles],

@@ -10,7 +10,7 @@ from connectra_common.errors import FieldViolation
 from connectra_common.records.fields import Entity, Field, Index, Rule
 from connectra_common.requests import Part, Request, at_most, hint
 from connectra_common.search.mappings import indexed_fields
-from connectra_common.vql.model import Columns, OrderBy, Tree, Where
+from connectra_common.vql.model import Columns, Kinds, OrderBy, Tree, Where
 from connectra_common.vql.validate import unknown_columns
 from pydantic import BeforeValidator
 from pydantic import Field as Member
@@ -22,6 +22,8 @@ Period = Literal["day", "week", "month", "quarter", "year"]
 PERIODS: tuple[str, ...] = get_args(Period)
 
 
+# Members that it has in common with a query.
+CONDITIONS = ("q", "alike", "where", "filters")
 # Widths of ranges are doubles for the engine.
 MOST_INTERVAL = 2**53 - 1
 
@@ -71,6 +73,7 @@ class Aggregate(Request):
     """What is counted, and how. `cardinality`, `percentiles` and `top_hits` are of each group of the last `group_by`, or of all matches."""
 
     q: str | None = None
+    alike: Kinds = None
     where: Where | None = None
     filters: Tree = None
     group_by: Annotated[

@@ -15,7 +15,7 @@ from connectra_common.vql.model import Vql
 from connectra_common.vql.validate import checked
 
 from connectra_query.aggregate.compile import Group, aggregate_body, edges_body, result, sizes
-from connectra_query.aggregate.models import Aggregate, too_much, violations
+from connectra_query.aggregate.models import CONDITIONS, Aggregate, too_much, violations
 from connectra_query.repository import RecordRepository
 from connectra_query.search.compile import Json, compile_query
 from connectra_query.search.engine import Search
@@ -47,7 +47,7 @@ class AggregateService:
         try:
             query = checked(
                 entity,
-                Vql().model_copy(update={"q": asked.q, "where": asked.where, "filters": asked.filters}),
+                Vql().model_copy(update={name: getattr(asked, name) for name in CONDITIONS}),
                 self._limits,
             )
         except ValidationFailed as error:

@@ -8,8 +8,8 @@ from connectra_common.db.database import Database
 from connectra_common.records import ids
 from connectra_common.records.fields import COMPANY, Entity
 from connectra_common.refusals import RecordNotFound
-from connectra_common.vql.ast import FreeText, Query
-from connectra_common.vql.evaluate import Record, Verdict, meets, places, values, verdicts
+from connectra_common.vql.ast import FreeText, Query, Word
+from connectra_common.vql.evaluate import Record, Verdict, likenesses, meets, places, values, verdicts
 from connectra_common.vql.render import render_node
 
 from connectra_query.repository import RecordRepository
@@ -29,6 +29,7 @@ class Judged:
         excluded: whether the query asks for records that do not.
         values: what the record has in the field.
         found: of a free text: each word, and the fields that have it.
+        alike: of a condition with `alike`: `{"word", "field", "name", "by"}`, names that the record has in place of words.
     """
 
     path: str
@@ -37,6 +38,7 @@ class Judged:
     excluded: bool
     values: list[Any]
     found: dict[str, list[str]] | None = None
+    alike: list[Json] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,4 +82,7 @@ def _judged(verdict: Verdict, record: Record) -> Judged:
     condition, met, excluded = verdict
     found = places(condition, record) if isinstance(condition, FreeText) else None
     there = [] if found is not None else values(record, condition.field)
-    return Judged(condition.path, render_node(condition), met, excluded, there, found)
+    alike = None
+    if isinstance(condition, Word | FreeText) and condition.alike:
+        alike = [one._asdict() for one in likenesses(condition, record)]
+    return Judged(condition.path, render_node(condition), met, excluded, there, found, alike)

@@ -5,6 +5,7 @@ from typing import Any
 
 from connectra_common.records.fields import Field, Index, Rule
 from connectra_common.search.mappings import indexed_fields, sort_field
+from connectra_common.search.words import asked_words
 from connectra_common.vql.ast import (
     And,
     Domain,
@@ -27,7 +28,8 @@ from connectra_common.vql.order import SCORE, scores
 from connectra_common.vql.render import Text
 from connectra_common.vql.values import LEAST, MOST
 
-from connectra_query.search.free_text import compile_free_text
+from connectra_query.search.alike import alike_queries
+from connectra_query.search.free_text import AS_TYPED, compile_free_text
 
 Json = dict[str, Any]
 
@@ -160,8 +162,7 @@ def _text(node: Text, name: str, *, scored: bool) -> Json:
         case Phrase():
             return {"match_phrase": {name: {"query": node.text, "slop": node.slop}}}
         case Word():
-            match: Json = {"query": node.text, "operator": node.operator}
-            return {"match": {name: match | ({"fuzziness": "AUTO"} if node.fuzzy else {})}}
+            return _alike_words(node, name, scored=scored) if node.alike else _words(node, name, node.text)
         case Substring(whole=False):
             # Each trigram has its own position, so a phrase of them is the substring.
             return {"match_phrase": {name: node.text}}
@@ -177,6 +178,25 @@ def _text(node: Text, name: str, *, scored: bool) -> Json:
             return {"wildcard": {name: {"value": f"*{literal(node.text)}*"}}}
         case Domain():
             return {"match": {name: node.text}}
+
+
+def _words(node: Word, name: str, text: str) -> Json:
+    match: Json = {"query": text, "operator": node.operator}
+    return {"match": {name: match | ({"fuzziness": "AUTO"} if node.fuzzy else {})}}
+
+
+def _alike_words(node: Word, name: str, *, scored: bool) -> Json:
+    each = [
+        {"dis_max": {"queries": [_words(node, name, word), *alike_queries([name], word, node.alike, scored=scored)]}}
+        for word in asked_words(node.text)
+    ]
+    if not each:
+        return {"match_none": {}}
+    found: Json = {"must": each} if node.operator == "and" else {"should": each, "minimum_should_match": 1}
+    if not scored:
+        return {"bool": found}
+    as_typed = {"bool": {"must": [_words(node, name, node.text)], "boost": AS_TYPED}}
+    return {"dis_max": {"queries": [as_typed, {"bool": found}]}}
 
 
 def _domain(node: Domain, field: Field) -> Json:

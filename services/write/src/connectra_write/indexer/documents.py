@@ -5,15 +5,21 @@ such changes are committed. It is `greater << 20 | nearness`: the greater of the
 greater alone is not enough, because the change with the smaller version may be committed last. (Only a transaction during which a million
 other changes happen could defeat this.) Elasticsearch refuses a document with a smaller version, so an old document that arrives late does
 no harm.
+
+Keys of the sound of names are the one thing that is computed here: PostgreSQL knows nothing of them.
 """
 
 from collections.abc import AsyncIterator
 from functools import lru_cache
 
+import orjson
 from asyncpg import Record
 from asyncpg.cursor import Cursor
 from connectra_common.records.fields import COMPANY, COPIED, ENTITIES, Entity, Field, Index, Type
 from connectra_common.records.sql import expression
+from connectra_common.search.alike import name_fields, sound_field, sound_keys
+
+from connectra_write.indexer.bulk import Document
 
 # Bits of a version below the greater row version.
 NEARNESS_BITS = 20
@@ -25,8 +31,8 @@ FIRST_ROWS, MOST_ROWS = 4, 500
 
 @lru_cache(maxsize=len(ENTITIES))
 def by_uuid(entity: Entity) -> str:
-    """For `$1`, uuids: rows of (uuid, version, document as JSON text or NULL for one to be deleted, the operation by which another index is
-    to go live).
+    """For `$1`, uuids: rows of (uuid, version, document as JSON text or NULL for one to be deleted, names of people, the operation by which
+    another index is to go live).
 
     The last is read in the snapshot of the documents: an operation that this does not see starts its walk later, and so finds everything
     that this sees.
@@ -37,15 +43,15 @@ def by_uuid(entity: Entity) -> str:
                CASE WHEN t.id IS NULL THEN ((SELECT last_value FROM row_version_seq) << {NEARNESS_BITS}) + {_NEAREST}
                     ELSE {_version(entity)} END AS version,
                CASE WHEN t.id IS NOT NULL AND t.deleted_at IS NULL THEN {_document(entity)} END AS document,
-               {_building(entity)} AS building
+               {_names(entity)} AS names, {_building(entity)} AS building
         FROM unnest($1::text[]) AS k (uuid) LEFT JOIN {entity.table} t ON t.uuid = k.uuid {_join(entity)}"""
 
 
 @lru_cache(maxsize=len(ENTITIES))
 def slice_of(entity: Entity) -> str:
-    """The next `$2` records after `$1` in uuid order that are not deleted: rows of (uuid, version, document)."""
+    """The next `$2` records after `$1` in uuid order that are not deleted: rows of (uuid, version, document, names of people)."""
     return f"""
-        SELECT t.uuid, {_version(entity)} AS version, {_document(entity)} AS document
+        SELECT t.uuid, {_version(entity)} AS version, {_document(entity)} AS document, {_names(entity)} AS names
         FROM {entity.table} t {_join(entity)}
         WHERE t.uuid > $1 AND t.deleted_at IS NULL ORDER BY t.uuid LIMIT $2"""
 
@@ -56,6 +62,16 @@ def versions_of(entity: Entity) -> str:
     return f"""
         SELECT t.uuid, {_version(entity)} AS version FROM {entity.table} t {_join(entity)}
         WHERE t.uuid > $1 AND t.deleted_at IS NULL ORDER BY t.uuid LIMIT $2"""
+
+
+def document(entity: Entity, row: Record) -> Document:
+    """What is sent to the index for a row: with the keys of its names."""
+    source = row["document"]
+    names = zip(name_fields(entity), row["names"], strict=True)
+    keys = {sound_field(name): found for name, text in names if text and (found := sound_keys(text))}
+    if source is not None and keys:
+        source = f"{source[:-1]},{orjson.dumps(keys).decode()[1:]}"
+    return Document(row["uuid"], row["version"], source)
 
 
 async def read(cursor: Cursor, chars: int) -> AsyncIterator[Record]:
@@ -96,6 +112,10 @@ def _members(entity: Entity) -> list[str]:
         # Nothing is shown of a deleted company.
         members += [f"'company_{f.name}', CASE WHEN c.deleted_at IS NULL THEN {_value(f, 'c')} END" for f in COPIED]
     return members
+
+
+def _names(entity: Entity) -> str:
+    return f"ARRAY[{', '.join(f't.{name}' for name in name_fields(entity))}]::text[]"
 
 
 def _value(field: Field, alias: str) -> str:

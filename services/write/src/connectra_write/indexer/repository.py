@@ -152,7 +152,7 @@ class OutboxRepository:
         async with self._connection.transaction():
             cursor = await self._connection.cursor(documents.by_uuid(entity), uuids)
             rows = [row async for row in documents.read(cursor, chars)]
-        read = [Document(row["uuid"], row["version"], row["document"]) for row in rows]
+        read = [documents.document(entity, row) for row in rows]
         return read, rows[0]["building"] if rows else None
 
     async def list_for(self, operation: int, entity: Entity, uuids: Iterable[str]) -> bool:

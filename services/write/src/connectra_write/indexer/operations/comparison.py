@@ -87,9 +87,12 @@ def _golden(entity: Entity, sources: Sequence[str]) -> list[dict[str, Any]]:
     for source in sources:
         for name, value in orjson.loads(source).items():
             first = value[0] if isinstance(value, list) else value
-            if fields[name].index in (Index.LONG, Index.DATE):
+            index = (
+                fields[name].index if name in fields else Index.KEYWORD
+            )  # what is not in the catalogue is keys of sounds
+            if index in (Index.LONG, Index.DATE):
                 queries.append({"range": {name: {"gte": first}}})
-            elif fields[name].index is Index.TEXT:
+            elif index is Index.TEXT:
                 queries.append({"match_phrase": {name: first[:100]}})
                 if len(first) >= 3:
                     queries.append({"match_phrase": {f"{name}.ngram": first[:8]}})

@@ -252,14 +252,14 @@ class OperationRepository:
             cursor = await self._connection.cursor(documents.slice_of(entity), after, limit)
             rows = [row async for row in documents.read(cursor, PART_CHARS)]
             whole = not await cursor.fetch(1)
-        return [Document(*row) for row in rows], whole and len(rows) < limit
+        return [documents.document(entity, row) for row in rows], whole and len(rows) < limit
 
     async def documents(self, entity: Entity, uuids: Sequence[str]) -> tuple[list[Document], list[str]]:
         """Records as they are now, as many as fit, and the uuids that are left; a deleted one is a document to be deleted."""
         async with self._connection.transaction():
             cursor = await self._connection.cursor(documents.by_uuid(entity), uuids)
             rows = [row async for row in documents.read(cursor, PART_CHARS)]
-        found = [Document(row["uuid"], row["version"], row["document"]) for row in rows]
+        found = [documents.document(entity, row) for row in rows]
         done = {document.uuid for document in found}
         return found, [uuid for uuid in uuids if uuid not in done]
 
@@ -275,7 +275,7 @@ class OperationRepository:
             live: the index in question is the live one, which lacks what is marked, or refused for good; another lacks what is listed too.
         """
         rows = await self._connection.fetch(_current(entity, live), uuids)
-        return {r["uuid"]: Current(Document(r["uuid"], r["version"], r["document"]), r["pending"]) for r in rows}
+        return {row["uuid"]: Current(documents.document(entity, row), row["pending"]) for row in rows}
 
     async def count(self, entity: Entity) -> int:
         """Records that are not deleted."""
@@ -330,4 +330,4 @@ def _current(entity: Entity, live: bool) -> str:
     company = f"""EXISTS (SELECT FROM {entity.table} t JOIN outbox o ON o.entity = 'company' AND o.uuid = t.company_id AND o.fan_out
                           WHERE t.uuid = d.uuid)"""
     pending = known if entity is COMPANY else f"{known} OR {company}"
-    return f"SELECT d.uuid, d.version, d.document, ({pending}) AS pending FROM ({documents.by_uuid(entity)}) d"
+    return f"SELECT d.uuid, d.version, d.document, d.names, ({pending}) AS pending FROM ({documents.by_uuid(entity)}) d"
