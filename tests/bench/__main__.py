@@ -16,7 +16,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import calls, filters, gateway, index, jobs, scale, search, write
+from tests.bench import calls, filters, gateway, index, jobs, scale, search, suggest, write
 from tests.bench.options import Options
 from tests.support.stack import Stack, connectra, folder, up
 
@@ -31,6 +31,7 @@ PARTS: dict[str, Part] = {
     "jobs": jobs.run,
     "scale": scale.run,
     "search": search.run,
+    "suggest": suggest.run,
     "write": write.run,
 }
 

@@ -21,7 +21,7 @@ from connectra_local.sample import sample_rows
 from connectra_write.indexer.repository import SESSION, OutboxRepository, Queue
 from connectra_write.marks import Lane
 
-from tests.bench import filters, search
+from tests.bench import filters, search, suggest
 from tests.bench.jobs import Bench, opened, people
 from tests.bench.options import Options
 from tests.support.contacts import named, person
@@ -107,6 +107,8 @@ async def at_rest(bench: Bench, options: Options) -> dict[str, float]:
     figures |= await claims(bench)
     figures |= await searches(bench.target, options.requests)
     figures |= await filter_values(bench.api, options.requests)
+    for name, times in (await suggest.measure(bench.api, options.requests)).items():
+        figures[f"suggest, {name}: p95 ms"] = statistics.quantiles(times, n=20)[-1]
     return figures | await sizes_of(bench)
 
 
