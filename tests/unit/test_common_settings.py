@@ -1,6 +1,7 @@
 """Settings: documented names, one line per problem, no secret printed."""
 
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,9 @@ from connectra_common.settings import (
     PostgresSettings,
     S3Settings,
     ServerSettings,
+    groups,
     load,
+    variables,
 )
 from connectra_gateway.settings import GatewaySettings
 from connectra_jobs.settings import JobsSettings
@@ -42,6 +45,10 @@ class Secured:
     peers: PeerSettings
     postgres: PostgresSettings
     s3: S3Settings
+
+
+# What each process reads; the local suite reads its own by other means.
+PROCESSES = {point.name: point.load() for point in entry_points(group="connectra.settings") if point.name != "local"}
 
 
 @pytest.fixture(autouse=True)
@@ -94,6 +101,25 @@ def test_the_environment_wins_over_the_env_file(monkeypatch: pytest.MonkeyPatch)
     Path(".env").write_text("ELASTICSEARCH_HOST=from-file\nELASTICSEARCH_PORT=1234\n")
     monkeypatch.setenv("ELASTICSEARCH_HOST", "from-environment")
     assert load(ElasticsearchSettings).url == "http://from-environment:1234"
+
+
+@pytest.mark.parametrize("where", ["environment", "file"])
+@pytest.mark.parametrize("process", sorted(PROCESSES))
+def test_variables_of_other_programs_do_not_count(monkeypatch: pytest.MonkeyPatch, process: str, where: str) -> None:
+    """HOST, PORT, USERNAME, PASSWORD, DEBUG, LISTEN …: what the fields are called in code."""
+    set_all(monkeypatch)
+    wanted = PROCESSES[process]
+    before = load(wanted)
+    documented = {
+        name for group in groups(wanted).values() for field in group.model_fields.values() for name in variables(field)
+    }
+    names = {name.upper() for group in groups(wanted).values() for name in group.model_fields} - documented
+    if where == "file":
+        Path(".env").write_text("".join(f"{name}=1\n" for name in names))
+    else:
+        for name in names:
+            monkeypatch.setenv(name, "1")
+    assert load(wanted) == before
 
 
 def test_an_empty_variable_is_an_absent_one(monkeypatch: pytest.MonkeyPatch) -> None:

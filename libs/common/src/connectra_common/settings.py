@@ -20,7 +20,7 @@ from pydantic import (
     model_validator,
 )
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 # host:port; an IPv6 host is in brackets.
@@ -37,16 +37,35 @@ def _ca_file(variable: str) -> Any:
 
 
 class SettingsGroup(BaseSettings):
-    """Base of all groups. The real environment takes precedence over `.env` in the working directory; empty values count as absent."""
+    """Base of all groups. The real environment takes precedence over `.env` in the working directory; empty values count as absent.
+
+    The environment fills a field by its documented variables, code by the field's name as well.
+    """
 
     model_config = SettingsConfigDict(
         env_file=".env",
         env_file_encoding="utf-8",
+        dotenv_filtering="only_existing",  # of a file, by default, names of fields count too
         extra="ignore",
         env_ignore_empty=True,
         populate_by_name=True,
         frozen=True,
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then the environment, then `.env`."""
+        for source in (env_settings, dotenv_settings):
+            # `populate_by_name` is for arguments: HOST, PORT or DEBUG in the environment are another program's.
+            source.config = {**source.config, "populate_by_name": False}
+        return init_settings, env_settings, dotenv_settings
 
 
 class AppSettings(SettingsGroup, title="Process and logs"):
