@@ -1,6 +1,8 @@
 """`connectra-jobs`: the API process."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from connectra.jobs.v1.jobs_rest_pb2_grpc import add_JobsRestServiceServicer_to_server
 from connectra.jobs.v1.jobs_service_pb2_grpc import add_JobsServiceServicer_to_server
@@ -20,9 +22,13 @@ from connectra_jobs.servicer import JobsServicer
 from connectra_jobs.settings import Settings
 from connectra_jobs.uploads.service import UploadService
 
+# Of the calls, and of readiness.
+LEAST = 2
 
-async def serve(settings: Settings) -> None:
-    """Runs until told to stop."""
+
+@asynccontextmanager
+async def process(settings: Settings) -> AsyncIterator[Process]:
+    """What the API consists of; its connections are closed with the block."""
     calls = settings.postgres.pool_size - 1
     async with (
         Database.open(settings.postgres, "jobs", connections=calls) as database,
@@ -35,33 +41,35 @@ async def serve(settings: Settings) -> None:
         uploads = UploadService(database, store, settings.s3, settings.retention.unfinished_upload_days)
         retention = Retention(database, store, settings.s3, settings.retention)
         previews = PreviewService(database, store, settings.s3)
-        await run(
-            Process(
-                services=[
-                    (
-                        JobsServicer(service, uploads, previews, places),
-                        add_JobsServiceServicer_to_server,
-                        "connectra.jobs.v1.JobsService",
-                    ),
-                    (
-                        JobsRestServicer(service, uploads, previews, places),
-                        add_JobsRestServiceServicer_to_server,
-                        "connectra.jobs.v1.JobsRestService",
-                    ),
-                ],
-                # Not S3: without it, jobs can still be listed, watched, made and cancelled.
-                checks={"postgres": own.ping},
-                bulkhead_of=bulkheads(),
-                background=[job_monitor(database), retention.loop()],
-            ),
-            settings.app,
-            settings.server,
+        yield Process(
+            services=[
+                (
+                    JobsServicer(service, uploads, previews, places),
+                    add_JobsServiceServicer_to_server,
+                    "connectra.jobs.v1.JobsService",
+                ),
+                (
+                    JobsRestServicer(service, uploads, previews, places),
+                    add_JobsRestServiceServicer_to_server,
+                    "connectra.jobs.v1.JobsRestService",
+                ),
+            ],
+            # Not S3: without it, jobs can still be listed, watched, made and cancelled.
+            checks={"postgres": own.ping},
+            bulkhead_of=bulkheads(),
+            background=[job_monitor(database), retention.loop()],
         )
+
+
+async def serve(settings: Settings) -> None:
+    """Runs until told to stop."""
+    async with process(settings) as made:
+        await run(made, settings.app, settings.server)
 
 
 def main() -> None:
     """Entry point."""
     settings = load(Settings)
-    settings.postgres.require(2, "the jobs service")
+    settings.postgres.require(LEAST, "the jobs service")
     begin(settings.app, settings.tracing, "jobs")
     asyncio.run(serve(settings))

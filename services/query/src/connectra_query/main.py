@@ -1,6 +1,8 @@
 """`connectra-query`: the query service."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from connectra.query.v1.query_rest_pb2_grpc import add_QueryRestServiceServicer_to_server
 from connectra.query.v1.query_service_pb2_grpc import add_QueryServiceServicer_to_server
@@ -21,8 +23,9 @@ from connectra_query.servicer import QueryServicer
 from connectra_query.settings import Settings
 
 
-async def serve(settings: Settings) -> None:
-    """Runs until told to stop."""
+@asynccontextmanager
+async def process(settings: Settings) -> AsyncIterator[Process]:
+    """What the service consists of; its connections are closed with the block."""
     async with (
         Connections.open(settings.postgres) as connections,
         create_client(settings.elasticsearch, engine_connections(settings.bounds, connections)) as elastic,
@@ -30,24 +33,26 @@ async def serve(settings: Settings) -> None:
         search = Search(elastic, settings.elasticsearch.timeout_seconds)
         bulkheads = Bulkheads.of(settings.bounds, connections)
         service = QueryService(connections, search, lambda: health.ping(settings.s3), Limits(), bulkheads)
-        await run(
-            Process(
-                services=[
-                    (QueryServicer(service), add_QueryServiceServicer_to_server, "connectra.query.v1.QueryService"),
-                    (
-                        QueryRestServicer(service),
-                        add_QueryRestServiceServicer_to_server,
-                        "connectra.query.v1.QueryRestService",
-                    ),
-                ],
-                # Not Elasticsearch: without it, records by uuid, most filters and exports without conditions are still answered.
-                checks={"postgres": connections.own.ping},
-                bulkhead_of=by_method({bulkheads.streams: [REFLECTION]}),
-                background=[every(CHECK_INTERVAL_SECONDS, search.look, "elasticsearch")],
-            ),
-            settings.app,
-            settings.server,
+        yield Process(
+            services=[
+                (QueryServicer(service), add_QueryServiceServicer_to_server, "connectra.query.v1.QueryService"),
+                (
+                    QueryRestServicer(service),
+                    add_QueryRestServiceServicer_to_server,
+                    "connectra.query.v1.QueryRestService",
+                ),
+            ],
+            # Not Elasticsearch: without it, records by uuid, most filters and exports without conditions are still answered.
+            checks={"postgres": connections.own.ping},
+            bulkhead_of=by_method({bulkheads.streams: [REFLECTION]}),
+            background=[every(CHECK_INTERVAL_SECONDS, search.look, "elasticsearch")],
         )
+
+
+async def serve(settings: Settings) -> None:
+    """Runs until told to stop."""
+    async with process(settings) as made:
+        await run(made, settings.app, settings.server)
 
 
 def main() -> None:

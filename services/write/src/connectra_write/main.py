@@ -1,6 +1,8 @@
 """`connectra-write`: the write service."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from connectra.write.internal.v1.import_service_pb2_grpc import add_ImportServiceServicer_to_server
 from connectra.write.v1.index_service_pb2_grpc import add_IndexServiceServicer_to_server
@@ -28,8 +30,9 @@ from connectra_write.settings import Settings
 AUDIT_OFF = {"connectra.audit": "off"}
 
 
-async def serve(settings: Settings) -> None:
-    """Runs until told to stop."""
+@asynccontextmanager
+async def process(settings: Settings) -> AsyncIterator[Process]:
+    """What the service consists of; its connections are closed with the block."""
     session = {} if settings.audit.enabled else AUDIT_OFF
     async with (
         create_client(settings.elasticsearch) as search,
@@ -41,34 +44,33 @@ async def serve(settings: Settings) -> None:
         imports = ImportService(connections.imports, notifier)
         index = IndexService(connections.singles, search, notifier)
         package = "connectra.write.v1"
-        await run(
-            Process(
-                services=[
-                    (WriteServicer(records), add_WriteServiceServicer_to_server, f"{package}.WriteService"),
-                    (WriteRestServicer(records), add_WriteRestServiceServicer_to_server, f"{package}.WriteRestService"),
-                    (IndexServicer(index), add_IndexServiceServicer_to_server, f"{package}.IndexService"),
-                ],
-                internal=[
-                    (
-                        ImportServicer(imports),
-                        add_ImportServiceServicer_to_server,
-                        "connectra.write.internal.v1.ImportService",
-                    )
-                ],
-                # Not Elasticsearch: writes go on without it, and the outbox keeps what is to be indexed.
-                checks={"postgres": connections.own.ping},
-                bulkhead_of=bulkheads(connections),
-                background=[
-                    notifier.run,
-                    *housekeeping.loops(
-                        connections.singles, settings.audit.retention_days, settings.records.deleted_days
-                    ),
-                ],
-            ),
-            settings.app,
-            settings.server,
-            settings.internal,
+        yield Process(
+            services=[
+                (WriteServicer(records), add_WriteServiceServicer_to_server, f"{package}.WriteService"),
+                (WriteRestServicer(records), add_WriteRestServiceServicer_to_server, f"{package}.WriteRestService"),
+                (IndexServicer(index), add_IndexServiceServicer_to_server, f"{package}.IndexService"),
+            ],
+            internal=[
+                (
+                    ImportServicer(imports),
+                    add_ImportServiceServicer_to_server,
+                    "connectra.write.internal.v1.ImportService",
+                )
+            ],
+            # Not Elasticsearch: writes go on without it, and the outbox keeps what is to be indexed.
+            checks={"postgres": connections.own.ping},
+            bulkhead_of=bulkheads(connections),
+            background=[
+                notifier.run,
+                *housekeeping.loops(connections.singles, settings.audit.retention_days, settings.records.deleted_days),
+            ],
         )
+
+
+async def serve(settings: Settings) -> None:
+    """Runs until told to stop."""
+    async with process(settings) as made:
+        await run(made, settings.app, settings.server, settings.internal)
 
 
 def main() -> None:
