@@ -51,6 +51,48 @@ class Secured:
 PROCESSES = {point.name: point.load() for point in entry_points(group="connectra.settings") if point.name != "local"}
 
 
+# The variables of the documentation, each with a value that is not its default.
+DOCUMENTED = {
+    "APP_ENV": "staging",
+    "API_KEY": "a-key-of-this-test",
+    "MAX_REQUESTS_PER_MINUTE": "180",
+    "MEMORY_LOG_INTERVAL_SECONDS": "900",
+    "PG_DB_HOST": "db",
+    "PG_DB_PORT": "5433",
+    "PG_DB_DATABASE": "people",
+    "PG_DB_USERNAME": "somebody",
+    "PG_DB_PASSWORD": "changed",
+    "PG_DB_CONNECTION": "postgresql://u:p@h/d",
+    "PG_DB_DEBUG": "true",
+    "PG_DB_SSL": "true",
+    "PG_POOL_SIZE": "100",
+    "ELASTICSEARCH_HOST": "search",
+    "ELASTICSEARCH_PORT": "9201",
+    "ELASTICSEARCH_USERNAME": "elastic",
+    "ELASTICSEARCH_PASSWORD": "changed",
+    "ELASTICSEARCH_SSL": "true",
+    "ELASTICSEARCH_DEBUG": "true",
+    "ELASTICSEARCH_CONNECTION": "http://search:9201",
+    "ELASTICSEARCH_MAX_CONNECTIONS": "100",
+    "S3_ACCESS_KEY": "key",
+    "S3_SECRET_KEY": "changed",
+    "S3_REGION": "eu-west-1",
+    "S3_BUCKET": "files",
+    "S3_ENDPOINT": "minio:9000",
+    "S3_SSL": "false",
+    "S3_DEBUG": "true",
+    "S3_UPLOAD_URL_TTL_HOURS": "12",
+    "S3_UPLOAD_FILE_PATH_PRIFIX": "connectra/",
+    "JOB_IN_QUEUE_SIZE": "7",
+    "PARALLEL_JOBS": "5",
+    "TICKER_INTERVAL_MINUTES": "5",
+    "BATCH_SIZE_FOR_INSERTION": "500",
+    "JOB_TYPE": "insert_csv_file",
+}
+# Of those that need others.
+TOGETHER = {"ELASTICSEARCH_AUTH": {"ELASTICSEARCH_USERNAME": "elastic", "ELASTICSEARCH_PASSWORD": "secret"}}
+
+
 @pytest.fixture(autouse=True)
 def empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     cleared(monkeypatch, tmp_path)
@@ -120,6 +162,22 @@ def test_variables_of_other_programs_do_not_count(monkeypatch: pytest.MonkeyPatc
         for name in names:
             monkeypatch.setenv(name, "1")
     assert load(wanted) == before
+
+
+@pytest.mark.parametrize("variable", [*DOCUMENTED, *TOGETHER])
+def test_a_documented_variable_counts_wherever_it_is_read(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    set_all(monkeypatch, **TOGETHER.get(variable, {}))
+    readers = {
+        name: wanted
+        for name, wanted in PROCESSES.items()
+        if any(
+            variable in variables(field) for group in groups(wanted).values() for field in group.model_fields.values()
+        )
+    }
+    before = {name: load(wanted) for name, wanted in readers.items()}
+    monkeypatch.setenv(variable, DOCUMENTED.get(variable, "true"))
+    assert before
+    assert [name for name, wanted in readers.items() if load(wanted) == before[name]] == []
 
 
 def test_an_empty_variable_is_an_absent_one(monkeypatch: pytest.MonkeyPatch) -> None:

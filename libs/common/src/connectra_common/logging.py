@@ -39,6 +39,11 @@ def configure(app: AppSettings, process: str) -> None:
     structlog.contextvars.bind_contextvars(process=process, env=app.env)
 
 
+def show_elasticsearch_requests() -> None:
+    """Has each request logged: method, path, status and time, no body."""
+    logging.getLogger("elastic_transport.transport").setLevel(logging.INFO)
+
+
 def _add_call(_: object, __: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
     call = current()
     if call.request_id:

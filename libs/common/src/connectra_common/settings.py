@@ -283,7 +283,9 @@ class PostgresSettings(SettingsGroup, title="PostgreSQL"):
     )
     ssl: bool = Field(False, validation_alias="PG_DB_SSL", description="TLS; the certificate is verified.")
     ssl_ca_file: FilePath | None = _ca_file("PG_DB_SSL_CA_FILE")
-    debug: bool = Field(False, validation_alias="PG_DB_DEBUG", description="Log every SQL statement.")
+    debug: bool = Field(
+        False, validation_alias="PG_DB_DEBUG", description="Log every SQL statement, without its parameters."
+    )
     pool_size: Positive = Field(
         20, validation_alias="PG_POOL_SIZE", description="Maximum number of connections per process."
     )
@@ -358,6 +360,14 @@ class ElasticsearchSettings(SettingsGroup, title="Elasticsearch"):
         validation_alias="ELASTICSEARCH_TIMEOUT_SECONDS",
         description="Maximum duration of a request in seconds.",
     )
+    max_connections: Positive | None = Field(
+        None,
+        validation_alias="ELASTICSEARCH_MAX_CONNECTIONS",
+        description="Maximum number of connections per process; absent: as many as its calls need at once.",
+    )
+    debug: bool = Field(
+        False, validation_alias="ELASTICSEARCH_DEBUG", description="Log every request, without its body."
+    )
 
     @model_validator(mode="after")
     def _complete(self) -> "ElasticsearchSettings":
@@ -366,6 +376,10 @@ class ElasticsearchSettings(SettingsGroup, title="Elasticsearch"):
                 "ELASTICSEARCH_USERNAME and ELASTICSEARCH_PASSWORD must be set when ELASTICSEARCH_AUTH is true"
             )
         return self
+
+    def connections(self, needed: int = 32) -> int:
+        """How many a client of a process may have: those it needs, or fewer or more if so configured."""
+        return self.max_connections or needed
 
     @property
     def url(self) -> str:
@@ -383,6 +397,9 @@ class BucketSettings(SettingsGroup, title="S3"):
     )
     ssl: bool = Field(True, validation_alias="S3_SSL", description="TLS; the certificate is verified.")
     ssl_ca_file: FilePath | None = _ca_file("S3_SSL_CA_FILE")
+    debug: bool = Field(
+        False, validation_alias="S3_DEBUG", description="Log every request, without the key of its object."
+    )
 
     @property
     def endpoint_url(self) -> str | None:

@@ -28,7 +28,9 @@ async def process(settings: Settings) -> AsyncIterator[Process]:
     """What the service consists of; its connections are closed with the block."""
     async with (
         Connections.open(settings.postgres) as connections,
-        create_client(settings.elasticsearch, engine_connections(settings.bounds, connections)) as elastic,
+        create_client(
+            settings.elasticsearch, settings.elasticsearch.connections(engine_connections(settings.bounds, connections))
+        ) as elastic,
     ):
         search = Search(elastic, settings.elasticsearch.timeout_seconds)
         bulkheads = Bulkheads.of(settings.bounds, connections)
@@ -59,5 +61,5 @@ def main() -> None:
     """Entry point."""
     settings = load(Settings)
     settings.postgres.require(LEAST, "the query service")
-    begin(settings.app, settings.tracing, "query")
+    begin(settings.app, settings.tracing, "query", settings.elasticsearch)
     asyncio.run(serve(settings))

@@ -35,7 +35,7 @@ async def process(settings: Settings) -> AsyncIterator[Process]:
     """What the service consists of; its connections are closed with the block."""
     session = {} if settings.audit.enabled else AUDIT_OFF
     async with (
-        create_client(settings.elasticsearch) as search,
+        create_client(settings.elasticsearch, settings.elasticsearch.connections()) as search,
         Connections.open(settings.postgres, session) as connections,
     ):
         notifier = Notifier(connections.own)
@@ -77,5 +77,5 @@ def main() -> None:
     """Entry point."""
     settings = load(Settings)
     settings.postgres.require(LEAST, "the write service")
-    begin(settings.app, settings.tracing, "write")
+    begin(settings.app, settings.tracing, "write", settings.elasticsearch)
     asyncio.run(serve(settings))

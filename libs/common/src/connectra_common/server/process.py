@@ -23,7 +23,14 @@ from connectra_common.server.bulkheads import BulkheadOf
 from connectra_common.server.interceptors import CallInterceptor, unbounded
 from connectra_common.server.limits import MIB, MOST_BYTES
 from connectra_common.server.peers import listen
-from connectra_common.settings import AppSettings, InternalSettings, ServerSettings, TlsSettings, TracingSettings
+from connectra_common.settings import (
+    AppSettings,
+    ElasticsearchSettings,
+    InternalSettings,
+    ServerSettings,
+    TlsSettings,
+    TracingSettings,
+)
 
 log = structlog.get_logger()
 
@@ -78,10 +85,18 @@ class Process:
         return [name for *_, name in (*self.services, *self.internal)]
 
 
-def begin(app: AppSettings, tracing: TracingSettings, name: str) -> None:
-    """What a process does first, before it creates any client: sets up logs, traces and its metric of name and release."""
+def begin(
+    app: AppSettings, tracing: TracingSettings, name: str, elasticsearch: ElasticsearchSettings | None = None
+) -> None:
+    """What a process does first, before it creates any client: sets up logs, traces and its metric of name and release.
+
+    Args:
+        elasticsearch: given by a process that uses it, since the logs of its client are turned on here.
+    """
     telemetry.configure(tracing, name)
     logging.configure(app, name)
+    if elasticsearch and elasticsearch.debug:
+        logging.show_elasticsearch_requests()
     metrics.name_build(name)
 
 

@@ -4,8 +4,11 @@ import ssl
 from http import HTTPStatus
 
 import aiohttp
+import structlog
 
 from connectra_common.settings import BucketSettings
+
+log = structlog.get_logger()
 
 # An anonymous caller is refused, but only where the bucket exists; Amazon S3 redirects to the region of a bucket.
 _ALIVE = (HTTPStatus.OK, HTTPStatus.MOVED_PERMANENTLY, HTTPStatus.TEMPORARY_REDIRECT, HTTPStatus.FORBIDDEN)
@@ -19,5 +22,7 @@ async def ping(settings: BucketSettings) -> None:
         aiohttp.ClientSession() as session,
         session.head(f"{server}/{settings.bucket}", ssl=trusted, allow_redirects=False) as answer,
     ):
+        if settings.debug:
+            log.info("s3", operation="HeadBucket", status=answer.status)
         if answer.status not in _ALIVE:
             raise ConnectionError(f"S3 answered {answer.status} for the bucket {settings.bucket}")

@@ -1,15 +1,19 @@
 """The object store: S3 or anything that speaks its protocol."""
 
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import IO, Any, Protocol, TypeAlias
 
 import aioboto3
+import structlog
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from prometheus_client import Counter
 
 from connectra_common.settings import S3Settings
+
+log = structlog.get_logger()
 
 REQUESTS = Counter("connectra_s3_requests_total", "Requests, by operation and HTTP status.", ["operation", "status"])
 BYTES = Counter("connectra_s3_bytes_total", "Bytes of objects, `in` from the store and `out` to it.", ["direction"])
@@ -88,6 +92,10 @@ async def client(settings: S3Settings) -> AsyncIterator[ObjectStore]:
     async with session.client("s3", endpoint_url=settings.endpoint_url, config=config, verify=verify) as s3:
         s3.meta.events.register("after-call.s3", _count)
         s3.meta.events.register("after-call-error.s3", _count_error)
+        if settings.debug:
+            s3.meta.events.register("before-call.s3", _begin)
+            s3.meta.events.register("after-call.s3", _log)
+            s3.meta.events.register("after-call-error.s3", _log_error)
         yield s3
 
 
@@ -157,6 +165,24 @@ def _count(model: Any, http_response: Any, **_: Any) -> None:
 
 def _count_error(event_name: str, **_: Any) -> None:
     REQUESTS.labels(event_name.rpartition(".")[2], "error").inc()
+
+
+def _begin(context: Any, **_: Any) -> None:
+    context["connectra_began"] = time.monotonic()
+
+
+def _log(model: Any, http_response: Any, context: Any, **_: Any) -> None:
+    # Without the key, which has the name of somebody's file.
+    log.info("s3", operation=model.name, status=http_response.status_code, ms=_ms(context))
+
+
+def _log_error(event_name: str, exception: Exception, context: Any, **_: Any) -> None:
+    log.info("s3", operation=event_name.rpartition(".")[2], error=repr(exception), ms=_ms(context))
+
+
+def _ms(context: Any) -> float:
+    began: float = context["connectra_began"]
+    return round(1000 * (time.monotonic() - began), 2)
 
 
 async def ping(s3: ObjectStore, settings: S3Settings) -> None:

@@ -22,7 +22,7 @@ async def serve(settings: IndexerSettings) -> None:
     postgres, loops = settings.postgres, settings.postgres.pool_size - OPERATIONS - OWN
     opened = partial(Database.open, postgres, "indexer", SESSION, command_timeout=60)
     async with (
-        create_client(settings.elasticsearch) as search,
+        create_client(settings.elasticsearch, settings.elasticsearch.connections()) as search,
         opened(work="loops", connections=loops) as database,
         opened(work="operations", connections=OPERATIONS) as operations,
         Database.own(postgres, "indexer") as own,
@@ -45,5 +45,5 @@ def main() -> None:
     """Entry point."""
     settings = load(IndexerSettings)
     settings.postgres.require(Tuning().connections + OPERATIONS + OWN, "an indexer")
-    begin(settings.app, settings.tracing, "indexer")
+    begin(settings.app, settings.tracing, "indexer", settings.elasticsearch)
     asyncio.run(serve(settings))
