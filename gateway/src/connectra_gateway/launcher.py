@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from types import FrameType
 
 WATCH_SECONDS = 0.5
 DRAIN_POLL_SECONDS = 0.1
@@ -48,13 +47,23 @@ class Launcher:
         self._stopping = threading.Event()
 
     def run(self) -> int:
-        """Run Envoy; return its exit code, or 0 after a drain."""
+        """Run Envoy until SIGTERM or SIGINT; return its exit code, or 0 after a drain."""
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._stop)
+            signal.signal(number, lambda *_: self.stop())
+        return self.tend(self.start())
+
+    def start(self) -> "subprocess.Popen[bytes]":
+        """Start Envoy. Call it from the main thread: Envoy ends with the thread that started it."""
+        return subprocess.Popen(self._command, preexec_fn=partial(_die_with, os.getpid()), start_new_session=True)
+
+    def stop(self) -> None:
+        """Have `tend` drain Envoy and return; to be called from any thread."""
+        self._stopping.set()
+
+    def tend(self, envoy: "subprocess.Popen[bytes]") -> int:
+        """Reload what changes until Envoy ends; return its exit code, or 0 after a drain."""
         before = self._stamps()
         due = time.time() + self._changed()
-        # Started from the main thread: the death signal is tied to the thread that forks.
-        envoy = subprocess.Popen(self._command, preexec_fn=partial(_die_with, os.getpid()), start_new_session=True)
         while envoy.poll() is None:
             if self._stopping.wait(WATCH_SECONDS):
                 self._drain(envoy)
@@ -66,9 +75,6 @@ class Launcher:
 
     def _stamps(self) -> list[tuple[int, int, int] | None]:
         return [_stamp(path) for path in self._watched]
-
-    def _stop(self, _number: int, _frame: FrameType | None) -> None:
-        self._stopping.set()
 
     def _drain(self, envoy: "subprocess.Popen[bytes]") -> None:
         """Fail health checks, ask connections to close, and wait until no request is running."""

@@ -71,6 +71,8 @@ class Process:
             not ready.
         bulkhead_of: the bulkhead of each method.
         background: loops that run until the event is set, then have `drain_seconds` to hand back what they hold.
+        front: what callers come through, where it belongs to the process. It is told to stop first, and all else goes on until it has
+            ended: then there is nobody left to call.
     """
 
     services: Sequence[Service] = ()
@@ -78,6 +80,7 @@ class Process:
     checks: Mapping[str, Check] = field(default_factory=dict)
     bulkhead_of: BulkheadOf = unbounded
     background: Sequence[Background] = ()
+    front: Background | None = None
 
     @property
     def names(self) -> list[str]:
@@ -108,10 +111,10 @@ async def run(
     Args:
         internal: where the internal services are served; required if there are any.
     """
-    stopping = asyncio.Event()
+    asked, stopping = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
+        loop.add_signal_handler(number, asked.set)
 
     servicer = health.aio.HealthServicer()
 
@@ -144,23 +147,28 @@ async def run(
         asyncio.create_task(_log_memory(app.memory_log_interval_seconds)),
     ]
     loops = [asyncio.create_task(start(stopping)) for start in process.background]
-    ended = asyncio.create_task(stopping.wait())
-    await asyncio.wait([ended, *loops], return_when=asyncio.FIRST_COMPLETED)
+    fronts = [asyncio.create_task(process.front(asked))] if process.front else []
+    told = asyncio.create_task(asked.wait())
+    await asyncio.wait([told, *fronts, *loops], return_when=asyncio.FIRST_COMPLETED)
 
     log.info("draining")
+    asked.set()
+    if fronts:
+        await asyncio.wait(fronts)
     stopping.set()
     for task in watchers:
         task.cancel()
     await servicer.enter_graceful_shutdown()
-    lame_duck = server.lame_duck_seconds if process.names else 0
+    # Behind a front, which had that time itself, there is nobody who could notice.
+    lame_duck = server.lame_duck_seconds if process.names and not fronts else 0
     await asyncio.gather(
         *(_stop(door, lame_duck, server.drain_seconds) for door in doors), _finish(loops, server.drain_seconds)
     )
     await probes.stop(None)
     log.info("stopped")
-    for task in loops:
+    for task in (*fronts, *loops):
         if task.done() and not task.cancelled() and (error := task.exception()):
-            raise error  # a loop must not end on its own, so this makes the exit code nonzero
+            raise error  # none must end on its own, so this makes the exit code nonzero
 
 
 def _grpc_server(
