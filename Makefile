@@ -52,12 +52,12 @@ proto: setup ## Regenerate everything generated: code, OpenAPI, reference pages 
 	@.venv/bin/python proto/generate.py
 	@.venv/bin/python -m connectra_reference
 
-OURS := client common contracts gateway jobs local ops query reference write
-IMAGES := services/query services/write services/jobs gateway
+OURS := client common contracts gateway jobs local ops query reference single write
+IMAGES := services/query services/write services/jobs gateway deploy/single
 COMPILE := .venv/bin/uv pip compile --universal --python-version 3.11 --quiet --generate-hashes --no-header --no-annotate \
   $(OURS:%=--no-emit-package connectra-%)
 
-# The image of the gateway has the official Envoy, not the package.
+# The images with a gateway have the official Envoy, not the package.
 lock: setup ## Rewrite every requirements.txt from the pyproject.toml files
 	@$(COMPILE) pyproject.toml --group dev --group build --output-file requirements.txt
 	@$(COMPILE) --constraints requirements.txt --group build --output-file deploy/images/requirements.txt

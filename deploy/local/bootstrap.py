@@ -34,6 +34,7 @@ PACKAGES = (
     "services/write",
     "services/jobs",
     "gateway",
+    "deploy/single",
     "deploy/local",
     "libs/reference",
 )

@@ -18,6 +18,7 @@ from connectra_gateway import clients, descriptors
 from connectra_reference.table import ERROR_JSON, GIVEN, JSON, KEYLESS, MAX_REQUEST_BYTES, Row, filled, rows, template
 from grpc_health.v1 import health, health_pb2_grpc
 
+from tests.support.api_server import RunApiServer, until_ready
 from tests.support.gateway import RunGateway
 from tests.support.health import SERVING
 from tests.support.http import client, until_status
@@ -135,18 +136,26 @@ async def silent() -> AsyncIterator[str]:
     await server.stop(0)
 
 
-@pytest.fixture(scope="module")
-async def calls(stack: Stack, silent: str, run_gateway: RunGateway) -> AsyncIterator[Calls]:
-    services = stack.addresses()
+@pytest.fixture(scope="module", params=["services", "api-server"])
+async def calls(
+    request: pytest.FixtureRequest, stack: Stack, silent: str, run_gateway: RunGateway, run_api_server: RunApiServer
+) -> AsyncIterator[Calls]:
     patient = dict.fromkeys(("GATEWAY_UNKNOWN_KEYS_PER_MINUTE", "GATEWAY_UNKNOWN_KEYS_PER_ADDRESS"), "60000")
+    bounded = {"GATEWAY_MAX_REQUEST_BYTES": str(MAX_REQUEST_BYTES), **patient}
+    services, gateways = stack.addresses(), {}
+    if request.param == "api-server":
+        server = await asyncio.to_thread(run_api_server, **bounded)
+        await until_ready(server)
+        services, gateways = server.addresses(), {"open": server.gateway}
     settings = {
-        "open": {**services, "GATEWAY_MAX_REQUEST_BYTES": str(MAX_REQUEST_BYTES), **patient},
+        "open": services | bounded,
         "away": dict.fromkeys(services, free_address()),
         "slow": {**dict.fromkeys(services, silent), "GATEWAY_TIMEOUT_SECONDS": "1"},
         "spent": {**services, "MAX_REQUESTS_PER_MINUTE": "1"},
     }
-    started = await asyncio.gather(*(asyncio.to_thread(run_gateway, **own) for own in settings.values()))
-    gateways = dict(zip(settings, started, strict=True))
+    absent = [name for name in settings if name not in gateways]
+    started = await asyncio.gather(*(asyncio.to_thread(run_gateway, **settings[name]) for name in absent))
+    gateways |= dict(zip(absent, started, strict=True))
     opened = {n: client(g.url) for n, g in gateways.items()}
     keys_file = gateways["open"].keys_file
     lacking = sorted({row.lacks for row in rows()} - {"", "key"})

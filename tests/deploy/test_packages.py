@@ -15,7 +15,7 @@ from tests.support.paths import ROOT
 
 PACKAGES = {
     tomllib.loads(file.read_text())["project"]["name"].replace("-", "_")
-    for folder in ("libs/*", "services/*", "gateway", "deploy/local")
+    for folder in ("libs/*", "services/*", "gateway", "deploy/*")
     for file in ROOT.glob(f"{folder}/pyproject.toml")
 }
 

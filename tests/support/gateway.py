@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from tests.support.ports import free_ports
 from tests.support.wait import until, until_now
 
 API_KEY = "key-of-a-test"
+COMMAND = (sys.executable, "-m", "connectra_gateway.render", "run")
 
 
 @dataclass(frozen=True)
@@ -58,12 +59,15 @@ RunGateway = Callable[..., Gateway]
 """`run_gateway(QUERY_ADDRESS=…, …)`: a gateway with these settings, ready."""
 
 
-def start(folder: Path, running: "list[subprocess.Popen[bytes]]", **settings: str) -> Gateway:
+def start(
+    folder: Path, running: "list[subprocess.Popen[bytes]]", command: Sequence[str] = COMMAND, **settings: str
+) -> Gateway:
     """Starts a gateway with these settings and waits until it is ready.
 
     Args:
         folder: for its files, empty.
         running: gets the process as soon as it is there, so that it can be ended whatever happens.
+        command: of the process that has the gateway.
     """
     listen, admin = (f"127.0.0.1:{port}" for port in free_ports(2))
     own = {
@@ -76,7 +80,7 @@ def start(folder: Path, running: "list[subprocess.Popen[bytes]]", **settings: st
     }
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "connectra_gateway.render", "run"],
+            command,
             # Not the project's folder, whose `.env` must not count.
             cwd=folder,
             env={"PATH": os.environ["PATH"], **own, **settings},

@@ -75,6 +75,16 @@ class Stack:
         """The settings that lead a process to PostgreSQL and Elasticsearch."""
         return {"PG_DB_CONNECTION": self.postgres, "ELASTICSEARCH_CONNECTION": self.elasticsearch}
 
+    def objects(self) -> dict[str, str]:
+        """The settings that lead a process to the object store."""
+        return {
+            "S3_ENDPOINT": urlsplit(self.s3.endpoint).netloc,
+            "S3_SSL": "false",
+            "S3_BUCKET": self.s3.bucket,
+            "S3_ACCESS_KEY": self.s3.access_key,
+            "S3_SECRET_KEY": self.s3.secret_key,
+        }
+
 
 def program(name: str) -> str:
     """A console script of this environment."""

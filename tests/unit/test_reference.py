@@ -152,7 +152,7 @@ def test_a_setting_without_a_description_ends_the_run(monkeypatch: pytest.Monkey
 def test_every_package_with_settings_declares_them() -> None:
     declared = {point.value.partition(":")[0] for point in importlib.metadata.entry_points(group=settings_page.GROUP)}
     files = [*ROOT.glob("services/*/src/*/settings.py"), *ROOT.glob("libs/ops/src/*/settings.py")]
-    files += [*ROOT.glob("gateway/src/*/settings.py"), *ROOT.glob("deploy/local/src/*/settings.py")]
+    files += [*ROOT.glob("gateway/src/*/settings.py"), *ROOT.glob("deploy/*/src/*/settings.py")]
     assert declared == {f"{file.parent.name}.settings" for file in files}
 
 

@@ -35,7 +35,7 @@ def test_what_deploys_names_images_of_this_version() -> None:
     assert {tag for _, tag in tags} == {VERSION}
 
 
-@pytest.mark.parametrize("part", ["services/query", "services/write", "services/jobs", "gateway"])
+@pytest.mark.parametrize("part", ["services/query", "services/write", "services/jobs", "gateway", "deploy/single"])
 def test_a_dockerfile_builds_from_the_file_and_is_told_what_its_label_says(part: str) -> None:
     dockerfile = (ROOT / part / "Dockerfile").read_text()
 

@@ -20,7 +20,7 @@ GROUP = "connectra.commands"
 PANELS = {
     "On this machine": ("run", "up", "down", "status", "logs", "reset"),
     "Data": ("import", "export", "search", "count", "explain", "history", "job", "sample"),
-    "Operations": ("doctor", "migrate", "index", "audit", "jobs"),
+    "Operations": ("api-server", "doctor", "migrate", "index", "audit", "jobs"),
 }
 _OTHERS = "More"
 

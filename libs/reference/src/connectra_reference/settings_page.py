@@ -4,9 +4,10 @@ A package declares what its processes read by the entry point group `connectra.s
 its settings, a dataclass of groups.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
+from inspect import get_annotations
 from typing import Any
 
 from connectra_common.settings import Address, groups, variables
@@ -38,7 +39,7 @@ class Group:
 
     Args:
         model: that reads them.
-        names: of its own fields; those that it inherits belong to the group it inherits from.
+        names: of the fields that it declares; those that it inherits belong to the group it inherits from.
         readers: names of the processes that read it.
     """
 
@@ -59,14 +60,14 @@ class Group:
 def page() -> str:
     """The whole page."""
     processes = {point.name: point.load() for point in sorted(entry_points(group=GROUP), key=lambda point: point.name)}
-    found = _groups(processes)
+    found = groups_of(processes)
     parts = [HEAD, *_readers(processes, found)]
     for group in found:
         parts += _section(group)
     return "\n".join(parts).rstrip() + "\n"
 
 
-def _groups(processes: dict[str, type]) -> list[Group]:
+def groups_of(processes: Mapping[str, type]) -> list[Group]:
     """All groups, those with the most readers first, then by title."""
     found: dict[type[BaseModel], Group] = {}
     for process, settings in processes.items():
@@ -83,8 +84,8 @@ def _own_and_inherited(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
 
 
 def _own(model: type[BaseModel]) -> list[str]:
-    inherited = {name for base in model.__bases__ for name in getattr(base, "model_fields", {})}
-    return [name for name in model.model_fields if name not in inherited]
+    declared = get_annotations(model)  # with what it declares anew, such as another default
+    return [name for name in model.model_fields if name in declared]
 
 
 def _readers(processes: dict[str, type], found: list[Group]) -> Iterator[str]:
