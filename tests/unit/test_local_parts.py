@@ -1,5 +1,6 @@
 """The table of parts: names and order."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,8 @@ from connectra_local.config import Config
 from connectra_local.home import Home, LocalError
 from connectra_local.parts import NAMES, addresses, build_parts, layers
 from connectra_local.ports import DEFAULT_PORTS
+
+from tests.support.environment import cleared
 
 
 @pytest.fixture
@@ -24,6 +27,29 @@ def test_stores_come_first_then_tables_then_services_then_workers_and_gateway(co
         ["query", "write", "indexer", "jobs"],
         ["first_time", "retry", "gateway"],
     ]
+
+
+def test_one_process_in_the_place_of_three_services_and_the_gateway(config: Config) -> None:
+    single = replace(config, single=True)
+    order = [[part.name for part in layer] for layer in layers(build_parts(single))]
+    assert order == [
+        ["postgres", "elasticsearch", "s3"],
+        ["migrate"],
+        ["indexer", "api"],
+        ["first_time", "retry"],
+    ]
+
+
+def test_its_services_are_all_at_one_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cleared(monkeypatch, tmp_path).setenv("CONNECTRA_ENV_FILE", "")
+    config = Config.load(Home(tmp_path, tmp_path / "downloads"), use_free_ports=True, single=True)
+    environment = config.service_environment("first_time")
+    names = ("QUERY_ADDRESS", "WRITE_ADDRESS", "JOBS_ADDRESS")
+    (api,) = [part for part in build_parts(config, "api") if part.name == "api"]
+    assert {environment[name] for name in names} == {api.env["GRPC_LISTEN"]}
+    assert environment["WRITE_INTERNAL_ADDRESS"] == api.env["GRPC_INTERNAL_LISTEN"]
+    claimed = [config.ports[name] for part in build_parts(config) for name in part.ports]
+    assert len(claimed) == len(set(claimed))
 
 
 def test_some_parts_alone(config: Config) -> None:

@@ -16,7 +16,7 @@ from rich.table import Table
 from connectra_local import supervisor
 from connectra_local.config import Config
 from connectra_local.home import Home, LocalError
-from connectra_local.parts import NAMES, addresses, build_parts
+from connectra_local.parts import NAMES, SINGLE, addresses, build_parts
 from connectra_local.processes import Identity, reap, tail
 from connectra_local.setup import install_parts
 from connectra_local.state import PartStatus, State
@@ -34,15 +34,18 @@ def up(
     free_ports: Annotated[
         bool, typer.Option("--free-ports", help="Use free ports instead of the configured ones.")
     ] = False,
+    single: Annotated[
+        bool, typer.Option("--single", help="Services for callers and gateway in one process: `connectra api-server`.")
+    ] = False,
     only: Annotated[str | None, typer.Option(hidden=True, help="Only these parts, separated by commas.")] = None,
 ) -> None:
     """Start everything on this machine and keep it running until Ctrl-C."""
     home = Home.find()
     try:
         if detach:
-            start_detached(home, only=only, free_ports=free_ports)
+            start_detached(home, only=only, free_ports=free_ports, single=single)
         else:
-            supervisor.run(home, only=only, free_ports=free_ports, echo=echo)
+            supervisor.run(home, only=only, free_ports=free_ports, single=single, echo=echo)
     except supervisor.AlreadyRunningError:
         state = wait_while_starting(home)
         echo(f"already running: {state.connection['gateway']}  (`connectra status`, `connectra down`)")
@@ -83,7 +86,7 @@ def logs(
 ) -> None:
     """Print the end of the logs."""
     home = Home.find()
-    known = ("supervisor", "migrate", *NAMES)
+    known = ("supervisor", "migrate", *NAMES, SINGLE)
     if part and part not in known:
         fail(f"there is no part {part}; the parts are {', '.join(known)}")
     files = {name: home.log_of(name) for name in ([part] if part else known)}
@@ -113,7 +116,7 @@ def reset(
     echo("all data has been deleted")
 
 
-def start_detached(home: Home, *, only: str | None, free_ports: bool) -> None:
+def start_detached(home: Home, *, only: str | None = None, free_ports: bool = False, single: bool = False) -> None:
     """Start a supervisor in the background and wait until everything is ready.
 
     Raises:
@@ -122,11 +125,12 @@ def start_detached(home: Home, *, only: str | None, free_ports: bool) -> None:
     """
     with supervisor.exclusive(home):  # only a check: the new supervisor takes the lock itself
         pass
-    if supervisor.needs_elasticsearch(build_parts(Config.load(home), only)):
+    if supervisor.needs_elasticsearch(build_parts(Config.load(home, single=single), only)):
         install_parts(home)  # here, where its progress is visible
     command = [sys.executable, "-m", "connectra_local.supervisor"]
     command += ["--only", only] if only else []
     command += ["--free-ports"] if free_ports else []
+    command += ["--single"] if single else []
     log = home.log_of("supervisor")
     log.touch()
     position = log.stat().st_size

@@ -81,14 +81,16 @@ class Config:
         home: the state folder.
         env: the merged environment.
         ports: port numbers by name, see `ports.DEFAULT_PORTS`.
+        single: whether one process has the services for callers and the gateway.
     """
 
     home: Home
     env: Mapping[str, str]
     ports: Mapping[str, int]
+    single: bool = False
 
     @classmethod
-    def load(cls, home: Home, use_free_ports: bool = False) -> "Config":
+    def load(cls, home: Home, use_free_ports: bool = False, single: bool = False) -> "Config":
         env = merged_environment()
         ports = free_ports() if use_free_ports or LocalSettings.read(env).free_ports else configured_ports(env)
         if listen := env.get("GATEWAY_LISTEN"):
@@ -96,7 +98,9 @@ class Config:
             if not port.isdecimal():
                 raise LocalError(f"GATEWAY_LISTEN={listen} is not host:port")
             ports["gateway"] = int(port)
-        return cls(home, env, ports)
+        if single:
+            ports |= dict.fromkeys(("write", "jobs"), ports["query"])
+        return cls(home, env, ports, single)
 
     @cached_property
     def settings(self) -> LocalSettings:

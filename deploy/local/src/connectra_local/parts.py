@@ -2,7 +2,7 @@
 
 import signal
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from connectra_local import elasticsearch, postgres, ready, s3
@@ -49,14 +49,17 @@ class Part:
 
 
 STORES = ("postgres", "elasticsearch", "s3")
-# Every process of our own: name, command, the parts it needs.
+# One process in the place of the services for callers and of the gateway.
+SINGLE = "api"
+REPLACED = ("query", "write", "jobs", "gateway")
+# Every process of our own besides: name, command, the parts it needs, of those that there are.
 SERVICES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "query": (("connectra-query",), ("migrate", "s3")),
     "write": (("connectra-write",), ("migrate", "s3")),
     "indexer": (("connectra-write-indexer",), ("migrate",)),
     "jobs": (("connectra-jobs",), ("migrate", "s3")),
-    "first_time": (("connectra", "jobs", "first_time"), ("query", "write", "jobs")),
-    "retry": (("connectra", "jobs", "retry"), ("query", "write", "jobs")),
+    "first_time": (("connectra", "jobs", "first_time"), ("query", "write", "jobs", SINGLE)),
+    "retry": (("connectra", "jobs", "retry"), ("query", "write", "jobs", SINGLE)),
 }
 NAMES = (*STORES, *SERVICES, "gateway")
 
@@ -79,6 +82,8 @@ def build_parts(config: Config, only: str | None = None) -> list[Part]:
         **{name: partial(_service, name=name) for name in SERVICES},
         "gateway": _gateway,
     }
+    if config.single:
+        builders = {name: build for name, build in builders.items() if name not in REPLACED} | {SINGLE: _single}
     wanted = [name.strip() for name in only.split(",")] if only else list(builders)
     if unknown := set(wanted) - set(builders):
         raise LocalError(f"there is no part {', '.join(sorted(unknown))}; the parts are {', '.join(builders)}")
@@ -116,7 +121,7 @@ def _postgres(config: Config) -> Part:
     return Part(
         "postgres",
         address_of(dsn),
-        partial(ready.postgres_with_database, dsn, dict(config.login(name) for name in SERVICES)),
+        partial(ready.postgres_with_database, dsn, dict(map(config.login, (*SERVICES, SINGLE))), _memberships(config)),
         command=tuple(cluster.command()),
         ports=("postgres",),
         prepare=cluster.prepare,
@@ -125,6 +130,11 @@ def _postgres(config: Config) -> Part:
         stop_signal=signal.SIGINT,  # fast shutdown: sessions are cut off, nothing is lost
         death_signal=signal.SIGQUIT,  # immediate shutdown, children included; the next start recovers
     )
+
+
+def _memberships(config: Config) -> dict[str, list[str]]:
+    """The roles that a login of several processes is a member of."""
+    return {config.login(SINGLE)[0]: [config.login(name)[0] for name in REPLACED if name in SERVICES]}
 
 
 def _elasticsearch(config: Config) -> Part:
@@ -207,6 +217,29 @@ def _gateway(config: Config) -> Part:
         env=config.service_environment(),
         ports=("gateway", "gateway_admin", "gateway_metrics"),
         prepare=partial(state.mkdir, parents=True, exist_ok=True),
+    )
+
+
+def _single(config: Config) -> Part:
+    address, gateway = config.local("query"), _gateway(config)
+
+    async def is_ready() -> None:
+        await ready.grpc(address, config.grpc_tls)
+        await ready.http(f"{config.gateway_url}/health")
+
+    listen = {
+        "GRPC_LISTEN": address,
+        "GRPC_INTERNAL_LISTEN": config.local("write_internal"),
+        "METRICS_LISTEN": config.local("query_metrics"),
+    }
+    return replace(
+        gateway,
+        name=SINGLE,
+        ready=is_ready,
+        needs=("migrate", "s3"),
+        command=(script("connectra"), "api-server"),
+        env=config.service_environment(SINGLE) | listen,
+        ports=(*gateway.ports, "query", "query_metrics", "write_internal"),
     )
 
 

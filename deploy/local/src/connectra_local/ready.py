@@ -4,7 +4,7 @@ Drivers are imported where they are used: commands that only read the state need
 """
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from urllib.parse import urlsplit
 
 from connectra_local.config import S3Access
@@ -55,8 +55,12 @@ async def postgres(dsn: str) -> None:
     await connection.close()
 
 
-async def postgres_with_database(dsn: str, logins: Mapping[str, str]) -> None:
-    """Ready when the server accepts a login; the database, and roles by name with their passwords, are created if they are missing."""
+async def postgres_with_database(dsn: str, logins: Mapping[str, str], memberships: Mapping[str, Iterable[str]]) -> None:
+    """Ready when the server accepts a login; the database, and roles by name with their passwords, are created if they are missing.
+
+    Args:
+        memberships: by the name of a login, those whose rights it has.
+    """
     import asyncpg
 
     database = urlsplit(dsn).path.lstrip("/")
@@ -68,6 +72,8 @@ async def postgres_with_database(dsn: str, logins: Mapping[str, str]) -> None:
             if not await connection.fetchval("SELECT true FROM pg_roles WHERE rolname = $1", name):
                 await connection.execute(f"CREATE ROLE {name}")
             await connection.execute(f"ALTER ROLE {name} LOGIN PASSWORD '{password}'")
+        for name, roles in memberships.items():
+            await connection.execute(f"GRANT {', '.join(roles)} TO {name}")
     finally:
         await connection.close()
 

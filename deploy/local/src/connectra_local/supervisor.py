@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from connectra_local import processes
 from connectra_local.config import Config
 from connectra_local.home import Home, LocalError
-from connectra_local.parts import Part, build_parts, layers
+from connectra_local.parts import SINGLE, Part, build_parts, layers
 from connectra_local.ports import require_free
 from connectra_local.processes import Identity
 from connectra_local.setup import install_parts
@@ -114,7 +114,7 @@ class Supervisor:
             if not self._end.done():
                 self._enter("ready")
                 where = f"ready: {self.config.gateway_url}  (`connectra status` shows the API key)"
-                self.echo(where if "gateway" in self.keepers else "ready")
+                self.echo(where if {"gateway", SINGLE} & self.keepers.keys() else "ready")
                 self._when_ready(self.state)
             await self._end
             self._enter("stopping")
@@ -322,6 +322,7 @@ def run(
     *,
     only: str | None = None,
     free_ports: bool = False,
+    single: bool = False,
     echo: Echo = lambda line: None,
     when_ready: WhenReady = lambda state: None,
 ) -> None:
@@ -331,6 +332,7 @@ def run(
         home: the state folder.
         only: names of parts, such as "postgres,s3"; None means all.
         free_ports: use free ports instead of the configured ones.
+        single: one process has the services for callers and the gateway.
         echo: gets one line per event worth the user's attention.
         when_ready: called once, when everything is ready; must not block.
 
@@ -339,7 +341,7 @@ def run(
         LocalError: it did not come up; nothing is left running.
     """
     with exclusive(home):
-        config = Config.load(home, free_ports)
+        config = Config.load(home, free_ports, single)
         parts = build_parts(config, only)
         if needs_elasticsearch(parts):
             install_parts(home)
@@ -355,9 +357,10 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--only")
     parser.add_argument("--free-ports", action="store_true")
+    parser.add_argument("--single", action="store_true")
     arguments = parser.parse_args()
     try:
-        run(Home.find(), only=arguments.only, free_ports=arguments.free_ports)
+        run(Home.find(), only=arguments.only, free_ports=arguments.free_ports, single=arguments.single)
     except LocalError as error:
         sys.exit(str(error))
 
