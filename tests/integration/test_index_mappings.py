@@ -1,12 +1,13 @@
 """What `connectra migrate` does with indices that are there."""
 
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
 from connectra_common.call import Call
 from connectra_common.errors import WrongState
-from connectra_common.records.fields import COMPANY, CONTACT
+from connectra_common.records.fields import COMPANY, CONTACT, ENTITIES, Entity
 from connectra_common.requests import read
 from connectra_common.search import indices
 from connectra_common.search.client import create_client
@@ -21,6 +22,7 @@ from connectra_write.indexer import bulk
 from connectra_write.indexer.bulk import Document
 
 from tests.support.first_index import create_first
+from tests.support.paths import ROOT
 from tests.support.stack import Stack
 
 Json = dict[str, Any]
@@ -88,3 +90,18 @@ async def test_this_release_works_on_an_index_of_the_first_version(
                 assert extras.facet_results(query, answer)[0]["values"] == [{"value": "zürich", "count": 1}]
         finally:
             await client.indices.delete(index=name)
+
+
+@pytest.mark.parametrize("entity", ENTITIES.values(), ids=ENTITIES)
+async def test_the_sample_request_creates_an_index_as_we_do(stack: Stack, entity: Entity) -> None:
+    body = (ROOT / f"examples/{entity.name}_index_create.json").read_bytes()
+    name, headers = f"sample-{uuid4().hex}", {"content-type": "application/json"}
+    async with httpx.AsyncClient(base_url=stack.elasticsearch, trust_env=False) as search:
+        created = await search.put(f"/{name}", content=body, headers=headers)
+        try:
+            assert created.is_success, created.text
+            live = (await search.get(f"/{entity.alias}/_mapping")).json()
+            made = (await search.get(f"/{name}/_mapping")).json()
+            assert list(made.values()) == list(live.values())
+        finally:
+            await search.delete(f"/{name}")

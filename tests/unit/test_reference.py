@@ -1,6 +1,7 @@
 """The makers of the OpenAPI document and of the reference pages."""
 
 import importlib.metadata
+import json
 import re
 import shutil
 from dataclasses import dataclass
@@ -8,15 +9,18 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from connectra_common.records.fields import COMPANY, CONTACT, COPIED, Rule
-from connectra_common.settings import SettingsGroup
+from connectra_common.records.fields import COMPANY, CONTACT, COPIED, Entity, Rule
+from connectra_common.search.mappings import index_body
+from connectra_common.settings import ElasticsearchSettings, SettingsGroup, load
 from connectra_jobs.models import FileKind
-from connectra_reference import fields_page, made, schemas, settings_page
+from connectra_reference import examples, fields_page, made, schemas, settings_page
 from connectra_reference.contracts import ROOT, methods
 from connectra_reference.operations import operations
 from connectra_reference.shapes import TEXT, obj
 from connectra_reference.table import rows, template
 from pydantic import AliasChoices, Field, SecretStr
+
+from tests.support.environment import cleared
 
 
 def test_the_committed_files_are_what_is_made() -> None:
@@ -189,3 +193,37 @@ def test_what_searches_a_field_is_what_the_validator_takes() -> None:
     email = "`text_matches` (substring), `keyword_match`, `contains`, `prefix`, `domain`"
     assert f"| `email` | text | email | `email` | 18 Email, direct | {email} | yes |" in page
     assert "| `website` | text | url | `person_website` | | | |" in page
+
+
+# ---- .example.env and examples
+
+
+def test_the_sample_of_the_environment_is_enough_for_every_process(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What stands behind a # is the default."""
+    cleared(monkeypatch, tmp_path)
+    processes = {point.name: point.load() for point in importlib.metadata.entry_points(group=settings_page.GROUP)}
+    for name in examples.PROCESSES:
+        Path(".env").write_text("".join(f"{given}={value}\n" for given, value in examples.GIVEN.items()))
+        expected = load(processes[name])
+        Path(".env").write_text((ROOT / ".example.env").read_text())
+        assert load(processes[name]) == expected, name
+
+
+def test_the_sample_of_the_environment_has_every_variable_once() -> None:
+    shown = re.findall(r"^#?([A-Z][A-Z0-9_]+)=", examples.env_file(), re.MULTILINE)
+    assert sorted(shown) == sorted(set(shown))
+    documented = {line.split("`")[1] for line in settings_page.page().splitlines() if line.startswith("| `")}
+    of_the_local_suite = {name for name in documented if name.startswith("CONNECTRA_")} | {"PG_BIN", "ES_JAVA_HOME"}
+    assert documented - set(shown) == of_the_local_suite
+
+
+@pytest.mark.parametrize("entity", [COMPANY, CONTACT])
+def test_the_sample_of_an_index_is_what_is_created_with_defaults(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, entity: Entity
+) -> None:
+    cleared(monkeypatch, tmp_path)
+    body = index_body(entity, ElasticsearchSettings())
+    monkeypatch.setenv("ELASTICSEARCH_SHARDS", "5")
+    assert json.loads(examples.index_create(entity)) == body

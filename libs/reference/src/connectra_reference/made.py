@@ -3,7 +3,9 @@
 import json
 from pathlib import Path
 
-from connectra_reference import fields_page, rest_page, settings_page
+from connectra_common.records.fields import COMPANY, CONTACT
+
+from connectra_reference import examples, fields_page, rest_page, settings_page
 from connectra_reference.openapi import document
 
 
@@ -14,6 +16,9 @@ def made() -> dict[str, str]:
         "docs/fields.md": fields_page.page(),
         "docs/rest.md": rest_page.page(),
         "docs/settings.md": settings_page.page(),
+        ".example.env": examples.env_file(),
+        "examples/company_index_create.json": examples.index_create(COMPANY),
+        "examples/contact_index_create.json": examples.index_create(CONTACT),
     }
 
 
@@ -25,4 +30,5 @@ def stale(root: Path) -> list[str]:
 def write(root: Path) -> None:
     """Writes all of them below `root`."""
     for path, text in made().items():
+        (root / path).parent.mkdir(exist_ok=True)
         (root / path).write_text(text)
