@@ -137,7 +137,7 @@ async def claims(bench: Bench) -> dict[str, float]:
     try:
         outbox, queue = OutboxRepository(connection), Queue("contact", Lane.REPAIR.value, CLAIMED)
         # Never committed, so that no indexer takes them.
-        await connection.execute("BEGIN")
+        await connection.transaction().start()
         await connection.execute(MARK, Lane.REPAIR.value, 10 * CLAIMED)
         for _ in range(CLAIMS):
             began = time.perf_counter()

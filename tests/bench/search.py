@@ -53,10 +53,10 @@ def shapes(rng: random.Random, rows: list[dict[str, Any]]) -> dict[str, Callable
         return {"where": text(value, "shuffle", fuzzy=True), **NEWEST}, {"match": {"title": match}}
 
     def substring() -> Shape:
-        value = cell("title")
-        begin = rng.randrange(max(1, len(value) - 6))
-        value = value[begin : begin + 6].strip()
-        value = value if len(value) >= 3 else "gin"
+        words = [word for word in cell("title").split() if len(word) >= 3] or ["engineer"]
+        word = rng.choice(words)
+        begin = rng.randrange(max(1, len(word) - 5))
+        value = word[begin : begin + 6]
         return {"where": text(value, "substring"), **NEWEST}, {"match_phrase": {"title.ngram": value}}
 
     def terms() -> Shape:
