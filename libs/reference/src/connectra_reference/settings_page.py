@@ -84,7 +84,7 @@ def _own_and_inherited(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
 
 
 def _own(model: type[BaseModel]) -> list[str]:
-    declared = get_annotations(model)  # with what it declares anew, such as another default
+    declared = get_annotations(model)  # includes fields redeclared with another default
     return [name for name in model.model_fields if name in declared]
 
 
