@@ -17,15 +17,17 @@ from connectra.query.v1 import query_service_pb2 as query_pb
 from connectra.query.v1.query_service_pb2_grpc import QueryServiceStub
 from connectra_common.server.peers import channel
 from connectra_write.imports import service
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.contacts import is_count, named, person, row
 from tests.support.jobs import import_file
+from tests.support.observability import metrics_urls
 from tests.support.postgres import drained, is_drained
 from tests.support.stack import Stack
 from tests.support.wait import until
 from tests.support.words import word
 
-TOKEN = "x-consistency-token"
+TOKEN, WAITS = "x-consistency-token", "waits for a consistency token"
 
 
 async def test_single_writes_are_indexed_before_the_bulks_that_were_there_first(
@@ -130,6 +132,42 @@ async def test_beside_a_large_import_a_write_is_found_within_a_second_and_200_wh
     print({kind: (len(seconds[kind]), round(value, 3)) for kind, value in p95.items()})
     assert p95["write and search"] < 1
     assert p95["search beside 200 who wait"] < 3 * p95["search"]
+
+
+async def test_200_of_a_few_clients_who_wait_leave_places_for_others(
+    postgres: asyncpg.Connection, api: httpx.AsyncClient, stack: Stack
+) -> None:
+    async def running() -> float:
+        async with httpx.AsyncClient() as http:
+            text = (await http.get(metrics_urls(stack)["query"])).text
+        samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+        (waits,) = [s.value for s in samples if s.labels.get("kind") == WAITS and s.name == "connectra_calls_running"]
+        return waits
+
+    held = str(uuid4())
+    await postgres.execute(
+        "INSERT INTO outbox (entity, uuid, claimed_until) VALUES ('contact', $1, now() + interval '1 day')", held
+    )
+    token = (TOKEN, f"{2**62}.contact.{held}")
+    async with channel(stack.grpc["query"]) as opened:
+        query = QueryServiceStub(opened)
+        waiting = [
+            query.CountContacts(
+                query_pb.CountContactsRequest(),
+                metadata=(("x-client-id", f"waiter {number % 4}"), ("x-client-rights", "read"), token),
+            )
+            for number in range(200)
+        ]
+        await until(running, lambda number: number >= 128)
+        name = word()
+        made = await api.post("/contacts/create", json=person(name))
+        async with asyncio.timeout(2):
+            answer = await api.post("/contacts/count", json=named(name), headers={TOKEN: made.headers[TOKEN]})
+        assert answer.json() == {"count": 1, "success": True}, answer.text
+        assert not any(call.done() for call in waiting)
+        for call in waiting:
+            call.cancel()
+    await postgres.execute("DELETE FROM outbox WHERE uuid = $1", held)
 
 
 @asynccontextmanager

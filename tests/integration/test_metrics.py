@@ -7,13 +7,12 @@ from uuid import uuid4
 
 import httpx
 import promql_parser
-import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.http import client
 from tests.support.jobs import export, import_file
-from tests.support.observability import expressions
+from tests.support.observability import expressions, metrics_urls
 from tests.support.queries import keyword_query
 from tests.support.stack import Stack
 from tests.support.wait import until
@@ -33,24 +32,12 @@ ELSEWHERE = {
 }
 
 
-def sources(stack: Stack) -> dict[str, str]:
-    """Where each process serves its metrics."""
-    found = {}
-    for name, part in stack.parts().items():
-        environment = psutil.Process(part["pid"]).environ()
-        if name == "gateway":
-            found[name] = f"http://{environment['GATEWAY_METRICS_LISTEN']}/stats/prometheus"
-        elif "METRICS_LISTEN" in environment:
-            found[name] = f"http://{environment['METRICS_LISTEN']}/metrics"
-    return found
-
-
 async def scrape(stack: Stack) -> dict[str, list[dict[str, str]]]:
     """Labels of all samples of all processes, by name; none for a metric that is declared and has no sample yet."""
     samples: dict[str, list[dict[str, str]]] = {}
     # Not with prometheus_client's parser, which renames counters of other libraries.
     async with client() as http:
-        answers = await asyncio.gather(*(http.get(url) for url in sources(stack).values()))
+        answers = await asyncio.gather(*(http.get(url) for url in metrics_urls(stack).values()))
     for answer in answers:
         for line in answer.text.splitlines():
             if line.startswith("# TYPE "):
@@ -100,7 +87,7 @@ async def test_all_that_dashboard_and_alerts_ask_for_is_exported(stack: Stack, a
 async def test_calls_are_counted_by_method_and_by_the_code_they_end_with(stack: Stack, api: httpx.AsyncClient) -> None:
     async def handled() -> dict[str, float]:
         async with client() as http:
-            text = (await http.get(sources(stack)["query"])).text
+            text = (await http.get(metrics_urls(stack)["query"])).text
         return {
             sample.labels["grpc_code"]: sample.value
             for family in text_string_to_metric_families(text)
@@ -123,7 +110,7 @@ async def test_calls_are_counted_by_method_and_by_the_code_they_end_with(stack: 
     ("method", "path"), [("GET", "/stats"), ("POST", "/quitquitquit"), ("POST", "/stats/prometheus")]
 )
 async def test_the_gateways_metrics_door_opens_nothing_else(stack: Stack, method: str, path: str) -> None:
-    door = sources(stack)["gateway"].removesuffix("/stats/prometheus")
+    door = metrics_urls(stack)["gateway"].removesuffix("/stats/prometheus")
     async with client() as http:
         assert (await http.request(method, door + path)).status_code == 404
         assert (await http.get(door + "/stats/prometheus")).status_code == 200

@@ -1,11 +1,13 @@
-"""The dashboard and the alert rules as they are shipped."""
+"""The dashboard and the alert rules as they are shipped, and where the running processes export what they ask for."""
 
 import json
 from typing import Any
 
+import psutil
 import yaml
 
 from tests.support.paths import ROOT
+from tests.support.stack import Stack
 
 FOLDER = ROOT / "deploy/observability"
 DASHBOARD: dict[str, Any] = json.loads((FOLDER / "dashboard.json").read_text())
@@ -19,3 +21,15 @@ def expressions() -> list[str]:
     """Every PromQL expression of both."""
     asked = [target["expr"].replace("$__rate_interval", "1m") for panel in PANELS for target in panel["targets"]]
     return [*asked, *(rule["expr"] for rule in RULES)]
+
+
+def metrics_urls(stack: Stack) -> dict[str, str]:
+    """Where each process serves its metrics."""
+    found = {}
+    for name, part in stack.parts().items():
+        environment = psutil.Process(part["pid"]).environ()
+        if name == "gateway":
+            found[name] = f"http://{environment['GATEWAY_METRICS_LISTEN']}/stats/prometheus"
+        elif "METRICS_LISTEN" in environment:
+            found[name] = f"http://{environment['METRICS_LISTEN']}/metrics"
+    return found

@@ -11,7 +11,8 @@ from connectra_query.settings import BoundSettings
 CLIENT_SHARE, CLIENT_SHARE_OF_STREAMS = 0.5, 0.25
 # They need the database alone, and are short.
 READS = Bound(process=64, client=32, waiting=64)
-WAITERS = Bound(process=128, client=32, waiting=64)
+# A waiting call holds nothing but its place in memory, so there are places enough that a few clients never take them all.
+WAITERS = Bound(process=1024, client=128, waiting=64)
 
 
 @dataclass(frozen=True, slots=True)
