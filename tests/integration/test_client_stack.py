@@ -20,8 +20,10 @@ from connectra_client.vql import vql
 from connectra_local.sample import sample_rows
 
 from tests.support.stack import Stack
+from tests.support.words import word
 
 ROWS, SEED = 300, 4711
+GIB = 1024**3
 
 
 @pytest.fixture
@@ -54,6 +56,21 @@ def test_import_ends_well_and_shows_what_came_of_it(imported: Any) -> None:
         assert line in table
     rejected = list(csv.DictReader(file.with_name("sample.rejected.csv").open()))
     assert [row["line"] for row in rejected] == [f"{ROWS + 2}", f"{ROWS + 3}"]
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_a_file_of_six_gib_goes_in_and_a_line_of_that_size_costs_itself(stack: Stack, tmp_path: Path) -> None:
+    file, name = tmp_path / "huge.csv", word()
+    with file.open("wb") as out:
+        out.write(b"first_name,email\n%b,before@huge.example\n" % name.encode())
+        out.seek(6 * GIB)  # a hole: zeros up to here
+        out.write(b"\n%b,after@huge.example\n" % name.encode())
+    done = stack.command("import", str(file), timeout=1500)
+    assert done.returncode == 0, done.stdout + done.stderr
+    table = [line.split() for line in done.stdout.splitlines()]
+    for line in (["rows", "3"], ["created", "2"], ["rejected", "1"], ["bytes", f"{file.stat().st_size:,}"]):
+        assert line in table, done.stdout
 
 
 def test_a_large_file_goes_up_in_parts_and_comes_back(stack: Stack, tmp_path: Path) -> None:
