@@ -283,6 +283,9 @@ async def shown(target: str, key: str = "") -> dict[str, set[str]]:
                 if f"{file.package}.{declared.name}" == service.name
                 for method in declared.method
             }
+            for method in sorted(found[service.name])[:1]:
+                answer = await ask(ServerReflectionRequest(file_containing_symbol=f"{service.name}.{method}"))
+                assert answer.HasField("file_descriptor_response")
     return {name: methods for name, methods in found.items() if name.startswith("connectra.")}
 
 

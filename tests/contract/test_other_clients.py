@@ -40,6 +40,8 @@ async def test_grpcurl_finds_and_calls_every_typed_service_by_reflection(stack: 
     assert not [name for name in listed if name.endswith("RestService")]
     described = await output_of(*call, address, "describe", "connectra.jobs.v1.JobsService")
     assert "rpc CreateJob" in described
+    described = await output_of(*call, address, "describe", "connectra.query.v1.QueryService.ListContacts")
+    assert "rpc ListContacts" in described
 
     name = f"Acme {uuid4()}"
     body = json.dumps({"company": {"name": name}})

@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 import grpc
+from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import FileDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from google.protobuf.descriptor_pool import DescriptorPool
@@ -26,7 +27,8 @@ class ReflectionServicer(reflection_pb2_grpc.ServerReflectionServicer):
 
     def __init__(self, served: Sequence[str]) -> None:
         shown = [name for name in served if not contracts.is_rest(name)]
-        self._inside: Any = reflection.aio.ReflectionServicer([*shown, health.SERVICE_NAME, reflection.SERVICE_NAME])
+        names = [*shown, health.SERVICE_NAME, reflection.SERVICE_NAME]
+        self._inside: Any = reflection.aio.ReflectionServicer(names, _WithMethods(descriptor_pool.Default()))
 
     async def ServerReflectionInfo(self, requests: AsyncIterator[Any], context: Context) -> AsyncIterator[Any]:
         call = current()
@@ -48,7 +50,30 @@ def enable(server: grpc.aio.Server, served: Sequence[str]) -> None:
 @cache
 def _for_client(rights: frozenset[Right]) -> Any:
     names, pool = visible(rights)
-    return reflection.aio.ReflectionServicer([*names, reflection.SERVICE_NAME], pool)
+    return reflection.aio.ReflectionServicer([*names, reflection.SERVICE_NAME], _WithMethods(pool))
+
+
+class _WithMethods:
+    """A pool that also finds the file of a method, which protobuf's own does not."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._pool, name)
+
+    def FindFileContainingSymbol(self, name: str) -> FileDescriptor:
+        """Raises:
+        KeyError: nothing has this full name.
+        """
+        try:
+            found: FileDescriptor = self._pool.FindFileContainingSymbol(name)
+        except KeyError:
+            service, _, method = name.rpartition(".")
+            if method not in self._pool.FindServiceByName(service).methods_by_name:
+                raise
+            found = self._pool.FindFileContainingSymbol(service)
+        return found
 
 
 def visible(rights: frozenset[Right]) -> tuple[list[str], Pool]:
