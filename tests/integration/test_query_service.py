@@ -268,6 +268,24 @@ async def test_many_by_uuid_come_in_the_order_asked_and_the_missing_are_named(
         await query.BatchGetCompanies(pb.BatchGetCompaniesRequest(uuids=["x"]))
 
 
+async def test_rows_have_their_versions_where_they_are_asked_for(
+    corpus: Corpus, api: httpx.AsyncClient, query: QueryServiceStub, postgres: asyncpg.Connection
+) -> None:
+    document = corpus.where(limit=3, order_by=[{"order_by": "uuid"}], select_columns=["row_version", "uuid"])
+    answer = (await api.post("/contacts", json=document, headers={"x-consistency-token": corpus.token})).json()
+    versions = {row["uuid"]: row["row_version"] for row in answer["data"]}
+    stored = await postgres.fetch("SELECT uuid, row_version FROM contacts WHERE uuid = ANY($1)", list(versions))
+    assert versions == {row["uuid"]: row["row_version"] for row in stored}
+    page = await query.ListContacts(pb.ListContactsRequest(query=typed(document)))
+    assert {row.contact.uuid: row.contact.row_version for row in page.rows} == versions
+    plain = await query.ListContacts(pb.ListContactsRequest(query=typed({**document, "select_columns": ["uuid"]})))
+    assert not any(row.contact.HasField("row_version") for row in plain.rows)
+    stream = query.SearchContacts(pb.SearchContactsRequest(query=typed(document)))
+    assert all([row.contact.row_version async for part in stream for row in part.rows])
+    with pytest.raises(grpc.aio.AioRpcError, match="unknown field 'row_version'"):
+        await anext(aiter(query.ExportContacts(pb.ExportContactsRequest(query=typed(document)))))
+
+
 async def test_total_and_facets_stand_beside_the_page_in_both_doors(
     corpus: Corpus, api: httpx.AsyncClient, query: QueryServiceStub
 ) -> None:

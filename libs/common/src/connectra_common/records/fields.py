@@ -283,6 +283,10 @@ COPIED = tuple(field for field in COMPANY.fields if field.copied)
 COMPANY_PREFIXES = ("company.", "company_")
 
 
+# What a list may be asked for beside columns: the version of each record. It is no field: nothing finds it, no file has it.
+ROW_VERSION = "row_version"
+
+
 def column_of(entity: Entity, name: str) -> tuple[Entity, Field] | None:
     """The column that a client means by a name: the entity's own or, of contacts, `company.X` and `company_X` of their company.
 

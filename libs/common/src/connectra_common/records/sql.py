@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from connectra_common.records.fields import Entity, Field, Type, column_of
+from connectra_common.records.fields import ROW_VERSION, Entity, Field, Type, column_of
 
 
 def expression(field: Field, alias: str) -> str:
@@ -18,8 +18,8 @@ def expression(field: Field, alias: str) -> str:
 def json_object(entity: Entity, alias: str, columns: Sequence[str] = (), extra: Sequence[tuple[str, str]] = ()) -> str:
     """SQL of a record as a JSON object: the given columns in the given order, else all in table order.
 
-    Columns must come from the catalogue: they are not quoted. Those of a contact's company are read from the alias `c` (COMPANY_JOIN).
-    `extra` is further members: name and SQL.
+    Columns must come from the catalogue, or be ROW_VERSION: they are not quoted. Those of a contact's company are read from the alias `c`
+    (COMPANY_JOIN). `extra` is further members: name and SQL.
     """
     members = [*(_member(entity, alias, name) for name in columns or entity.columns), *extra]
     if len(members) <= MOST_MEMBERS:
@@ -40,6 +40,8 @@ def names_company(entity: Entity, columns: Sequence[str]) -> bool:
 
 
 def _member(entity: Entity, alias: str, name: str) -> tuple[str, str]:
+    if name == ROW_VERSION:
+        return name, f"{alias}.{name}"
     if (found := column_of(entity, name)) is None:
         raise ValueError(f"{entity.name} has no column {name!r}")
     owner, field = found

@@ -1,9 +1,9 @@
 """All passes up to compiling, and the checks of columns."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from connectra_common.errors import FieldViolation, ValidationFailed
-from connectra_common.records.fields import COMPANY, Entity, column_of
+from connectra_common.records.fields import COMPANY, ROW_VERSION, Entity, column_of
 from connectra_common.refusals import MissingSelectColumns
 from connectra_common.requests import hinted
 from connectra_common.vql.ast import Query
@@ -43,7 +43,7 @@ def checked_export(entity: Entity, request: Vql, limits: Limits = LIMITS) -> Que
         raise MissingSelectColumns
     ignored = ("limit", "page", "offset", "cursor", "order_by", "sort_by", "sort_direction", "company_config")
     query, errors = parse(entity, request.model_copy(update=dict.fromkeys(ignored)), limits)
-    _raise([*errors, *_as_error(unselectable(entity, query.columns))])
+    _raise([*errors, *_as_error(unselectable(entity, query.columns, besides=()))])
     return query
 
 
@@ -53,9 +53,18 @@ def unknown_columns(entity: Entity, columns: Sequence[str], path: str) -> list[F
     return _too_many(columns, path) or (hinted(unknown, entity.columns, path) if unknown else [])
 
 
-def unselectable(entity: Entity, columns: Sequence[str], path: str = "select_columns") -> list[FieldViolation]:
-    """As `unknown_columns`, where contacts also have the columns of their company."""
-    unknown = [(f"{path}[{i}]", name) for i, name in enumerate(columns) if column_of(entity, name) is None]
+def unselectable(
+    entity: Entity,
+    columns: Sequence[str],
+    path: str = "select_columns",
+    besides: Collection[str] = (ROW_VERSION,),
+) -> list[FieldViolation]:
+    """As `unknown_columns`, where contacts also have the columns of their company, and records what is besides columns."""
+    unknown = [
+        (f"{path}[{i}]", name)
+        for i, name in enumerate(columns)
+        if name not in besides and column_of(entity, name) is None
+    ]
     if not unknown:
         return _too_many(columns, path)
     # Those of the company come last among the suggestions.
