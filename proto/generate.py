@@ -1,4 +1,5 @@
-"""Generates the code of libs/contracts and libs/client from the contracts; `--check` only says whether the committed code is up to date.
+"""Generates the code of libs/contracts and libs/client from the contracts, and the blocking client from the async one; `--check` only says
+whether the committed code is up to date.
 
 Run it by `make proto` from the project's root. Everything it needs is installed; no schema registry is asked.
 """
@@ -12,8 +13,12 @@ import tempfile
 from importlib.resources import files
 from pathlib import Path
 
+import unasync
+
 ROOT = Path(__file__).resolve().parent.parent
 GENERATED = ("libs/contracts/src/connectra", "libs/client/src/connectra_client/proto")
+CLIENT = "libs/client/src/connectra_client/aio/client.py"
+SYNC_CLIENT = "libs/client/src/connectra_client/sync/client.py"
 IMPORTED = ("annotations.proto", "http.proto", "httpbody.proto")
 
 
@@ -42,6 +47,34 @@ def generate(output: Path) -> None:
             if folder.name != "__pycache__":
                 (folder / "__init__.py").touch()
     (output / GENERATED[0] / "py.typed").touch()
+    for stubs in ("aio.py", "sync.py"):
+        file = output / GENERATED[1] / stubs
+        file.write_text(_formatted(file.read_text()))
+    write_sync_client(output)
+
+
+def write_sync_client(output: Path) -> None:
+    """Writes the client without `async` and `await`."""
+    names = {"aio": "sync", "Connectra": "SyncConnectra"}
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "aio" / "client.py"
+        source.parent.mkdir()
+        shutil.copyfile(ROOT / CLIENT, source)
+        unasync.unasync_files([str(source)], [unasync.Rule("/aio/", "/sync/", additional_replacements=names)])
+        code = (Path(folder) / "sync" / "client.py").read_text().partition('"""\n')[2]
+    header = (
+        '"""The typed client, blocking. Generated from `connectra_client.aio.client` by `make proto`: DO NOT EDIT."""'
+    )
+    target = output / SYNC_CLIENT
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(_formatted(f"{header}\n{code}"))
+
+
+def _formatted(code: str) -> str:
+    for command in (["check", "--select=I", "--fix"], ["format"]):
+        ruff = [str(ROOT / ".venv/bin/ruff"), *command, "--quiet", f"--stdin-filename={ROOT / SYNC_CLIENT}", "-"]
+        code = subprocess.run(ruff, input=code, capture_output=True, text=True, check=True).stdout
+    return code
 
 
 def differing(left: Path, right: Path) -> list[str]:
@@ -64,6 +97,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         generate(Path(folder))
         stale = [f"{p}/{name}" for p in GENERATED for name in differing(ROOT / p, Path(folder) / p)]
+        stale += [] if _same(ROOT / SYNC_CLIENT, Path(folder) / SYNC_CLIENT) else [SYNC_CLIENT]
     if stale:
         sys.exit("generated code is not up to date, run `make proto`:\n  " + "\n  ".join(stale))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from connectra_client import ApiError, Connectra
+from connectra_client import ApiError, Connectra, vql
 from connectra_client.proto.connectra.common.v1 import Contact
 from connectra_client.proto.connectra.jobs.v1 import GetJobRequest, ListJobsRequest
 from connectra_client.proto.connectra.query.v1 import (
@@ -16,7 +16,6 @@ from connectra_client.proto.connectra.query.v1 import (
     GetContactRequest,
     ListContactsRequest,
 )
-from connectra_client.vql import vql
 from connectra_local.sample import sample_rows
 
 from tests.support.stack import Stack
@@ -105,8 +104,8 @@ async def test_what_was_imported_is_found_through_the_typed_door(imported: Any, 
     )
     contacts = [row.contact for row in page.rows if row.contact]
     assert len(contacts) == 3
-    assert [contact.last_name for contact in contacts] == sorted(contact.last_name for contact in contacts)
-    one: Contact | None = (await connectra.query.get_contact(GetContactRequest(uuid=contacts[0].uuid))).contact
+    assert [contact.last_name for contact in contacts] == sorted(contact.last_name or "" for contact in contacts)
+    one: Contact | None = (await connectra.query.get_contact(GetContactRequest(uuid=contacts[0].uuid or ""))).contact
     assert one is not None
     assert one.email == contacts[0].email
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 from connectra.common.v1 import vql_pb2
+from connectra_client import vql
 from connectra_client.errors import ClientError
-from connectra_client.vql import vql
 from connectra_common.vql.model import Vql
 from connectra_common.vql.proto import to_json, to_proto
 

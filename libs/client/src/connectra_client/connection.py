@@ -15,15 +15,15 @@ _LOCAL_SERVERS = "connectra.servers"
 
 @dataclass(frozen=True)
 class Connection:
-    """Address of a gateway and a key for it. gRPC and REST share the port.
+    """Address of a gateway and a key for it, or of a service inside. gRPC and REST share the gateway's port.
 
     Args:
         url: such as `http://127.0.0.1:8000`, without a trailing slash.
-        api_key: never shown by `repr`.
+        api_key: never shown by `repr`; empty for a service inside, which takes none.
     """
 
     url: str
-    api_key: str = field(repr=False)
+    api_key: str = field(repr=False, default="")
 
     @property
     def parts(self) -> SplitResult:
@@ -75,14 +75,21 @@ def find_connection(url: str | None = None, api_key: str | None = None) -> Conne
             url, api_key = here.url, api_key or here.api_key
     if not url or not api_key:
         raise ClientError(f"the key for {url} is missing: --api-key or CONNECTRA_API_KEY")
-    url = url.rstrip("/")
-    connection = Connection(url, api_key)
+    return checked(Connection(url.rstrip("/"), api_key))
+
+
+def checked(connection: Connection) -> Connection:
+    """The same connection.
+
+    Raises:
+        ClientError: its address is invalid.
+    """
     try:
         valid = connection.parts.scheme in ("http", "https") and bool(connection.host) and connection.port > 0
     except ValueError:  # the port is not a number
         valid = False
     if not valid:
-        raise ClientError(f"{url} is not an address such as http://127.0.0.1:8000")
+        raise ClientError(f"{connection.url} is not an address such as http://127.0.0.1:8000")
     return connection
 
 

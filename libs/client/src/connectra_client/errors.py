@@ -62,7 +62,9 @@ class ApiError(ClientError):
         reason: machine-readable reason (`ErrorReason` without its prefix), "" when there is none.
         fields: all violations the server reports.
         details: `details` of the REST envelope, or the metadata of the gRPC ErrorInfo.
-        retry_after: of the header, in seconds.
+        retry_after: seconds to wait before the next try, of the header or the gRPC RetryInfo; 0 if the server names none.
+        request_id: of the call, as the server's logs have it; "" where it is not known.
+        repeatable: whether the call may be made twice: it only reads, or has an idempotency key.
     """
 
     def __init__(
@@ -75,9 +77,13 @@ class ApiError(ClientError):
         fields: Sequence[FieldViolation] = (),
         details: Mapping[str, Any] | None = None,
         retry_after: float = 0.0,
+        request_id: str = "",
+        repeatable: bool = True,
     ) -> None:
         self.message = message
         self._retry_after = retry_after
+        self._repeatable = repeatable
+        self.request_id = request_id
         self.code = code
         self.status = status
         self.reason = reason
@@ -90,6 +96,8 @@ class ApiError(ClientError):
 
     @property
     def transient(self) -> bool:
+        if self.code == "DEADLINE_EXCEEDED":  # it may have happened all the same
+            return self._repeatable
         return self.status in (429, 502, 503, 504) or self.code in _TRANSIENT_CODES
 
     @property
@@ -98,7 +106,7 @@ class ApiError(ClientError):
 
 
 # Of gRPC.
-_TRANSIENT_CODES = ("UNAVAILABLE", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED")
+_TRANSIENT_CODES = ("UNAVAILABLE", "RESOURCE_EXHAUSTED")
 
 
 class StoreRefused(ApiError):

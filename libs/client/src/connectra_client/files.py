@@ -4,11 +4,11 @@ import hashlib
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from types import TracebackType
-from typing import Protocol, Self, TypedDict
+from typing import BinaryIO, Protocol, Self, TypedDict
 
 import httpx
 
@@ -174,6 +174,24 @@ class _Download:
 
 # Bytes as they are in the store: what was packed on the way could not be counted.
 _PLAIN = {"Accept-Encoding": "identity"}
+
+
+@contextmanager
+def arriving(file: Path) -> Iterator[BinaryIO]:
+    """A file to write to that takes the place of `file` only once all of it is there.
+
+    Raises:
+        ClientError: it cannot be written.
+    """
+    part = file.with_name(f"{file.name}.part")
+    try:
+        with part.open("wb") as out:
+            yield out
+        part.replace(file)
+    except OSError as error:
+        raise ClientError(f"{file} cannot be written: {error.strerror}") from error
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def read(file: Path, progress: Progress, begin: int = 0, size: int | None = None) -> Iterator[bytes]:

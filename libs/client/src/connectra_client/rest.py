@@ -336,7 +336,9 @@ def api_error(response: httpx.Response) -> ApiError:
         message, details = envelope["message"], envelope.get("details") or {}
     except (ValueError, KeyError, TypeError):
         text = f"HTTP {response.status_code} {response.reason_phrase}".strip()
-        return ApiError(text, status=response.status_code, retry_after=_seconds(response))
+        return ApiError(
+            text, status=response.status_code, retry_after=_seconds(response), request_id=_request_id(response)
+        )
     fields = [FieldViolation(field["field"], field["message"]) for field in details.get("fields", ())]
     return ApiError(
         message,
@@ -346,7 +348,12 @@ def api_error(response: httpx.Response) -> ApiError:
         fields=fields,
         details=details,
         retry_after=_seconds(response),
+        request_id=_request_id(response),
     )
+
+
+def _request_id(response: httpx.Response) -> str:
+    return str(response.headers.get("x-request-id", ""))
 
 
 def _seconds(response: httpx.Response) -> float:

@@ -21,12 +21,40 @@ def waits(first: float, longest: float, growth: float) -> Iterator[float]:
         wait = min(wait * growth, longest)
 
 
+class Patience:
+    """How long to go on, and how long to wait in between: later and later, and not before the server wants it (Retry-After).
+
+    Args:
+        seconds: for which what fails is tried again.
+    """
+
+    def __init__(self, seconds: float = PATIENCE_SECONDS) -> None:
+        self._seconds = seconds
+        self.renew()
+
+    def renew(self) -> None:
+        """Begin anew: it went well for a while."""
+        self._ends = time.monotonic() + self._seconds
+        self._waits = waits(_FIRST_SECONDS, _LONGEST_SECONDS, _GROWTH)
+
+    def pause(self, error: ClientError) -> float:
+        """Seconds to wait before the next try.
+
+        Raises:
+            ClientError: `error`, if it will not pass, or has been going on for too long.
+        """
+        seconds = max(next(self._waits), error.retry_after)
+        if not error.transient or time.monotonic() + seconds > self._ends:
+            raise error
+        return seconds
+
+
 def persist(
     call: Callable[[], T], patience: float = PATIENCE_SECONDS, pause: Callable[[float], object] = time.sleep
 ) -> T:
     """The result of a call, which must be safe to repeat.
 
-    It is repeated, later and later, while it fails for a reason that may pass; not before the server wants it (Retry-After).
+    It is repeated while it fails for a reason that may pass, see `Patience`.
 
     Args:
         call: what to do.
@@ -36,13 +64,10 @@ def persist(
     Raises:
         ClientError: as the call.
     """
-    ends = time.monotonic() + patience
-    for wait in waits(_FIRST_SECONDS, _LONGEST_SECONDS, _GROWTH):
+    left = Patience(patience)
+    while True:
         try:
             return call()
         except ClientError as error:
-            seconds = max(wait, error.retry_after)
-            if not error.transient or time.monotonic() + seconds > ends:
-                raise
+            seconds = left.pause(error)
         pause(seconds)
-    raise AssertionError

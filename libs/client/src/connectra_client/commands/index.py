@@ -9,7 +9,7 @@ from typing import Annotated, TypeVar
 import typer
 from rich.table import Table
 
-from connectra_client.client import Connectra
+from connectra_client import Connectra
 from connectra_client.commands.options import ApiKey, Url
 from connectra_client.display import console
 from connectra_client.proto.connectra.write.v1 import (

@@ -1,4 +1,4 @@
-"""VQL in its JSON spelling, for the typed client."""
+"""VQL in its JSON spelling, for the typed clients."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

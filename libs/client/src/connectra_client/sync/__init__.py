@@ -1,0 +1,1 @@
+"""The typed client, blocking: `SyncConnectra` over its stubs."""
