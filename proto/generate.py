@@ -6,6 +6,7 @@ Run it by `make proto` from the project's root. Everything it needs is installed
 
 import filecmp
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -42,6 +43,8 @@ def generate(output: Path) -> None:
     for stub in (output / GENERATED[0]).rglob("*_pb2_grpc.pyi"):
         if not stub.with_suffix(".py").exists():  # the contracts of this file have no service
             stub.unlink()
+        else:
+            stub.write_text(_async_first(stub.read_text()))
     for package in GENERATED:
         for folder in (output / package, *(output / package).rglob("*/")):
             if folder.name != "__pycache__":
@@ -68,6 +71,17 @@ def write_sync_client(output: Path) -> None:
     target = output / SYNC_CLIENT
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(_formatted(f"{header}\n{code}"))
+
+
+def _async_first(stubs: str) -> str:
+    """`XStub` means calls that are awaited, which are those of the servers; of a channel that blocks it is an `XSyncStub`. The plugin has
+    it the other way round.
+    """
+    other = {"grpc": "aio", "aio": "grpc"}
+    swapped = re.sub(
+        r"\b_(grpc|aio)\.(Channel|\w+MultiCallable)", lambda found: f"_{other[found[1]]}.{found[2]}", stubs
+    )
+    return re.sub(r"(?<=Service)AsyncStub\b", "SyncStub", swapped)
 
 
 def _formatted(code: str) -> str:

@@ -8,7 +8,21 @@ from connectra.jobs.v1 import jobs_rest_pb2 as _jobs_rest_pb2
 from google.api import httpbody_pb2 as _httpbody_pb2
 from grpc import aio as _aio
 import abc as _abc_1
+import grpc as _grpc
+import sys
+import typing as _typing
 
+if sys.version_info >= (3, 11):
+    from typing import Self as _Self
+else:
+    from typing_extensions import Self as _Self
+
+_T = _typing.TypeVar("_T")
+
+class _MaybeAsyncIterator(_abc.AsyncIterator[_T], _abc.Iterator[_T], metaclass=_abc_1.ABCMeta): ...
+
+class _ServicerContext(_grpc.ServicerContext, _aio.ServicerContext):  # type: ignore[misc, type-arg]
+    ...
 
 GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
@@ -18,7 +32,10 @@ class JobsRestServiceStub:
     its typed counterpart in JobsService.
     """
 
-    def __init__(self, channel: _aio.Channel) -> None: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> JobsRestServiceSyncStub: ...
     CreateUploadUrl: _aio.UnaryUnaryMultiCallable[_jobs_rest_pb2.CreateUploadUrlRestRequest, _httpbody_pb2.HttpBody]
     """As JobsService.CreateUploadUrl."""
     CreateUpload: _aio.UnaryUnaryMultiCallable[_jobs_rest_pb2.CreateUploadRestRequest, _httpbody_pb2.HttpBody]
@@ -46,6 +63,40 @@ class JobsRestServiceStub:
     ListJobFiles: _aio.UnaryUnaryMultiCallable[_jobs_rest_pb2.ListJobFilesRestRequest, _httpbody_pb2.HttpBody]
     """As JobsService.ListJobFiles."""
 
+@_typing.type_check_only
+class JobsRestServiceSyncStub(JobsRestServiceStub):
+    """The documented REST paths of the jobs service; see QueryRestService for how they are transcoded. Each method makes the same promises as
+    its typed counterpart in JobsService.
+    """
+
+    def __init__(self, channel: _grpc.Channel) -> None: ...
+    CreateUploadUrl: _grpc.UnaryUnaryMultiCallable[_jobs_rest_pb2.CreateUploadUrlRestRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """As JobsService.CreateUploadUrl."""
+    CreateUpload: _grpc.UnaryUnaryMultiCallable[_jobs_rest_pb2.CreateUploadRestRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """201. As JobsService.CreateUpload."""
+    CreateUploadPartUrls: _grpc.UnaryUnaryMultiCallable[_jobs_rest_pb2.CreateUploadPartUrlsRestRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """As JobsService.CreateUploadPartUrls."""
+    ListUploadParts: _grpc.UnaryUnaryMultiCallable[_jobs_rest_pb2.ListUploadPartsRestRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """As JobsService.ListUploadParts."""
+    CompleteUpload: _grpc.UnaryUnaryMultiCallable[_jobs_rest_pb2.CompleteUploadRestRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """As JobsService.CompleteUpload."""
+    AbortUpload: _grpc.UnaryUnaryMultiCallable[_jobs_rest_pb2.AbortUploadRestRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """As JobsService.AbortUpload."""
+    PreviewImport: _grpc.UnaryUnaryMultiCallable[_jobs_rest_pb2.PreviewImportRestRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """As JobsService.PreviewImport."""
+    CreateJob: _grpc.UnaryUnaryMultiCallable[_jobs_rest_pb2.CreateJobRestRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """201 with the uuid. As JobsService.CreateJob."""
+    ListJobs: _grpc.UnaryUnaryMultiCallable[_jobs_rest_pb2.ListJobsRestRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """As JobsService.ListJobs."""
+    GetJob: _grpc.UnaryUnaryMultiCallable[_jobs_rest_pb2.GetJobRestRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """As JobsService.GetJob."""
+    CancelJob: _grpc.UnaryUnaryMultiCallable[_jobs_rest_pb2.CancelJobRestRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """As JobsService.CancelJob."""
+    RetryJob: _grpc.UnaryUnaryMultiCallable[_jobs_rest_pb2.RetryJobRestRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """As JobsService.RetryJob."""
+    ListJobFiles: _grpc.UnaryUnaryMultiCallable[_jobs_rest_pb2.ListJobFilesRestRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """As JobsService.ListJobFiles."""
+
 class JobsRestServiceServicer(metaclass=_abc_1.ABCMeta):
     """The documented REST paths of the jobs service; see QueryRestService for how they are transcoded. Each method makes the same promises as
     its typed counterpart in JobsService.
@@ -55,104 +106,104 @@ class JobsRestServiceServicer(metaclass=_abc_1.ABCMeta):
     def CreateUploadUrl(
         self,
         request: _jobs_rest_pb2.CreateUploadUrlRestRequest,
-        context: _aio.ServicerContext[_jobs_rest_pb2.CreateUploadUrlRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """As JobsService.CreateUploadUrl."""
 
     @_abc_1.abstractmethod
     def CreateUpload(
         self,
         request: _jobs_rest_pb2.CreateUploadRestRequest,
-        context: _aio.ServicerContext[_jobs_rest_pb2.CreateUploadRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """201. As JobsService.CreateUpload."""
 
     @_abc_1.abstractmethod
     def CreateUploadPartUrls(
         self,
         request: _jobs_rest_pb2.CreateUploadPartUrlsRestRequest,
-        context: _aio.ServicerContext[_jobs_rest_pb2.CreateUploadPartUrlsRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """As JobsService.CreateUploadPartUrls."""
 
     @_abc_1.abstractmethod
     def ListUploadParts(
         self,
         request: _jobs_rest_pb2.ListUploadPartsRestRequest,
-        context: _aio.ServicerContext[_jobs_rest_pb2.ListUploadPartsRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """As JobsService.ListUploadParts."""
 
     @_abc_1.abstractmethod
     def CompleteUpload(
         self,
         request: _jobs_rest_pb2.CompleteUploadRestRequest,
-        context: _aio.ServicerContext[_jobs_rest_pb2.CompleteUploadRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """As JobsService.CompleteUpload."""
 
     @_abc_1.abstractmethod
     def AbortUpload(
         self,
         request: _jobs_rest_pb2.AbortUploadRestRequest,
-        context: _aio.ServicerContext[_jobs_rest_pb2.AbortUploadRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """As JobsService.AbortUpload."""
 
     @_abc_1.abstractmethod
     def PreviewImport(
         self,
         request: _jobs_rest_pb2.PreviewImportRestRequest,
-        context: _aio.ServicerContext[_jobs_rest_pb2.PreviewImportRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """As JobsService.PreviewImport."""
 
     @_abc_1.abstractmethod
     def CreateJob(
         self,
         request: _jobs_rest_pb2.CreateJobRestRequest,
-        context: _aio.ServicerContext[_jobs_rest_pb2.CreateJobRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """201 with the uuid. As JobsService.CreateJob."""
 
     @_abc_1.abstractmethod
     def ListJobs(
         self,
         request: _jobs_rest_pb2.ListJobsRestRequest,
-        context: _aio.ServicerContext[_jobs_rest_pb2.ListJobsRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """As JobsService.ListJobs."""
 
     @_abc_1.abstractmethod
     def GetJob(
         self,
         request: _jobs_rest_pb2.GetJobRestRequest,
-        context: _aio.ServicerContext[_jobs_rest_pb2.GetJobRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """As JobsService.GetJob."""
 
     @_abc_1.abstractmethod
     def CancelJob(
         self,
         request: _jobs_rest_pb2.CancelJobRestRequest,
-        context: _aio.ServicerContext[_jobs_rest_pb2.CancelJobRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """As JobsService.CancelJob."""
 
     @_abc_1.abstractmethod
     def RetryJob(
         self,
         request: _jobs_rest_pb2.RetryJobRestRequest,
-        context: _aio.ServicerContext[_jobs_rest_pb2.RetryJobRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """As JobsService.RetryJob."""
 
     @_abc_1.abstractmethod
     def ListJobFiles(
         self,
         request: _jobs_rest_pb2.ListJobFilesRestRequest,
-        context: _aio.ServicerContext[_jobs_rest_pb2.ListJobFilesRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """As JobsService.ListJobFiles."""
 
-def add_JobsRestServiceServicer_to_server(servicer: JobsRestServiceServicer, server: _aio.Server) -> None: ...
+def add_JobsRestServiceServicer_to_server(servicer: JobsRestServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -7,7 +7,21 @@ from collections import abc as _abc
 from connectra.jobs.v1 import jobs_service_pb2 as _jobs_service_pb2
 from grpc import aio as _aio
 import abc as _abc_1
+import grpc as _grpc
+import sys
+import typing as _typing
 
+if sys.version_info >= (3, 11):
+    from typing import Self as _Self
+else:
+    from typing_extensions import Self as _Self
+
+_T = _typing.TypeVar("_T")
+
+class _MaybeAsyncIterator(_abc.AsyncIterator[_T], _abc.Iterator[_T], metaclass=_abc_1.ABCMeta): ...
+
+class _ServicerContext(_grpc.ServicerContext, _aio.ServicerContext):  # type: ignore[misc, type-arg]
+    ...
 
 GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
@@ -19,7 +33,10 @@ class JobsServiceStub:
     number of retries. Any method may fail with UNAVAILABLE or DEADLINE_EXCEEDED.
     """
 
-    def __init__(self, channel: _aio.Channel) -> None: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> JobsServiceSyncStub: ...
     CreateJob: _aio.UnaryUnaryMultiCallable[_jobs_service_pb2.CreateJobRequest, _jobs_service_pb2.CreateJobResponse]
     """Stores a job, durably once the call returns. INVALID_ARGUMENT lists every violation, including those in an export's query.
     With the metadata `idempotency-key`, repeating the call within 24 h stores nothing and returns the first answer;
@@ -61,6 +78,56 @@ class JobsServiceStub:
     AbortUpload: _aio.UnaryUnaryMultiCallable[_jobs_service_pb2.AbortUploadRequest, _jobs_service_pb2.AbortUploadResponse]
     """Gives an unfinished upload up and removes its parts. NOT_FOUND; FAILED_PRECONDITION if it is complete."""
 
+@_typing.type_check_only
+class JobsServiceSyncStub(JobsServiceStub):
+    """Background imports and exports of CSV files in the object store.
+
+    Every job that is created is run: as soon as a worker is free, again after a crash from where it stopped, and after a failure up to its
+    number of retries. Any method may fail with UNAVAILABLE or DEADLINE_EXCEEDED.
+    """
+
+    def __init__(self, channel: _grpc.Channel) -> None: ...
+    CreateJob: _grpc.UnaryUnaryMultiCallable[_jobs_service_pb2.CreateJobRequest, _jobs_service_pb2.CreateJobResponse]  # type: ignore[assignment]
+    """Stores a job, durably once the call returns. INVALID_ARGUMENT lists every violation, including those in an export's query.
+    With the metadata `idempotency-key`, repeating the call within 24 h stores nothing and returns the first answer;
+    ALREADY_EXISTS if the key was used for a different request.
+    """
+    ListJobs: _grpc.UnaryUnaryMultiCallable[_jobs_service_pb2.ListJobsRequest, _jobs_service_pb2.ListJobsResponse]  # type: ignore[assignment]
+    """Jobs, newest first. INVALID_ARGUMENT (LIMIT_TOO_HIGH, INVALID_LIMIT, or an invalid cursor)."""
+    GetJob: _grpc.UnaryUnaryMultiCallable[_jobs_service_pb2.GetJobRequest, _jobs_service_pb2.GetJobResponse]  # type: ignore[assignment]
+    """The current state of a job. NOT_FOUND."""
+    CancelJob: _grpc.UnaryUnaryMultiCallable[_jobs_service_pb2.CancelJobRequest, _jobs_service_pb2.CancelJobResponse]  # type: ignore[assignment]
+    """Asks a job to stop; a running job stops at its next batch and keeps what it stored. FAILED_PRECONDITION if it has ended."""
+    RetryJob: _grpc.UnaryUnaryMultiCallable[_jobs_service_pb2.RetryJobRequest, _jobs_service_pb2.RetryJobResponse]  # type: ignore[assignment]
+    """Runs a failed job again now. FAILED_PRECONDITION if it has not failed."""
+    WatchJob: _grpc.UnaryStreamMultiCallable[_jobs_service_pb2.WatchJobRequest, _jobs_service_pb2.WatchJobResponse]  # type: ignore[assignment]
+    """The job as it is now, then after every change, until it has ended for good. An import may then not be searchable yet."""
+    ListJobFiles: _grpc.UnaryUnaryMultiCallable[_jobs_service_pb2.ListJobFilesRequest, _jobs_service_pb2.ListJobFilesResponse]  # type: ignore[assignment]
+    """The files of a job, with download URLs that expire."""
+    PreviewImport: _grpc.UnaryUnaryMultiCallable[_jobs_service_pb2.PreviewImportRequest, _jobs_service_pb2.PreviewImportResponse]  # type: ignore[assignment]
+    """What an import would make of the beginning of a file; stores nothing. INVALID_ARGUMENT if the file cannot be imported as it is, with the
+    reason; NOT_FOUND if there is no such object.
+    """
+    CreateUploadUrl: _grpc.UnaryUnaryMultiCallable[_jobs_service_pb2.CreateUploadUrlRequest, _jobs_service_pb2.CreateUploadUrlResponse]  # type: ignore[assignment]
+    """A URL that accepts one file by HTTP PUT, under a key chosen by the service. INVALID_ARGUMENT for an invalid file name."""
+    CreateUpload: _grpc.UnaryUnaryMultiCallable[_jobs_service_pb2.CreateUploadRequest, _jobs_service_pb2.CreateUploadResponse]  # type: ignore[assignment]
+    """Begins the upload of a file in parts, for files of any size up to 5 TiB: parts can be sent in parallel, in any order, again after a
+    broken connection, and later by another process. It belongs to the client that began it: for others it is NOT_FOUND. Unless it is
+    completed before it expires, it is aborted. INVALID_ARGUMENT for an invalid file name or sizes that do not fit.
+    """
+    CreateUploadPartUrls: _grpc.UnaryUnaryMultiCallable[_jobs_service_pb2.CreateUploadPartUrlsRequest, _jobs_service_pb2.CreateUploadPartUrlsResponse]  # type: ignore[assignment]
+    """URLs that each accept one part by HTTP PUT. The last part sent under a number counts. NOT_FOUND; FAILED_PRECONDITION if the upload is
+    complete.
+    """
+    ListUploadParts: _grpc.UnaryUnaryMultiCallable[_jobs_service_pb2.ListUploadPartsRequest, _jobs_service_pb2.ListUploadPartsResponse]  # type: ignore[assignment]
+    """The parts that the store has, in order, so that only the others need to be sent. NOT_FOUND."""
+    CompleteUpload: _grpc.UnaryUnaryMultiCallable[_jobs_service_pb2.CompleteUploadRequest, _jobs_service_pb2.CompleteUploadResponse]  # type: ignore[assignment]
+    """Turns the parts into the object that an import can read. Repeating the call is safe and returns the same. FAILED_PRECONDITION, with
+    `missing` in the metadata, if a part before the last is missing or smaller than 5 MiB, or the parts do not have `size_bytes`. NOT_FOUND.
+    """
+    AbortUpload: _grpc.UnaryUnaryMultiCallable[_jobs_service_pb2.AbortUploadRequest, _jobs_service_pb2.AbortUploadResponse]  # type: ignore[assignment]
+    """Gives an unfinished upload up and removes its parts. NOT_FOUND; FAILED_PRECONDITION if it is complete."""
+
 class JobsServiceServicer(metaclass=_abc_1.ABCMeta):
     """Background imports and exports of CSV files in the object store.
 
@@ -72,8 +139,8 @@ class JobsServiceServicer(metaclass=_abc_1.ABCMeta):
     def CreateJob(
         self,
         request: _jobs_service_pb2.CreateJobRequest,
-        context: _aio.ServicerContext[_jobs_service_pb2.CreateJobRequest, _abc.Awaitable[_jobs_service_pb2.CreateJobResponse]],
-    ) -> _abc.Awaitable[_jobs_service_pb2.CreateJobResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_jobs_service_pb2.CreateJobResponse, _abc.Awaitable[_jobs_service_pb2.CreateJobResponse]]:
         """Stores a job, durably once the call returns. INVALID_ARGUMENT lists every violation, including those in an export's query.
         With the metadata `idempotency-key`, repeating the call within 24 h stores nothing and returns the first answer;
         ALREADY_EXISTS if the key was used for a different request.
@@ -83,56 +150,56 @@ class JobsServiceServicer(metaclass=_abc_1.ABCMeta):
     def ListJobs(
         self,
         request: _jobs_service_pb2.ListJobsRequest,
-        context: _aio.ServicerContext[_jobs_service_pb2.ListJobsRequest, _abc.Awaitable[_jobs_service_pb2.ListJobsResponse]],
-    ) -> _abc.Awaitable[_jobs_service_pb2.ListJobsResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_jobs_service_pb2.ListJobsResponse, _abc.Awaitable[_jobs_service_pb2.ListJobsResponse]]:
         """Jobs, newest first. INVALID_ARGUMENT (LIMIT_TOO_HIGH, INVALID_LIMIT, or an invalid cursor)."""
 
     @_abc_1.abstractmethod
     def GetJob(
         self,
         request: _jobs_service_pb2.GetJobRequest,
-        context: _aio.ServicerContext[_jobs_service_pb2.GetJobRequest, _abc.Awaitable[_jobs_service_pb2.GetJobResponse]],
-    ) -> _abc.Awaitable[_jobs_service_pb2.GetJobResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_jobs_service_pb2.GetJobResponse, _abc.Awaitable[_jobs_service_pb2.GetJobResponse]]:
         """The current state of a job. NOT_FOUND."""
 
     @_abc_1.abstractmethod
     def CancelJob(
         self,
         request: _jobs_service_pb2.CancelJobRequest,
-        context: _aio.ServicerContext[_jobs_service_pb2.CancelJobRequest, _abc.Awaitable[_jobs_service_pb2.CancelJobResponse]],
-    ) -> _abc.Awaitable[_jobs_service_pb2.CancelJobResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_jobs_service_pb2.CancelJobResponse, _abc.Awaitable[_jobs_service_pb2.CancelJobResponse]]:
         """Asks a job to stop; a running job stops at its next batch and keeps what it stored. FAILED_PRECONDITION if it has ended."""
 
     @_abc_1.abstractmethod
     def RetryJob(
         self,
         request: _jobs_service_pb2.RetryJobRequest,
-        context: _aio.ServicerContext[_jobs_service_pb2.RetryJobRequest, _abc.Awaitable[_jobs_service_pb2.RetryJobResponse]],
-    ) -> _abc.Awaitable[_jobs_service_pb2.RetryJobResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_jobs_service_pb2.RetryJobResponse, _abc.Awaitable[_jobs_service_pb2.RetryJobResponse]]:
         """Runs a failed job again now. FAILED_PRECONDITION if it has not failed."""
 
     @_abc_1.abstractmethod
     def WatchJob(
         self,
         request: _jobs_service_pb2.WatchJobRequest,
-        context: _aio.ServicerContext[_jobs_service_pb2.WatchJobRequest, _abc.AsyncIterator[_jobs_service_pb2.WatchJobResponse]],
-    ) -> _abc.AsyncIterator[_jobs_service_pb2.WatchJobResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_jobs_service_pb2.WatchJobResponse], _abc.AsyncIterator[_jobs_service_pb2.WatchJobResponse]]:
         """The job as it is now, then after every change, until it has ended for good. An import may then not be searchable yet."""
 
     @_abc_1.abstractmethod
     def ListJobFiles(
         self,
         request: _jobs_service_pb2.ListJobFilesRequest,
-        context: _aio.ServicerContext[_jobs_service_pb2.ListJobFilesRequest, _abc.Awaitable[_jobs_service_pb2.ListJobFilesResponse]],
-    ) -> _abc.Awaitable[_jobs_service_pb2.ListJobFilesResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_jobs_service_pb2.ListJobFilesResponse, _abc.Awaitable[_jobs_service_pb2.ListJobFilesResponse]]:
         """The files of a job, with download URLs that expire."""
 
     @_abc_1.abstractmethod
     def PreviewImport(
         self,
         request: _jobs_service_pb2.PreviewImportRequest,
-        context: _aio.ServicerContext[_jobs_service_pb2.PreviewImportRequest, _abc.Awaitable[_jobs_service_pb2.PreviewImportResponse]],
-    ) -> _abc.Awaitable[_jobs_service_pb2.PreviewImportResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_jobs_service_pb2.PreviewImportResponse, _abc.Awaitable[_jobs_service_pb2.PreviewImportResponse]]:
         """What an import would make of the beginning of a file; stores nothing. INVALID_ARGUMENT if the file cannot be imported as it is, with the
         reason; NOT_FOUND if there is no such object.
         """
@@ -141,16 +208,16 @@ class JobsServiceServicer(metaclass=_abc_1.ABCMeta):
     def CreateUploadUrl(
         self,
         request: _jobs_service_pb2.CreateUploadUrlRequest,
-        context: _aio.ServicerContext[_jobs_service_pb2.CreateUploadUrlRequest, _abc.Awaitable[_jobs_service_pb2.CreateUploadUrlResponse]],
-    ) -> _abc.Awaitable[_jobs_service_pb2.CreateUploadUrlResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_jobs_service_pb2.CreateUploadUrlResponse, _abc.Awaitable[_jobs_service_pb2.CreateUploadUrlResponse]]:
         """A URL that accepts one file by HTTP PUT, under a key chosen by the service. INVALID_ARGUMENT for an invalid file name."""
 
     @_abc_1.abstractmethod
     def CreateUpload(
         self,
         request: _jobs_service_pb2.CreateUploadRequest,
-        context: _aio.ServicerContext[_jobs_service_pb2.CreateUploadRequest, _abc.Awaitable[_jobs_service_pb2.CreateUploadResponse]],
-    ) -> _abc.Awaitable[_jobs_service_pb2.CreateUploadResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_jobs_service_pb2.CreateUploadResponse, _abc.Awaitable[_jobs_service_pb2.CreateUploadResponse]]:
         """Begins the upload of a file in parts, for files of any size up to 5 TiB: parts can be sent in parallel, in any order, again after a
         broken connection, and later by another process. It belongs to the client that began it: for others it is NOT_FOUND. Unless it is
         completed before it expires, it is aborted. INVALID_ARGUMENT for an invalid file name or sizes that do not fit.
@@ -160,8 +227,8 @@ class JobsServiceServicer(metaclass=_abc_1.ABCMeta):
     def CreateUploadPartUrls(
         self,
         request: _jobs_service_pb2.CreateUploadPartUrlsRequest,
-        context: _aio.ServicerContext[_jobs_service_pb2.CreateUploadPartUrlsRequest, _abc.Awaitable[_jobs_service_pb2.CreateUploadPartUrlsResponse]],
-    ) -> _abc.Awaitable[_jobs_service_pb2.CreateUploadPartUrlsResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_jobs_service_pb2.CreateUploadPartUrlsResponse, _abc.Awaitable[_jobs_service_pb2.CreateUploadPartUrlsResponse]]:
         """URLs that each accept one part by HTTP PUT. The last part sent under a number counts. NOT_FOUND; FAILED_PRECONDITION if the upload is
         complete.
         """
@@ -170,16 +237,16 @@ class JobsServiceServicer(metaclass=_abc_1.ABCMeta):
     def ListUploadParts(
         self,
         request: _jobs_service_pb2.ListUploadPartsRequest,
-        context: _aio.ServicerContext[_jobs_service_pb2.ListUploadPartsRequest, _abc.Awaitable[_jobs_service_pb2.ListUploadPartsResponse]],
-    ) -> _abc.Awaitable[_jobs_service_pb2.ListUploadPartsResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_jobs_service_pb2.ListUploadPartsResponse, _abc.Awaitable[_jobs_service_pb2.ListUploadPartsResponse]]:
         """The parts that the store has, in order, so that only the others need to be sent. NOT_FOUND."""
 
     @_abc_1.abstractmethod
     def CompleteUpload(
         self,
         request: _jobs_service_pb2.CompleteUploadRequest,
-        context: _aio.ServicerContext[_jobs_service_pb2.CompleteUploadRequest, _abc.Awaitable[_jobs_service_pb2.CompleteUploadResponse]],
-    ) -> _abc.Awaitable[_jobs_service_pb2.CompleteUploadResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_jobs_service_pb2.CompleteUploadResponse, _abc.Awaitable[_jobs_service_pb2.CompleteUploadResponse]]:
         """Turns the parts into the object that an import can read. Repeating the call is safe and returns the same. FAILED_PRECONDITION, with
         `missing` in the metadata, if a part before the last is missing or smaller than 5 MiB, or the parts do not have `size_bytes`. NOT_FOUND.
         """
@@ -188,8 +255,8 @@ class JobsServiceServicer(metaclass=_abc_1.ABCMeta):
     def AbortUpload(
         self,
         request: _jobs_service_pb2.AbortUploadRequest,
-        context: _aio.ServicerContext[_jobs_service_pb2.AbortUploadRequest, _abc.Awaitable[_jobs_service_pb2.AbortUploadResponse]],
-    ) -> _abc.Awaitable[_jobs_service_pb2.AbortUploadResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_jobs_service_pb2.AbortUploadResponse, _abc.Awaitable[_jobs_service_pb2.AbortUploadResponse]]:
         """Gives an unfinished upload up and removes its parts. NOT_FOUND; FAILED_PRECONDITION if it is complete."""
 
-def add_JobsServiceServicer_to_server(servicer: JobsServiceServicer, server: _aio.Server) -> None: ...
+def add_JobsServiceServicer_to_server(servicer: JobsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

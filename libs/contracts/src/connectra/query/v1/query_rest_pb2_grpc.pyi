@@ -8,7 +8,21 @@ from connectra.query.v1 import query_rest_pb2 as _query_rest_pb2
 from google.api import httpbody_pb2 as _httpbody_pb2
 from grpc import aio as _aio
 import abc as _abc_1
+import grpc as _grpc
+import sys
+import typing as _typing
 
+if sys.version_info >= (3, 11):
+    from typing import Self as _Self
+else:
+    from typing_extensions import Self as _Self
+
+_T = _typing.TypeVar("_T")
+
+class _MaybeAsyncIterator(_abc.AsyncIterator[_T], _abc.Iterator[_T], metaclass=_abc_1.ABCMeta): ...
+
+class _ServicerContext(_grpc.ServicerContext, _aio.ServicerContext):  # type: ignore[misc, type-arg]
+    ...
 
 GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
@@ -18,7 +32,10 @@ class QueryRestServiceStub:
     bodies pass unchanged. Errors are the JSON envelope. Each method makes the same promises as its typed counterpart in QueryService.
     """
 
-    def __init__(self, channel: _aio.Channel) -> None: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> QueryRestServiceSyncStub: ...
     GetHealth: _aio.UnaryUnaryMultiCallable[_query_rest_pb2.GetHealthRequest, _httpbody_pb2.HttpBody]
     """Liveness of the path from gateway to service; needs no key. Always {"status":"ok"}."""
     GetDependencyHealth: _aio.UnaryUnaryMultiCallable[_query_rest_pb2.GetDependencyHealthRequest, _httpbody_pb2.HttpBody]
@@ -64,6 +81,58 @@ class QueryRestServiceStub:
     ListFilterValues: _aio.UnaryUnaryMultiCallable[_query_rest_pb2.ListFilterValuesRestRequest, _httpbody_pb2.HttpBody]
     """As QueryService.ListFilterValues."""
 
+@_typing.type_check_only
+class QueryRestServiceSyncStub(QueryRestServiceStub):
+    """The documented REST paths of the query service. Envoy transcodes them: path and query variables arrive as fields; request and response
+    bodies pass unchanged. Errors are the JSON envelope. Each method makes the same promises as its typed counterpart in QueryService.
+    """
+
+    def __init__(self, channel: _grpc.Channel) -> None: ...
+    GetHealth: _grpc.UnaryUnaryMultiCallable[_query_rest_pb2.GetHealthRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """Liveness of the path from gateway to service; needs no key. Always {"status":"ok"}."""
+    GetDependencyHealth: _grpc.UnaryUnaryMultiCallable[_query_rest_pb2.GetDependencyHealthRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """Checks each dependency now; 503 when PostgreSQL is down."""
+    ListCompanies: _grpc.UnaryUnaryMultiCallable[_query_rest_pb2.ListCompaniesRestRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """VQL in the body. As QueryService.ListCompanies."""
+    CountCompanies: _grpc.UnaryUnaryMultiCallable[_query_rest_pb2.CountCompaniesRestRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """VQL in the body. As QueryService.CountCompanies."""
+    AggregateCompanies: _grpc.UnaryUnaryMultiCallable[_query_rest_pb2.AggregateCompaniesRestRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """`q`, `where` and `filters` of VQL in the body, beside what is to be counted. As QueryService.AggregateCompanies."""
+    SuggestCompanies: _grpc.UnaryUnaryMultiCallable[_query_rest_pb2.SuggestCompaniesRestRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """`text`, `fields` and `limit` in the body. As QueryService.SuggestCompanies."""
+    GetCompany: _grpc.UnaryUnaryMultiCallable[_query_rest_pb2.GetCompanyRestRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """As QueryService.GetCompany."""
+    ExplainCompany: _grpc.UnaryUnaryMultiCallable[_query_rest_pb2.ExplainCompanyRestRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """VQL in the body. As QueryService.ExplainCompany."""
+    ListCompanyHistory: _grpc.UnaryUnaryMultiCallable[_query_rest_pb2.ListCompanyHistoryRestRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """`limit` (1 to 100, by default 25) and `cursor` (`next_cursor` of the previous page) in the query string. As QueryService.ListCompanyHistory."""
+    ListCompanyFilters: _grpc.UnaryUnaryMultiCallable[_query_rest_pb2.ListCompanyFiltersRestRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """As QueryService.ListFilters."""
+    ListCompanyFilterValues: _grpc.UnaryUnaryMultiCallable[_query_rest_pb2.ListCompanyFilterValuesRestRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """As QueryService.ListFilterValues."""
+    ListContacts: _grpc.UnaryUnaryMultiCallable[_query_rest_pb2.ListContactsRestRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """VQL in the body. As QueryService.ListContacts."""
+    CountContacts: _grpc.UnaryUnaryMultiCallable[_query_rest_pb2.CountContactsRestRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """VQL in the body. As QueryService.CountContacts."""
+    AggregateContacts: _grpc.UnaryUnaryMultiCallable[_query_rest_pb2.AggregateContactsRestRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """`q`, `where` and `filters` of VQL in the body, beside what is to be counted. As QueryService.AggregateContacts."""
+    SuggestContacts: _grpc.UnaryUnaryMultiCallable[_query_rest_pb2.SuggestContactsRestRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """`text`, `fields` and `limit` in the body. As QueryService.SuggestContacts."""
+    GetContact: _grpc.UnaryUnaryMultiCallable[_query_rest_pb2.GetContactRestRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """As QueryService.GetContact."""
+    ExplainContact: _grpc.UnaryUnaryMultiCallable[_query_rest_pb2.ExplainContactRestRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """VQL in the body. As QueryService.ExplainContact."""
+    ListContactHistory: _grpc.UnaryUnaryMultiCallable[_query_rest_pb2.ListContactHistoryRestRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """`limit` (1 to 100, by default 25) and `cursor` (`next_cursor` of the previous page) in the query string. As QueryService.ListContactHistory."""
+    ListContactFilters: _grpc.UnaryUnaryMultiCallable[_query_rest_pb2.ListContactFiltersRestRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """As QueryService.ListFilters."""
+    ListContactFilterValues: _grpc.UnaryUnaryMultiCallable[_query_rest_pb2.ListContactFilterValuesRestRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """As QueryService.ListFilterValues."""
+    ListFilters: _grpc.UnaryUnaryMultiCallable[_query_rest_pb2.ListFiltersRestRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """As QueryService.ListFilters."""
+    ListFilterValues: _grpc.UnaryUnaryMultiCallable[_query_rest_pb2.ListFilterValuesRestRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """As QueryService.ListFilterValues."""
+
 class QueryRestServiceServicer(metaclass=_abc_1.ABCMeta):
     """The documented REST paths of the query service. Envoy transcodes them: path and query variables arrive as fields; request and response
     bodies pass unchanged. Errors are the JSON envelope. Each method makes the same promises as its typed counterpart in QueryService.
@@ -73,176 +142,176 @@ class QueryRestServiceServicer(metaclass=_abc_1.ABCMeta):
     def GetHealth(
         self,
         request: _query_rest_pb2.GetHealthRequest,
-        context: _aio.ServicerContext[_query_rest_pb2.GetHealthRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """Liveness of the path from gateway to service; needs no key. Always {"status":"ok"}."""
 
     @_abc_1.abstractmethod
     def GetDependencyHealth(
         self,
         request: _query_rest_pb2.GetDependencyHealthRequest,
-        context: _aio.ServicerContext[_query_rest_pb2.GetDependencyHealthRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """Checks each dependency now; 503 when PostgreSQL is down."""
 
     @_abc_1.abstractmethod
     def ListCompanies(
         self,
         request: _query_rest_pb2.ListCompaniesRestRequest,
-        context: _aio.ServicerContext[_query_rest_pb2.ListCompaniesRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """VQL in the body. As QueryService.ListCompanies."""
 
     @_abc_1.abstractmethod
     def CountCompanies(
         self,
         request: _query_rest_pb2.CountCompaniesRestRequest,
-        context: _aio.ServicerContext[_query_rest_pb2.CountCompaniesRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """VQL in the body. As QueryService.CountCompanies."""
 
     @_abc_1.abstractmethod
     def AggregateCompanies(
         self,
         request: _query_rest_pb2.AggregateCompaniesRestRequest,
-        context: _aio.ServicerContext[_query_rest_pb2.AggregateCompaniesRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """`q`, `where` and `filters` of VQL in the body, beside what is to be counted. As QueryService.AggregateCompanies."""
 
     @_abc_1.abstractmethod
     def SuggestCompanies(
         self,
         request: _query_rest_pb2.SuggestCompaniesRestRequest,
-        context: _aio.ServicerContext[_query_rest_pb2.SuggestCompaniesRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """`text`, `fields` and `limit` in the body. As QueryService.SuggestCompanies."""
 
     @_abc_1.abstractmethod
     def GetCompany(
         self,
         request: _query_rest_pb2.GetCompanyRestRequest,
-        context: _aio.ServicerContext[_query_rest_pb2.GetCompanyRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """As QueryService.GetCompany."""
 
     @_abc_1.abstractmethod
     def ExplainCompany(
         self,
         request: _query_rest_pb2.ExplainCompanyRestRequest,
-        context: _aio.ServicerContext[_query_rest_pb2.ExplainCompanyRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """VQL in the body. As QueryService.ExplainCompany."""
 
     @_abc_1.abstractmethod
     def ListCompanyHistory(
         self,
         request: _query_rest_pb2.ListCompanyHistoryRestRequest,
-        context: _aio.ServicerContext[_query_rest_pb2.ListCompanyHistoryRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """`limit` (1 to 100, by default 25) and `cursor` (`next_cursor` of the previous page) in the query string. As QueryService.ListCompanyHistory."""
 
     @_abc_1.abstractmethod
     def ListCompanyFilters(
         self,
         request: _query_rest_pb2.ListCompanyFiltersRestRequest,
-        context: _aio.ServicerContext[_query_rest_pb2.ListCompanyFiltersRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """As QueryService.ListFilters."""
 
     @_abc_1.abstractmethod
     def ListCompanyFilterValues(
         self,
         request: _query_rest_pb2.ListCompanyFilterValuesRestRequest,
-        context: _aio.ServicerContext[_query_rest_pb2.ListCompanyFilterValuesRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """As QueryService.ListFilterValues."""
 
     @_abc_1.abstractmethod
     def ListContacts(
         self,
         request: _query_rest_pb2.ListContactsRestRequest,
-        context: _aio.ServicerContext[_query_rest_pb2.ListContactsRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """VQL in the body. As QueryService.ListContacts."""
 
     @_abc_1.abstractmethod
     def CountContacts(
         self,
         request: _query_rest_pb2.CountContactsRestRequest,
-        context: _aio.ServicerContext[_query_rest_pb2.CountContactsRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """VQL in the body. As QueryService.CountContacts."""
 
     @_abc_1.abstractmethod
     def AggregateContacts(
         self,
         request: _query_rest_pb2.AggregateContactsRestRequest,
-        context: _aio.ServicerContext[_query_rest_pb2.AggregateContactsRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """`q`, `where` and `filters` of VQL in the body, beside what is to be counted. As QueryService.AggregateContacts."""
 
     @_abc_1.abstractmethod
     def SuggestContacts(
         self,
         request: _query_rest_pb2.SuggestContactsRestRequest,
-        context: _aio.ServicerContext[_query_rest_pb2.SuggestContactsRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """`text`, `fields` and `limit` in the body. As QueryService.SuggestContacts."""
 
     @_abc_1.abstractmethod
     def GetContact(
         self,
         request: _query_rest_pb2.GetContactRestRequest,
-        context: _aio.ServicerContext[_query_rest_pb2.GetContactRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """As QueryService.GetContact."""
 
     @_abc_1.abstractmethod
     def ExplainContact(
         self,
         request: _query_rest_pb2.ExplainContactRestRequest,
-        context: _aio.ServicerContext[_query_rest_pb2.ExplainContactRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """VQL in the body. As QueryService.ExplainContact."""
 
     @_abc_1.abstractmethod
     def ListContactHistory(
         self,
         request: _query_rest_pb2.ListContactHistoryRestRequest,
-        context: _aio.ServicerContext[_query_rest_pb2.ListContactHistoryRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """`limit` (1 to 100, by default 25) and `cursor` (`next_cursor` of the previous page) in the query string. As QueryService.ListContactHistory."""
 
     @_abc_1.abstractmethod
     def ListContactFilters(
         self,
         request: _query_rest_pb2.ListContactFiltersRestRequest,
-        context: _aio.ServicerContext[_query_rest_pb2.ListContactFiltersRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """As QueryService.ListFilters."""
 
     @_abc_1.abstractmethod
     def ListContactFilterValues(
         self,
         request: _query_rest_pb2.ListContactFilterValuesRestRequest,
-        context: _aio.ServicerContext[_query_rest_pb2.ListContactFilterValuesRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """As QueryService.ListFilterValues."""
 
     @_abc_1.abstractmethod
     def ListFilters(
         self,
         request: _query_rest_pb2.ListFiltersRestRequest,
-        context: _aio.ServicerContext[_query_rest_pb2.ListFiltersRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """As QueryService.ListFilters."""
 
     @_abc_1.abstractmethod
     def ListFilterValues(
         self,
         request: _query_rest_pb2.ListFilterValuesRestRequest,
-        context: _aio.ServicerContext[_query_rest_pb2.ListFilterValuesRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """As QueryService.ListFilterValues."""
 
-def add_QueryRestServiceServicer_to_server(servicer: QueryRestServiceServicer, server: _aio.Server) -> None: ...
+def add_QueryRestServiceServicer_to_server(servicer: QueryRestServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

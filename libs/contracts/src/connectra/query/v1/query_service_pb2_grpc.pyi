@@ -7,7 +7,21 @@ from collections import abc as _abc
 from connectra.query.v1 import query_service_pb2 as _query_service_pb2
 from grpc import aio as _aio
 import abc as _abc_1
+import grpc as _grpc
+import sys
+import typing as _typing
 
+if sys.version_info >= (3, 11):
+    from typing import Self as _Self
+else:
+    from typing_extensions import Self as _Self
+
+_T = _typing.TypeVar("_T")
+
+class _MaybeAsyncIterator(_abc.AsyncIterator[_T], _abc.Iterator[_T], metaclass=_abc_1.ABCMeta): ...
+
+class _ServicerContext(_grpc.ServicerContext, _aio.ServicerContext):  # type: ignore[misc, type-arg]
+    ...
 
 GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
@@ -19,7 +33,10 @@ class QueryServiceStub:
     `x-consistency-token` of an earlier write sees that write. Soft-deleted records are never returned; administrators see their history.
     """
 
-    def __init__(self, channel: _aio.Channel) -> None: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> QueryServiceSyncStub: ...
     ListCompanies: _aio.UnaryUnaryMultiCallable[_query_service_pb2.ListCompaniesRequest, _query_service_pb2.ListCompaniesResponse]
     """One page of companies in the requested order, not a snapshot: rows that change between two pages may move.
     INVALID_ARGUMENT lists every violation of the query.
@@ -99,6 +116,94 @@ class QueryServiceStub:
     CheckHealth: _aio.UnaryUnaryMultiCallable[_query_service_pb2.CheckHealthRequest, _query_service_pb2.CheckHealthResponse]
     """Checks each dependency of the service now. Always OK; the answer says what is down."""
 
+@_typing.type_check_only
+class QueryServiceSyncStub(QueryServiceStub):
+    """Reads: search, counts, single records, filters and their values, export streams. Nothing here changes data.
+
+    Any method may fail with UNAVAILABLE (a dependency is down; try again) or DEADLINE_EXCEEDED. A call that sends the metadata
+    `x-consistency-token` of an earlier write sees that write. Soft-deleted records are never returned; administrators see their history.
+    """
+
+    def __init__(self, channel: _grpc.Channel) -> None: ...
+    ListCompanies: _grpc.UnaryUnaryMultiCallable[_query_service_pb2.ListCompaniesRequest, _query_service_pb2.ListCompaniesResponse]  # type: ignore[assignment]
+    """One page of companies in the requested order, not a snapshot: rows that change between two pages may move.
+    INVALID_ARGUMENT lists every violation of the query.
+    """
+    CountCompanies: _grpc.UnaryUnaryMultiCallable[_query_service_pb2.CountCompaniesRequest, _query_service_pb2.CountCompaniesResponse]  # type: ignore[assignment]
+    """Exact number of matching companies; order and paging are validated but have no effect. INVALID_ARGUMENT as in ListCompanies."""
+    AggregateCompanies: _grpc.UnaryUnaryMultiCallable[_query_service_pb2.AggregateCompaniesRequest, _query_service_pb2.AggregateCompaniesResponse]  # type: ignore[assignment]
+    """Numbers about all companies that match: groups of them by up to two fields, and counts of distinct values, percentiles and first records of
+    each group. Exact, or with the bound of its error. INVALID_ARGUMENT lists every violation, and says so when the groups are too many.
+    """
+    SuggestCompanies: _grpc.UnaryUnaryMultiCallable[_query_service_pb2.SuggestCompaniesRequest, _query_service_pb2.SuggestCompaniesResponse]  # type: ignore[assignment]
+    """For a search box: values of companies that have a word which begins as what was typed, the most frequent first. INVALID_ARGUMENT lists every
+    violation.
+    """
+    GetCompany: _grpc.UnaryUnaryMultiCallable[_query_service_pb2.GetCompanyRequest, _query_service_pb2.GetCompanyResponse]  # type: ignore[assignment]
+    """One company, read from the database, so always current. NOT_FOUND if it does not exist or is deleted, INVALID_ARGUMENT for a bad uuid or
+    column.
+    """
+    ExplainCompany: _grpc.UnaryUnaryMultiCallable[_query_service_pb2.ExplainCompanyRequest, _query_service_pb2.ExplainCompanyResponse]  # type: ignore[assignment]
+    """Why a query finds one company, or why it does not: each condition with what the company has there, by what the database has now; the
+    index may be behind. NOT_FOUND if it does not exist or is deleted, INVALID_ARGUMENT for a bad uuid or query.
+    """
+    ListCompanyHistory: _grpc.UnaryUnaryMultiCallable[_query_service_pb2.ListCompanyHistoryRequest, _query_service_pb2.ListCompanyHistoryResponse]  # type: ignore[assignment]
+    """What happened to one company, newest first, read from the database, so always current. Who did it, with which request or job, is told
+    of what the caller did itself or by imports; with the right `admin`, of everything. NOT_FOUND if there is no such company or, without
+    that right, if it is deleted. INVALID_ARGUMENT for a bad uuid, limit or cursor.
+    """
+    BatchGetCompanies: _grpc.UnaryUnaryMultiCallable[_query_service_pb2.BatchGetCompaniesRequest, _query_service_pb2.BatchGetCompaniesResponse]  # type: ignore[assignment]
+    """Up to 1,000 companies by uuid, in the requested order; uuids without a record are listed separately."""
+    SearchCompanies: _grpc.UnaryStreamMultiCallable[_query_service_pb2.SearchCompaniesRequest, _query_service_pb2.SearchCompaniesResponse]  # type: ignore[assignment]
+    """All matching companies as of the time of the call, in the requested order and without a depth limit. Ends early only with an error."""
+    ExportCompanies: _grpc.UnaryStreamMultiCallable[_query_service_pb2.ExportCompaniesRequest, _query_service_pb2.ExportCompaniesResponse]  # type: ignore[assignment]
+    """The result of a query as a file in chunks, header line included, as of the time of the call. Ends early only with an error:
+    a stream that ends with OK is complete. INVALID_ARGUMENT as in ListCompanies, and when no column is selected. The audit trail has who
+    took how many rows.
+    """
+    ListContacts: _grpc.UnaryUnaryMultiCallable[_query_service_pb2.ListContactsRequest, _query_service_pb2.ListContactsResponse]  # type: ignore[assignment]
+    """One page of contacts in the requested order, not a snapshot: rows that change between two pages may move.
+    INVALID_ARGUMENT lists every violation of the query.
+    """
+    CountContacts: _grpc.UnaryUnaryMultiCallable[_query_service_pb2.CountContactsRequest, _query_service_pb2.CountContactsResponse]  # type: ignore[assignment]
+    """Exact number of matching contacts; order and paging are validated but have no effect. INVALID_ARGUMENT as in ListContacts."""
+    AggregateContacts: _grpc.UnaryUnaryMultiCallable[_query_service_pb2.AggregateContactsRequest, _query_service_pb2.AggregateContactsResponse]  # type: ignore[assignment]
+    """Numbers about all contacts that match: groups of them by up to two fields, and counts of distinct values, percentiles and first records of
+    each group. Exact, or with the bound of its error. INVALID_ARGUMENT lists every violation, and says so when the groups are too many.
+    """
+    SuggestContacts: _grpc.UnaryUnaryMultiCallable[_query_service_pb2.SuggestContactsRequest, _query_service_pb2.SuggestContactsResponse]  # type: ignore[assignment]
+    """For a search box: values of contacts that have a word which begins as what was typed, the most frequent first. INVALID_ARGUMENT lists every
+    violation.
+    """
+    GetContact: _grpc.UnaryUnaryMultiCallable[_query_service_pb2.GetContactRequest, _query_service_pb2.GetContactResponse]  # type: ignore[assignment]
+    """One contact, read from the database, so always current. NOT_FOUND if it does not exist or is deleted, INVALID_ARGUMENT for a bad uuid or
+    column.
+    """
+    ExplainContact: _grpc.UnaryUnaryMultiCallable[_query_service_pb2.ExplainContactRequest, _query_service_pb2.ExplainContactResponse]  # type: ignore[assignment]
+    """Why a query finds one contact, or why it does not: each condition with what the contact has there, by what the database has now; the
+    index may be behind. NOT_FOUND if it does not exist or is deleted, INVALID_ARGUMENT for a bad uuid or query.
+    """
+    ListContactHistory: _grpc.UnaryUnaryMultiCallable[_query_service_pb2.ListContactHistoryRequest, _query_service_pb2.ListContactHistoryResponse]  # type: ignore[assignment]
+    """What happened to one contact, newest first, read from the database, so always current. Who did it, with which request or job, is told
+    of what the caller did itself or by imports; with the right `admin`, of everything. NOT_FOUND if there is no such contact or, without
+    that right, if it is deleted. INVALID_ARGUMENT for a bad uuid, limit or cursor.
+    """
+    BatchGetContacts: _grpc.UnaryUnaryMultiCallable[_query_service_pb2.BatchGetContactsRequest, _query_service_pb2.BatchGetContactsResponse]  # type: ignore[assignment]
+    """Up to 1,000 contacts by uuid, in the requested order; uuids without a record are listed separately."""
+    SearchContacts: _grpc.UnaryStreamMultiCallable[_query_service_pb2.SearchContactsRequest, _query_service_pb2.SearchContactsResponse]  # type: ignore[assignment]
+    """All matching contacts as of the time of the call, in the requested order and without a depth limit. Ends early only with an error."""
+    ExportContacts: _grpc.UnaryStreamMultiCallable[_query_service_pb2.ExportContactsRequest, _query_service_pb2.ExportContactsResponse]  # type: ignore[assignment]
+    """The result of a query as a file in chunks, header line included, as of the time of the call. Ends early only with an error:
+    a stream that ends with OK is complete. INVALID_ARGUMENT as in ListContacts, and when no column is selected. The audit trail has who
+    took how many rows.
+    """
+    ListFilters: _grpc.UnaryUnaryMultiCallable[_query_service_pb2.ListFiltersRequest, _query_service_pb2.ListFiltersResponse]  # type: ignore[assignment]
+    """The filters of companies or contacts, ordered by id. INVALID_ARGUMENT (UNSUPPORTED_SERVICE) for any other service."""
+    ListFilterValues: _grpc.UnaryUnaryMultiCallable[_query_service_pb2.ListFilterValuesRequest, _query_service_pb2.ListFilterValuesResponse]  # type: ignore[assignment]
+    """One page of a filter's distinct values, in order. NOT_FOUND for an unknown filter."""
+    CheckHealth: _grpc.UnaryUnaryMultiCallable[_query_service_pb2.CheckHealthRequest, _query_service_pb2.CheckHealthResponse]  # type: ignore[assignment]
+    """Checks each dependency of the service now. Always OK; the answer says what is down."""
+
 class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
     """Reads: search, counts, single records, filters and their values, export streams. Nothing here changes data.
 
@@ -110,8 +215,8 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
     def ListCompanies(
         self,
         request: _query_service_pb2.ListCompaniesRequest,
-        context: _aio.ServicerContext[_query_service_pb2.ListCompaniesRequest, _abc.Awaitable[_query_service_pb2.ListCompaniesResponse]],
-    ) -> _abc.Awaitable[_query_service_pb2.ListCompaniesResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_query_service_pb2.ListCompaniesResponse, _abc.Awaitable[_query_service_pb2.ListCompaniesResponse]]:
         """One page of companies in the requested order, not a snapshot: rows that change between two pages may move.
         INVALID_ARGUMENT lists every violation of the query.
         """
@@ -120,16 +225,16 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
     def CountCompanies(
         self,
         request: _query_service_pb2.CountCompaniesRequest,
-        context: _aio.ServicerContext[_query_service_pb2.CountCompaniesRequest, _abc.Awaitable[_query_service_pb2.CountCompaniesResponse]],
-    ) -> _abc.Awaitable[_query_service_pb2.CountCompaniesResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_query_service_pb2.CountCompaniesResponse, _abc.Awaitable[_query_service_pb2.CountCompaniesResponse]]:
         """Exact number of matching companies; order and paging are validated but have no effect. INVALID_ARGUMENT as in ListCompanies."""
 
     @_abc_1.abstractmethod
     def AggregateCompanies(
         self,
         request: _query_service_pb2.AggregateCompaniesRequest,
-        context: _aio.ServicerContext[_query_service_pb2.AggregateCompaniesRequest, _abc.Awaitable[_query_service_pb2.AggregateCompaniesResponse]],
-    ) -> _abc.Awaitable[_query_service_pb2.AggregateCompaniesResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_query_service_pb2.AggregateCompaniesResponse, _abc.Awaitable[_query_service_pb2.AggregateCompaniesResponse]]:
         """Numbers about all companies that match: groups of them by up to two fields, and counts of distinct values, percentiles and first records of
         each group. Exact, or with the bound of its error. INVALID_ARGUMENT lists every violation, and says so when the groups are too many.
         """
@@ -138,8 +243,8 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
     def SuggestCompanies(
         self,
         request: _query_service_pb2.SuggestCompaniesRequest,
-        context: _aio.ServicerContext[_query_service_pb2.SuggestCompaniesRequest, _abc.Awaitable[_query_service_pb2.SuggestCompaniesResponse]],
-    ) -> _abc.Awaitable[_query_service_pb2.SuggestCompaniesResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_query_service_pb2.SuggestCompaniesResponse, _abc.Awaitable[_query_service_pb2.SuggestCompaniesResponse]]:
         """For a search box: values of companies that have a word which begins as what was typed, the most frequent first. INVALID_ARGUMENT lists every
         violation.
         """
@@ -148,8 +253,8 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
     def GetCompany(
         self,
         request: _query_service_pb2.GetCompanyRequest,
-        context: _aio.ServicerContext[_query_service_pb2.GetCompanyRequest, _abc.Awaitable[_query_service_pb2.GetCompanyResponse]],
-    ) -> _abc.Awaitable[_query_service_pb2.GetCompanyResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_query_service_pb2.GetCompanyResponse, _abc.Awaitable[_query_service_pb2.GetCompanyResponse]]:
         """One company, read from the database, so always current. NOT_FOUND if it does not exist or is deleted, INVALID_ARGUMENT for a bad uuid or
         column.
         """
@@ -158,8 +263,8 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
     def ExplainCompany(
         self,
         request: _query_service_pb2.ExplainCompanyRequest,
-        context: _aio.ServicerContext[_query_service_pb2.ExplainCompanyRequest, _abc.Awaitable[_query_service_pb2.ExplainCompanyResponse]],
-    ) -> _abc.Awaitable[_query_service_pb2.ExplainCompanyResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_query_service_pb2.ExplainCompanyResponse, _abc.Awaitable[_query_service_pb2.ExplainCompanyResponse]]:
         """Why a query finds one company, or why it does not: each condition with what the company has there, by what the database has now; the
         index may be behind. NOT_FOUND if it does not exist or is deleted, INVALID_ARGUMENT for a bad uuid or query.
         """
@@ -168,8 +273,8 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
     def ListCompanyHistory(
         self,
         request: _query_service_pb2.ListCompanyHistoryRequest,
-        context: _aio.ServicerContext[_query_service_pb2.ListCompanyHistoryRequest, _abc.Awaitable[_query_service_pb2.ListCompanyHistoryResponse]],
-    ) -> _abc.Awaitable[_query_service_pb2.ListCompanyHistoryResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_query_service_pb2.ListCompanyHistoryResponse, _abc.Awaitable[_query_service_pb2.ListCompanyHistoryResponse]]:
         """What happened to one company, newest first, read from the database, so always current. Who did it, with which request or job, is told
         of what the caller did itself or by imports; with the right `admin`, of everything. NOT_FOUND if there is no such company or, without
         that right, if it is deleted. INVALID_ARGUMENT for a bad uuid, limit or cursor.
@@ -179,24 +284,24 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
     def BatchGetCompanies(
         self,
         request: _query_service_pb2.BatchGetCompaniesRequest,
-        context: _aio.ServicerContext[_query_service_pb2.BatchGetCompaniesRequest, _abc.Awaitable[_query_service_pb2.BatchGetCompaniesResponse]],
-    ) -> _abc.Awaitable[_query_service_pb2.BatchGetCompaniesResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_query_service_pb2.BatchGetCompaniesResponse, _abc.Awaitable[_query_service_pb2.BatchGetCompaniesResponse]]:
         """Up to 1,000 companies by uuid, in the requested order; uuids without a record are listed separately."""
 
     @_abc_1.abstractmethod
     def SearchCompanies(
         self,
         request: _query_service_pb2.SearchCompaniesRequest,
-        context: _aio.ServicerContext[_query_service_pb2.SearchCompaniesRequest, _abc.AsyncIterator[_query_service_pb2.SearchCompaniesResponse]],
-    ) -> _abc.AsyncIterator[_query_service_pb2.SearchCompaniesResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_query_service_pb2.SearchCompaniesResponse], _abc.AsyncIterator[_query_service_pb2.SearchCompaniesResponse]]:
         """All matching companies as of the time of the call, in the requested order and without a depth limit. Ends early only with an error."""
 
     @_abc_1.abstractmethod
     def ExportCompanies(
         self,
         request: _query_service_pb2.ExportCompaniesRequest,
-        context: _aio.ServicerContext[_query_service_pb2.ExportCompaniesRequest, _abc.AsyncIterator[_query_service_pb2.ExportCompaniesResponse]],
-    ) -> _abc.AsyncIterator[_query_service_pb2.ExportCompaniesResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_query_service_pb2.ExportCompaniesResponse], _abc.AsyncIterator[_query_service_pb2.ExportCompaniesResponse]]:
         """The result of a query as a file in chunks, header line included, as of the time of the call. Ends early only with an error:
         a stream that ends with OK is complete. INVALID_ARGUMENT as in ListCompanies, and when no column is selected. The audit trail has who
         took how many rows.
@@ -206,8 +311,8 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
     def ListContacts(
         self,
         request: _query_service_pb2.ListContactsRequest,
-        context: _aio.ServicerContext[_query_service_pb2.ListContactsRequest, _abc.Awaitable[_query_service_pb2.ListContactsResponse]],
-    ) -> _abc.Awaitable[_query_service_pb2.ListContactsResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_query_service_pb2.ListContactsResponse, _abc.Awaitable[_query_service_pb2.ListContactsResponse]]:
         """One page of contacts in the requested order, not a snapshot: rows that change between two pages may move.
         INVALID_ARGUMENT lists every violation of the query.
         """
@@ -216,16 +321,16 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
     def CountContacts(
         self,
         request: _query_service_pb2.CountContactsRequest,
-        context: _aio.ServicerContext[_query_service_pb2.CountContactsRequest, _abc.Awaitable[_query_service_pb2.CountContactsResponse]],
-    ) -> _abc.Awaitable[_query_service_pb2.CountContactsResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_query_service_pb2.CountContactsResponse, _abc.Awaitable[_query_service_pb2.CountContactsResponse]]:
         """Exact number of matching contacts; order and paging are validated but have no effect. INVALID_ARGUMENT as in ListContacts."""
 
     @_abc_1.abstractmethod
     def AggregateContacts(
         self,
         request: _query_service_pb2.AggregateContactsRequest,
-        context: _aio.ServicerContext[_query_service_pb2.AggregateContactsRequest, _abc.Awaitable[_query_service_pb2.AggregateContactsResponse]],
-    ) -> _abc.Awaitable[_query_service_pb2.AggregateContactsResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_query_service_pb2.AggregateContactsResponse, _abc.Awaitable[_query_service_pb2.AggregateContactsResponse]]:
         """Numbers about all contacts that match: groups of them by up to two fields, and counts of distinct values, percentiles and first records of
         each group. Exact, or with the bound of its error. INVALID_ARGUMENT lists every violation, and says so when the groups are too many.
         """
@@ -234,8 +339,8 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
     def SuggestContacts(
         self,
         request: _query_service_pb2.SuggestContactsRequest,
-        context: _aio.ServicerContext[_query_service_pb2.SuggestContactsRequest, _abc.Awaitable[_query_service_pb2.SuggestContactsResponse]],
-    ) -> _abc.Awaitable[_query_service_pb2.SuggestContactsResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_query_service_pb2.SuggestContactsResponse, _abc.Awaitable[_query_service_pb2.SuggestContactsResponse]]:
         """For a search box: values of contacts that have a word which begins as what was typed, the most frequent first. INVALID_ARGUMENT lists every
         violation.
         """
@@ -244,8 +349,8 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
     def GetContact(
         self,
         request: _query_service_pb2.GetContactRequest,
-        context: _aio.ServicerContext[_query_service_pb2.GetContactRequest, _abc.Awaitable[_query_service_pb2.GetContactResponse]],
-    ) -> _abc.Awaitable[_query_service_pb2.GetContactResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_query_service_pb2.GetContactResponse, _abc.Awaitable[_query_service_pb2.GetContactResponse]]:
         """One contact, read from the database, so always current. NOT_FOUND if it does not exist or is deleted, INVALID_ARGUMENT for a bad uuid or
         column.
         """
@@ -254,8 +359,8 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
     def ExplainContact(
         self,
         request: _query_service_pb2.ExplainContactRequest,
-        context: _aio.ServicerContext[_query_service_pb2.ExplainContactRequest, _abc.Awaitable[_query_service_pb2.ExplainContactResponse]],
-    ) -> _abc.Awaitable[_query_service_pb2.ExplainContactResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_query_service_pb2.ExplainContactResponse, _abc.Awaitable[_query_service_pb2.ExplainContactResponse]]:
         """Why a query finds one contact, or why it does not: each condition with what the contact has there, by what the database has now; the
         index may be behind. NOT_FOUND if it does not exist or is deleted, INVALID_ARGUMENT for a bad uuid or query.
         """
@@ -264,8 +369,8 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
     def ListContactHistory(
         self,
         request: _query_service_pb2.ListContactHistoryRequest,
-        context: _aio.ServicerContext[_query_service_pb2.ListContactHistoryRequest, _abc.Awaitable[_query_service_pb2.ListContactHistoryResponse]],
-    ) -> _abc.Awaitable[_query_service_pb2.ListContactHistoryResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_query_service_pb2.ListContactHistoryResponse, _abc.Awaitable[_query_service_pb2.ListContactHistoryResponse]]:
         """What happened to one contact, newest first, read from the database, so always current. Who did it, with which request or job, is told
         of what the caller did itself or by imports; with the right `admin`, of everything. NOT_FOUND if there is no such contact or, without
         that right, if it is deleted. INVALID_ARGUMENT for a bad uuid, limit or cursor.
@@ -275,24 +380,24 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
     def BatchGetContacts(
         self,
         request: _query_service_pb2.BatchGetContactsRequest,
-        context: _aio.ServicerContext[_query_service_pb2.BatchGetContactsRequest, _abc.Awaitable[_query_service_pb2.BatchGetContactsResponse]],
-    ) -> _abc.Awaitable[_query_service_pb2.BatchGetContactsResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_query_service_pb2.BatchGetContactsResponse, _abc.Awaitable[_query_service_pb2.BatchGetContactsResponse]]:
         """Up to 1,000 contacts by uuid, in the requested order; uuids without a record are listed separately."""
 
     @_abc_1.abstractmethod
     def SearchContacts(
         self,
         request: _query_service_pb2.SearchContactsRequest,
-        context: _aio.ServicerContext[_query_service_pb2.SearchContactsRequest, _abc.AsyncIterator[_query_service_pb2.SearchContactsResponse]],
-    ) -> _abc.AsyncIterator[_query_service_pb2.SearchContactsResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_query_service_pb2.SearchContactsResponse], _abc.AsyncIterator[_query_service_pb2.SearchContactsResponse]]:
         """All matching contacts as of the time of the call, in the requested order and without a depth limit. Ends early only with an error."""
 
     @_abc_1.abstractmethod
     def ExportContacts(
         self,
         request: _query_service_pb2.ExportContactsRequest,
-        context: _aio.ServicerContext[_query_service_pb2.ExportContactsRequest, _abc.AsyncIterator[_query_service_pb2.ExportContactsResponse]],
-    ) -> _abc.AsyncIterator[_query_service_pb2.ExportContactsResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_query_service_pb2.ExportContactsResponse], _abc.AsyncIterator[_query_service_pb2.ExportContactsResponse]]:
         """The result of a query as a file in chunks, header line included, as of the time of the call. Ends early only with an error:
         a stream that ends with OK is complete. INVALID_ARGUMENT as in ListContacts, and when no column is selected. The audit trail has who
         took how many rows.
@@ -302,24 +407,24 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
     def ListFilters(
         self,
         request: _query_service_pb2.ListFiltersRequest,
-        context: _aio.ServicerContext[_query_service_pb2.ListFiltersRequest, _abc.Awaitable[_query_service_pb2.ListFiltersResponse]],
-    ) -> _abc.Awaitable[_query_service_pb2.ListFiltersResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_query_service_pb2.ListFiltersResponse, _abc.Awaitable[_query_service_pb2.ListFiltersResponse]]:
         """The filters of companies or contacts, ordered by id. INVALID_ARGUMENT (UNSUPPORTED_SERVICE) for any other service."""
 
     @_abc_1.abstractmethod
     def ListFilterValues(
         self,
         request: _query_service_pb2.ListFilterValuesRequest,
-        context: _aio.ServicerContext[_query_service_pb2.ListFilterValuesRequest, _abc.Awaitable[_query_service_pb2.ListFilterValuesResponse]],
-    ) -> _abc.Awaitable[_query_service_pb2.ListFilterValuesResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_query_service_pb2.ListFilterValuesResponse, _abc.Awaitable[_query_service_pb2.ListFilterValuesResponse]]:
         """One page of a filter's distinct values, in order. NOT_FOUND for an unknown filter."""
 
     @_abc_1.abstractmethod
     def CheckHealth(
         self,
         request: _query_service_pb2.CheckHealthRequest,
-        context: _aio.ServicerContext[_query_service_pb2.CheckHealthRequest, _abc.Awaitable[_query_service_pb2.CheckHealthResponse]],
-    ) -> _abc.Awaitable[_query_service_pb2.CheckHealthResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_query_service_pb2.CheckHealthResponse, _abc.Awaitable[_query_service_pb2.CheckHealthResponse]]:
         """Checks each dependency of the service now. Always OK; the answer says what is down."""
 
-def add_QueryServiceServicer_to_server(servicer: QueryServiceServicer, server: _aio.Server) -> None: ...
+def add_QueryServiceServicer_to_server(servicer: QueryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

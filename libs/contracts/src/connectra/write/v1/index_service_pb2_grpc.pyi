@@ -7,7 +7,21 @@ from collections import abc as _abc
 from connectra.write.v1 import index_service_pb2 as _index_service_pb2
 from grpc import aio as _aio
 import abc as _abc_1
+import grpc as _grpc
+import sys
+import typing as _typing
 
+if sys.version_info >= (3, 11):
+    from typing import Self as _Self
+else:
+    from typing_extensions import Self as _Self
+
+_T = _typing.TypeVar("_T")
+
+class _MaybeAsyncIterator(_abc.AsyncIterator[_T], _abc.Iterator[_T], metaclass=_abc_1.ABCMeta): ...
+
+class _ServicerContext(_grpc.ServicerContext, _aio.ServicerContext):  # type: ignore[misc, type-arg]
+    ...
 
 GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
@@ -15,7 +29,10 @@ GRPC_VERSION: str
 class IndexServiceStub:
     """Administration of the search index: how far it lags behind, what it rejected, rebuilding it, comparing it with the database."""
 
-    def __init__(self, channel: _aio.Channel) -> None: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> IndexServiceSyncStub: ...
     GetIndexStatus: _aio.UnaryUnaryMultiCallable[_index_service_pb2.GetIndexStatusRequest, _index_service_pb2.GetIndexStatusResponse]
     """The current size of the outbox, number of dead letters, and indices of both entities."""
     ListDeadLetters: _aio.UnaryUnaryMultiCallable[_index_service_pb2.ListDeadLettersRequest, _index_service_pb2.ListDeadLettersResponse]
@@ -42,6 +59,37 @@ class IndexServiceStub:
     Reindex. FAILED_PRECONDITION if a verification with other limits is under way.
     """
 
+@_typing.type_check_only
+class IndexServiceSyncStub(IndexServiceStub):
+    """Administration of the search index: how far it lags behind, what it rejected, rebuilding it, comparing it with the database."""
+
+    def __init__(self, channel: _grpc.Channel) -> None: ...
+    GetIndexStatus: _grpc.UnaryUnaryMultiCallable[_index_service_pb2.GetIndexStatusRequest, _index_service_pb2.GetIndexStatusResponse]  # type: ignore[assignment]
+    """The current size of the outbox, number of dead letters, and indices of both entities."""
+    ListDeadLetters: _grpc.UnaryUnaryMultiCallable[_index_service_pb2.ListDeadLettersRequest, _index_service_pb2.ListDeadLettersResponse]  # type: ignore[assignment]
+    """Documents that Elasticsearch rejects permanently, ordered by entity and uuid, with its reason."""
+    ReplayDeadLetters: _grpc.UnaryUnaryMultiCallable[_index_service_pb2.ReplayDeadLettersRequest, _index_service_pb2.ReplayDeadLettersResponse]  # type: ignore[assignment]
+    """Puts dead letters back into the outbox. Those that are rejected again return with the new reason."""
+    Reindex: _grpc.UnaryStreamMultiCallable[_index_service_pb2.ReindexRequest, _index_service_pb2.ReindexResponse]  # type: ignore[assignment]
+    """Builds a new index beside the live one while writes go on, compares the two, and switches the alias atomically. The old index is kept for
+    a rollback. Indexers do the work, whether or not the caller stays; calling again while it is under way follows it.
+    FAILED_PRECONDITION if the rebuild is held because the new index refuses documents or is not like the database (the alias then stays, and
+    another call has it go on), if another operation is under way, or if there is nothing to abort; ABORTED if it was aborted meanwhile, also
+    because somebody removed the new index.
+    """
+    RollbackIndex: _grpc.UnaryUnaryMultiCallable[_index_service_pb2.RollbackIndexRequest, _index_service_pb2.RollbackIndexResponse]  # type: ignore[assignment]
+    """Brings the index from before the last rebuild up to date, and then switches the alias back to it. Indexers do the work, as for Reindex.
+    Answers when that is done, or after 20 seconds with how far it has come: call again to hear more. Calling again afterwards changes nothing.
+    FAILED_PRECONDITION if there is no such index, another operation is under way, or the rollback is held; ABORTED if it was aborted.
+    """
+    DropPreviousIndex: _grpc.UnaryUnaryMultiCallable[_index_service_pb2.DropPreviousIndexRequest, _index_service_pb2.DropPreviousIndexResponse]  # type: ignore[assignment]
+    """Deletes the index that was kept by the last rebuild or rollback. FAILED_PRECONDITION if there is none, or another operation is under way."""
+    Verify: _grpc.UnaryStreamMultiCallable[_index_service_pb2.VerifyRequest, _index_service_pb2.VerifyResponse]  # type: ignore[assignment]
+    """Walks database and index in key order and reports missing, ghost, stale and different documents; repairs them on request.
+    Records that are still in the outbox, and dead letters, do not count as drift. Each message has the totals. Indexers do the work, as for
+    Reindex. FAILED_PRECONDITION if a verification with other limits is under way.
+    """
+
 class IndexServiceServicer(metaclass=_abc_1.ABCMeta):
     """Administration of the search index: how far it lags behind, what it rejected, rebuilding it, comparing it with the database."""
 
@@ -49,32 +97,32 @@ class IndexServiceServicer(metaclass=_abc_1.ABCMeta):
     def GetIndexStatus(
         self,
         request: _index_service_pb2.GetIndexStatusRequest,
-        context: _aio.ServicerContext[_index_service_pb2.GetIndexStatusRequest, _abc.Awaitable[_index_service_pb2.GetIndexStatusResponse]],
-    ) -> _abc.Awaitable[_index_service_pb2.GetIndexStatusResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_index_service_pb2.GetIndexStatusResponse, _abc.Awaitable[_index_service_pb2.GetIndexStatusResponse]]:
         """The current size of the outbox, number of dead letters, and indices of both entities."""
 
     @_abc_1.abstractmethod
     def ListDeadLetters(
         self,
         request: _index_service_pb2.ListDeadLettersRequest,
-        context: _aio.ServicerContext[_index_service_pb2.ListDeadLettersRequest, _abc.Awaitable[_index_service_pb2.ListDeadLettersResponse]],
-    ) -> _abc.Awaitable[_index_service_pb2.ListDeadLettersResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_index_service_pb2.ListDeadLettersResponse, _abc.Awaitable[_index_service_pb2.ListDeadLettersResponse]]:
         """Documents that Elasticsearch rejects permanently, ordered by entity and uuid, with its reason."""
 
     @_abc_1.abstractmethod
     def ReplayDeadLetters(
         self,
         request: _index_service_pb2.ReplayDeadLettersRequest,
-        context: _aio.ServicerContext[_index_service_pb2.ReplayDeadLettersRequest, _abc.Awaitable[_index_service_pb2.ReplayDeadLettersResponse]],
-    ) -> _abc.Awaitable[_index_service_pb2.ReplayDeadLettersResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_index_service_pb2.ReplayDeadLettersResponse, _abc.Awaitable[_index_service_pb2.ReplayDeadLettersResponse]]:
         """Puts dead letters back into the outbox. Those that are rejected again return with the new reason."""
 
     @_abc_1.abstractmethod
     def Reindex(
         self,
         request: _index_service_pb2.ReindexRequest,
-        context: _aio.ServicerContext[_index_service_pb2.ReindexRequest, _abc.AsyncIterator[_index_service_pb2.ReindexResponse]],
-    ) -> _abc.AsyncIterator[_index_service_pb2.ReindexResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_index_service_pb2.ReindexResponse], _abc.AsyncIterator[_index_service_pb2.ReindexResponse]]:
         """Builds a new index beside the live one while writes go on, compares the two, and switches the alias atomically. The old index is kept for
         a rollback. Indexers do the work, whether or not the caller stays; calling again while it is under way follows it.
         FAILED_PRECONDITION if the rebuild is held because the new index refuses documents or is not like the database (the alias then stays, and
@@ -86,8 +134,8 @@ class IndexServiceServicer(metaclass=_abc_1.ABCMeta):
     def RollbackIndex(
         self,
         request: _index_service_pb2.RollbackIndexRequest,
-        context: _aio.ServicerContext[_index_service_pb2.RollbackIndexRequest, _abc.Awaitable[_index_service_pb2.RollbackIndexResponse]],
-    ) -> _abc.Awaitable[_index_service_pb2.RollbackIndexResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_index_service_pb2.RollbackIndexResponse, _abc.Awaitable[_index_service_pb2.RollbackIndexResponse]]:
         """Brings the index from before the last rebuild up to date, and then switches the alias back to it. Indexers do the work, as for Reindex.
         Answers when that is done, or after 20 seconds with how far it has come: call again to hear more. Calling again afterwards changes nothing.
         FAILED_PRECONDITION if there is no such index, another operation is under way, or the rollback is held; ABORTED if it was aborted.
@@ -97,19 +145,19 @@ class IndexServiceServicer(metaclass=_abc_1.ABCMeta):
     def DropPreviousIndex(
         self,
         request: _index_service_pb2.DropPreviousIndexRequest,
-        context: _aio.ServicerContext[_index_service_pb2.DropPreviousIndexRequest, _abc.Awaitable[_index_service_pb2.DropPreviousIndexResponse]],
-    ) -> _abc.Awaitable[_index_service_pb2.DropPreviousIndexResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_index_service_pb2.DropPreviousIndexResponse, _abc.Awaitable[_index_service_pb2.DropPreviousIndexResponse]]:
         """Deletes the index that was kept by the last rebuild or rollback. FAILED_PRECONDITION if there is none, or another operation is under way."""
 
     @_abc_1.abstractmethod
     def Verify(
         self,
         request: _index_service_pb2.VerifyRequest,
-        context: _aio.ServicerContext[_index_service_pb2.VerifyRequest, _abc.AsyncIterator[_index_service_pb2.VerifyResponse]],
-    ) -> _abc.AsyncIterator[_index_service_pb2.VerifyResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_index_service_pb2.VerifyResponse], _abc.AsyncIterator[_index_service_pb2.VerifyResponse]]:
         """Walks database and index in key order and reports missing, ghost, stale and different documents; repairs them on request.
         Records that are still in the outbox, and dead letters, do not count as drift. Each message has the totals. Indexers do the work, as for
         Reindex. FAILED_PRECONDITION if a verification with other limits is under way.
         """
 
-def add_IndexServiceServicer_to_server(servicer: IndexServiceServicer, server: _aio.Server) -> None: ...
+def add_IndexServiceServicer_to_server(servicer: IndexServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

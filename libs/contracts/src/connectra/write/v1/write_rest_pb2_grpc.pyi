@@ -8,7 +8,21 @@ from connectra.write.v1 import write_rest_pb2 as _write_rest_pb2
 from google.api import httpbody_pb2 as _httpbody_pb2
 from grpc import aio as _aio
 import abc as _abc_1
+import grpc as _grpc
+import sys
+import typing as _typing
 
+if sys.version_info >= (3, 11):
+    from typing import Self as _Self
+else:
+    from typing_extensions import Self as _Self
+
+_T = _typing.TypeVar("_T")
+
+class _MaybeAsyncIterator(_abc.AsyncIterator[_T], _abc.Iterator[_T], metaclass=_abc_1.ABCMeta): ...
+
+class _ServicerContext(_grpc.ServicerContext, _aio.ServicerContext):  # type: ignore[misc, type-arg]
+    ...
 
 GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
@@ -18,7 +32,10 @@ class WriteRestServiceStub:
     its typed counterpart in WriteService.
     """
 
-    def __init__(self, channel: _aio.Channel) -> None: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> WriteRestServiceSyncStub: ...
     CreateCompany: _aio.UnaryUnaryMultiCallable[_write_rest_pb2.CreateCompanyRestRequest, _httpbody_pb2.HttpBody]
     """201 with the stored record. As WriteService.CreateCompany."""
     UpdateCompany: _aio.UnaryUnaryMultiCallable[_write_rest_pb2.UpdateCompanyRestRequest, _httpbody_pb2.HttpBody]
@@ -46,6 +63,40 @@ class WriteRestServiceStub:
     BatchUpsertRows: _aio.UnaryUnaryMultiCallable[_write_rest_pb2.BatchUpsertRowsRestRequest, _httpbody_pb2.HttpBody]
     """As WriteService.BatchUpsertRows."""
 
+@_typing.type_check_only
+class WriteRestServiceSyncStub(WriteRestServiceStub):
+    """The documented REST paths of the write service; see QueryRestService for how they are transcoded. Each method makes the same promises as
+    its typed counterpart in WriteService.
+    """
+
+    def __init__(self, channel: _grpc.Channel) -> None: ...
+    CreateCompany: _grpc.UnaryUnaryMultiCallable[_write_rest_pb2.CreateCompanyRestRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """201 with the stored record. As WriteService.CreateCompany."""
+    UpdateCompany: _grpc.UnaryUnaryMultiCallable[_write_rest_pb2.UpdateCompanyRestRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """Merges the fields that are present: null, "" and [] clear a field, an absent one is kept. NOT_FOUND; ABORTED (CONFLICT) if `if-match` is
+    given and does not name the stored record's etag.
+    """
+    DeleteCompany: _grpc.UnaryUnaryMultiCallable[_write_rest_pb2.DeleteCompanyRestRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """Soft delete. NOT_FOUND, also if already deleted; ABORTED as for an update."""
+    UpsertCompany: _grpc.UnaryUnaryMultiCallable[_write_rest_pb2.UpsertCompanyRestRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """201 for a new record, else 200. As WriteService.UpsertCompany."""
+    BatchUpsertCompanies: _grpc.UnaryUnaryMultiCallable[_write_rest_pb2.BatchUpsertCompaniesRestRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """207 when some records failed. As WriteService.BatchUpsertCompanies."""
+    CreateContact: _grpc.UnaryUnaryMultiCallable[_write_rest_pb2.CreateContactRestRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """201 with the stored record. As WriteService.CreateContact."""
+    UpdateContact: _grpc.UnaryUnaryMultiCallable[_write_rest_pb2.UpdateContactRestRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """Merges the fields that are present: null, "" and [] clear a field, an absent one is kept. NOT_FOUND; ABORTED (CONFLICT) if `if-match` is
+    given and does not name the stored record's etag.
+    """
+    DeleteContact: _grpc.UnaryUnaryMultiCallable[_write_rest_pb2.DeleteContactRestRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """Soft delete. NOT_FOUND, also if already deleted; ABORTED as for an update."""
+    UpsertContact: _grpc.UnaryUnaryMultiCallable[_write_rest_pb2.UpsertContactRestRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """201 for a new record, else 200. As WriteService.UpsertContact."""
+    BatchUpsertContacts: _grpc.UnaryUnaryMultiCallable[_write_rest_pb2.BatchUpsertContactsRestRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """207 when some records failed. As WriteService.BatchUpsertContacts."""
+    BatchUpsertRows: _grpc.UnaryUnaryMultiCallable[_write_rest_pb2.BatchUpsertRowsRestRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """As WriteService.BatchUpsertRows."""
+
 class WriteRestServiceServicer(metaclass=_abc_1.ABCMeta):
     """The documented REST paths of the write service; see QueryRestService for how they are transcoded. Each method makes the same promises as
     its typed counterpart in WriteService.
@@ -55,16 +106,16 @@ class WriteRestServiceServicer(metaclass=_abc_1.ABCMeta):
     def CreateCompany(
         self,
         request: _write_rest_pb2.CreateCompanyRestRequest,
-        context: _aio.ServicerContext[_write_rest_pb2.CreateCompanyRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """201 with the stored record. As WriteService.CreateCompany."""
 
     @_abc_1.abstractmethod
     def UpdateCompany(
         self,
         request: _write_rest_pb2.UpdateCompanyRestRequest,
-        context: _aio.ServicerContext[_write_rest_pb2.UpdateCompanyRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """Merges the fields that are present: null, "" and [] clear a field, an absent one is kept. NOT_FOUND; ABORTED (CONFLICT) if `if-match` is
         given and does not name the stored record's etag.
         """
@@ -73,40 +124,40 @@ class WriteRestServiceServicer(metaclass=_abc_1.ABCMeta):
     def DeleteCompany(
         self,
         request: _write_rest_pb2.DeleteCompanyRestRequest,
-        context: _aio.ServicerContext[_write_rest_pb2.DeleteCompanyRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """Soft delete. NOT_FOUND, also if already deleted; ABORTED as for an update."""
 
     @_abc_1.abstractmethod
     def UpsertCompany(
         self,
         request: _write_rest_pb2.UpsertCompanyRestRequest,
-        context: _aio.ServicerContext[_write_rest_pb2.UpsertCompanyRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """201 for a new record, else 200. As WriteService.UpsertCompany."""
 
     @_abc_1.abstractmethod
     def BatchUpsertCompanies(
         self,
         request: _write_rest_pb2.BatchUpsertCompaniesRestRequest,
-        context: _aio.ServicerContext[_write_rest_pb2.BatchUpsertCompaniesRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """207 when some records failed. As WriteService.BatchUpsertCompanies."""
 
     @_abc_1.abstractmethod
     def CreateContact(
         self,
         request: _write_rest_pb2.CreateContactRestRequest,
-        context: _aio.ServicerContext[_write_rest_pb2.CreateContactRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """201 with the stored record. As WriteService.CreateContact."""
 
     @_abc_1.abstractmethod
     def UpdateContact(
         self,
         request: _write_rest_pb2.UpdateContactRestRequest,
-        context: _aio.ServicerContext[_write_rest_pb2.UpdateContactRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """Merges the fields that are present: null, "" and [] clear a field, an absent one is kept. NOT_FOUND; ABORTED (CONFLICT) if `if-match` is
         given and does not name the stored record's etag.
         """
@@ -115,32 +166,32 @@ class WriteRestServiceServicer(metaclass=_abc_1.ABCMeta):
     def DeleteContact(
         self,
         request: _write_rest_pb2.DeleteContactRestRequest,
-        context: _aio.ServicerContext[_write_rest_pb2.DeleteContactRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """Soft delete. NOT_FOUND, also if already deleted; ABORTED as for an update."""
 
     @_abc_1.abstractmethod
     def UpsertContact(
         self,
         request: _write_rest_pb2.UpsertContactRestRequest,
-        context: _aio.ServicerContext[_write_rest_pb2.UpsertContactRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """201 for a new record, else 200. As WriteService.UpsertContact."""
 
     @_abc_1.abstractmethod
     def BatchUpsertContacts(
         self,
         request: _write_rest_pb2.BatchUpsertContactsRestRequest,
-        context: _aio.ServicerContext[_write_rest_pb2.BatchUpsertContactsRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """207 when some records failed. As WriteService.BatchUpsertContacts."""
 
     @_abc_1.abstractmethod
     def BatchUpsertRows(
         self,
         request: _write_rest_pb2.BatchUpsertRowsRestRequest,
-        context: _aio.ServicerContext[_write_rest_pb2.BatchUpsertRowsRestRequest, _abc.Awaitable[_httpbody_pb2.HttpBody]],
-    ) -> _abc.Awaitable[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """As WriteService.BatchUpsertRows."""
 
-def add_WriteRestServiceServicer_to_server(servicer: WriteRestServiceServicer, server: _aio.Server) -> None: ...
+def add_WriteRestServiceServicer_to_server(servicer: WriteRestServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -7,7 +7,21 @@ from collections import abc as _abc
 from connectra.write.v1 import write_service_pb2 as _write_service_pb2
 from grpc import aio as _aio
 import abc as _abc_1
+import grpc as _grpc
+import sys
+import typing as _typing
 
+if sys.version_info >= (3, 11):
+    from typing import Self as _Self
+else:
+    from typing_extensions import Self as _Self
+
+_T = _typing.TypeVar("_T")
+
+class _MaybeAsyncIterator(_abc.AsyncIterator[_T], _abc.Iterator[_T], metaclass=_abc_1.ABCMeta): ...
+
+class _ServicerContext(_grpc.ServicerContext, _aio.ServicerContext):  # type: ignore[misc, type-arg]
+    ...
 
 GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
@@ -23,7 +37,10 @@ class WriteServiceStub:
     within 24 h changes nothing and returns the first answer; ALREADY_EXISTS if the key was used for a different request.
     """
 
-    def __init__(self, channel: _aio.Channel) -> None: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> WriteServiceSyncStub: ...
     CreateCompany: _aio.UnaryUnaryMultiCallable[_write_service_pb2.CreateCompanyRequest, _write_service_pb2.CreateCompanyResponse]
     """Stores a new company. ALREADY_EXISTS (CONFLICT, with the existing uuid in the metadata) if its uuid is taken. A deleted company is
     restored with only the given fields; all others are empty.
@@ -67,6 +84,62 @@ class WriteServiceStub:
     else of their profile URL, else the one made of their names, not the one of their email.
     """
 
+@_typing.type_check_only
+class WriteServiceSyncStub(WriteServiceStub):
+    """Changes to companies and contacts. Each call is one transaction: it is stored completely or not at all (for batches, see there), durable
+    once it returns OK, and queued for the search index in the same transaction; search sees it within a second.
+
+    Every answer carries a consistency token, also as metadata `x-consistency-token`; a query that sends it back sees the write, and waits for
+    nothing else. Several tokens are divided by commas; a write that is sent with tokens answers with one that covers them as well.
+    INVALID_ARGUMENT lists every violation. Any method may fail with UNAVAILABLE or DEADLINE_EXCEEDED; the write may have happened all the
+    same, and all methods but Create are safe to repeat. Create, Upsert and batches take the metadata `idempotency-key`: repeating the request
+    within 24 h changes nothing and returns the first answer; ALREADY_EXISTS if the key was used for a different request.
+    """
+
+    def __init__(self, channel: _grpc.Channel) -> None: ...
+    CreateCompany: _grpc.UnaryUnaryMultiCallable[_write_service_pb2.CreateCompanyRequest, _write_service_pb2.CreateCompanyResponse]  # type: ignore[assignment]
+    """Stores a new company. ALREADY_EXISTS (CONFLICT, with the existing uuid in the metadata) if its uuid is taken. A deleted company is
+    restored with only the given fields; all others are empty.
+    """
+    UpdateCompany: _grpc.UnaryUnaryMultiCallable[_write_service_pb2.UpdateCompanyRequest, _write_service_pb2.UpdateCompanyResponse]  # type: ignore[assignment]
+    """Changes the fields named by the mask, or those that are set if there is no mask. NOT_FOUND, or ABORTED (CONFLICT) if row_version is
+    given and is not the stored one.
+    """
+    DeleteCompany: _grpc.UnaryUnaryMultiCallable[_write_service_pb2.DeleteCompanyRequest, _write_service_pb2.DeleteCompanyResponse]  # type: ignore[assignment]
+    """Soft delete. NOT_FOUND, also if already deleted. ABORTED as in UpdateCompany."""
+    UpsertCompany: _grpc.UnaryUnaryMultiCallable[_write_service_pb2.UpsertCompanyRequest, _write_service_pb2.UpsertCompanyResponse]  # type: ignore[assignment]
+    """Updates the record with this uuid; else the one with this normalized_domain, else with this linkedin_url; else the one with the uuid made of
+    its name and linkedin_url, unless that has another domain or linkedin_url; else creates one. ALREADY_EXISTS (CONFLICT) if several live
+    records have the domain or URL; the message names them. Revives a deleted record.
+    """
+    BatchUpsertCompanies: _grpc.UnaryUnaryMultiCallable[_write_service_pb2.BatchUpsertCompaniesRequest, _write_service_pb2.BatchUpsertCompaniesResponse]  # type: ignore[assignment]
+    """Up to 2,000 upserts in one transaction, with the same result as one by one. Valid records are stored even if others fail; the answer says
+    which failed and why.
+    """
+    CreateContact: _grpc.UnaryUnaryMultiCallable[_write_service_pb2.CreateContactRequest, _write_service_pb2.CreateContactResponse]  # type: ignore[assignment]
+    """Stores a new contact. ALREADY_EXISTS (CONFLICT, with the existing uuid in the metadata) if its uuid is taken. A deleted contact is
+    restored with only the given fields; all others are empty.
+    """
+    UpdateContact: _grpc.UnaryUnaryMultiCallable[_write_service_pb2.UpdateContactRequest, _write_service_pb2.UpdateContactResponse]  # type: ignore[assignment]
+    """Changes the fields named by the mask, or those that are set if there is no mask. NOT_FOUND, or ABORTED (CONFLICT) if row_version is
+    given and is not the stored one.
+    """
+    DeleteContact: _grpc.UnaryUnaryMultiCallable[_write_service_pb2.DeleteContactRequest, _write_service_pb2.DeleteContactResponse]  # type: ignore[assignment]
+    """Soft delete. NOT_FOUND, also if already deleted. ABORTED as in UpdateContact."""
+    UpsertContact: _grpc.UnaryUnaryMultiCallable[_write_service_pb2.UpsertContactRequest, _write_service_pb2.UpsertContactResponse]  # type: ignore[assignment]
+    """Updates the record with this uuid; else the one with this email, else with this linkedin_url; else the one with the uuid made of its names
+    and linkedin_url (or email), unless that has another email or linkedin_url; else creates one. ALREADY_EXISTS (CONFLICT) if several live
+    records have the email or URL; the message names them. Revives a deleted record.
+    """
+    BatchUpsertContacts: _grpc.UnaryUnaryMultiCallable[_write_service_pb2.BatchUpsertContactsRequest, _write_service_pb2.BatchUpsertContactsResponse]  # type: ignore[assignment]
+    """Up to 2,000 upserts in one transaction, with the same result as one by one. Valid records are stored even if others fail; the answer says
+    which failed and why.
+    """
+    BatchUpsertRows: _grpc.UnaryUnaryMultiCallable[_write_service_pb2.BatchUpsertRowsRequest, _write_service_pb2.BatchUpsertRowsResponse]  # type: ignore[assignment]
+    """Up to 100 rows of named CSV columns, each yielding a company and a contact by the rules of an import: they mean the record of their uuid,
+    else of their profile URL, else the one made of their names, not the one of their email.
+    """
+
 class WriteServiceServicer(metaclass=_abc_1.ABCMeta):
     """Changes to companies and contacts. Each call is one transaction: it is stored completely or not at all (for batches, see there), durable
     once it returns OK, and queued for the search index in the same transaction; search sees it within a second.
@@ -82,8 +155,8 @@ class WriteServiceServicer(metaclass=_abc_1.ABCMeta):
     def CreateCompany(
         self,
         request: _write_service_pb2.CreateCompanyRequest,
-        context: _aio.ServicerContext[_write_service_pb2.CreateCompanyRequest, _abc.Awaitable[_write_service_pb2.CreateCompanyResponse]],
-    ) -> _abc.Awaitable[_write_service_pb2.CreateCompanyResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_write_service_pb2.CreateCompanyResponse, _abc.Awaitable[_write_service_pb2.CreateCompanyResponse]]:
         """Stores a new company. ALREADY_EXISTS (CONFLICT, with the existing uuid in the metadata) if its uuid is taken. A deleted company is
         restored with only the given fields; all others are empty.
         """
@@ -92,8 +165,8 @@ class WriteServiceServicer(metaclass=_abc_1.ABCMeta):
     def UpdateCompany(
         self,
         request: _write_service_pb2.UpdateCompanyRequest,
-        context: _aio.ServicerContext[_write_service_pb2.UpdateCompanyRequest, _abc.Awaitable[_write_service_pb2.UpdateCompanyResponse]],
-    ) -> _abc.Awaitable[_write_service_pb2.UpdateCompanyResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_write_service_pb2.UpdateCompanyResponse, _abc.Awaitable[_write_service_pb2.UpdateCompanyResponse]]:
         """Changes the fields named by the mask, or those that are set if there is no mask. NOT_FOUND, or ABORTED (CONFLICT) if row_version is
         given and is not the stored one.
         """
@@ -102,16 +175,16 @@ class WriteServiceServicer(metaclass=_abc_1.ABCMeta):
     def DeleteCompany(
         self,
         request: _write_service_pb2.DeleteCompanyRequest,
-        context: _aio.ServicerContext[_write_service_pb2.DeleteCompanyRequest, _abc.Awaitable[_write_service_pb2.DeleteCompanyResponse]],
-    ) -> _abc.Awaitable[_write_service_pb2.DeleteCompanyResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_write_service_pb2.DeleteCompanyResponse, _abc.Awaitable[_write_service_pb2.DeleteCompanyResponse]]:
         """Soft delete. NOT_FOUND, also if already deleted. ABORTED as in UpdateCompany."""
 
     @_abc_1.abstractmethod
     def UpsertCompany(
         self,
         request: _write_service_pb2.UpsertCompanyRequest,
-        context: _aio.ServicerContext[_write_service_pb2.UpsertCompanyRequest, _abc.Awaitable[_write_service_pb2.UpsertCompanyResponse]],
-    ) -> _abc.Awaitable[_write_service_pb2.UpsertCompanyResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_write_service_pb2.UpsertCompanyResponse, _abc.Awaitable[_write_service_pb2.UpsertCompanyResponse]]:
         """Updates the record with this uuid; else the one with this normalized_domain, else with this linkedin_url; else the one with the uuid made of
         its name and linkedin_url, unless that has another domain or linkedin_url; else creates one. ALREADY_EXISTS (CONFLICT) if several live
         records have the domain or URL; the message names them. Revives a deleted record.
@@ -121,8 +194,8 @@ class WriteServiceServicer(metaclass=_abc_1.ABCMeta):
     def BatchUpsertCompanies(
         self,
         request: _write_service_pb2.BatchUpsertCompaniesRequest,
-        context: _aio.ServicerContext[_write_service_pb2.BatchUpsertCompaniesRequest, _abc.Awaitable[_write_service_pb2.BatchUpsertCompaniesResponse]],
-    ) -> _abc.Awaitable[_write_service_pb2.BatchUpsertCompaniesResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_write_service_pb2.BatchUpsertCompaniesResponse, _abc.Awaitable[_write_service_pb2.BatchUpsertCompaniesResponse]]:
         """Up to 2,000 upserts in one transaction, with the same result as one by one. Valid records are stored even if others fail; the answer says
         which failed and why.
         """
@@ -131,8 +204,8 @@ class WriteServiceServicer(metaclass=_abc_1.ABCMeta):
     def CreateContact(
         self,
         request: _write_service_pb2.CreateContactRequest,
-        context: _aio.ServicerContext[_write_service_pb2.CreateContactRequest, _abc.Awaitable[_write_service_pb2.CreateContactResponse]],
-    ) -> _abc.Awaitable[_write_service_pb2.CreateContactResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_write_service_pb2.CreateContactResponse, _abc.Awaitable[_write_service_pb2.CreateContactResponse]]:
         """Stores a new contact. ALREADY_EXISTS (CONFLICT, with the existing uuid in the metadata) if its uuid is taken. A deleted contact is
         restored with only the given fields; all others are empty.
         """
@@ -141,8 +214,8 @@ class WriteServiceServicer(metaclass=_abc_1.ABCMeta):
     def UpdateContact(
         self,
         request: _write_service_pb2.UpdateContactRequest,
-        context: _aio.ServicerContext[_write_service_pb2.UpdateContactRequest, _abc.Awaitable[_write_service_pb2.UpdateContactResponse]],
-    ) -> _abc.Awaitable[_write_service_pb2.UpdateContactResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_write_service_pb2.UpdateContactResponse, _abc.Awaitable[_write_service_pb2.UpdateContactResponse]]:
         """Changes the fields named by the mask, or those that are set if there is no mask. NOT_FOUND, or ABORTED (CONFLICT) if row_version is
         given and is not the stored one.
         """
@@ -151,16 +224,16 @@ class WriteServiceServicer(metaclass=_abc_1.ABCMeta):
     def DeleteContact(
         self,
         request: _write_service_pb2.DeleteContactRequest,
-        context: _aio.ServicerContext[_write_service_pb2.DeleteContactRequest, _abc.Awaitable[_write_service_pb2.DeleteContactResponse]],
-    ) -> _abc.Awaitable[_write_service_pb2.DeleteContactResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_write_service_pb2.DeleteContactResponse, _abc.Awaitable[_write_service_pb2.DeleteContactResponse]]:
         """Soft delete. NOT_FOUND, also if already deleted. ABORTED as in UpdateContact."""
 
     @_abc_1.abstractmethod
     def UpsertContact(
         self,
         request: _write_service_pb2.UpsertContactRequest,
-        context: _aio.ServicerContext[_write_service_pb2.UpsertContactRequest, _abc.Awaitable[_write_service_pb2.UpsertContactResponse]],
-    ) -> _abc.Awaitable[_write_service_pb2.UpsertContactResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_write_service_pb2.UpsertContactResponse, _abc.Awaitable[_write_service_pb2.UpsertContactResponse]]:
         """Updates the record with this uuid; else the one with this email, else with this linkedin_url; else the one with the uuid made of its names
         and linkedin_url (or email), unless that has another email or linkedin_url; else creates one. ALREADY_EXISTS (CONFLICT) if several live
         records have the email or URL; the message names them. Revives a deleted record.
@@ -170,8 +243,8 @@ class WriteServiceServicer(metaclass=_abc_1.ABCMeta):
     def BatchUpsertContacts(
         self,
         request: _write_service_pb2.BatchUpsertContactsRequest,
-        context: _aio.ServicerContext[_write_service_pb2.BatchUpsertContactsRequest, _abc.Awaitable[_write_service_pb2.BatchUpsertContactsResponse]],
-    ) -> _abc.Awaitable[_write_service_pb2.BatchUpsertContactsResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_write_service_pb2.BatchUpsertContactsResponse, _abc.Awaitable[_write_service_pb2.BatchUpsertContactsResponse]]:
         """Up to 2,000 upserts in one transaction, with the same result as one by one. Valid records are stored even if others fail; the answer says
         which failed and why.
         """
@@ -180,10 +253,10 @@ class WriteServiceServicer(metaclass=_abc_1.ABCMeta):
     def BatchUpsertRows(
         self,
         request: _write_service_pb2.BatchUpsertRowsRequest,
-        context: _aio.ServicerContext[_write_service_pb2.BatchUpsertRowsRequest, _abc.Awaitable[_write_service_pb2.BatchUpsertRowsResponse]],
-    ) -> _abc.Awaitable[_write_service_pb2.BatchUpsertRowsResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_write_service_pb2.BatchUpsertRowsResponse, _abc.Awaitable[_write_service_pb2.BatchUpsertRowsResponse]]:
         """Up to 100 rows of named CSV columns, each yielding a company and a contact by the rules of an import: they mean the record of their uuid,
         else of their profile URL, else the one made of their names, not the one of their email.
         """
 
-def add_WriteServiceServicer_to_server(servicer: WriteServiceServicer, server: _aio.Server) -> None: ...
+def add_WriteServiceServicer_to_server(servicer: WriteServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

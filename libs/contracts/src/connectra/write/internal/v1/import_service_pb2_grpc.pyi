@@ -7,7 +7,21 @@ from collections import abc as _abc
 from connectra.write.internal.v1 import import_service_pb2 as _import_service_pb2
 from grpc import aio as _aio
 import abc as _abc_1
+import grpc as _grpc
+import sys
+import typing as _typing
 
+if sys.version_info >= (3, 11):
+    from typing import Self as _Self
+else:
+    from typing_extensions import Self as _Self
+
+_T = _typing.TypeVar("_T")
+
+class _MaybeAsyncIterator(_abc.AsyncIterator[_T], _abc.Iterator[_T], metaclass=_abc_1.ABCMeta): ...
+
+class _ServicerContext(_grpc.ServicerContext, _aio.ServicerContext):  # type: ignore[misc, type-arg]
+    ...
 
 GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
@@ -17,7 +31,10 @@ class ImportServiceStub:
     right. Errors are those of WriteService.
     """
 
-    def __init__(self, channel: _aio.Channel) -> None: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> ImportServiceSyncStub: ...
     ImportBatch: _aio.UnaryUnaryMultiCallable[_import_service_pb2.ImportBatchRequest, _import_service_pb2.ImportBatchResponse]
     """Applies one batch of an import and its ledger row in one transaction. Repeating the same (job, generation, batch) changes nothing and
     returns the first answer; once the next batch is there, without the rows and cells that it reported. Rows that cannot be stored are
@@ -25,6 +42,22 @@ class ImportServiceStub:
     begin where the one before it ends, or is of an older generation or of another file.
     """
     GetImportProgress: _aio.UnaryUnaryMultiCallable[_import_service_pb2.GetImportProgressRequest, _import_service_pb2.GetImportProgressResponse]
+    """The ledger of an import: where to resume. The answer is empty for a job without batches."""
+
+@_typing.type_check_only
+class ImportServiceSyncStub(ImportServiceStub):
+    """What the jobs service's worker pools ask of the write service, on an address of its own: no client can reach it, and its methods have no
+    right. Errors are those of WriteService.
+    """
+
+    def __init__(self, channel: _grpc.Channel) -> None: ...
+    ImportBatch: _grpc.UnaryUnaryMultiCallable[_import_service_pb2.ImportBatchRequest, _import_service_pb2.ImportBatchResponse]  # type: ignore[assignment]
+    """Applies one batch of an import and its ledger row in one transaction. Repeating the same (job, generation, batch) changes nothing and
+    returns the first answer; once the next batch is there, without the rows and cells that it reported. Rows that cannot be stored are
+    skipped and reported. INVALID_ARGUMENT if no column is known or the bytes are not UTF-8. FAILED_PRECONDITION if the batch does not
+    begin where the one before it ends, or is of an older generation or of another file.
+    """
+    GetImportProgress: _grpc.UnaryUnaryMultiCallable[_import_service_pb2.GetImportProgressRequest, _import_service_pb2.GetImportProgressResponse]  # type: ignore[assignment]
     """The ledger of an import: where to resume. The answer is empty for a job without batches."""
 
 class ImportServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -36,8 +69,8 @@ class ImportServiceServicer(metaclass=_abc_1.ABCMeta):
     def ImportBatch(
         self,
         request: _import_service_pb2.ImportBatchRequest,
-        context: _aio.ServicerContext[_import_service_pb2.ImportBatchRequest, _abc.Awaitable[_import_service_pb2.ImportBatchResponse]],
-    ) -> _abc.Awaitable[_import_service_pb2.ImportBatchResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_import_service_pb2.ImportBatchResponse, _abc.Awaitable[_import_service_pb2.ImportBatchResponse]]:
         """Applies one batch of an import and its ledger row in one transaction. Repeating the same (job, generation, batch) changes nothing and
         returns the first answer; once the next batch is there, without the rows and cells that it reported. Rows that cannot be stored are
         skipped and reported. INVALID_ARGUMENT if no column is known or the bytes are not UTF-8. FAILED_PRECONDITION if the batch does not
@@ -48,8 +81,8 @@ class ImportServiceServicer(metaclass=_abc_1.ABCMeta):
     def GetImportProgress(
         self,
         request: _import_service_pb2.GetImportProgressRequest,
-        context: _aio.ServicerContext[_import_service_pb2.GetImportProgressRequest, _abc.Awaitable[_import_service_pb2.GetImportProgressResponse]],
-    ) -> _abc.Awaitable[_import_service_pb2.GetImportProgressResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_import_service_pb2.GetImportProgressResponse, _abc.Awaitable[_import_service_pb2.GetImportProgressResponse]]:
         """The ledger of an import: where to resume. The answer is empty for a job without batches."""
 
-def add_ImportServiceServicer_to_server(servicer: ImportServiceServicer, server: _aio.Server) -> None: ...
+def add_ImportServiceServicer_to_server(servicer: ImportServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
