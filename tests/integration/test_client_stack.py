@@ -123,6 +123,11 @@ async def test_jobs_and_health_answer_through_the_typed_door(imported: Any, conn
     job = (await connectra.jobs.get_job(GetJobRequest(uuid=jobs[0].uuid))).job
     assert job is not None
     assert job.uuid == jobs[0].uuid
+    imports = [job async for job in connectra.list_jobs(["completed"]) if job.result and job.result.rows == ROWS + 2]
+    assert imports[0].result
+    assert (imports[0].result.rejected, imports[0].result.rejected_s3_key[-13:]) == (2, ".rejected.csv")
+    assert imports[0].done
+    assert imports[0].done.bytes == imports[0].done.total_bytes
     assert (await connectra.query.check_health(CheckHealthRequest())).status == "ok"
 
 

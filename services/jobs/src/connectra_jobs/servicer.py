@@ -1,9 +1,10 @@
 """The typed door."""
 
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC
-from typing import Any
+from typing import Any, TypeVar
 
 from connectra.jobs.v1 import jobs_service_pb2 as pb
 from connectra.jobs.v1 import jobs_service_pb2_grpc as pb_grpc
@@ -26,6 +27,8 @@ from connectra_jobs.requests import MAX_COLUMNS, read_create, read_list, read_pr
 from connectra_jobs.service import JobsService
 from connectra_jobs.uploads.requests import MAX_URLS, CreateUploadBody, CreateUploadPartUrlsBody
 from connectra_jobs.uploads.service import UploadService, UploadState
+
+_Message = TypeVar("_Message", pb.JobResult, pb.JobProgress)
 
 
 class JobsServicer(pb_grpc.JobsServiceServicer):
@@ -242,11 +245,25 @@ def _job(job: Job) -> pb.Job:
         attempts=job.attempts,
         progress=_struct(job.progress),
         client=job.client or "",
+        result=_typed(pb.JobResult(), job.job_response),
+        done=_typed(pb.JobProgress(), job.progress),
     )
     message.created_at.FromDatetime(job.created_at.astimezone(UTC))
     message.updated_at.FromDatetime(job.updated_at.astimezone(UTC))
     if job.run_after:
         message.run_after.FromDatetime(job.run_after.astimezone(UTC))
+    return message
+
+
+def _typed(message: _Message, values: Mapping[str, Any]) -> _Message:
+    """The message with those of the values that it has fields for. What tables that were taken over have there may be of any type."""
+    for field in message.DESCRIPTOR.fields:
+        value = values.get(field.name)
+        with suppress(AttributeError, TypeError, ValueError):
+            if isinstance(value, list):
+                getattr(message, field.name).extend(value)
+            elif value is not None:
+                setattr(message, field.name, value)
     return message
 
 

@@ -143,7 +143,7 @@ class Vql(_message.Message):
 
     @_builtins.property
     def select_columns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Empty: every column."""
+        """Empty: every column. `row_version` gives rows the version of their record."""
 
     @_builtins.property
     def company_config(self) -> Global___CompanyConfig:

@@ -41,6 +41,8 @@ class Job(_message.Message):
     CREATED_AT_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     CLIENT_FIELD_NUMBER: _builtins.int
+    RESULT_FIELD_NUMBER: _builtins.int
+    DONE_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     uuid: _builtins.str
     job_type: _builtins.str
@@ -77,6 +79,14 @@ class Job(_message.Message):
     def created_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def updated_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def result(self) -> Global___JobResult:
+        """As `job_response`."""
+
+    @_builtins.property
+    def done(self) -> Global___JobProgress:
+        """As `progress`."""
+
     def __init__(
         self,
         *,
@@ -94,14 +104,214 @@ class Job(_message.Message):
         created_at: _timestamp_pb2.Timestamp | None = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
         client: _builtins.str = ...,
+        result: Global___JobResult | None = ...,
+        done: Global___JobProgress | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "data", b"data", "job_response", b"job_response", "progress", b"progress", "run_after", b"run_after", "updated_at", b"updated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "data", b"data", "done", b"done", "job_response", b"job_response", "progress", b"progress", "result", b"result", "run_after", b"run_after", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "client", b"client", "created_at", b"created_at", "data", b"data", "id", b"id", "job_response", b"job_response", "job_type", b"job_type", "progress", b"progress", "retry_count", b"retry_count", "retry_interval", b"retry_interval", "run_after", b"run_after", "status", b"status", "updated_at", b"updated_at", "uuid", b"uuid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "client", b"client", "created_at", b"created_at", "data", b"data", "done", b"done", "id", b"id", "job_response", b"job_response", "job_type", b"job_type", "progress", b"progress", "result", b"result", "retry_count", b"retry_count", "retry_interval", b"retry_interval", "run_after", b"run_after", "status", b"status", "updated_at", b"updated_at", "uuid", b"uuid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Job: _TypeAlias = Job  # noqa: Y015
+
+@_typing.final
+class JobResult(_message.Message):
+    """What came of a job. Unset: it says nothing of it, or not yet."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MESSAGES_FIELD_NUMBER: _builtins.int
+    RUNTIME_ERRORS_FIELD_NUMBER: _builtins.int
+    ROWS_FIELD_NUMBER: _builtins.int
+    REJECTED_FIELD_NUMBER: _builtins.int
+    LEFT_OUT_FIELD_NUMBER: _builtins.int
+    CREATED_FIELD_NUMBER: _builtins.int
+    UPDATED_FIELD_NUMBER: _builtins.int
+    UNCHANGED_FIELD_NUMBER: _builtins.int
+    MERGED_FIELD_NUMBER: _builtins.int
+    SEARCHABLE_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    COMPANIES_FIELD_NUMBER: _builtins.int
+    CONTACTS_FIELD_NUMBER: _builtins.int
+    BYTES_FIELD_NUMBER: _builtins.int
+    UNPACKED_BYTES_FIELD_NUMBER: _builtins.int
+    ENCODING_FIELD_NUMBER: _builtins.int
+    UNKNOWN_COLUMNS_FIELD_NUMBER: _builtins.int
+    REPLACED_FIELD_NUMBER: _builtins.int
+    S3_KEY_FIELD_NUMBER: _builtins.int
+    REJECTED_S3_KEY_FIELD_NUMBER: _builtins.int
+    LEFT_OUT_S3_KEY_FIELD_NUMBER: _builtins.int
+    SECONDS_FIELD_NUMBER: _builtins.int
+    messages: _builtins.str
+    """The result, in words."""
+    rows: _builtins.int
+    """Rows in the file."""
+    rejected: _builtins.int
+    """Rows that were skipped."""
+    left_out: _builtins.int
+    """Cells that were left out; their rows are stored."""
+    created: _builtins.int
+    """Records of both kinds."""
+    updated: _builtins.int
+    unchanged: _builtins.int
+    merged: _builtins.int
+    """Rows that were one record with another row."""
+    searchable: _builtins.bool
+    """Of an import: whether its records can be found by now."""
+    validate_only: _builtins.bool
+    """Of an import that only validates."""
+    companies: _builtins.int
+    """With `validate_only`: rows that name a company, a person."""
+    contacts: _builtins.int
+    bytes: _builtins.int
+    """Size of the object."""
+    unpacked_bytes: _builtins.int
+    """Size of the text in a gzip file."""
+    encoding: _builtins.str
+    replaced: _builtins.bool
+    """Whether the file was replaced between two runs."""
+    s3_key: _builtins.str
+    """Keys of the result of an export, and of the reports of an import."""
+    rejected_s3_key: _builtins.str
+    left_out_s3_key: _builtins.str
+    seconds: _builtins.float
+    """Duration of the last run."""
+    @_builtins.property
+    def runtime_errors(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """One entry per failed run; the last 100."""
+
+    @_builtins.property
+    def unknown_columns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Columns that nobody understood."""
+
+    def __init__(
+        self,
+        *,
+        messages: _builtins.str = ...,
+        runtime_errors: _abc.Iterable[_builtins.str] | None = ...,
+        rows: _builtins.int | None = ...,
+        rejected: _builtins.int | None = ...,
+        left_out: _builtins.int | None = ...,
+        created: _builtins.int | None = ...,
+        updated: _builtins.int | None = ...,
+        unchanged: _builtins.int | None = ...,
+        merged: _builtins.int | None = ...,
+        searchable: _builtins.bool | None = ...,
+        validate_only: _builtins.bool = ...,
+        companies: _builtins.int | None = ...,
+        contacts: _builtins.int | None = ...,
+        bytes: _builtins.int | None = ...,
+        unpacked_bytes: _builtins.int | None = ...,
+        encoding: _builtins.str = ...,
+        unknown_columns: _abc.Iterable[_builtins.str] | None = ...,
+        replaced: _builtins.bool = ...,
+        s3_key: _builtins.str = ...,
+        rejected_s3_key: _builtins.str = ...,
+        left_out_s3_key: _builtins.str = ...,
+        seconds: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_bytes", b"_bytes", "_companies", b"_companies", "_contacts", b"_contacts", "_created", b"_created", "_left_out", b"_left_out", "_merged", b"_merged", "_rejected", b"_rejected", "_rows", b"_rows", "_searchable", b"_searchable", "_seconds", b"_seconds", "_unchanged", b"_unchanged", "_unpacked_bytes", b"_unpacked_bytes", "_updated", b"_updated", "bytes", b"bytes", "companies", b"companies", "contacts", b"contacts", "created", b"created", "left_out", b"left_out", "merged", b"merged", "rejected", b"rejected", "rows", b"rows", "searchable", b"searchable", "seconds", b"seconds", "unchanged", b"unchanged", "unpacked_bytes", b"unpacked_bytes", "updated", b"updated"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bytes", b"_bytes", "_companies", b"_companies", "_contacts", b"_contacts", "_created", b"_created", "_left_out", b"_left_out", "_merged", b"_merged", "_rejected", b"_rejected", "_rows", b"_rows", "_searchable", b"_searchable", "_seconds", b"_seconds", "_unchanged", b"_unchanged", "_unpacked_bytes", b"_unpacked_bytes", "_updated", b"_updated", "bytes", b"bytes", "companies", b"companies", "contacts", b"contacts", "created", b"created", "encoding", b"encoding", "left_out", b"left_out", "left_out_s3_key", b"left_out_s3_key", "merged", b"merged", "messages", b"messages", "rejected", b"rejected", "rejected_s3_key", b"rejected_s3_key", "replaced", b"replaced", "rows", b"rows", "runtime_errors", b"runtime_errors", "s3_key", b"s3_key", "searchable", b"searchable", "seconds", b"seconds", "unchanged", b"unchanged", "unknown_columns", b"unknown_columns", "unpacked_bytes", b"unpacked_bytes", "updated", b"updated", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__bytes: _TypeAlias = _typing.Literal["bytes"]  # noqa: Y015
+    _WhichOneofArgType__bytes: _TypeAlias = _typing.Literal["_bytes", b"_bytes"]  # noqa: Y015
+    _WhichOneofReturnType__companies: _TypeAlias = _typing.Literal["companies"]  # noqa: Y015
+    _WhichOneofArgType__companies: _TypeAlias = _typing.Literal["_companies", b"_companies"]  # noqa: Y015
+    _WhichOneofReturnType__contacts: _TypeAlias = _typing.Literal["contacts"]  # noqa: Y015
+    _WhichOneofArgType__contacts: _TypeAlias = _typing.Literal["_contacts", b"_contacts"]  # noqa: Y015
+    _WhichOneofReturnType__created: _TypeAlias = _typing.Literal["created"]  # noqa: Y015
+    _WhichOneofArgType__created: _TypeAlias = _typing.Literal["_created", b"_created"]  # noqa: Y015
+    _WhichOneofReturnType__left_out: _TypeAlias = _typing.Literal["left_out"]  # noqa: Y015
+    _WhichOneofArgType__left_out: _TypeAlias = _typing.Literal["_left_out", b"_left_out"]  # noqa: Y015
+    _WhichOneofReturnType__merged: _TypeAlias = _typing.Literal["merged"]  # noqa: Y015
+    _WhichOneofArgType__merged: _TypeAlias = _typing.Literal["_merged", b"_merged"]  # noqa: Y015
+    _WhichOneofReturnType__rejected: _TypeAlias = _typing.Literal["rejected"]  # noqa: Y015
+    _WhichOneofArgType__rejected: _TypeAlias = _typing.Literal["_rejected", b"_rejected"]  # noqa: Y015
+    _WhichOneofReturnType__rows: _TypeAlias = _typing.Literal["rows"]  # noqa: Y015
+    _WhichOneofArgType__rows: _TypeAlias = _typing.Literal["_rows", b"_rows"]  # noqa: Y015
+    _WhichOneofReturnType__searchable: _TypeAlias = _typing.Literal["searchable"]  # noqa: Y015
+    _WhichOneofArgType__searchable: _TypeAlias = _typing.Literal["_searchable", b"_searchable"]  # noqa: Y015
+    _WhichOneofReturnType__seconds: _TypeAlias = _typing.Literal["seconds"]  # noqa: Y015
+    _WhichOneofArgType__seconds: _TypeAlias = _typing.Literal["_seconds", b"_seconds"]  # noqa: Y015
+    _WhichOneofReturnType__unchanged: _TypeAlias = _typing.Literal["unchanged"]  # noqa: Y015
+    _WhichOneofArgType__unchanged: _TypeAlias = _typing.Literal["_unchanged", b"_unchanged"]  # noqa: Y015
+    _WhichOneofReturnType__unpacked_bytes: _TypeAlias = _typing.Literal["unpacked_bytes"]  # noqa: Y015
+    _WhichOneofArgType__unpacked_bytes: _TypeAlias = _typing.Literal["_unpacked_bytes", b"_unpacked_bytes"]  # noqa: Y015
+    _WhichOneofReturnType__updated: _TypeAlias = _typing.Literal["updated"]  # noqa: Y015
+    _WhichOneofArgType__updated: _TypeAlias = _typing.Literal["_updated", b"_updated"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__bytes) -> _WhichOneofReturnType__bytes | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__companies) -> _WhichOneofReturnType__companies | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__contacts) -> _WhichOneofReturnType__contacts | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__created) -> _WhichOneofReturnType__created | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__left_out) -> _WhichOneofReturnType__left_out | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__merged) -> _WhichOneofReturnType__merged | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rejected) -> _WhichOneofReturnType__rejected | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rows) -> _WhichOneofReturnType__rows | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__searchable) -> _WhichOneofReturnType__searchable | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__seconds) -> _WhichOneofReturnType__seconds | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__unchanged) -> _WhichOneofReturnType__unchanged | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__unpacked_bytes) -> _WhichOneofReturnType__unpacked_bytes | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__updated) -> _WhichOneofReturnType__updated | None: ...
+
+Global___JobResult: _TypeAlias = JobResult  # noqa: Y015
+
+@_typing.final
+class JobProgress(_message.Message):
+    """How far the current or last run has come."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROWS_FIELD_NUMBER: _builtins.int
+    BYTES_FIELD_NUMBER: _builtins.int
+    TOTAL_BYTES_FIELD_NUMBER: _builtins.int
+    TOTAL_ROWS_FIELD_NUMBER: _builtins.int
+    INDEX_WAIT_SECONDS_FIELD_NUMBER: _builtins.int
+    rows: _builtins.int
+    bytes: _builtins.int
+    total_bytes: _builtins.int
+    """Of an import."""
+    total_rows: _builtins.int
+    """Of an export."""
+    index_wait_seconds: _builtins.int
+    """Of an import: how long it has waited for the index."""
+    def __init__(
+        self,
+        *,
+        rows: _builtins.int = ...,
+        bytes: _builtins.int = ...,
+        total_bytes: _builtins.int | None = ...,
+        total_rows: _builtins.int | None = ...,
+        index_wait_seconds: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_total_bytes", b"_total_bytes", "_total_rows", b"_total_rows", "total_bytes", b"total_bytes", "total_rows", b"total_rows"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_total_bytes", b"_total_bytes", "_total_rows", b"_total_rows", "bytes", b"bytes", "index_wait_seconds", b"index_wait_seconds", "rows", b"rows", "total_bytes", b"total_bytes", "total_rows", b"total_rows"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__total_bytes: _TypeAlias = _typing.Literal["total_bytes"]  # noqa: Y015
+    _WhichOneofArgType__total_bytes: _TypeAlias = _typing.Literal["_total_bytes", b"_total_bytes"]  # noqa: Y015
+    _WhichOneofReturnType__total_rows: _TypeAlias = _typing.Literal["total_rows"]  # noqa: Y015
+    _WhichOneofArgType__total_rows: _TypeAlias = _typing.Literal["_total_rows", b"_total_rows"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__total_bytes) -> _WhichOneofReturnType__total_bytes | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__total_rows) -> _WhichOneofReturnType__total_rows | None: ...
+
+Global___JobProgress: _TypeAlias = JobProgress  # noqa: Y015
 
 @_typing.final
 class CreateJobRequest(_message.Message):

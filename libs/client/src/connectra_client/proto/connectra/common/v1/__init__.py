@@ -866,7 +866,7 @@ class Vql(betterproto2.Message):
 
     select_columns: "list[str]" = betterproto2.field(7, betterproto2.TYPE_STRING, repeated=True)
     """
-    Empty: every column.
+    Empty: every column. `row_version` gives rows the version of their record.
     """
 
     company_config: "CompanyConfig | None" = betterproto2.field(8, betterproto2.TYPE_MESSAGE, optional=True)

@@ -33,6 +33,8 @@ __all__ = (
     "ImportFile",
     "Job",
     "JobFile",
+    "JobProgress",
+    "JobResult",
     "ListJobFilesRequest",
     "ListJobFilesResponse",
     "ListJobFilesRestRequest",
@@ -491,6 +493,16 @@ class Job(betterproto2.Message):
     The client that made it; empty if it did not come through the gateway, or is older than this field.
     """
 
+    result: "JobResult | None" = betterproto2.field(15, betterproto2.TYPE_MESSAGE, optional=True)
+    """
+    As `job_response`.
+    """
+
+    done: "JobProgress | None" = betterproto2.field(16, betterproto2.TYPE_MESSAGE, optional=True)
+    """
+    As `progress`.
+    """
+
 
 default_message_pool.register_message("connectra.jobs.v1", "Job", Job)
 
@@ -510,6 +522,137 @@ class JobFile(betterproto2.Message):
 
 
 default_message_pool.register_message("connectra.jobs.v1", "JobFile", JobFile)
+
+
+@dataclass(eq=False, repr=False)
+class JobProgress(betterproto2.Message):
+    """
+    How far the current or last run has come.
+    """
+
+    rows: "int" = betterproto2.field(1, betterproto2.TYPE_INT64)
+
+    bytes: "int" = betterproto2.field(2, betterproto2.TYPE_INT64)
+
+    total_bytes: "int | None" = betterproto2.field(3, betterproto2.TYPE_INT64, optional=True)
+    """
+    Of an import.
+    """
+
+    total_rows: "int | None" = betterproto2.field(4, betterproto2.TYPE_INT64, optional=True)
+    """
+    Of an export.
+    """
+
+    index_wait_seconds: "int" = betterproto2.field(5, betterproto2.TYPE_INT64)
+    """
+    Of an import: how long it has waited for the index.
+    """
+
+
+default_message_pool.register_message("connectra.jobs.v1", "JobProgress", JobProgress)
+
+
+@dataclass(eq=False, repr=False)
+class JobResult(betterproto2.Message):
+    """
+    What came of a job. Unset: it says nothing of it, or not yet.
+    """
+
+    messages: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+    """
+    The result, in words.
+    """
+
+    runtime_errors: "list[str]" = betterproto2.field(2, betterproto2.TYPE_STRING, repeated=True)
+    """
+    One entry per failed run; the last 100.
+    """
+
+    rows: "int | None" = betterproto2.field(3, betterproto2.TYPE_INT64, optional=True)
+    """
+    Rows in the file.
+    """
+
+    rejected: "int | None" = betterproto2.field(4, betterproto2.TYPE_INT64, optional=True)
+    """
+    Rows that were skipped.
+    """
+
+    left_out: "int | None" = betterproto2.field(5, betterproto2.TYPE_INT64, optional=True)
+    """
+    Cells that were left out; their rows are stored.
+    """
+
+    created: "int | None" = betterproto2.field(6, betterproto2.TYPE_INT64, optional=True)
+    """
+    Records of both kinds.
+    """
+
+    updated: "int | None" = betterproto2.field(7, betterproto2.TYPE_INT64, optional=True)
+
+    unchanged: "int | None" = betterproto2.field(8, betterproto2.TYPE_INT64, optional=True)
+
+    merged: "int | None" = betterproto2.field(9, betterproto2.TYPE_INT64, optional=True)
+    """
+    Rows that were one record with another row.
+    """
+
+    searchable: "bool | None" = betterproto2.field(10, betterproto2.TYPE_BOOL, optional=True)
+    """
+    Of an import: whether its records can be found by now.
+    """
+
+    validate_only: "bool" = betterproto2.field(11, betterproto2.TYPE_BOOL)
+    """
+    Of an import that only validates.
+    """
+
+    companies: "int | None" = betterproto2.field(12, betterproto2.TYPE_INT64, optional=True)
+    """
+    With `validate_only`: rows that name a company, a person.
+    """
+
+    contacts: "int | None" = betterproto2.field(13, betterproto2.TYPE_INT64, optional=True)
+
+    bytes: "int | None" = betterproto2.field(14, betterproto2.TYPE_INT64, optional=True)
+    """
+    Size of the object.
+    """
+
+    unpacked_bytes: "int | None" = betterproto2.field(15, betterproto2.TYPE_INT64, optional=True)
+    """
+    Size of the text in a gzip file.
+    """
+
+    encoding: "str" = betterproto2.field(16, betterproto2.TYPE_STRING)
+
+    unknown_columns: "list[str]" = betterproto2.field(17, betterproto2.TYPE_STRING, repeated=True)
+    """
+    Columns that nobody understood.
+    """
+
+    replaced: "bool" = betterproto2.field(18, betterproto2.TYPE_BOOL)
+    """
+    Whether the file was replaced between two runs.
+    """
+
+    s3_key: "str" = betterproto2.field(19, betterproto2.TYPE_STRING)
+    """
+    Keys of the result of an export, and of the reports of an import.
+    """
+
+    rejected_s3_key: "str" = betterproto2.field(20, betterproto2.TYPE_STRING)
+
+    left_out_s3_key: "str" = betterproto2.field(21, betterproto2.TYPE_STRING)
+
+    seconds: "float | None" = betterproto2.field(22, betterproto2.TYPE_DOUBLE, optional=True)
+    """
+    Duration of the last run.
+    """
+
+
+default_message_pool.register_message("connectra.jobs.v1", "JobResult", JobResult)
 
 
 @dataclass(eq=False, repr=False)
