@@ -62,6 +62,14 @@ def test_a_wheel_says_what_it_is_and_where_it_comes_from(built: Path) -> None:
         assert "Typing :: Typed" in metadata.get_all("Classifier", []), wheel.name
 
 
+def test_a_package_carries_the_license(built: Path) -> None:
+    text = (ROOT / "LICENSE").read_bytes()
+    for wheel in built.glob("*.whl"):
+        with zipfile.ZipFile(wheel) as archive:
+            (name,) = [name for name in archive.namelist() if name.endswith(".dist-info/licenses/LICENSE")]
+            assert archive.read(name) == text, wheel.name
+
+
 def test_a_typed_package_carries_its_marker(built: Path) -> None:
     for wheel in built.glob("*.whl"):
         with zipfile.ZipFile(wheel) as archive:
