@@ -6,6 +6,7 @@ The first two need grpcurl, newman and openapi2postmanv2 in PATH; `make clients`
 import asyncio
 import json
 import os
+import re
 import shutil
 import struct
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from connectra.query.v1 import query_service_pb2
 
 from tests.support.http import client
+from tests.support.paths import ROOT
 from tests.support.stack import Stack
 
 
@@ -52,6 +54,16 @@ async def test_grpcurl_finds_and_calls_every_typed_service_by_reflection(stack: 
     assert json.loads(await output_of(*call, address, "connectra.jobs.v1.JobsService/ListJobs")) is not None
     refused = await output_of("grpcurl", "-plaintext", address, "list", status=1)
     assert "invalid API key" in refused
+
+
+@pytest.mark.skipif(not shutil.which("grpcurl"), reason="no grpcurl here")
+async def test_the_commands_of_the_page_are_answered(stack: Stack) -> None:
+    page = (ROOT / "docs/grpc.md").read_text()
+    (commands,) = re.findall(r"^```sh\n(grpcurl .*?)^```", page, re.MULTILINE | re.DOTALL)
+    script = commands.replace("127.0.0.1:8000", stack.gateway.removeprefix("http://"))
+    said = await output_of("sh", "-ec", f"CONNECTRA_API_KEY={stack.api_key}\n{script}")
+    assert "connectra.jobs.v1.JobsService\n" in said
+    assert "rpc ListContacts" in said
 
 
 @pytest.mark.skipif(not (shutil.which("newman") and shutil.which("openapi2postmanv2")), reason="no newman here")
