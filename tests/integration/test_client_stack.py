@@ -1,14 +1,15 @@
 """The client on the whole real stack: the typed door through the gateway, and the command line as people use it."""
 
+import asyncio
 import csv
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from connectra_client import ApiError, Connectra, vql
+from connectra_client import ApiError, ClientError, Company, Connectra, SyncConnectra, vql
 from connectra_client.proto.connectra.common.v1 import Contact
-from connectra_client.proto.connectra.jobs.v1 import GetJobRequest, ListJobsRequest
+from connectra_client.proto.connectra.jobs.v1 import GetJobRequest, ListJobsRequest, PreviewImportRequest
 from connectra_client.proto.connectra.query.v1 import (
     CheckHealthRequest,
     CountContactsRequest,
@@ -94,6 +95,43 @@ def test_a_large_file_goes_up_in_parts_and_comes_back(stack: Stack, tmp_path: Pa
     refused = stack.command("import", str(other), "--resume", "uploads/00000000-0000-4000-8000-000000000000_x")
     assert refused.returncode == 1
     assert "there is no upload" in refused.stderr
+
+
+async def test_the_typed_clients_send_files_in_parts_too(
+    stack: Stack, connectra: Connectra, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("aio", "sync"):
+        monkeypatch.setattr(f"connectra_client.{module}.client.ONE_PUT_BYTES", 0)
+    file = tmp_path / "people in parts.csv"
+    file.write_text("first_name,email\nada,ada@parts.example\n")
+
+    def blocking() -> str:
+        with SyncConnectra(stack.gateway, stack.api_key) as client:
+            return client.upload(file)
+
+    for key in (await connectra.upload(file), await asyncio.to_thread(blocking)):
+        preview = await connectra.jobs.preview_import(PreviewImportRequest(s3_key=key))
+        assert [column.target for column in preview.columns] == ["first_name", "email"]
+    with pytest.raises(ClientError, match="cannot be read"):
+        await connectra.upload(tmp_path / "missing.csv")
+
+
+async def test_numbers_history_and_versions_through_the_thin_layer(connectra: Connectra) -> None:
+    made = await connectra.create_company(Company(name=f"Thin {word()}", city="Bonn"))
+    uuid = made.uuid or ""
+    changed = await connectra.update_company(Company(uuid=uuid), ["city"], row_version=made.row_version or 0)
+    assert changed.city is None
+    assert await connectra.get_company(uuid) == changed
+    with pytest.raises(ApiError) as late:
+        await connectra.update_company(Company(uuid=uuid, city="Ulm"), row_version=made.row_version or 0)
+    assert late.value.code == "ABORTED"
+    assert [entry.action async for entry in connectra.company_history(uuid)] == ["update", "create"]
+    query = {"where": {"keyword_match": {"must": {"uuid": uuid}}}}
+    group = await connectra.aggregate_companies(query, {"group_by": [{"field": "country", "size": 3}]})
+    assert (group.count, group.missing) == (1, 1)
+    assert [company.uuid async for company in connectra.search_companies(query)] == [uuid]
+    await connectra.delete_company(uuid)
+    assert await connectra.count_companies(query) == 0
 
 
 async def test_what_was_imported_is_found_through_the_typed_door(imported: Any, connectra: Connectra) -> None:

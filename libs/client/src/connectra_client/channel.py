@@ -2,6 +2,7 @@
 
 import enum
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,10 @@ _REQUEST_ID = "x-request-id"
 _DETAILS = "grpc-status-details-bin"
 # What a query takes.
 _MAX_TOKENS = 32
+# Queries that wait for what their tokens name, and have the index of contacts or that of companies show it. Others read the database.
+_WAITS = re.compile(r"(?:List|Count|Aggregate|Suggest|Explain|Search|Export)(Contact|Compan)(?:s|y|ies)?")
+# This one waits as well, for one of the two; its name does not say for which.
+_MAY_WAIT = "ListFilterValues"
 _QUERY_SERVICE = "/connectra.query.v1.QueryService/"
 # Methods of the other services that change nothing.
 _READS = ("Get", "List", "Watch", "Preview")
@@ -86,7 +91,7 @@ def options(to: Connection) -> list[tuple[str, Any]]:
 
 
 class Tokens:
-    """Consistency tokens of writes that no query is known to have seen yet."""
+    """Consistency tokens of writes that no query of an index is known to have seen yet."""
 
     def __init__(self) -> None:
         self.waiting: dict[str, None] = {}
@@ -120,7 +125,7 @@ class Session:
 
     timeout: float | None
     read_your_writes: bool
-    tokens: Tokens = field(default_factory=Tokens)
+    tokens: dict[str, Tokens] = field(default_factory=lambda: {"Contact": Tokens(), "Compan": Tokens()})
     is_open: bool = False
 
     def require_open(self) -> None:
@@ -158,15 +163,26 @@ class Session:
             headers[_API_KEY] = key
         if idempotency_key is not None:
             headers[_IDEMPOTENCY_KEY] = idempotency_key
-        waiting: tuple[str, ...] = ()
-        if self.read_your_writes and path.startswith(_QUERY_SERVICE):
-            waiting = tuple(self.tokens.waiting)
-            if waiting:
-                headers[_CONSISTENCY_TOKEN] = ",".join(waiting)
+        waits = _WAITS.fullmatch(path.removeprefix(_QUERY_SERVICE))
+        tokens = self.tokens[waits[1]] if waits else None
+        waiting = tuple(tokens.waiting) if tokens else ()
+        if sent := waiting or (self._all() if path == _QUERY_SERVICE + _MAY_WAIT else ()):
+            headers[_CONSISTENCY_TOKEN] = ",".join(sent)
         headers |= {name.lower(): value for name, value in (metadata or {}).items()}
         if timeout is DEFAULT:
             timeout = None if stream else self.timeout
-        return Call(self, path, timeout, headers, waiting)
+        return Call(self, path, timeout, headers, tokens, waiting)
+
+    def written(self, token: str) -> None:
+        """Takes the token of a write, which queries of both indices are to see: contacts have columns of their company."""
+        for tokens in self.tokens.values():
+            tokens.add(token)
+
+    def _all(self) -> tuple[str, ...]:
+        together = Tokens()
+        for token in dict.fromkeys(token for tokens in self.tokens.values() for token in tokens.waiting):
+            together.add(token)
+        return tuple(together.waiting)
 
 
 @dataclass(frozen=True)
@@ -177,7 +193,8 @@ class Call:
     path: str
     timeout: float | None
     headers: dict[str, str]
-    waiting: tuple[str, ...]  # tokens sent
+    tokens: Tokens | None  # of the index that is asked
+    waiting: tuple[str, ...]  # those of them that were sent
 
     @property
     def metadata(self) -> tuple[tuple[str, str], ...]:
@@ -185,7 +202,8 @@ class Call:
 
     def seen(self) -> None:
         """A query was answered: with all that was written before it."""
-        self.session.tokens.seen(self.waiting)
+        if self.tokens:
+            self.tokens.seen(self.waiting)
 
     def answered(self, *metadata: Any) -> None:
         """The call went well.
@@ -195,7 +213,7 @@ class Call:
         """
         self.seen()
         if self.session.read_your_writes and (token := _read(_CONSISTENCY_TOKEN, *metadata)):
-            self.session.tokens.add(token)
+            self.session.written(token)
 
     def failed(self, error: Any) -> ClientError:
         """The error of grpcio as one of this package."""
