@@ -18,6 +18,7 @@ from connectra_client import rest
 from connectra_client.commands.transfer import fetch_files
 from connectra_client.connection import Connection
 from connectra_client.errors import ApiError, ClientError, Unreachable
+from connectra_client.exit_codes import ExitCode
 from connectra_client.rest import RestClient
 
 from tests.support.stack import Completed, program
@@ -396,10 +397,10 @@ def test_a_server_that_is_away_for_a_moment_does_not_end_the_watching(scene: Sce
     assert "completed" in done.stdout
 
 
-def test_a_failed_import_shows_why_and_ends_with_1(scene: Scene, csv_file: Path) -> None:
+def test_a_failed_import_shows_why_and_ends_with_a_code_of_its_own(scene: Scene, csv_file: Path) -> None:
     scene.jobs = [job("failed", runtime_errors=["no known column"])]
     done = run(scene, "import", str(csv_file))
-    assert done.returncode == 1
+    assert done.returncode == ExitCode.JOB_FAILED
     assert "no known column" in done.stdout
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from connectra_client import ApiError, ClientError, Company, Connectra, SyncConnectra, vql
+from connectra_client.exit_codes import ExitCode
 from connectra_client.proto.connectra.common.v1 import Contact
 from connectra_client.proto.connectra.jobs.v1 import GetJobRequest, ListJobsRequest, PreviewImportRequest
 from connectra_client.proto.connectra.query.v1 import (
@@ -205,7 +206,7 @@ def test_search_and_export_at_the_command_line(imported: Any, stack: Stack, tmp_
 
 def test_a_refused_search_names_every_violation_on_a_line_of_its_own(stack: Stack) -> None:
     refused = stack.command("search", "contacts", "-c", "nonsense,first_nam")
-    assert refused.returncode == 1
+    assert refused.returncode == ExitCode.REFUSED
     assert len(refused.stderr.splitlines()) == 2
     assert "did you mean 'first_name'" in refused.stderr
 

@@ -5,6 +5,7 @@ from uuid import uuid4
 
 import asyncpg
 import httpx
+from connectra_client.exit_codes import ExitCode
 from connectra_write.indexer import main
 from connectra_write.indexer.indexer import Tuning
 
@@ -76,7 +77,7 @@ async def test_the_index_is_verified_and_rebuilt_by_command(
     assert "live: contacts_index-v" in await command(stack, "rollback", "contact")
     assert "removed: contacts_index-v" in await command(stack, "drop-previous", "contact")
     refused = await asyncio.to_thread(stack.command, "index", "rollback", "contact")
-    assert refused.returncode == 1
+    assert refused.returncode == ExitCode.CONFLICT
     assert "there is no previous contact index" in refused.stderr
     await until(lambda: is_count(api, mark, 1))
 

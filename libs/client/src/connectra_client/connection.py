@@ -7,7 +7,7 @@ from importlib.metadata import entry_points
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
-from connectra_client.errors import ClientError
+from connectra_client.errors import ClientError, NoServer
 
 # Group of entry points: functions that return (URL, API key) of a server running on this machine, or None.
 _LOCAL_SERVERS = "connectra.servers"
@@ -60,21 +60,22 @@ def find_connection(url: str | None = None, api_key: str | None = None) -> Conne
         api_key: a key for it.
 
     Raises:
-        ClientError: no server is known, its key is missing, or the address is invalid.
+        NoServer: no server is known, or its key is missing.
+        ClientError: the address is invalid.
     """
     url = url or os.environ.get("CONNECTRA_URL")
     api_key = api_key or os.environ.get("CONNECTRA_API_KEY")
     if not url or not api_key:
         here = running_here()
         if not url and here is None:
-            raise ClientError(
+            raise NoServer(
                 "no server is known: start one on this machine with `connectra up`,"
                 " or name one with --url and --api-key (CONNECTRA_URL, CONNECTRA_API_KEY)"
             )
         if here is not None and url in (None, "", here.url):
             url, api_key = here.url, api_key or here.api_key
     if not url or not api_key:
-        raise ClientError(f"the key for {url} is missing: --api-key or CONNECTRA_API_KEY")
+        raise NoServer(f"the key for {url} is missing: --api-key or CONNECTRA_API_KEY")
     return checked(Connection(url.rstrip("/"), api_key))
 
 

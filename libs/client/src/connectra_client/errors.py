@@ -1,6 +1,7 @@
 """What can go wrong for a client, as exceptions whose text can be shown as it is.
 
 ClientError
+├── NoServer       it is not known which server is meant, or the key for it
 ├── Unreachable    nobody answers, or the connection broke
 └── ApiError       the server refused
     └── StoreRefused   the object store did
@@ -25,6 +26,10 @@ class ClientError(Exception):
     def retry_after(self) -> float:
         """Seconds before which the server does not want the call again."""
         return 0.0
+
+
+class NoServer(ClientError):
+    """It is not known which server is meant, or the key for it is missing."""
 
 
 class Unreachable(ClientError):

@@ -13,7 +13,9 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from connectra_client.complaints import told
 from connectra_client.errors import ClientError
+from connectra_client.exit_codes import exit_code
 
 GROUP = "connectra.commands"
 # The order of commands in the help; those not named here come last, under "More".
@@ -68,12 +70,12 @@ class Commands(TyperGroup):
         return name, command.load() if isinstance(command, _Plugin) else command, rest
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command; a ClientError becomes its text on stderr and exit code 1."""
+        """Run the command; a ClientError becomes its text on stderr and the exit code of its kind."""
         try:
             return super().invoke(ctx)
         except ClientError as error:
-            typer.secho(str(error), err=True, fg=typer.colors.RED)
-            raise typer.Exit(1) from error
+            typer.secho(told(error), err=True, fg=typer.colors.RED)
+            raise typer.Exit(exit_code(error)) from error
 
 
 def summary(entry: EntryPoint) -> str:

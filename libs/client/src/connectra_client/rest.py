@@ -13,6 +13,8 @@ from connectra_client.files import ONE_PUT_BYTES, PartsUpload, Progress, Store, 
 from connectra_client.retrying import persist
 
 _TIMEOUT = httpx.Timeout(30, connect=5)
+# Statuses of refusals that mean another thing at another server.
+_ABOUT_THE_KEY = (401, 403)
 
 # A JSON object whose members only the server knows.
 Json = dict[str, Any]
@@ -334,6 +336,8 @@ def api_error(response: httpx.Response) -> ApiError:
     try:
         envelope = response.json()
         message, details = envelope["message"], envelope.get("details") or {}
+        if response.status_code in _ABOUT_THE_KEY:
+            message = f"{message} ({response.url.scheme}://{response.url.netloc.decode()})"
     except (ValueError, KeyError, TypeError):
         text = f"HTTP {response.status_code} {response.reason_phrase}".strip()
         return ApiError(

@@ -61,7 +61,7 @@ def show(uuid: _Uuid, url: Url = None, api_key: ApiKey = None) -> None:
 
 @app.command()
 def watch(uuid: _Uuid, url: Url = None, api_key: ApiKey = None) -> None:
-    """Follow a job until it ends. Exit code 1 if it failed; Ctrl-C leaves it running."""
+    """Follow a job until it ends. Exit code 8 if it failed; Ctrl-C leaves it running."""
     with RestClient(find_connection(url, api_key)) as client:
         job = watch_job(client, uuid)
     show_job(job)

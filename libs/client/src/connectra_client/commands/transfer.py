@@ -17,6 +17,7 @@ from connectra_client.commands.options import ApiKey, Entity, Url, Where, read_w
 from connectra_client.connection import find_connection
 from connectra_client.display import console, hint, show_job, show_preview, transfer_bar, watch_job
 from connectra_client.errors import ApiError, ClientError
+from connectra_client.exit_codes import ExitCode
 from connectra_client.mapping import preview as preview_file
 from connectra_client.mapping import read_mapping, save_mapping
 from connectra_client.rest import Job, JobFile, Json, RestClient
@@ -284,6 +285,6 @@ def _fetch(client: RestClient, job: Job, kind: str, out: Path) -> None:
 
 
 def require_completed(job: Job) -> None:
-    """Exit with code 1 unless the job completed."""
+    """End the command with the code of a failed job unless the job completed."""
     if job["status"] != "completed":
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.JOB_FAILED)
