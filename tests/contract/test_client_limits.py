@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from connectra_client.exit_codes import ExitCode
+
 from tests.support.gateway import Gateway, RunGateway
 from tests.support.http import client
 from tests.support.jobs import import_file
@@ -23,10 +25,12 @@ async def test_a_used_up_limit_is_waited_for(stack: Stack, run_gateway: RunGatew
         job = await import_file(api, DATA, "mine.csv")
     there = ("--url", gateway.url, "--api-key", gateway.api_key)
     await use_up(gateway)
-    watched = connectra(stack.environment, "job", "watch", job["uuid"], *there)
-    assert watched.returncode == (0 if job["status"] == "completed" else 1), watched.stderr
+    watched = connectra(stack.environment, "jobs", "watch", job["uuid"], *there)
+    assert watched.returncode == (ExitCode.DONE if job["status"] == "completed" else ExitCode.JOB_FAILED), (
+        watched.stderr
+    )
     assert job["uuid"] in watched.stdout
     await use_up(gateway)
-    fetched = connectra(stack.environment, "job", "fetch", job["uuid"], "--source", "-o", str(tmp_path), *there)
+    fetched = connectra(stack.environment, "jobs", "fetch", job["uuid"], "--source", "-o", str(tmp_path), *there)
     assert fetched.returncode == 0, fetched.stderr
     assert (tmp_path / "mine.csv").read_bytes() == DATA

@@ -186,8 +186,9 @@ def csv_file(tmp_path: Path) -> Path:
 
 def job(status: str, **response: Any) -> dict[str, Any]:
     progress = {"rows": 10, "bytes": 100, "total_bytes": 200}
-    return {"uuid": "job-1", "status": status, "retry_count": 0, "attempts": 1, "run_after": None,
-            "progress": progress, "job_response": response}  # fmt: skip
+    at = "2026-01-01T00:00:00.000000Z"
+    return {"uuid": "job-1", "job_type": "insert_csv_file", "data": {}, "status": status, "retry_count": 0, "attempts": 1,
+            "run_after": None, "created_at": at, "updated_at": at, "progress": progress, "job_response": response}  # fmt: skip
 
 
 def command(scene: Scene, *arguments: str) -> list[str]:
@@ -345,7 +346,8 @@ def test_an_import_says_its_key_first_and_how_to_go_on_when_it_fails(scene: Scen
     scene.store_status = 403
     done = run(scene, "import", str(csv_file))
     assert done.returncode == 1
-    assert done.stdout.splitlines()[0] == "key uploads/1_a.csv"
+    assert done.stderr.splitlines()[0] == "key uploads/1_a.csv"
+    assert done.stdout == ""
     assert f"connectra import {csv_file} --resume uploads/1_a.csv" in done.stderr
 
 
@@ -359,7 +361,7 @@ def test_fetch_saves_the_files_of_a_job_under_their_names(scene: Scene, tmp_path
     ):
         folder = tmp_path / "".join(options)
         folder.mkdir(exist_ok=True)
-        done = run(scene, "job", "fetch", "job-1", *options, "-o", str(folder))
+        done = run(scene, "jobs", "fetch", "job-1", *options, "-o", str(folder))
         assert done.returncode == 0, done.stderr
         files = {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
         assert files == dict.fromkeys(names, scene.store_body)
@@ -407,7 +409,8 @@ def test_a_failed_import_shows_why_and_ends_with_a_code_of_its_own(scene: Scene,
 def test_import_without_watching_says_how_to_watch(scene: Scene, csv_file: Path) -> None:
     done = run(scene, "import", str(csv_file), "--no-watch")
     assert done.returncode == 0
-    assert "connectra job watch job-1" in done.stdout
+    assert done.stdout == "uuid\tjob-1\n"
+    assert "connectra jobs watch job-1" in done.stderr
     assert not scene.polled.is_set()
 
 
@@ -424,8 +427,8 @@ def test_ctrl_c_leaves_the_job_alone_and_says_how_to_get_back(scene: Scene, csv_
     os.kill(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=30)
     assert process.returncode != 0
-    assert "connectra job watch job-1" in said
-    assert "connectra job cancel job-1" in said
+    assert "connectra jobs watch job-1" in said
+    assert "connectra jobs cancel job-1" in said
     assert "Traceback" not in said
     assert not [path for _, path, _, _ in scene.requests if path.endswith("/cancel")]
 
@@ -447,7 +450,8 @@ def test_ctrl_c_ends_an_upload_at_once_and_says_how_to_go_on(scene: Scene, tmp_p
     os.kill(process.pid, signal.SIGINT)
     shown, said = process.communicate(timeout=30)
     assert process.returncode != 0
-    assert shown.splitlines()[0] == "key uploads/1_my people.csv"
+    assert said.splitlines()[0] == "key uploads/1_my people.csv"
+    assert shown == ""
     assert f"connectra import '{file}' --resume 'uploads/1_my people.csv'" in said
     assert "Traceback" not in said
 
@@ -461,3 +465,49 @@ def test_export_writes_the_file_the_job_made(scene: Scene, tmp_path: Path) -> No
     created = json.loads(next(body for _, path, _, body in scene.requests if path == "/common/jobs/create"))
     vql = {"select_columns": ["uuid", "email"], "where": {"keyword_match": {}}}
     assert created["job_data"] == {"service": "contact", "vql": vql}
+    assert done.stdout == ""
+
+
+def test_export_to_stdout_is_the_file_and_nothing_else(scene: Scene, tmp_path: Path) -> None:
+    scene.store_body = b"uuid\n1\n2\n"
+    scene.jobs = [job("completed", rows=2, s3_key="result.csv")]
+    done = subprocess.run(
+        command(scene, "export", "contacts", "-c", "uuid", "-o", "-"),
+        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "uuid\n1\n2\n"), done.stderr
+    assert "completed" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_import_reads_stdin(scene: Scene, tmp_path: Path) -> None:
+    scene.jobs = [job("completed", rows=1, rejected=1, rejected_s3_key="r.csv")]
+    done = subprocess.run(
+        command(scene, "import", "-", "--json"),
+        cwd=tmp_path, input="first_name\nAda\n", capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert scene.sent("/store")[0] == b"first_name\nAda\n"
+    assert json.loads(done.stdout)["job_response"]["rows"] == 1
+    assert [file.name for file in tmp_path.iterdir()] == ["stdin.rejected.csv"]
+
+
+def test_a_fetched_file_can_go_to_stdout(scene: Scene) -> None:
+    scene.store_body = b"line,reason\n"
+    scene.jobs = [job("completed")]
+    done = run(scene, "jobs", "fetch", "job-1", "--rejected", "-o", "-")
+    assert (done.returncode, done.stdout) == (0, "line,reason\n"), done.stderr
+    several = run(scene, "jobs", "fetch", "job-1", "-o", "-")
+    assert several.returncode == ExitCode.USAGE
+    assert "--rejected" in several.stderr
+
+
+def test_exit_codes_tell_what_is_wrong(scene: Scene) -> None:
+    assert run(scene, "jobs", "show", "absent").returncode == ExitCode.NOT_FOUND
+    wrong = [program("connectra"), "jobs", "show", "job-1", "--url", scene.url, "--api-key", "wrong"]
+    refused = subprocess.run(wrong, capture_output=True, text=True, check=False, timeout=60)
+    assert refused.returncode == ExitCode.NOT_ALLOWED
+    assert refused.stderr == f"invalid API key ({scene.url})\n"
+    nobody = [program("connectra"), "jobs", "show", "job-1", "--url", "http://127.0.0.1:1", "--api-key", "key"]
+    assert subprocess.run(nobody, capture_output=True, check=False, timeout=60).returncode == ExitCode.UNREACHABLE
+    assert run(scene, "jobs", "show").returncode == ExitCode.USAGE

@@ -81,12 +81,12 @@ def test_a_large_file_goes_up_in_parts_and_comes_back(stack: Stack, tmp_path: Pa
         for number in range(700):
             out.write(b"%d,%d@large.example,%s\n" % (number, number, b"x" * 100_000))
     done = stack.command("import", str(file), "--dry-run")
-    key = done.stdout.splitlines()[0].removeprefix("key ")
+    key = done.stderr.splitlines()[0].removeprefix("key ")
     assert key.endswith("_large people.csv"), done.stdout + done.stderr
     again = stack.command("import", str(file), "--dry-run", "--resume", key)
     uuid = next(line.split()[1] for line in again.stdout.splitlines() if line.startswith("job "))
     assert uuid in done.stdout  # the same request: no second job
-    fetched = stack.command("job", "fetch", uuid, "--source", "-o", str(tmp_path / ".."))
+    fetched = stack.command("jobs", "fetch", uuid, "--source", "-o", str(tmp_path / ".."))
     assert fetched.returncode == 0, fetched.stderr
     back = tmp_path.parent / "large people.csv"
     assert back.read_bytes() == file.read_bytes()

@@ -345,6 +345,5 @@ def test_counts_at_the_command_line(corpus: Corpus, stack: Stack) -> None:
     assert shown.returncode == 0, shown.stderr
     germans = Counter(record["created_at"].year for record in corpus.records if record["country"] == "germany")
     rows = [line.split() for line in shown.stdout.splitlines()]
-    assert rows[0] == ["country", "created_at", "count"]
     assert ["germany", "2024-01-01", str(germans[2024])] in rows
     assert f"{PEOPLE} in all" in shown.stderr

@@ -79,4 +79,4 @@ def test_the_command_line_says_it(stack: Stack, uuid: str) -> None:
     shown = stack.command("explain", "contacts", uuid, "sales wien")
     assert shown.returncode == 0, shown.stderr
     assert "sales: title; wien: -" in shown.stdout
-    assert "the search does not find it" in shown.stdout
+    assert "the search does not find it" in shown.stderr

@@ -15,6 +15,7 @@ Run = Callable[..., Result]
 
 PLUGIN = '''
 """Module."""
+from enum import StrEnum
 import typer
 from connectra_client.errors import ClientError
 
@@ -28,9 +29,20 @@ def thing() -> None:
 def greet(name: str, loud: bool = False) -> None:
     """Greet somebody.
 
-    At length.
+    At length, in a paragraph
+    of two lines.
+
+    Examples:
+        greet ada
     """
     print(name.upper() if loud else name)
+
+class Choice(StrEnum):
+    FIRST = "first"
+    SECOND = "second"
+
+def choose(choice: Choice) -> None:
+    """Choose."""
 
 def refuse() -> None:
     """Refuse."""
@@ -47,6 +59,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     monkeypatch.syspath_prepend(tmp_path)
     targets = {
         "refuse": "plugin_under_test:refuse",
+        "choose": "plugin_under_test:choose",
         "search": "plugin_under_test:greet",
         "things": "plugin_under_test:group",
         "broken": "broken_under_test:broken",
@@ -54,7 +67,9 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
         "up": "plugin_under_test:greet",
     }
     entries = [EntryPoint(name, target, plugins.GROUP) for name, target in targets.items()]
-    monkeypatch.setattr(plugins, "entry_points", lambda group: entries if group == plugins.GROUP else [])
+    more = [EntryPoint("thing", "plugin_under_test:greet", ""), EntryPoint("greet", "plugin_under_test:greet", "")]
+    groups = {plugins.GROUP: entries, f"{plugins.GROUP}.things": more}
+    monkeypatch.setattr(plugins, "entry_points", lambda group: groups.get(group, []))
 
     def call(*arguments: str) -> Result:
         app = typer.Typer(cls=Commands, add_completion=False)
@@ -68,7 +83,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
 
 def test_help_lists_known_commands_first_and_imports_none(run: Run) -> None:
     shown = run("--help").output
-    order = [shown.index(f" {name} ") for name in ("up", "search", "absent", "broken", "refuse", "things")]
+    order = [shown.index(f" {name} ") for name in ("up", "search", "absent", "broken", "choose", "refuse", "things")]
     assert order == sorted(order)
     assert "Greet somebody." in shown
     assert "A group of things." in shown
@@ -79,7 +94,12 @@ def test_help_lists_known_commands_first_and_imports_none(run: Run) -> None:
 def test_a_function_becomes_a_command_and_a_typer_a_group(run: Run) -> None:
     assert run("search", "ada", "--loud").output == "ADA\n"
     assert run("things", "thing").output == "thing done\n"
-    assert "At length." in run("search", "--help").output
+    assert "At length, in" in run("search", "--help").output
+
+
+def test_a_package_adds_commands_to_a_group_of_another_and_replaces_none(run: Run) -> None:
+    assert run("things", "greet", "ada").output == "ada\n"
+    assert run("things", "thing").output == "thing done\n"
 
 
 def test_a_plugin_that_cannot_be_imported_is_one_line(run: Run) -> None:
@@ -112,7 +132,7 @@ def test_every_command_of_the_client_itself_has_a_place_and_a_line() -> None:
         "count",
         "explain",
         "history",
-        "job",
+        "jobs",
         "index",
     }
     for entry in own:

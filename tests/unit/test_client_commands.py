@@ -11,7 +11,7 @@ from connectra_client import display
 from connectra_client.commands.count import group_by
 from connectra_client.commands.options import conditions, read_where
 from connectra_client.commands.transfer import Format, file_options, read_max_rejected
-from connectra_client.display import fitted, has_ended, show_job, show_preview, show_rows
+from connectra_client.display import fitted, has_ended, show_job, show_preview, show_rows, state_of
 from connectra_client.errors import ClientError
 from connectra_client.mapping import read_mapping, save_mapping
 from connectra_client.rest import Job
@@ -99,7 +99,19 @@ RETRY_DUE = "2026-01-01T00:00:00Z"
 
 def job(**members: Any) -> Job:
     """A job as far as these tests look at it."""
-    return cast(Job, {"uuid": "u-1", "retry_count": 1, "attempts": 1, "run_after": None, "job_response": {}, **members})
+    usual = {
+        "uuid": "u-1",
+        "job_type": "insert_csv_file",
+        "data": {},
+        "retry_count": 1,
+        "attempts": 1,
+        "run_after": None,
+        "created_at": "2026-01-01T00:00:00.000000Z",
+        "updated_at": "2026-01-01T00:00:09.000000Z",
+        "progress": {},
+        "job_response": {},
+    }
+    return cast(Job, {**usual, **members})
 
 
 @pytest.mark.parametrize(
@@ -144,10 +156,52 @@ def test_a_table_takes_markup_and_empty_values_as_they_are(shown: io.StringIO) -
     assert "None" not in shown.getvalue()
 
 
-def test_a_narrow_terminal_takes_from_the_widest_columns_and_never_from_the_uuid() -> None:
-    assert fitted([36, 40, 10], 70, fixed={0}) == [36, 24, 10]
-    assert fitted([5, 9], 100) == [5, 9]
-    assert fitted([36, 20, 20], 30, fixed={0}) == [36, 6, 6]
+def test_a_job_that_runs_shows_its_file_and_how_far_it_is(shown: io.StringIO) -> None:
+    source = "uploads/6f1c0b52-7c5e-4f0e-9d2b-0c8a0e3b7a11_people.csv"
+    progress = {"rows": 1234, "bytes": 10, "total_bytes": 20}
+    show_job(job(status="processing", data={"s3_key": source}, progress=progress))
+    for part in ("people.csv", "processing", "1,234", "2026-01-01T00:00:00"):
+        assert part in shown.getvalue()
+    assert "6f1c0b52" not in shown.getvalue()
+
+
+def test_a_job_that_somebody_cancelled_is_called_so() -> None:
+    assert state_of(job(status="failed", job_response={"messages": "Cancelled by request"})) == "cancelled"
+    assert state_of(job(status="failed", job_response={"messages": "no known column"})) == "failed"
+
+
+def test_a_narrow_terminal_takes_from_the_widest_columns_and_never_too_much() -> None:
+    assert fitted([36, 40, 10], 70, [36, 12, 10]) == [36, 24, 10]
+    assert fitted([5, 9], 100, [5, 9]) == [5, 9]
+    assert fitted([36, 20, 20], 30, [36, 6, 6]) == [36, 6, 6]
+
+
+PERSON = {
+    "uuid": "000bb5b8-861b-53b0-b809-53b59f2a21c4",
+    "first_name": "jane",
+    "title": "vice president of sales",
+    "city": "bonn",
+}
+
+
+def test_ids_and_headers_are_never_cut_and_columns_without_room_are_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, said = io.StringIO(), io.StringIO()
+    monkeypatch.setattr(display, "console", Console(file=out, width=64))
+    monkeypatch.setattr(display, "words", Console(file=said, width=64))
+    show_rows([PERSON], list(PERSON))
+    assert PERSON["uuid"] in out.getvalue()
+    assert out.getvalue().splitlines()[0].split() == ["uuid", "first_name", "title"]
+    assert "no room for city" in said.getvalue()
+
+
+def test_columns_that_were_asked_for_are_all_shown_one_below_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    out = io.StringIO()
+    monkeypatch.setattr(display, "console", Console(file=out, width=60))
+    show_rows([PERSON], list(PERSON), droppable=False)
+    shown = [line.strip().split(maxsplit=1) for line in out.getvalue().splitlines() if line.strip()]
+    assert shown == [[name, value] for name, value in PERSON.items()]
 
 
 def test_the_command_line_is_laid_over_a_saved_mapping(tmp_path: Path) -> None:

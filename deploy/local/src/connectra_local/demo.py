@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from connectra_client.commands.transfer import start_import
 from connectra_client.connection import Connection
-from connectra_client.display import console, show_job, show_rows, watch_job
+from connectra_client.display import console, show_job, show_rows, watch_job, words
 from connectra_client.errors import ClientError
 from connectra_client.rest import Json, RestClient
 
@@ -51,7 +51,7 @@ def run(
     except LocalError as error:
         cli.fail(str(error))
     finally:
-        console.show_cursor()  # a progress bar cut off by the end of the process leaves it hidden
+        words.show_cursor()  # a progress bar cut off by the end of the process leaves it hidden
     if tour.failed:
         raise typer.Exit(1)
 
@@ -106,7 +106,7 @@ class Tour:
     def say_failed(self, problem: str) -> None:
         console.print(f"\n{problem}", style="red", markup=False, soft_wrap=True)
         console.print(
-            "Everything else keeps running. `connectra job list` shows the jobs, `connectra logs first_time` (or write,"
+            "Everything else keeps running. `connectra jobs list` shows the jobs, `connectra logs first_time` (or write,"
             " jobs, indexer, gateway) the logs, `connectra status` the state of the parts.",
             soft_wrap=True,
         )
@@ -168,4 +168,4 @@ def wait_for(done: Callable[[], bool], timeout: float) -> None:
 def echo(line: str) -> None:
     # The same console as the progress bars: another one would print into them.
     style = "red" if " died " in line else "yellow" if " killed: " in line else ""
-    console.print(line, style=style, markup=False, soft_wrap=True)
+    words.print(line, style=style, markup=False, soft_wrap=True)

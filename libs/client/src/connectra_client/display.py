@@ -1,7 +1,11 @@
-"""What the commands print: colours and progress bars on a terminal, plain lines otherwise."""
+"""What the commands print: colours and progress bars on a terminal, plain lines otherwise.
 
+What was asked for goes to stdout, everything that is said about it to stderr: stdout can be piped.
+"""
+
+import re
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -33,12 +37,17 @@ _POLL_SECONDS, _LONGEST_POLL_SECONDS, _POLL_GROWTH = 0.3, 4.0, 1.3
 # How long watch_job waits for a server that has stopped answering.
 _AWAY_SECONDS = 120
 
+# Nothing is wrapped or cut that no terminal shows.
+_PIPE_WIDTH = 10_000
 console = Console(highlight=False)
-if not console.is_terminal:
-    console.width = 200  # a file or a pipe has no width to fit into
-_errors = Console(stderr=True, highlight=False)
+words = Console(stderr=True, highlight=False)
+for one in (console, words):
+    if not one.is_terminal:
+        one.width = _PIPE_WIDTH
 
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+# Members whose values identify something, the width below which other columns are of no use, and what is between columns.
+_IDS, _LEAST_WIDTH, _GAP = frozenset({"uuid", "company_id"}), 12, 2
 # Of rows and problems in a preview.
 _PREVIEWED_ROWS = 5
 # Members of job_response that have a line in the table, in this order.
@@ -75,7 +84,7 @@ def transfer_bar(label: str, total: int) -> Iterator[Callable[[int], None]]:
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+    with Progress(*columns, console=words, disable=not words.is_terminal) as bar:
         task = bar.add_task(label, total=total)
         yield lambda moved: bar.advance(task, moved)
         bar.update(task, completed=total)
@@ -97,8 +106,8 @@ def watch_job(client: RestClient, uuid: str, *, timeout: float | None = None) ->
         Unreachable: the server cannot be reached at first, or has been away for too long.
         ClientError: the job has not ended after `timeout` seconds.
     """
-    if not console.is_terminal:
-        console.print(f"waiting for job {uuid}")
+    if not words.is_terminal:
+        hint(f"waiting for job {uuid}")
     columns = (
         TextColumn("{task.description:<10}"),
         BarColumn(bar_width=18),
@@ -108,25 +117,28 @@ def watch_job(client: RestClient, uuid: str, *, timeout: float | None = None) ->
         TimeRemainingColumn(),
     )
     try:
-        with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        with Progress(*columns, console=words, disable=not words.is_terminal) as bar:
             return _follow(client, uuid, timeout, bar)
     except KeyboardInterrupt:
         hint(
-            f"\nthe job keeps running: `connectra job watch {uuid}` shows it again,"
-            f" `connectra job cancel {uuid}` ends it"
+            f"\nthe job keeps running: `connectra jobs watch {uuid}` shows it again,"
+            f" `connectra jobs cancel {uuid}` ends it"
         )
         raise
 
 
 def hint(text: str) -> None:
-    """Say on stderr how to go on."""
-    _errors.print(escape(text), soft_wrap=True)
+    """Say something on stderr: what has been done, or how to go on."""
+    words.print(escape(text), soft_wrap=True)
 
 
-def show_meant(answer: Mapping[str, Any]) -> None:
-    """Say on stderr which words were searched for instead of those that were typed wrong, if any."""
-    if words := answer.get("did_you_mean"):
-        hint(f"did you mean: {words}")
+def show_notes(answer: Mapping[str, Any]) -> None:
+    """Say on stderr what an answer says besides its data: words that were searched for instead of those typed wrong, and warnings."""
+    if meant := answer.get("did_you_mean"):
+        hint(f"did you mean: {meant}")
+    for warning in answer.get("warnings") or ():
+        named = not warning["field"] or warning["message"].startswith(warning["field"])
+        hint(f"warning: {warning['message'] if named else warning['field'] + ': ' + warning['message']}")
 
 
 def _follow(client: RestClient, uuid: str, timeout: float | None, bar: Progress) -> Job:
@@ -181,22 +193,53 @@ def has_ended(job: Job) -> bool:
     return job["status"] == "completed" or (job["status"] == "failed" and job["run_after"] is None)
 
 
-def show_job(job: Job) -> None:
-    """Print the outcome of a job: its counts, messages, errors, and where its result and the rejected rows are."""
-    response = job["job_response"]
-    colour = {"completed": "green", "failed": "red"}.get(job["status"], "yellow")
+def state_of(job: Job) -> str:
+    """Its status, but that a failed job which somebody cancelled is `cancelled`."""
+    cancelled = job["status"] == "failed" and str(job["job_response"].get("messages", "")).startswith("Cancelled")
+    return "cancelled" if cancelled else job["status"]
+
+
+def file_of(job: Job) -> str:
+    """The file that an import reads, under its own name, or that an export has written; "" as long as there is none."""
+    key = job["data"].get("s3_key") or job["job_response"].get("s3_key") or ""
+    return re.sub(r"^[0-9a-f-]{36}_", "", key.rpartition("/")[2])
+
+
+def show_job(job: Job, where: Console | None = None) -> None:
+    """Print what a job does, how far it is, and what came of it: counts, messages, errors, and where its files are.
+
+    Args:
+        job: as the server reports it.
+        where: `words`, where the job is not what was asked for; stdout by default.
+    """
+    response, progress = job["job_response"], job["progress"]
+    state = state_of(job)
+    colour = {"completed": "green", "failed": "red", "cancelled": "red"}.get(state, "yellow")
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     table.add_row("job", job["uuid"])
-    table.add_row("status", f"[{colour}]{escape(job['status'])}[/]")
+    table.add_row("type", escape(job["job_type"]))
+    table.add_row("status", f"[{colour}]{escape(state)}[/]")
+    if name := file_of(job):
+        table.add_row("file", escape(name))
+    table.add_row("created", job["created_at"][:19])
+    if has_ended(job):
+        table.add_row("ended", job["updated_at"][:19])
+    if job["attempts"] > 1:
+        table.add_row("runs", str(job["attempts"]))
+    if job["run_after"]:
+        table.add_row("next run", job["run_after"][:19])
     for name in _COUNTS:
-        if (value := response.get(name)) is not None:
+        value = response.get(name, progress.get(name))
+        if value is not None:
             table.add_row(name, f"{value:,}" if isinstance(value, int) else escape(str(value)))
+    if (total := progress.get("total_bytes")) and not has_ended(job):
+        table.add_row("of bytes", f"{total:,}")
     if response.get("unknown_columns"):
-        table.add_row("left out", f"[yellow]unknown columns: {escape(_text_of(response['unknown_columns']))}[/]")
+        table.add_row("left out", f"[yellow]unknown columns: {escape(text_of(response['unknown_columns']))}[/]")
     if response.get("messages"):
-        table.add_row("messages", escape(_text_of(response["messages"])))
+        table.add_row("messages", escape(text_of(response["messages"])))
     for error in response.get("runtime_errors") or ():
         table.add_row("error", f"[red]{escape(str(error))}[/]")
     if response.get("s3_key"):
@@ -205,7 +248,7 @@ def show_job(job: Job) -> None:
         table.add_row("rejected at", f"[yellow]{escape(response['rejected_s3_key'])}[/]")
     if response.get("left_out_s3_key"):
         table.add_row("cells at", f"[yellow]{escape(response['left_out_s3_key'])}[/]")
-    console.print(table)
+    (where or console).print(table)
 
 
 def show_preview(found: Mapping[str, Any]) -> None:
@@ -225,7 +268,7 @@ def show_preview(found: Mapping[str, Any]) -> None:
     for row in found["rows"][:_PREVIEWED_ROWS]:
         for kind in ("contact", "company"):
             if record := row[kind]:
-                values = ", ".join(f"{name}={_text_of(value)}" for name, value in record.items())
+                values = ", ".join(f"{name}={text_of(value)}" for name, value in record.items())
                 console.print(f"line {row['line']}  {kind}: {values}", soft_wrap=True, markup=False)
     sample, problems = found["sample"], found["problems"]
     for rejected in problems["rejected_rows"][:_PREVIEWED_ROWS]:
@@ -234,7 +277,7 @@ def show_preview(found: Mapping[str, Any]) -> None:
         text = f"{cell['column']} {cell['value']!r}: {cell['reason']}"
         console.print(f"[yellow]line {cell['line']} without[/] {escape(text)}", soft_wrap=True)
     if problems["unknown_columns"]:
-        names = escape(_text_of(problems["unknown_columns"]))
+        names = escape(text_of(problems["unknown_columns"]))
         console.print(
             f'[yellow]not understood:[/] {names} (--map "COLUMN=FIELD" says what a column means)', soft_wrap=True
         )
@@ -245,44 +288,70 @@ def show_preview(found: Mapping[str, Any]) -> None:
     )
 
 
-def show_rows(records: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
-    """Print these members of the records as a table that fits the terminal, one line per record."""
-    cells = [[_text_of(record.get(name)).replace("\n", " ") for name in columns] for record in records]
+def show_rows(records: Sequence[Mapping[str, Any]], columns: Sequence[str], *, droppable: bool = True) -> None:
+    """Print these members of the records as a table that fits the terminal, one line per record.
+
+    Ids and headers are never cut. Where there is no room for all columns, the last ones are left out and named on stderr, or, if none
+    may be dropped, each record is printed as a list of its members.
+    """
+    cells = [[text_of(record.get(name)).replace("\n", " ") for name in columns] for record in records]
     widths = [max(map(cell_len, column)) for column in zip(columns, *cells, strict=True)]
-    fixed = {position for position, name in enumerate(columns) if name == "uuid"}
-    gaps = 2 * (len(columns) - 1)
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-    for name, width in zip(columns, fitted(widths, console.width - gaps, fixed), strict=True):
+    least = [
+        width if name in _IDS else max(cell_len(name), min(width, _LEAST_WIDTH))
+        for name, width in zip(columns, widths, strict=True)
+    ]
+    shown = len(columns)
+    while shown > 1 and sum(least[:shown]) + _GAP * (shown - 1) > console.width:
+        shown -= 1
+    if shown < len(columns) and not droppable:
+        for row in cells:
+            show_fields(dict(zip(columns, row, strict=True)))
+            console.print()
+        return
+    fit = fitted(widths[:shown], console.width - _GAP * (shown - 1), least[:shown])
+    table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="bold")
+    for name, width in zip(columns, fit, strict=False):
         table.add_column(name, width=width, no_wrap=True, overflow="ellipsis")
     for row in cells:
-        table.add_row(*map(escape, row))
+        table.add_row(*map(escape, row[:shown]))
+    console.print(table)
+    if hidden := columns[shown:]:
+        hint(f"no room for {', '.join(hidden)}: -o json shows all, --columns those that you name")
+
+
+def show_fields(record: Mapping[str, Any]) -> None:
+    """Print a record as a list of its members."""
+    table = Table(box=None, show_header=False, padding=(0, _GAP, 0, 0), pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in record.items():
+        table.add_row(escape(name), escape(text_of(value)))
     console.print(table)
 
 
-def fitted(widths: Sequence[int], available: int, fixed: Collection[int] = ()) -> list[int]:
-    """Column widths that fit: the widest columns shrink first, none below 6.
+def fitted(widths: Sequence[int], available: int, least: Sequence[int]) -> list[int]:
+    """Column widths that fit: the widest columns shrink first.
 
     Args:
         widths: the wanted width of every column, in cells.
-        available: their sum at most, as far as the limits allow.
-        fixed: positions of columns that keep their width.
+        available: their sum at most, as far as `least` allows.
+        least: the width of every column below which it does not shrink.
     """
     fit = list(widths)
     while sum(fit) > available:
-        widest = max(
-            (position for position in range(len(fit)) if position not in fixed), key=fit.__getitem__, default=0
-        )
-        if fit[widest] <= 6:
+        shrinkable = [position for position in range(len(fit)) if fit[position] > least[position]]
+        if not shrinkable:
             break
-        fit[widest] -= 1
+        fit[max(shrinkable, key=fit.__getitem__)] -= 1
     return fit
 
 
-def _text_of(value: Any) -> str:
+def text_of(value: Any) -> str:
+    """A value of a record as people read it."""
     if value is None:
         return ""
     if isinstance(value, list):
-        return ", ".join(_text_of(one) for one in value)
+        return ", ".join(text_of(one) for one in value)
     if isinstance(value, dict):
         return str(value.get("name") or value)
     return str(value)

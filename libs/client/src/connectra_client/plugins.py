@@ -1,7 +1,8 @@
 """Subcommands that installed packages add through entry points of the group "connectra.commands".
 
 An entry point names a typed function (which becomes a command) or a `typer.Typer` (which becomes a group). A package is
-imported only when one of its commands is called: the summaries in the list of commands are read from its source.
+imported only when one of its commands is called: the summaries in the list of commands are read from its source. Commands of the
+group "connectra.commands.NAME" are added to the group NAME of another package.
 """
 
 import ast
@@ -21,8 +22,21 @@ GROUP = "connectra.commands"
 # The order of commands in the help; those not named here come last, under "More".
 PANELS = {
     "On this machine": ("run", "up", "down", "status", "logs", "reset"),
-    "Data": ("import", "export", "search", "count", "explain", "history", "job", "sample"),
-    "Operations": ("api-server", "doctor", "migrate", "index", "audit", "jobs"),
+    "Data": (
+        "contacts",
+        "companies",
+        "search",
+        "count",
+        "filters",
+        "explain",
+        "history",
+        "import",
+        "export",
+        "jobs",
+        "sample",
+    ),
+    "Connections": ("login", "logout", "profiles", "keys"),
+    "Operations": ("api-server", "doctor", "migrate", "index", "audit"),
 }
 _OTHERS = "More"
 
@@ -35,6 +49,9 @@ class _Plugin(TyperCommand):
         super().__init__(entry.name, help=summary(entry), rich_help_panel=panel, add_help_option=False)
         self.entry = entry
 
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        return self.load().make_context(*args, **kwargs)
+
     def load(self) -> Any:
         """Import the command.
 
@@ -44,8 +61,11 @@ class _Plugin(TyperCommand):
         try:
             target = self.entry.load()
             if isinstance(target, typer.Typer):
-                group = typer.main.get_group(target)
+                group: Any = typer.main.get_group(target)
                 group.name = self.name
+                for entry in entry_points(group=f"{GROUP}.{self.name}"):
+                    if entry.name not in group.commands:
+                        group.add_command(_Plugin(entry))
                 return group
             single = typer.Typer(add_completion=False)
             single.command(self.name)(target)
@@ -65,10 +85,6 @@ class Commands(TyperGroup):
         for name in sorted(found, key=lambda name: (order.index(name) if name in order else len(order), name)):
             self.add_command(_Plugin(found[name]))
 
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        name, command, rest = super().resolve_command(ctx, args)
-        return name, command.load() if isinstance(command, _Plugin) else command, rest
-
     def invoke(self, ctx: Any) -> Any:
         """Run the command; a ClientError becomes its text on stderr and the exit code of its kind."""
         try:
@@ -76,6 +92,11 @@ class Commands(TyperGroup):
         except ClientError as error:
             typer.secho(told(error), err=True, fg=typer.colors.RED)
             raise typer.Exit(exit_code(error)) from error
+
+
+def installed(group: str, name: str) -> Any:
+    """The target of an entry point that another package has for a command of this one; None if there is none."""
+    return next((entry.load() for entry in entry_points(group=f"{GROUP}.{group}") if entry.name == name), None)
 
 
 def summary(entry: EntryPoint) -> str:

@@ -1,9 +1,10 @@
 """The part of the REST API that the command line needs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypedDict, cast
+from urllib.parse import quote
 
 import httpx
 
@@ -15,6 +16,8 @@ from connectra_client.retrying import persist
 _TIMEOUT = httpx.Timeout(30, connect=5)
 # Statuses of refusals that mean another thing at another server.
 _ABOUT_THE_KEY = (401, 403)
+
+_MAX_PAGE = 100
 
 # A JSON object whose members only the server knows.
 Json = dict[str, Any]
@@ -228,17 +231,21 @@ class RestClient:
         job: Job = self._call("GET", f"/common/jobs/{uuid}")["data"]
         return job
 
-    def jobs(self, *, job_type: str | None = None, statuses: list[str] | None = None, limit: int = 25) -> list[Job]:
-        """Jobs, newest first.
+    def jobs(self, *, job_type: str | None = None, statuses: Sequence[str] = ()) -> Iterator[Job]:
+        """Jobs, newest first, each page asked for when it is wanted.
 
         Args:
             job_type: only jobs of this type.
-            statuses: only jobs in one of these states.
-            limit: maximum number of jobs, 1 to 100.
+            statuses: only jobs in one of these states; any when there are none.
         """
-        body = {"job_type": job_type, "status": statuses, "limit": limit}
-        found = self._call("POST", "/common/jobs", json={name: value for name, value in body.items() if value})
-        return list(found["data"])
+        asked: Json = {"limit": _MAX_PAGE}
+        asked |= {name: value for name, value in (("job_type", job_type), ("status", list(statuses))) if value}
+        while True:
+            page = self._call("POST", "/common/jobs", json=asked)
+            yield from page["data"]
+            if not (cursor := page.get("next_cursor")):
+                return
+            asked["cursor"] = cursor
 
     def cancel_job(self, uuid: str) -> Json:
         """Ask a job to stop; a running one stops at its next batch. Returns the server's whole reply."""
@@ -269,6 +276,81 @@ class RestClient:
             vql: the query; its `limit` is the page size.
         """
         return self._call("POST", f"/{entity}", json=vql)
+
+    def pages(self, entity: str, vql: Json, limit: int | None) -> Iterator[Json]:
+        """Pages of records as the server answers them, each asked for when it is wanted; waits while the rate limit is used up.
+
+        Args:
+            entity: `contacts` or `companies`.
+            vql: the query, without a `limit`; with a `cursor`, what follows it.
+            limit: of the rows in all; None: all that match.
+        """
+        left, asked = limit, dict(vql)
+        while left is None or left > 0:
+            asked["limit"] = _MAX_PAGE if left is None else min(left, _MAX_PAGE)
+            page = persist(lambda: self.page(entity, asked))
+            yield page
+            if (cursor := page.get("next_cursor")) is None:
+                return
+            asked["cursor"] = cursor
+            left = None if left is None else left - len(page["data"])
+
+    def record(self, entity: str, uuid: str, columns: Sequence[str] = ()) -> Json:
+        """A stored record.
+
+        Args:
+            entity: `contacts` or `companies`.
+            uuid: of the record.
+            columns: only these; all when there are none.
+        """
+        asked = {"select_columns": ",".join(columns)} if columns else None
+        return dict(persist(lambda: self._call("GET", _path(entity, uuid), params=asked))["data"])
+
+    def create(self, entity: str, record: Json, *, idempotency_key: str | None = None) -> Json:
+        """Store a new record. Returns the server's whole answer, whose `data` is the record as it is stored."""
+        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else None
+        return self._call("POST", f"/{entity}/create", json=record, headers=headers)
+
+    def update(self, entity: str, uuid: str, fields: Json, *, if_version: int | None = None) -> Json:
+        """Change fields of a record; null or empty clears one. Returns the server's whole answer.
+
+        Args:
+            entity: `contacts` or `companies`.
+            uuid: of the record.
+            fields: those that change.
+            if_version: its `row_version`; if it has another one by now, it stays as it is.
+        """
+        headers = {"If-Match": f'"{if_version}"'} if if_version is not None else None
+        return self._call("PUT", _path(entity, uuid), json=fields, headers=headers)
+
+    def upsert(self, entity: str, record: Json) -> Json:
+        """Change the record that is meant, or store a new one. Returns the server's whole answer; `is_new` says which."""
+        return self._call("POST", f"/{entity}/upsert", json=record)
+
+    def bulk(self, entity: str, records: Sequence[Json]) -> Json:
+        """Upsert up to 2,000 records: `uuids` in their order, and `errors` of those that failed."""
+        return dict(persist(lambda: self._call("POST", f"/{entity}/bulk", json={"data": records}))["data"])
+
+    def delete(self, entity: str, uuid: str) -> None:
+        """Delete a record. An upsert with its uuid brings it back."""
+        persist(lambda: self._call("DELETE", _path(entity, uuid)))
+
+    def filters(self, entity: str) -> list[Json]:
+        """The filters that users are offered."""
+        return list(self._call("GET", f"/{entity}/filters")["data"])
+
+    def filter_values(self, entity: str, key: str, text: str | None, limit: int, page: int) -> list[Json]:
+        """One page of the values of a filter.
+
+        Args:
+            entity: `contacts` or `companies`.
+            key: of the filter.
+            text: only values that contain it.
+            limit: size of the page, 1 to 100.
+            page: 1 is the first.
+        """
+        asked = {"filter_key": key, "search_text": text or "", "limit": limit, "page": page}
+        return list(self._call("POST", f"/{entity}/filters/data", json=asked)["data"])
 
     def count(self, entity: str, vql: Json) -> int:
         """The number of records that match.
@@ -329,6 +411,10 @@ class RestClient:
         except ValueError as error:
             raise ClientError(f"{self.connection.url} does not answer like a Connectra server") from error
         return answer
+
+
+def _path(entity: str, uuid: str) -> str:
+    return f"/{entity}/{quote(uuid, safe='')}"
 
 
 def api_error(response: httpx.Response) -> ApiError:

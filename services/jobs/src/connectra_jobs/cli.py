@@ -2,7 +2,6 @@
 
 import asyncio
 
-import typer
 from connectra.query.v1 import query_service_pb2_grpc
 from connectra.write.internal.v1 import import_service_pb2_grpc
 from connectra_common.db.database import Database
@@ -18,19 +17,15 @@ from connectra_jobs.worker.pool import WorkerPool
 
 MIN_CONNECTIONS = 3
 
-app = typer.Typer(help="Run the worker pools. To list, watch or cancel jobs: `connectra job`.", no_args_is_help=True)
 
-
-@app.command("first_time")
 def first_time() -> None:
-    """Runs new jobs, PARALLEL_JOBS at once, until SIGTERM."""
+    """Run new jobs, PARALLEL_JOBS at once, until SIGTERM."""
     settings = runner_settings()
     asyncio.run(serve(settings, FIRST_TIME, settings.jobs.parallel_jobs))
 
 
-@app.command("retry")
 def retry() -> None:
-    """Runs failed jobs again when their time has come, one at once, until SIGTERM."""
+    """Run failed jobs again when their time has come, one at once, until SIGTERM."""
     asyncio.run(serve(runner_settings(), RETRY, 1))
 
 

@@ -4,39 +4,48 @@ import json
 from typing import Annotated
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
-from connectra_client.commands.options import TEXT_HELP, Alike, ApiKey, Entity, Url, Where, conditions
-from connectra_client.connection import find_connection
-from connectra_client.display import console, show_meant
-from connectra_client.rest import Json, RestClient
+from connectra_client.commands.options import Alike, ApiKey, Entity, Url, Where, conditions, connect
+from connectra_client.commands.search import Text
+from connectra_client.display import hint, show_notes
+from connectra_client.output import AsJson, Format, Output, format_of, show_json, show_records
+from connectra_client.rest import Json
 
 
 def explain(
     entity: Annotated[Entity, typer.Argument(help="What kind of record.")],
-    uuid: Annotated[str, typer.Argument(help="Of the record.")],
-    text: Annotated[str | None, typer.Argument(help=TEXT_HELP)] = None,
+    uuid: Annotated[str, typer.Argument(help="Of the record.", metavar="UUID")],
+    text: Text = None,
     alike: Alike = None,
     where: Where = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the server's answer as JSON.")] = False,
+    output: Output = Format.TABLE,
+    as_json: AsJson = False,
     url: Url = None,
     api_key: ApiKey = None,
 ) -> None:
-    """Say which conditions of a search a record meets, and which not."""
-    with RestClient(find_connection(url, api_key)) as client:
+    """Say which conditions of a search a record meets, and which not.
+
+    Examples:
+        connectra explain contacts 6f1c0b52-7c5e-4f0e-9d2b-0c8a0e3b7a11 "sales berlin"
+    """
+    with connect(url, api_key) as client:
         answer = client.explain(entity, uuid, conditions(text, where, alike))
     found: Json = answer["data"]
-    show_meant(answer)
-    if as_json:
-        typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
+    show_notes(answer)
+    format = format_of(output, as_json)
+    if format is Format.JSON:
+        show_json(found)
         return
-    table = Table("", "condition", "the record has", box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    for judged in found["conditions"]:
-        good = judged["met"] != judged["excluded"]
-        table.add_row("[green]yes[/]" if good else "[red]no[/]", escape(_asked(judged)), escape(_there(judged)))
-    console.print(table)
-    console.print("the search finds it" if found["matches"] else "the search does not find it")
+    rows = [
+        {
+            "met": "yes" if judged["met"] != judged["excluded"] else "no",
+            "condition": _asked(judged),
+            "the record has": _there(judged),
+        }
+        for judged in found["conditions"]
+    ]
+    show_records(rows, list(rows[0]) if rows else [], format, chosen=True, name="condition")
+    hint("the search finds it" if found["matches"] else "the search does not find it")
 
 
 def _asked(judged: Json) -> str:

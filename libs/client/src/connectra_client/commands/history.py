@@ -4,37 +4,46 @@ import json
 from typing import Annotated
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
-from connectra_client.commands.options import ApiKey, Entity, Url
-from connectra_client.connection import find_connection
-from connectra_client.display import console
-from connectra_client.rest import Change, RestClient
+from connectra_client.commands.options import ApiKey, Entity, Url, connect
+from connectra_client.output import AsJson, Format, Output, format_of, show_json, show_records
+from connectra_client.rest import Change
 
 
 def history(
     entity: Annotated[Entity, typer.Argument(help="What kind of record.")],
-    uuid: Annotated[str, typer.Argument(help="Of the record.")],
+    uuid: Annotated[str, typer.Argument(help="Of the record.", metavar="UUID")],
     limit: Annotated[int, typer.Option("--limit", "-n", help="Maximum number of changes.", min=1)] = 25,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the changes as JSON instead of a table.")] = False,
+    output: Output = Format.TABLE,
+    as_json: AsJson = False,
     url: Url = None,
     api_key: ApiKey = None,
 ) -> None:
     """Show what happened to a record, newest first: when, what, and by whom.
 
     Who changed it is shown of what the key's own client did; with the right `admin`, of everything.
+
+    Examples:
+        connectra history contacts 6f1c0b52-7c5e-4f0e-9d2b-0c8a0e3b7a11
+        connectra history companies 00c5752b-4b70-5e55-a027-63ae68753a52 --json
     """
-    with RestClient(find_connection(url, api_key)) as client:
+    with connect(url, api_key) as client:
         changes = client.history(entity, uuid, limit)
-    if as_json:
-        typer.echo(json.dumps(changes, ensure_ascii=False, indent=2))
+    format = format_of(output, as_json)
+    if format is Format.JSON:
+        show_json(changes)
         return
-    table = Table("time", "action", "by", "request", "changes", box=None, pad_edge=False, header_style="bold")
-    for change in changes:
-        cells = (change["time"], change["action"], _who(change), change["request_id"] or "", _what(change))
-        table.add_row(*map(escape, cells))
-    console.print(table)
+    rows = [
+        {
+            "time": change["time"],
+            "action": change["action"],
+            "by": _who(change),
+            "request": change["request_id"],
+            "changes": _what(change),
+        }
+        for change in changes
+    ]
+    show_records(rows, ["time", "action", "changes", "by", "request"], format, chosen=True, name="request")
 
 
 def _who(change: Change) -> str:
@@ -44,7 +53,7 @@ def _who(change: Change) -> str:
 
 def _what(change: Change) -> str:
     shown = {name: (values["old"], values["new"]) for name, values in change["changes"].items()}
-    return "\n".join(f"{name}: {_text(old)} → {_text(new)}" for name, (old, new) in shown.items())
+    return "; ".join(f"{name}: {_text(old)} → {_text(new)}" for name, (old, new) in shown.items())
 
 
 def _text(value: object) -> str:

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
+from connectra_client.connection import find_connection
 from connectra_client.errors import ClientError
-from connectra_client.rest import Json
+from connectra_client.rest import Json, RestClient
 
 Url = Annotated[str | None, typer.Option("--url", help="Address of the server.", envvar="CONNECTRA_URL", metavar="URL")]
 ApiKey = Annotated[
@@ -25,7 +26,9 @@ Alike = Annotated[
         "--alike", help="Find other names too: nickname (Bob, Robert), sound (Meyer, Mayr) or both.", metavar="A,B"
     ),
 ]
-
+Columns = Annotated[
+    str | None, typer.Option("--columns", "-c", help="Columns to show, separated by commas.", metavar="A,B")
+]
 
 TEXT_HELP = "Words of a name, title, company, domain, e-mail address, phone or city."
 
@@ -40,6 +43,15 @@ class Entity(StrEnum):
     def service(self) -> str:
         """Its name in the data of a job."""
         return {"contacts": "contact", "companies": "company"}[self.value]
+
+
+def connect(url: str | None, api_key: str | None) -> RestClient:
+    """A connection to the server that the options mean, to be used in a `with` statement.
+
+    Raises:
+        ClientError: as `find_connection`.
+    """
+    return RestClient(find_connection(url, api_key))
 
 
 def read_where(text: str | None) -> Json:

@@ -3,26 +3,33 @@
 import json
 import re
 import shlex
-from collections.abc import Collection
+import shutil
+import sys
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 from uuid import uuid4
 
 import typer
-from rich.markup import escape
 
-from connectra_client.commands.options import ApiKey, Entity, Url, Where, read_where, split_columns
-from connectra_client.connection import find_connection
-from connectra_client.display import console, hint, show_job, show_preview, transfer_bar, watch_job
+from connectra_client.commands.options import Alike, ApiKey, Entity, Url, Where, conditions, connect, split_columns
+from connectra_client.commands.search import COLUMNS, Text
+from connectra_client.display import hint, show_job, show_preview, transfer_bar, watch_job, words
 from connectra_client.errors import ApiError, ClientError
 from connectra_client.exit_codes import ExitCode
 from connectra_client.mapping import preview as preview_file
 from connectra_client.mapping import read_mapping, save_mapping
+from connectra_client.output import AsJson, Output, format_of, show_json, show_record
+from connectra_client.output import Format as OutputFormat
 from connectra_client.rest import Job, JobFile, Json, RestClient
 
 IMPORT, EXPORT = "insert_csv_file", "export_csv_file"
+# What stands for stdin and stdout, and how the file is named that stdin becomes.
+_DASH, _STDIN = "-", "stdin.csv"
 
 
 class Format(StrEnum):
@@ -36,11 +43,8 @@ def import_file(
     file: Annotated[
         Path,
         typer.Argument(
-            help="CSV file or Excel workbook with a header line.",
+            help="CSV file or Excel workbook with a header line; - reads stdin.",
             metavar="FILE",
-            exists=True,
-            dir_okay=False,
-            readable=True,
         ),
     ],
     watch: Annotated[bool, typer.Option(help="Wait until the job ends and show the result.")] = True,
@@ -82,6 +86,8 @@ def import_file(
         str | None,
         typer.Option(help="Key of an interrupted upload of FILE: only what is missing of it is sent.", metavar="KEY"),
     ] = None,
+    output: Output = OutputFormat.TABLE,
+    as_json: AsJson = False,
     url: Url = None,
     api_key: ApiKey = None,
 ) -> None:
@@ -91,6 +97,11 @@ def import_file(
     Rows that cannot be imported are skipped and written to a separate file, with line number and reason. Importing a
     file twice changes nothing. A file of more than 64 MiB is sent in parts: if that is interrupted, the message says how
     to go on with --resume.
+
+    Examples:
+        connectra import people.csv --preview
+        connectra import people.csv --map "Rank=title" --map "Notes=" --max-rejected 2%
+        zcat people.csv.gz | connectra import - --rejected rejected.csv
     """
     data: Json = {"validate_only": True} if dry_run else {}
     if max_rejected is not None:
@@ -99,38 +110,67 @@ def import_file(
     if columns := read_mapping(mapping, map or ()):
         reading["columns"] = columns
     data |= reading
-    with RestClient(find_connection(url, api_key)) as client:
+    format = format_of(output, as_json)
+    with _input(file) as source, connect(url, api_key) as client:
         if preview or save:
-            found = preview_file(client, file, reading)
-            if preview:
-                show_preview(found)
+            found = preview_file(client, source, reading)
             if save:
                 save_mapping(save, found["columns"])
-                console.print(f"saved to {save}", soft_wrap=True)
+                hint(f"saved to {save}")
             if preview:
+                if format is OutputFormat.TABLE:
+                    show_preview(found)
+                else:
+                    show_json(found)
                 return
-        uuid = start_import(client, file, retries, data, resume)
+        uuid = start_import(client, source, retries, data, resume, name=str(file))
         if not watch:
-            console.print(
-                f"job {uuid} has been created: `connectra job watch {uuid}` shows its progress", soft_wrap=True
-            )
+            show_record({"uuid": uuid}, format)
+            hint(f"job {uuid} has been created: `connectra jobs watch {uuid}` shows its progress")
             return
         job = watch_job(client, uuid)
-        show_job(job)
-        name = file.name.removesuffix(".gz").removesuffix(".csv")
+        if format is OutputFormat.TABLE:
+            show_job(job)
+        else:
+            show_record(job, format)
+        beside = Path(_STDIN) if str(file) == _DASH else file
+        stem = beside.name.removesuffix(".gz").removesuffix(".csv")
         if job["job_response"].get("rejected_s3_key"):
-            _fetch(client, job, "rejected", rejected or file.with_name(f"{name}.rejected.csv"))
+            fetch_file(client, job, "rejected", rejected or beside.with_name(f"{stem}.rejected.csv"))
         if job["job_response"].get("left_out_s3_key"):
-            _fetch(client, job, "left_out", file.with_name(f"{name}.left_out.csv"))
+            fetch_file(client, job, "left_out", beside.with_name(f"{stem}.left_out.csv"))
         require_completed(job)
+
+
+@contextmanager
+def _input(file: Path) -> Iterator[Path]:
+    """A file, or what comes from stdin as one: its size has to be known before it is sent."""
+    if str(file) != _DASH:
+        if not file.is_file():
+            raise typer.BadParameter(f"there is no file {file}", param_hint="FILE")
+        yield file
+        return
+    with TemporaryDirectory() as folder:
+        copy = Path(folder) / _STDIN
+        with copy.open("wb") as out:
+            shutil.copyfileobj(sys.stdin.buffer, out)
+        yield copy
 
 
 def export(
     entity: Annotated[Entity, typer.Argument(help="What to export.")],
+    text: Text = None,
     columns: Annotated[
-        str, typer.Option("--columns", "-c", help="Columns of the file, separated by commas.", metavar="A,B")
-    ],
-    out: Annotated[Path, typer.Option("--output", "-o", help="The file to write.", dir_okay=False, metavar="FILE")],
+        str | None,
+        typer.Option(
+            "--columns", "-c", help="Columns of the file, separated by commas; those of `search`.", metavar="A,B"
+        ),
+    ] = None,
+    out: Annotated[
+        Path,
+        typer.Option("--output", "-o", help="The file to write; - is stdout.", dir_okay=False, metavar="FILE"),
+    ] = Path("-"),
+    alike: Alike = None,
     where: Where = None,
     format: Annotated[Format | None, typer.Option(help="Format of the file; derived from its name by default.")] = None,
     gzip: Annotated[
@@ -142,28 +182,31 @@ def export(
     url: Url = None,
     api_key: ApiKey = None,
 ) -> None:
-    """Export all contacts or companies that match, as CSV or JSON lines.
+    """Export all contacts or companies that match, as CSV or JSON lines, to a file or to stdout.
 
     Columns of a contact's company are named company.name and so on. The name of the file decides its format and
     compression: -o people.ndjson.gz.
+
+    Examples:
+        connectra export contacts -c first_name,last_name,email,company.name -o people.csv
+        connectra export contacts "sales berlin" -o people.ndjson.gz
+        connectra export companies -c name,website -w @where.json | head
     """
     if not out.parent.is_dir():
         raise ClientError(f"the folder {out.parent} does not exist")
-    vql: Json = {"select_columns": split_columns(columns)}
-    if conditions := read_where(where):
-        vql["where"] = conditions
+    vql: Json = {"select_columns": split_columns(columns) or COLUMNS[entity], **conditions(text, where, alike)}
     data: Json = {"service": entity.service, "vql": vql, **file_options(out, format, gzip)}
     if keep_formulas:
         data["keep_formulas"] = True
-    with RestClient(find_connection(url, api_key)) as client:
+    with connect(url, api_key) as client:
         uuid = client.create_job(EXPORT, data, idempotency_key=f"export-{uuid4()}")
         job = watch_job(client, uuid)
-        show_job(job)
+        show_job(job, words)
         require_completed(job)
         try:
-            _fetch(client, job, "result", out)
+            fetch_file(client, job, "result", out)
         except (ClientError, KeyboardInterrupt):
-            hint(f"\nto fetch it again: connectra job fetch {uuid}")
+            hint(f"\nto fetch it again: connectra jobs fetch {uuid}")
             raise
 
 
@@ -195,7 +238,13 @@ def read_max_rejected(text: str) -> int | float:
 
 
 def start_import(
-    client: RestClient, file: Path, retries: int = 0, data: Json | None = None, resume: str | None = None
+    client: RestClient,
+    file: Path,
+    retries: int = 0,
+    data: Json | None = None,
+    resume: str | None = None,
+    *,
+    name: str | None = None,
 ) -> str:
     """Upload a file and create the job that imports it.
 
@@ -205,6 +254,7 @@ def start_import(
         retries: how many times the job is run again after a failure.
         data: further members of the job data, such as `validate_only`.
         resume: key of an interrupted upload of the file.
+        name: of the file, as the user typed it.
 
     Returns:
         The job's uuid.
@@ -214,7 +264,7 @@ def start_import(
     def begun(new: str) -> None:
         nonlocal key
         key = new
-        console.print(f"key {escape(new)}", soft_wrap=True)
+        hint(f"key {new}")
 
     try:
         with transfer_bar("uploading", file.stat().st_size) as moved:
@@ -223,7 +273,7 @@ def start_import(
         return client.create_job(IMPORT, job_data, retries, idempotency_key=_key_of(job_data, retries))
     except (ClientError, KeyboardInterrupt):
         if key:
-            again = shlex.join(["connectra", "import", str(file), "--resume", key])
+            again = shlex.join(["connectra", "import", name or str(file), "--resume", key])
             hint(f"\nto go on with what was sent: {again}")
         raise
 
@@ -260,17 +310,18 @@ def fetch_files(client: RestClient, uuid: str, kinds: Collection[str] | None, fo
         _download(client, uuid, file, folder / name)
 
 
-def _download(client: RestClient, uuid: str, file: JobFile, out: Path) -> None:
+def _download(client: RestClient, uuid: str, file: JobFile, out: Path, *, quiet: bool = False) -> None:
     def renew() -> str:
         return next((f["download_url"] for f in client.job_files(uuid) if f["kind"] == file["kind"]), "")
 
     with transfer_bar("fetching", file["size_bytes"]) as moved:
         client.download(file["download_url"], out, moved, renew)
-    console.print(f"saved to {out}", soft_wrap=True)
+    if not quiet:
+        hint(f"saved to {out}")
 
 
-def _fetch(client: RestClient, job: Job, kind: str, out: Path) -> None:
-    """Download a file that a job has written: `result` or `rejected`.
+def fetch_file(client: RestClient, job: Job, kind: str, out: Path) -> None:
+    """Download a file that a job has written, such as `result` or `rejected`; to stdout if `out` is `-`.
 
     Raises:
         ClientError: the server does not have it, or `out` cannot be written.
@@ -281,7 +332,16 @@ def _fetch(client: RestClient, job: Job, kind: str, out: Path) -> None:
         raise ClientError(f"the {kind} file of job {job['uuid']} cannot be fetched: {error}") from error
     if found is None:
         raise ClientError(f"the server has no {kind} file of job {job['uuid']}")
-    _download(client, job["uuid"], found, out)
+    if str(out) != _DASH:
+        _download(client, job["uuid"], found, out)
+        return
+    # By way of a file, as a download can only go on in one after its connection broke.
+    with TemporaryDirectory() as folder:
+        copy = Path(folder) / "file"
+        _download(client, job["uuid"], found, copy, quiet=True)
+        with copy.open("rb") as whole:
+            shutil.copyfileobj(whole, sys.stdout.buffer)
+        sys.stdout.flush()
 
 
 def require_completed(job: Job) -> None:

@@ -295,7 +295,7 @@ _FILTER_VALUES = f"""
     FROM {SCHEMA}.filters_data o {_SLICED}"""  # noqa: S608
 
 # No worker runs what the old ones ran, and running it again automatically could lay old data over new: it fails, and can be started
-# again (`connectra job retry`).
+# again (`connectra jobs retry`).
 _JOBS = f"""
     INSERT INTO jobs (id, uuid, job_type, data, status, job_response, retry_count, retry_interval, run_after,
                       created_at, updated_at, cancel_requested)
