@@ -126,6 +126,9 @@ def test_every_command_of_the_client_itself_has_a_place_and_a_line() -> None:
     placed = {name for names in PANELS.values() for name in names}
     own = [entry for entry in entry_points(group=plugins.GROUP) if entry.module.startswith("connectra_client.")]
     assert {entry.name for entry in own} == {
+        "contacts",
+        "companies",
+        "filters",
         "import",
         "export",
         "search",
