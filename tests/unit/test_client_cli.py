@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -102,6 +103,21 @@ def test_a_package_adds_commands_to_a_group_of_another_and_replaces_none(run: Ru
     assert run("things", "thing").output == "thing done\n"
 
 
+def test_help_names_kinds_of_values_and_keeps_the_lines_of_examples(run: Run) -> None:
+    shown = run("search", "--help").output
+    assert "<str>" not in shown
+    assert "<bool>" not in shown
+    assert "At length, in a paragraph of two lines." in shown
+    assert "     greet ada\n" in "\n".join(line.rstrip() for line in shown.splitlines()) + "\n"
+
+
+def test_a_value_that_is_none_of_the_choices_is_told_without_words_of_the_library(run: Run) -> None:
+    refused = run("choose", "third")
+    assert refused.exit_code == 2
+    assert "Value error" not in refused.stderr
+    assert "'third' is not one of 'first', 'second'" in " ".join(refused.stderr.split())
+
+
 def test_a_plugin_that_cannot_be_imported_is_one_line(run: Run) -> None:
     for name, problem in (("broken", "no_such_module_anywhere"), ("absent", "absent_under_test")):
         result = run(name)
@@ -128,11 +144,11 @@ def test_every_command_of_the_client_itself_has_a_place_and_a_line() -> None:
     assert {entry.name for entry in own} == {
         "contacts",
         "companies",
-        "filters",
         "import",
         "export",
         "search",
         "count",
+        "filters",
         "explain",
         "history",
         "jobs",
@@ -142,3 +158,28 @@ def test_every_command_of_the_client_itself_has_a_place_and_a_line() -> None:
         assert entry.name in placed
         assert summary(entry).endswith(".")
         entry.load()
+
+
+def commands(group: Any, *names: str) -> Iterator[tuple[str, Any]]:
+    """Every command of all packages, by its whole name."""
+    for name, command in group.commands.items():
+        loaded = command.load() if hasattr(command, "load") else command
+        if hasattr(loaded, "commands"):
+            yield from commands(loaded, *names, name)
+        else:
+            yield " ".join((*names, name)), loaded
+
+
+def test_every_command_has_examples_of_itself_and_readable_kinds_of_values() -> None:
+    found = dict(commands(Commands(name="connectra")))
+    assert {"contacts update", "jobs first_time", "jobs retry", "keys add", "audit", "up"} <= found.keys()
+    for name, command in found.items():
+        text, _, examples = command.help.partition("\n\nExamples:\n")
+        assert text.strip(), name
+        lines = [line.strip() for line in examples.splitlines()]
+        assert lines, name
+        assert all(f"connectra {name}" in line for line in lines), name
+        for param in command.params:
+            kind = param.display_type_rich(None) if param.metavar is None else param.metavar
+            assert "<str>" not in str(kind), (name, param.name)
+            assert "%Y" not in str(kind), (name, param.name)

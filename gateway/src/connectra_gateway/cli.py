@@ -74,7 +74,12 @@ def add(
     ] = None,
     file: File = None,
 ) -> None:
-    """Add a client and print its key, which is shown only this once."""
+    """Add a client and print its key, which is shown only this once.
+
+    Examples:
+        connectra keys add crm
+        connectra keys add reports --right read --right export --expires 90d
+    """
     with _changing(file) as path:
         rights = frozenset(right) if right else USUAL
         client = clients.add(path, name, rights, expires_at=expires, requests_per_minute=per_minute)
@@ -83,10 +88,15 @@ def add(
 
 @app.command("list")
 def show(file: File = None) -> None:
-    """Show the clients, their rights and limits, and the first characters of their keys."""
-    path, _ = _file(file)
+    """Show the clients, their rights and limits, and the first characters of their keys.
+
+    Examples:
+        connectra keys list
+    """
+    path, gateway = _file(file)
     with _complaining():
         found = clients.load(path)
+    typer.echo(f"keys: in {path.absolute()}; {_reader(gateway)}", err=True)
     for client in found:
         limit = f"{client.requests_per_minute}/min" if client.requests_per_minute else "-"
         keys = ", ".join(map(_shown, client.keys))
@@ -104,7 +114,12 @@ def rotate(
     expires: Expires = None,
     file: File = None,
 ) -> None:
-    """Give a client a new key and print it; its former ones go on for a while."""
+    """Give a client a new key and print it; its former ones go on for a while.
+
+    Examples:
+        connectra keys rotate crm
+        connectra keys rotate crm --overlap 1h
+    """
     with _changing(file) as path:
         client = clients.rotate(path, name, overlap, expires)
     typer.echo(client.key)
@@ -112,7 +127,11 @@ def rotate(
 
 @app.command()
 def revoke(name: Name, file: File = None) -> None:
-    """Remove a client and its keys."""
+    """Remove a client and its keys.
+
+    Examples:
+        connectra keys revoke crm
+    """
     with _changing(file) as path:
         clients.revoke(path, name)
     typer.echo(f"revoked {name}")
@@ -144,8 +163,11 @@ def _changing(given: Path | None) -> Iterator[Path]:
     path, gateway = _file(given)
     with _complaining():
         yield path
-    reader = f"the gateway at {gateway} reads it" if gateway else "gateways whose GATEWAY_KEYS_FILE it is read it"
-    typer.echo(f"keys: changed {path.absolute()}; {reader}", err=True)
+    typer.echo(f"keys: changed {path.absolute()}; {_reader(gateway)}", err=True)
+
+
+def _reader(gateway: str | None) -> str:
+    return f"the gateway at {gateway} reads it" if gateway else "gateways whose GATEWAY_KEYS_FILE it is read it"
 
 
 @contextmanager

@@ -39,7 +39,12 @@ def up(
     ] = False,
     only: Annotated[str | None, typer.Option(hidden=True, help="Only these parts, separated by commas.")] = None,
 ) -> None:
-    """Start everything on this machine and keep it running until Ctrl-C."""
+    """Start everything on this machine and keep it running until Ctrl-C.
+
+    Examples:
+        connectra up --detach
+        connectra up --single --free-ports
+    """
     home = Home.find()
     try:
         if detach:
@@ -54,7 +59,11 @@ def up(
 
 
 def down() -> None:
-    """Stop everything, wherever it was started, and wait until it has ended."""
+    """Stop everything, wherever it was started, and wait until it has ended.
+
+    Examples:
+        connectra down
+    """
     try:
         stop(Home.find(), echo)
     except LocalError as error:
@@ -64,7 +73,12 @@ def down() -> None:
 def status(
     as_json: Annotated[bool, typer.Option("--json", help="Addresses, keys and parts as one JSON object.")] = False,
 ) -> None:
-    """Show the parts, their restarts and addresses, and the API key. Exit code 1 if nothing is running."""
+    """Show the parts, their restarts and addresses, and the API key. Exit code 1 if nothing is running.
+
+    Examples:
+        connectra status
+        connectra status --json
+    """
     home = Home.find()
     state = State.load(home)
     running = state is not None and state.is_current()
@@ -84,7 +98,12 @@ def logs(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep printing new lines.")] = False,
     lines: Annotated[int, typer.Option("--lines", "-n", help="Number of lines to print.")] = 20,
 ) -> None:
-    """Print the end of the logs."""
+    """Print the end of the logs.
+
+    Examples:
+        connectra logs
+        connectra logs query -n 100 -f
+    """
     home = Home.find()
     known = ("supervisor", "migrate", *NAMES, SINGLE)
     if part and part not in known:
@@ -103,7 +122,12 @@ def logs(
 def reset(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    """Stop everything and delete all data and logs. Downloads and keys stay."""
+    """Stop everything and delete all data and logs. Downloads and keys stay.
+
+    Examples:
+        connectra reset
+        connectra reset --yes
+    """
     home = Home.find()
     if not yes:
         typer.confirm(f"Delete all data in {home.data}?", abort=True)

@@ -39,7 +39,12 @@ def run(
         bool, typer.Option("--free-ports", help="Use free ports instead of the configured ones.")
     ] = False,
 ) -> None:
-    """Start everything, import a sample, show a first search, and stay up until Ctrl-C."""
+    """Start everything, import a sample, show a first search, and stay up until Ctrl-C.
+
+    Examples:
+        connectra run
+        connectra run --rows 1000 --free-ports
+    """
     home = Home.find()
     tour = Tour(home, rows, seed)
     try:

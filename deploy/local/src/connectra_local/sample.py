@@ -238,11 +238,19 @@ def sample(
     rows: Annotated[int, typer.Argument(help="Number of contacts.", min=1, metavar="ROWS")],
     seed: Annotated[int, typer.Option("--seed", help="A different number gives different contacts.")] = 1,
     out: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The file to write.", dir_okay=False, metavar="FILE")
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="The file to write; stdout when absent, or -.", dir_okay=False, metavar="FILE"
+        ),
     ] = None,
 ) -> None:
-    """Write a CSV file of fictitious contacts and companies for `connectra import`."""
-    with out.open("wb") if out else nullcontext(sys.stdout.buffer) as file:
+    """Write a CSV file of fictitious contacts and companies for `connectra import`.
+
+    Examples:
+        connectra sample 10000 -o people.csv
+        connectra sample 100 | connectra import -
+    """
+    with out.open("wb") if out and str(out) != "-" else nullcontext(sys.stdout.buffer) as file:
         for piece in sample_csv(rows, seed):
             file.write(piece)
 

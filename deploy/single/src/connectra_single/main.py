@@ -117,7 +117,11 @@ async def serve(settings: Settings, gateway: Gateway) -> None:
 
 
 def main() -> None:
-    """Serve REST and gRPC on port 8000: all services and their gateway in one process."""
+    """Serve REST and gRPC on port 8000: all services and their gateway in one process.
+
+    Examples:
+        connectra api-server
+    """
     settings = load(Settings)
     settings.postgres.require(LEAST, "the API server")
     try:

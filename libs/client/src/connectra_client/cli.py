@@ -10,7 +10,6 @@ from connectra_client.plugins import Commands
 app = typer.Typer(
     name="connectra",
     cls=Commands,
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,  # an expected error is one line; any other is a defect and gets a plain stack trace
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -29,11 +28,7 @@ def connectra(
         bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
     ] = False,
 ) -> None:
-    """Companies and contacts: search, import, export, and the servers behind it.
-
-    Commands that talk to a server use --url and --api-key, else CONNECTRA_URL and CONNECTRA_API_KEY, else the server
-    running on this machine.
-    """
+    """Companies and contacts: search, change, import, export, and the servers behind it."""
 
 
 def main() -> None:

@@ -7,11 +7,14 @@ group "connectra.commands.NAME" are added to the group NAME of another package.
 
 import ast
 import importlib.util
+import inspect
+from datetime import datetime
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
 import typer
+from rich.markup import escape
 from typer.core import TyperCommand, TyperGroup
 
 from connectra_client.complaints import told
@@ -39,6 +42,8 @@ PANELS = {
     "Operations": ("api-server", "doctor", "migrate", "index", "audit"),
 }
 _OTHERS = "More"
+# How help names the value of an option; a flag has none.
+_KINDS: dict[Any, str] = {bool: "", str: "TEXT", int: "N", float: "X", datetime: "DATE", Path: "FILE"}
 
 
 class _Plugin(TyperCommand):
@@ -66,10 +71,13 @@ class _Plugin(TyperCommand):
                 for entry in entry_points(group=f"{GROUP}.{self.name}"):
                     if entry.name not in group.commands:
                         group.add_command(_Plugin(entry))
+                for_people(group)
                 return group
             single = typer.Typer(add_completion=False)
             single.command(self.name)(target)
-            return typer.main.get_command(single)
+            command = typer.main.get_command(single)
+            for_people(command)
+            return command
         except Exception as error:
             problem = f"{type(error).__name__}: {error}".splitlines()[0]
             raise ClientError(f"`connectra {self.name}` cannot be loaded ({self.entry.value}): {problem}") from error
@@ -85,13 +93,51 @@ class Commands(TyperGroup):
         for name in sorted(found, key=lambda name: (order.index(name) if name in order else len(order), name)):
             self.add_command(_Plugin(found[name]))
 
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        for_people(self)
+        return super().make_context(*args, **kwargs)
+
     def invoke(self, ctx: Any) -> Any:
         """Run the command; a ClientError becomes its text on stderr and the exit code of its kind."""
         try:
             return super().invoke(ctx)
+        except typer.BadParameter as error:
+            error.message = error.message.removeprefix("Value error, ")
+            raise
         except ClientError as error:
             typer.secho(told(error), err=True, fg=typer.colors.RED)
             raise typer.Exit(exit_code(error)) from error
+
+
+def for_people(command: Any) -> None:
+    """Make the help of a command, and of those in it, readable: paragraphs instead of lines of source, kinds of values instead of types."""
+    command.help = _reflowed(command.help or "")
+    for param in command.params:
+        kind = param.type_descriptor.annotation
+        if param.param_type_name == "argument":
+            if kind in _KINDS or param.type_descriptor.is_list:
+                param.display_type_rich = lambda ctx: None  # its name says it
+        elif param.metavar is None and kind in _KINDS:
+            param.metavar = _KINDS[kind]
+    help_option = command.get_help_option
+
+    def without_kind(ctx: Any) -> Any:
+        if option := help_option(ctx):
+            option.metavar = ""
+        return option
+
+    command.get_help_option = without_kind
+    for inner in getattr(command, "commands", {}).values():
+        if not isinstance(inner, _Plugin):
+            for_people(inner)
+
+
+def _reflowed(text: str) -> str:
+    first, *others = (
+        one if "\n " in one else one.replace("\n", " ") for one in escape(inspect.cleandoc(text)).split("\n\n")
+    )
+    # Typer takes the indentation from text whose first line alone has none: an empty paragraph keeps it.
+    return "\n\n".join([first, *([""] if others else []), *others])
 
 
 def installed(group: str, name: str) -> Any:

@@ -91,6 +91,11 @@ def audit(
     """Show who changed a record, had a job run, took records by a stream or administered the index; the newest entry first.
 
     Streams and the index have an entry when something begins, and one that says how it ended. Changes of keys are in the gateway's log.
+
+    Examples:
+        connectra audit --record 6f1c0b52-7c5e-4f0e-9d2b-0c8a0e3b7a11
+        connectra audit --client crm --action delete --since 2026-01-31
+        connectra audit --kind job --json -n 10
     """
     wanted = AuditFilter(record, job, client, actor, request, kind, action, _utc(since), _utc(until))
     try:

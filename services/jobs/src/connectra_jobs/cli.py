@@ -19,13 +19,21 @@ MIN_CONNECTIONS = 3
 
 
 def first_time() -> None:
-    """Run new jobs, PARALLEL_JOBS at once, until SIGTERM."""
+    """Run new jobs, PARALLEL_JOBS at once, until SIGTERM.
+
+    Examples:
+        connectra jobs first_time
+    """
     settings = runner_settings()
     asyncio.run(serve(settings, FIRST_TIME, settings.jobs.parallel_jobs))
 
 
 def retry() -> None:
-    """Run failed jobs again when their time has come, one at once, until SIGTERM."""
+    """Run failed jobs again when their time has come, one at once, until SIGTERM.
+
+    Examples:
+        connectra jobs retry
+    """
     asyncio.run(serve(runner_settings(), RETRY, 1))
 
 

@@ -52,7 +52,11 @@ def _run(url: str | None, api_key: str | None, work: Callable[[Connectra], Await
 
 @app.command()
 def status(url: Url = None, api_key: ApiKey = None) -> None:
-    """Show how far the index lags behind, and any rebuild in progress."""
+    """Show how far the index lags behind, and any rebuild in progress.
+
+    Examples:
+        connectra index status
+    """
     state = _run(url, api_key, lambda client: client.index.get_index_status(GetIndexStatusRequest()))
     console.print(f"pending        {state.pending:,} (oldest {state.oldest_pending_seconds:.1f} s)")
     console.print(f"dead letters   {state.dead_letters:,}")
@@ -79,7 +83,11 @@ def dead_letters(
     url: Url = None,
     api_key: ApiKey = None,
 ) -> None:
-    """List the documents that Elasticsearch rejects permanently, with its reasons."""
+    """List the documents that Elasticsearch rejects permanently, with its reasons.
+
+    Examples:
+        connectra index dead-letters
+    """
 
     async def collect(client: Connectra) -> list[DeadLetter]:
         found: list[DeadLetter] = []
@@ -109,7 +117,11 @@ def replay(
     url: Url = None,
     api_key: ApiKey = None,
 ) -> None:
-    """Index dead letters again, once the cause of their rejection has changed."""
+    """Index dead letters again, once the cause of their rejection has changed.
+
+    Examples:
+        connectra index replay
+    """
     request = ReplayDeadLettersRequest(uuids=uuids or [])
     answer = _run(url, api_key, lambda client: client.index.replay_dead_letters(request))
     console.print(f"{answer.replayed} queued for indexing")
@@ -126,7 +138,11 @@ def reindex(
     url: Url = None,
     api_key: ApiKey = None,
 ) -> None:
-    """Build a new index while writes go on, compare it, switch the alias. It goes on without you; run again, you follow it."""
+    """Build a new index while writes go on, compare it, switch the alias. It goes on without you; run again, you follow it.
+
+    Examples:
+        connectra index reindex contact
+    """
     request = ReindexRequest(entity=entity, shards=shards, accept_other_answers=accept_other_answers, abort=abort)
 
     async def follow(client: Connectra) -> None:
@@ -141,7 +157,11 @@ def reindex(
 
 @app.command()
 def rollback(entity: _Which, url: Url = None, api_key: ApiKey = None) -> None:
-    """Bring the index from before the last rebuild up to date, and switch back to it. Run again, it goes on or tells how it ended."""
+    """Bring the index from before the last rebuild up to date, and switch back to it. Run again, it goes on or tells how it ended.
+
+    Examples:
+        connectra index rollback contact
+    """
 
     async def follow(client: Connectra) -> RollbackIndexResponse:
         with console.status("starting") as line:
@@ -157,7 +177,11 @@ def rollback(entity: _Which, url: Url = None, api_key: ApiKey = None) -> None:
 
 @app.command("drop-previous")
 def drop_previous(entity: _Which, url: Url = None, api_key: ApiKey = None) -> None:
-    """Delete the index that was live before the last rebuild or rollback."""
+    """Delete the index that was live before the last rebuild or rollback.
+
+    Examples:
+        connectra index drop-previous contact
+    """
     request = DropPreviousIndexRequest(entity=entity)
     answer = _run(url, api_key, lambda client: client.index.drop_previous_index(request))
     console.print(f"removed: {answer.index_name}", highlight=False)
@@ -174,7 +198,11 @@ def verify(
     url: Url = None,
     api_key: ApiKey = None,
 ) -> None:
-    """Compare the index with the database, record by record, even if you leave. Exit code 1: they differ, and nothing was repaired."""
+    """Compare the index with the database, record by record, even if you leave. Exit code 1: they differ, and nothing was repaired.
+
+    Examples:
+        connectra index verify contact --repair
+    """
     request = VerifyRequest(
         entity=entity, repair=repair, after_uuid=after, records_per_second=rate, max_seconds=seconds, abort=abort
     )

@@ -47,7 +47,12 @@ S = TypeVar("S", bound=SettingsGroup)
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of lines.")] = False,
 ) -> None:
-    """Check that everything is as it must be, and say what to do where it is not. Exit code 1 if something is broken."""
+    """Check that everything is as it must be, and say what to do where it is not. Exit code 1 if something is broken.
+
+    Examples:
+        connectra doctor
+        connectra doctor --json
+    """
     logging.disable(logging.CRITICAL)  # what is wrong is said by the findings
     _find_local()
     findings = asyncio.run(examine())

@@ -21,7 +21,12 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="With --adopt: report wh
 
 
 def migrate(adopt: Adopt = False, dry_run: DryRun = False) -> None:
-    """Bring database schema and search indices up to date. Safe to run twice, and by two at once."""
+    """Bring database schema and search indices up to date. Safe to run twice, and by two at once.
+
+    Examples:
+        connectra migrate
+        connectra migrate --adopt --dry-run
+    """
     if dry_run and not adopt:
         raise typer.BadParameter("--dry-run goes with --adopt")
     try:
