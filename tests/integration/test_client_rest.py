@@ -15,11 +15,13 @@ from typing import Any
 
 import pytest
 from connectra_client import rest
+from connectra_client.cli import app
 from connectra_client.commands.transfer import fetch_files
 from connectra_client.connection import Connection
 from connectra_client.errors import ApiError, ClientError, Unreachable
 from connectra_client.exit_codes import ExitCode
 from connectra_client.rest import RestClient
+from typer.testing import CliRunner, Result
 
 from tests.support.stack import Completed, program
 
@@ -81,6 +83,8 @@ def scene() -> Iterator[Scene]:
                 return self.answer(401, {"message": "invalid API key", "error_code": "UNAUTHORIZED"})
             if state.refusals:
                 return self.answer(state.refusals.pop(0), {"message": "not now"}, retry_after="0")
+            if path == "/health/db":
+                return self.answer(200, {"status": "ok", "checks": {}})
             if path == "/common/uploads":
                 state.upload |= {"size_bytes": json.loads(body)["size_bytes"], "completed": False}
                 return self.answer(201, state.upload)
@@ -511,3 +515,31 @@ def test_exit_codes_tell_what_is_wrong(scene: Scene) -> None:
     nobody = [program("connectra"), "jobs", "show", "job-1", "--url", "http://127.0.0.1:1", "--api-key", "key"]
     assert subprocess.run(nobody, capture_output=True, check=False, timeout=60).returncode == ExitCode.UNREACHABLE
     assert run(scene, "jobs", "show").returncode == ExitCode.USAGE
+
+
+def test_a_server_is_logged_in_to_once_and_used_by_name(
+    scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("CONNECTRA_URL", "CONNECTRA_API_KEY", "CONNECTRA_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setenv("CONNECTRA_HOME", str(tmp_path))
+
+    def terminal(*arguments: str, stdin: str | None = None) -> Result:
+        return CliRunner().invoke(app, list(arguments), input=stdin, prog_name="connectra")
+
+    wrong = terminal("login", scene.url, "--api-key", "wrong")
+    assert (wrong.exit_code, list(tmp_path.iterdir())) == (ExitCode.NOT_ALLOWED, [])
+    done = terminal("login", scene.url, "-p", "staging", stdin="key\n")
+    assert (done.exit_code, done.stdout) == (0, ""), done.output
+    assert str(tmp_path / "connectra" / "profiles.json") in done.stderr
+    assert "key\n" not in done.stderr
+    scene.jobs = [job("completed")]
+    assert terminal("jobs", "show", "job-1").exit_code == 0
+    assert terminal("profiles", "list", "-o", "name").stdout.split() == ["local", "staging"]
+    terminal("profiles", "use", "local")
+    assert terminal("jobs", "show", "job-1").exit_code == ExitCode.NOT_ALLOWED
+    assert terminal("jobs", "show", "job-1", "-p", "staging").exit_code == 0
+    assert terminal("profiles", "use", "absent").exit_code == ExitCode.NOT_ALLOWED
+    assert terminal("logout", "-p", "staging").exit_code == 0
+    assert terminal("profiles", "list", "-o", "name").stdout.split() == ["local"]

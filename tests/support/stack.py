@@ -158,6 +158,7 @@ def isolated_environment(home: Path) -> dict[str, str]:
     return {
         **kept,
         **folder(home),
+        "XDG_CONFIG_HOME": str(home / "config"),  # not the servers that the developer is logged in to
         "JOB_LEASE_SECONDS": "5",  # a test that kills a worker waits for its lease to run out
     }
 

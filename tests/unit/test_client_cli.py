@@ -152,6 +152,9 @@ def test_every_command_of_the_client_itself_has_a_place_and_a_line() -> None:
         "explain",
         "history",
         "jobs",
+        "login",
+        "logout",
+        "profiles",
         "index",
     }
     for entry in own:

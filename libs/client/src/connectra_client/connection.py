@@ -7,7 +7,9 @@ from importlib.metadata import entry_points
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
+from connectra_client import profiles
 from connectra_client.errors import ClientError, NoServer
+from connectra_client.profiles import LOCAL
 
 # Group of entry points: functions that return (URL, API key) of a server running on this machine, or None.
 _LOCAL_SERVERS = "connectra.servers"
@@ -50,32 +52,44 @@ class Connection:
             return self.host == "localhost"
 
 
-def find_connection(url: str | None = None, api_key: str | None = None) -> Connection:
-    """The given address and key, else $CONNECTRA_URL and $CONNECTRA_API_KEY, else the server running on this machine.
+def find_connection(url: str | None = None, api_key: str | None = None, profile: str | None = None) -> Connection:
+    """The server that is meant.
 
-    The key of the server on this machine is sent to no other address.
+    That is the given profile or address, else $CONNECTRA_URL, else $CONNECTRA_PROFILE, else what `connectra login` or `connectra profiles
+    use` chose last, else the server running on this machine. A key that is not given is $CONNECTRA_API_KEY, except for a given profile, or
+    the one that is kept for the address. A key that is kept for one address is sent to no other.
 
     Args:
         url: address of the gateway, http or https.
         api_key: a key for it.
+        profile: name of a profile; `local` is the server on this machine.
 
     Raises:
         NoServer: no server is known, or its key is missing.
         ClientError: the address is invalid.
     """
-    url = url or os.environ.get("CONNECTRA_URL")
-    api_key = api_key or os.environ.get("CONNECTRA_API_KEY")
+    if profile and url:
+        raise ClientError("a profile and a URL both name a server: give one of them")
+    if not profile:
+        url, api_key = url or os.environ.get("CONNECTRA_URL"), api_key or os.environ.get("CONNECTRA_API_KEY")
     if not url or not api_key:
-        here = running_here()
-        if not url and here is None:
+        known = profiles.load()
+        name = profile or (None if url else os.environ.get("CONNECTRA_PROFILE") or known.current)
+        here = running_here() if name in (None, LOCAL) else None
+        if name and name != LOCAL:
+            kept = known.get(name)
+            url, api_key = kept.url, api_key or kept.api_key
+        elif not url and here is None:
             raise NoServer(
-                "no server is known: start one on this machine with `connectra up`,"
+                "no server is known: start one on this machine with `connectra up`, log in to one with `connectra login URL`,"
                 " or name one with --url and --api-key (CONNECTRA_URL, CONNECTRA_API_KEY)"
             )
-        if here is not None and url in (None, "", here.url):
+        elif here is not None and url in (None, "", here.url):
             url, api_key = here.url, api_key or here.api_key
+        elif url:
+            api_key = api_key or known.key_of(url)
     if not url or not api_key:
-        raise NoServer(f"the key for {url} is missing: --api-key or CONNECTRA_API_KEY")
+        raise NoServer(f"the key for {url} is missing: `connectra login {url}`, --api-key or CONNECTRA_API_KEY")
     return checked(Connection(url.rstrip("/"), api_key))
 
 

@@ -335,6 +335,10 @@ class RestClient:
         """Delete a record. An upsert with its uuid brings it back."""
         persist(lambda: self._call("DELETE", _path(entity, uuid)))
 
+    def health(self) -> Json:
+        """The state of the server's stores; 503 when PostgreSQL is down."""
+        return self._call("GET", "/health/db")
+
     def filters(self, entity: str) -> list[Json]:
         """The filters that users are offered."""
         return list(self._call("GET", f"/{entity}/filters")["data"])

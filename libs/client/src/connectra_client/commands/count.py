@@ -5,7 +5,17 @@ from typing import Annotated
 
 import typer
 
-from connectra_client.commands.options import Alike, ApiKey, Entity, Url, Where, conditions, connect, split_columns
+from connectra_client.commands.options import (
+    Alike,
+    ApiKey,
+    Entity,
+    Profile,
+    Url,
+    Where,
+    conditions,
+    connect,
+    split_columns,
+)
 from connectra_client.commands.search import Text
 from connectra_client.display import hint, show_notes
 from connectra_client.output import AsJson, Format, Output, format_of, show_json, show_records
@@ -32,6 +42,7 @@ def count(
     as_json: AsJson = False,
     url: Url = None,
     api_key: ApiKey = None,
+    profile: Profile = None,
 ) -> None:
     """Count contacts or companies that match, in all or by the values of one or two fields.
 
@@ -40,7 +51,7 @@ def count(
         connectra count contacts "sales" --by country
         connectra count contacts --by created_at:month,seniority -o csv
     """
-    with connect(url, api_key) as client:
+    with connect(url, api_key, profile) as client:
         tell(client, entity, conditions(text, where, alike), by, size, format_of(output, as_json))
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from connectra_client.commands.options import Alike, ApiKey, Entity, Url, Where, conditions, connect
+from connectra_client.commands.options import Alike, ApiKey, Entity, Profile, Url, Where, conditions, connect
 from connectra_client.commands.search import Text
 from connectra_client.display import hint, show_notes
 from connectra_client.output import AsJson, Format, Output, format_of, show_json, show_records
@@ -22,13 +22,14 @@ def explain(
     as_json: AsJson = False,
     url: Url = None,
     api_key: ApiKey = None,
+    profile: Profile = None,
 ) -> None:
     """Say which conditions of a search a record meets, and which not.
 
     Examples:
         connectra explain contacts 6f1c0b52-7c5e-4f0e-9d2b-0c8a0e3b7a11 "sales berlin"
     """
-    with connect(url, api_key) as client:
+    with connect(url, api_key, profile) as client:
         answer = client.explain(entity, uuid, conditions(text, where, alike))
     found: Json = answer["data"]
     show_notes(answer)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from connectra_client.commands.options import ApiKey, Entity, Url, connect
+from connectra_client.commands.options import ApiKey, Entity, Profile, Url, connect
 from connectra_client.output import AsJson, Format, Output, format_of, show_records
 
 
@@ -18,6 +18,7 @@ def filters(
     as_json: AsJson = False,
     url: Url = None,
     api_key: ApiKey = None,
+    profile: Profile = None,
 ) -> None:
     """List the filters of contacts or companies, or the values of one.
 
@@ -27,7 +28,7 @@ def filters(
         connectra filters companies industries soft -o name
     """
     format = format_of(output, as_json)
-    with connect(url, api_key) as client:
+    with connect(url, api_key, profile) as client:
         if key is None:
             show_records(client.filters(entity), ["key", "filter_type", "display_name"], format, name="key")
         else:

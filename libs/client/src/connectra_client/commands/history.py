@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from connectra_client.commands.options import ApiKey, Entity, Url, connect
+from connectra_client.commands.options import ApiKey, Entity, Profile, Url, connect
 from connectra_client.output import AsJson, Format, Output, format_of, show_json, show_records
 from connectra_client.rest import Change
 
@@ -18,6 +18,7 @@ def history(
     as_json: AsJson = False,
     url: Url = None,
     api_key: ApiKey = None,
+    profile: Profile = None,
 ) -> None:
     """Show what happened to a record, newest first: when, what, and by whom.
 
@@ -27,7 +28,7 @@ def history(
         connectra history contacts 6f1c0b52-7c5e-4f0e-9d2b-0c8a0e3b7a11
         connectra history companies 00c5752b-4b70-5e55-a027-63ae68753a52 --json
     """
-    with connect(url, api_key) as client:
+    with connect(url, api_key, profile) as client:
         changes = client.history(entity, uuid, limit)
     format = format_of(output, as_json)
     if format is Format.JSON:

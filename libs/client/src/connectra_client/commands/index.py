@@ -10,7 +10,8 @@ import typer
 from rich.table import Table
 
 from connectra_client import Connectra
-from connectra_client.commands.options import ApiKey, Url
+from connectra_client.commands.options import ApiKey, Profile, Url
+from connectra_client.connection import find_connection
 from connectra_client.display import console
 from connectra_client.proto.connectra.write.v1 import (
     DeadLetter,
@@ -40,24 +41,26 @@ class _Entity(StrEnum):
 _Which = Annotated[_Entity, typer.Argument(help="Whose index: company or contact.")]
 
 
-def _run(url: str | None, api_key: str | None, work: Callable[[Connectra], Awaitable[_T]]) -> _T:
+def _run(url: str | None, api_key: str | None, profile: str | None, work: Callable[[Connectra], Awaitable[_T]]) -> _T:
     """Run `work` with a client whose calls have no deadline: a rebuild or a comparison may take hours."""
 
+    to = find_connection(url, api_key, profile)
+
     async def connected() -> _T:
-        async with Connectra(url, api_key, timeout=None) as client:
+        async with Connectra(to.url, to.api_key, timeout=None) as client:
             return await work(client)
 
     return asyncio.run(connected())
 
 
 @app.command()
-def status(url: Url = None, api_key: ApiKey = None) -> None:
+def status(url: Url = None, api_key: ApiKey = None, profile: Profile = None) -> None:
     """Show how far the index lags behind, and any rebuild in progress.
 
     Examples:
         connectra index status
     """
-    state = _run(url, api_key, lambda client: client.index.get_index_status(GetIndexStatusRequest()))
+    state = _run(url, api_key, profile, lambda client: client.index.get_index_status(GetIndexStatusRequest()))
     console.print(f"pending        {state.pending:,} (oldest {state.oldest_pending_seconds:.1f} s)")
     console.print(f"dead letters   {state.dead_letters:,}")
     console.print(f"indexers       {state.indexers}")
@@ -82,6 +85,7 @@ def dead_letters(
     limit: Annotated[int, typer.Option("--limit", "-n", help="Maximum number to list.", min=1)] = 100,
     url: Url = None,
     api_key: ApiKey = None,
+    profile: Profile = None,
 ) -> None:
     """List the documents that Elasticsearch rejects permanently, with its reasons.
 
@@ -101,7 +105,7 @@ def dead_letters(
                 break
         return found
 
-    letters = _run(url, api_key, collect)
+    letters = _run(url, api_key, profile, collect)
     if not letters:
         console.print("no dead letters")
         return
@@ -116,6 +120,7 @@ def replay(
     uuids: Annotated[list[str] | None, typer.Argument(help="uuids of dead letters; all when none are given.")] = None,
     url: Url = None,
     api_key: ApiKey = None,
+    profile: Profile = None,
 ) -> None:
     """Index dead letters again, once the cause of their rejection has changed.
 
@@ -123,7 +128,7 @@ def replay(
         connectra index replay
     """
     request = ReplayDeadLettersRequest(uuids=uuids or [])
-    answer = _run(url, api_key, lambda client: client.index.replay_dead_letters(request))
+    answer = _run(url, api_key, profile, lambda client: client.index.replay_dead_letters(request))
     console.print(f"{answer.replayed} queued for indexing")
 
 
@@ -137,6 +142,7 @@ def reindex(
     abort: Annotated[bool, typer.Option("--abort", help="Abort the rebuild or rollback that is in progress.")] = False,
     url: Url = None,
     api_key: ApiKey = None,
+    profile: Profile = None,
 ) -> None:
     """Build a new index while writes go on, compare it, switch the alias. It goes on without you; run again, you follow it.
 
@@ -152,11 +158,11 @@ def reindex(
                 line.update(f"{text}  {progress.index_name}  {progress.reason}")
         console.print(f"{progress.phase}: {progress.index_name}", highlight=False)
 
-    _run(url, api_key, follow)
+    _run(url, api_key, profile, follow)
 
 
 @app.command()
-def rollback(entity: _Which, url: Url = None, api_key: ApiKey = None) -> None:
+def rollback(entity: _Which, url: Url = None, api_key: ApiKey = None, profile: Profile = None) -> None:
     """Bring the index from before the last rebuild up to date, and switch back to it. Run again, it goes on or tells how it ended.
 
     Examples:
@@ -171,19 +177,19 @@ def rollback(entity: _Which, url: Url = None, api_key: ApiKey = None) -> None:
                     return answer
                 line.update(f"{answer.phase}  {answer.marked:,} had changed  {answer.index_name}  {answer.reason}")
 
-    answer = _run(url, api_key, follow)
+    answer = _run(url, api_key, profile, follow)
     console.print(f"live: {answer.index_name}; {answer.marked:,} records that had changed since were copied to it")
 
 
 @app.command("drop-previous")
-def drop_previous(entity: _Which, url: Url = None, api_key: ApiKey = None) -> None:
+def drop_previous(entity: _Which, url: Url = None, api_key: ApiKey = None, profile: Profile = None) -> None:
     """Delete the index that was live before the last rebuild or rollback.
 
     Examples:
         connectra index drop-previous contact
     """
     request = DropPreviousIndexRequest(entity=entity)
-    answer = _run(url, api_key, lambda client: client.index.drop_previous_index(request))
+    answer = _run(url, api_key, profile, lambda client: client.index.drop_previous_index(request))
     console.print(f"removed: {answer.index_name}", highlight=False)
 
 
@@ -197,6 +203,7 @@ def verify(
     abort: Annotated[bool, typer.Option("--abort", help="Abort the comparison that is in progress.")] = False,
     url: Url = None,
     api_key: ApiKey = None,
+    profile: Profile = None,
 ) -> None:
     """Compare the index with the database, record by record, even if you leave. Exit code 1: they differ, and nothing was repaired.
 
@@ -206,7 +213,7 @@ def verify(
     request = VerifyRequest(
         entity=entity, repair=repair, after_uuid=after, records_per_second=rate, max_seconds=seconds, abort=abort
     )
-    report = _run(url, api_key, lambda client: _follow_walk(client.index.verify(request)))
+    report = _run(url, api_key, profile, lambda client: _follow_walk(client.index.verify(request)))
     wrong = report.missing + report.ghost + report.stale + report.different
     kinds = f"missing {report.missing}, ghost {report.ghost}, stale {report.stale}, different {report.different}"
     console.print(f"{report.compared:,} compared: {kinds}; repaired {report.repaired}")

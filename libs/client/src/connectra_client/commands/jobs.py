@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from connectra_client.commands.options import ApiKey, Url, connect
+from connectra_client.commands.options import ApiKey, Profile, Url, connect
 from connectra_client.commands.transfer import EXPORT, IMPORT, fetch_file, fetch_files, require_completed
 from connectra_client.display import file_of, hint, show_job, state_of, watch_job
 from connectra_client.errors import ClientError
@@ -57,6 +57,7 @@ def list_jobs(
     as_json: AsJson = False,
     url: Url = None,
     api_key: ApiKey = None,
+    profile: Profile = None,
 ) -> None:
     """List jobs, newest first.
 
@@ -74,7 +75,7 @@ def list_jobs(
             if not wanted or state_of(job) in wanted:
                 yield dict(job) if format is Format.JSON else _row(job)
 
-    with connect(url, api_key) as client:
+    with connect(url, api_key, profile) as client:
         columns = ("uuid", "type", "status", "rows", "created", "file")
         if not show_records(islice(shown(), limit), columns, format):
             hint("no jobs")
@@ -98,13 +99,14 @@ def show(
     as_json: AsJson = False,
     url: Url = None,
     api_key: ApiKey = None,
+    profile: Profile = None,
 ) -> None:
     """Show one job as it is now: what it does, how far it is, what came of it.
 
     Examples:
         connectra jobs show 6f1c0b52-7c5e-4f0e-9d2b-0c8a0e3b7a11
     """
-    with connect(url, api_key) as client:
+    with connect(url, api_key, profile) as client:
         _tell(client.job(uuid), format_of(output, as_json))
 
 
@@ -115,13 +117,14 @@ def watch(
     as_json: AsJson = False,
     url: Url = None,
     api_key: ApiKey = None,
+    profile: Profile = None,
 ) -> None:
     """Follow a job until it ends. Exit code 8 if it failed; Ctrl-C leaves it running.
 
     Examples:
         connectra jobs watch 6f1c0b52-7c5e-4f0e-9d2b-0c8a0e3b7a11
     """
-    with connect(url, api_key) as client:
+    with connect(url, api_key, profile) as client:
         job = watch_job(client, uuid)
     _tell(job, format_of(output, as_json))
     require_completed(job)
@@ -140,6 +143,7 @@ def fetch(
     ] = Path(),
     url: Url = None,
     api_key: ApiKey = None,
+    profile: Profile = None,
 ) -> None:
     """Fetch the files of a job again; by default all that it has written.
 
@@ -151,7 +155,7 @@ def fetch(
     """
     asked = {"source": source, "result": result, "rejected": rejected, "left_out": left_out}
     kinds = [kind for kind, wanted in asked.items() if wanted]
-    with connect(url, api_key) as client:
+    with connect(url, api_key, profile) as client:
         if everything:
             kinds = [file["kind"] for file in client.job_files(uuid)]
         if str(folder) == "-":
@@ -165,13 +169,13 @@ def fetch(
 
 
 @app.command()
-def cancel(uuid: _Uuid, url: Url = None, api_key: ApiKey = None) -> None:
+def cancel(uuid: _Uuid, url: Url = None, api_key: ApiKey = None, profile: Profile = None) -> None:
     """Ask a job to stop. What it has stored so far stays.
 
     Examples:
         connectra jobs cancel 6f1c0b52-7c5e-4f0e-9d2b-0c8a0e3b7a11
     """
-    with connect(url, api_key) as client:
+    with connect(url, api_key, profile) as client:
         client.cancel_job(uuid)
     hint(f"job {uuid} will stop; `connectra jobs show {uuid}` shows when it has")
 
@@ -186,6 +190,7 @@ def retry(
     as_json: AsJson = False,
     url: Url = None,
     api_key: ApiKey = None,
+    profile: Profile = None,
 ) -> None:
     """Run a failed job again now. An import resumes where it stopped.
 
@@ -200,7 +205,7 @@ def retry(
             raise typer.BadParameter("the uuid of a job is missing, and the worker for retries is not installed here")
         work()
         return
-    with connect(url, api_key) as client:
+    with connect(url, api_key, profile) as client:
         client.retry_job(uuid)
         if not watch:
             hint(f"job {uuid} runs again: `connectra jobs watch {uuid}` shows it")

@@ -7,14 +7,35 @@ from typing import Annotated
 
 import typer
 
+from connectra_client import profiles
 from connectra_client.connection import find_connection
 from connectra_client.errors import ClientError
+from connectra_client.profiles import LOCAL
 from connectra_client.rest import Json, RestClient
 
-Url = Annotated[str | None, typer.Option("--url", help="Address of the server.", envvar="CONNECTRA_URL", metavar="URL")]
+# `find_connection` reads the variables: only it knows whether they are meant.
+Url = Annotated[
+    str | None, typer.Option("--url", help="Address of the server; by default CONNECTRA_URL.", metavar="URL")
+]
 ApiKey = Annotated[
+    str | None, typer.Option("--api-key", help="Key of the server; by default CONNECTRA_API_KEY.", metavar="KEY")
+]
+
+
+def profile_names(incomplete: str) -> list[str]:
+    """What completes the name of a profile."""
+    return [name for name in (LOCAL, *sorted(profiles.load().named)) if name.startswith(incomplete)]
+
+
+Profile = Annotated[
     str | None,
-    typer.Option("--api-key", help="Key of the server.", envvar="CONNECTRA_API_KEY", metavar="KEY", show_envvar=True),
+    typer.Option(
+        "--profile",
+        "-p",
+        help="A server that you logged in to, by default CONNECTRA_PROFILE; `local` is the one on this machine.",
+        metavar="NAME",
+        autocompletion=profile_names,
+    ),
 ]
 Where = Annotated[
     str | None,
@@ -45,13 +66,13 @@ class Entity(StrEnum):
         return {"contacts": "contact", "companies": "company"}[self.value]
 
 
-def connect(url: str | None, api_key: str | None) -> RestClient:
+def connect(url: str | None, api_key: str | None, profile: str | None) -> RestClient:
     """A connection to the server that the options mean, to be used in a `with` statement.
 
     Raises:
         ClientError: as `find_connection`.
     """
-    return RestClient(find_connection(url, api_key))
+    return RestClient(find_connection(url, api_key, profile))
 
 
 def read_where(text: str | None) -> Json:

@@ -15,6 +15,7 @@ from connectra_client.commands.options import (
     ApiKey,
     Columns,
     Entity,
+    Profile,
     Url,
     Where,
     conditions,
@@ -82,10 +83,11 @@ def _add(app: typer.Typer, entity: Entity, uuid: str, fields: str, change: str) 
         as_json: AsJson = False,
         url: Url = None,
         api_key: ApiKey = None,
+        profile: Profile = None,
     ) -> None:
         query = {**conditions(text, where, alike), **order_of(sort)}
         rows = None if everything else limit
-        with connect(url, api_key) as client:
+        with connect(url, api_key, profile) as client:
             find(client, entity, query, rows, split_columns(columns), format_of(output, as_json))
 
     @command(
@@ -102,11 +104,12 @@ def _add(app: typer.Typer, entity: Entity, uuid: str, fields: str, change: str) 
         as_json: AsJson = False,
         url: Url = None,
         api_key: ApiKey = None,
+        profile: Profile = None,
     ) -> None:
         chosen, format = split_columns(columns), format_of(output, as_json)
         # Always with what names it.
         selected = list(dict.fromkeys(("uuid", *chosen))) if chosen and format is Format.NAME else chosen
-        with connect(url, api_key) as client:
+        with connect(url, api_key, profile) as client:
             if len(uuids) == 1 and uuids != [_DASH]:
                 show_record(client.record(entity, uuids[0], selected), format)
                 return
@@ -136,9 +139,10 @@ def _add(app: typer.Typer, entity: Entity, uuid: str, fields: str, change: str) 
         as_json: AsJson = False,
         url: Url = None,
         api_key: ApiKey = None,
+        profile: Profile = None,
     ) -> None:
         record = _record(field, file)
-        with connect(url, api_key) as client:
+        with connect(url, api_key, profile) as client:
             answer = client.create(entity, record, idempotency_key=idempotency_key)
         _answer(answer, format_of(output, as_json))
 
@@ -161,9 +165,10 @@ def _add(app: typer.Typer, entity: Entity, uuid: str, fields: str, change: str) 
         as_json: AsJson = False,
         url: Url = None,
         api_key: ApiKey = None,
+        profile: Profile = None,
     ) -> None:
         fields = _record(field, file)
-        with connect(url, api_key) as client:
+        with connect(url, api_key, profile) as client:
             answer = client.update(entity, uuid, fields, if_version=if_version)
         _answer(answer, format_of(output, as_json))
 
@@ -183,10 +188,11 @@ def _add(app: typer.Typer, entity: Entity, uuid: str, fields: str, change: str) 
         as_json: AsJson = False,
         url: Url = None,
         api_key: ApiKey = None,
+        profile: Profile = None,
     ) -> None:
         read, fields, format = _read(file), read_fields(field or ()), format_of(output, as_json)
         records = read if isinstance(read, list) else [read]
-        with connect(url, api_key) as client:
+        with connect(url, api_key, profile) as client:
             if isinstance(read, list):
                 _store(client, entity, [{**record, **fields} for record in records], format)
                 return
@@ -200,9 +206,9 @@ def _add(app: typer.Typer, entity: Entity, uuid: str, fields: str, change: str) 
         uuid,
         "- < uuids.txt",
     )
-    def delete(uuids: _Uuids, url: Url = None, api_key: ApiKey = None) -> None:
+    def delete(uuids: _Uuids, url: Url = None, api_key: ApiKey = None, profile: Profile = None) -> None:
         failures: list[ClientError] = []
-        with connect(url, api_key) as client:
+        with connect(url, api_key, profile) as client:
 
             def one(uuid: str) -> str:
                 client.delete(entity, uuid)
@@ -223,8 +229,9 @@ def _add(app: typer.Typer, entity: Entity, uuid: str, fields: str, change: str) 
         as_json: AsJson = False,
         url: Url = None,
         api_key: ApiKey = None,
+        profile: Profile = None,
     ) -> None:
-        with connect(url, api_key) as client:
+        with connect(url, api_key, profile) as client:
             tell(client, entity, conditions(text, where, alike), by, size, format_of(output, as_json))
 
 

@@ -13,6 +13,7 @@ from connectra_client.commands.options import (
     ApiKey,
     Columns,
     Entity,
+    Profile,
     Url,
     Where,
     conditions,
@@ -56,6 +57,7 @@ def search(
     as_json: AsJson = False,
     url: Url = None,
     api_key: ApiKey = None,
+    profile: Profile = None,
 ) -> None:
     """Search contacts or companies by words, by a VQL condition, or both; the best matches come first.
 
@@ -68,7 +70,7 @@ def search(
     query = {**conditions(text, where, alike), **order_of(sort), **_after(cursor)}
     rows = None if everything else limit
     format = format_of(output, as_json)
-    with connect(url, api_key) as client:
+    with connect(url, api_key, profile) as client:
         find(client, entity, query, rows, split_columns(columns), format)
 
 

@@ -16,7 +16,17 @@ from uuid import uuid4
 
 import typer
 
-from connectra_client.commands.options import Alike, ApiKey, Entity, Url, Where, conditions, connect, split_columns
+from connectra_client.commands.options import (
+    Alike,
+    ApiKey,
+    Entity,
+    Profile,
+    Url,
+    Where,
+    conditions,
+    connect,
+    split_columns,
+)
 from connectra_client.commands.search import COLUMNS, Text
 from connectra_client.display import hint, show_job, show_preview, transfer_bar, watch_job, words
 from connectra_client.errors import ApiError, ClientError
@@ -90,6 +100,7 @@ def import_file(
     as_json: AsJson = False,
     url: Url = None,
     api_key: ApiKey = None,
+    profile: Profile = None,
 ) -> None:
     """Import contacts and their companies from a CSV file, plain or gzip, or from an Excel workbook.
 
@@ -111,7 +122,7 @@ def import_file(
         reading["columns"] = columns
     data |= reading
     format = format_of(output, as_json)
-    with _input(file) as source, connect(url, api_key) as client:
+    with _input(file) as source, connect(url, api_key, profile) as client:
         if preview or save:
             found = preview_file(client, source, reading)
             if save:
@@ -181,6 +192,7 @@ def export(
     ] = False,
     url: Url = None,
     api_key: ApiKey = None,
+    profile: Profile = None,
 ) -> None:
     """Export all contacts or companies that match, as CSV or JSON lines, to a file or to stdout.
 
@@ -198,7 +210,7 @@ def export(
     data: Json = {"service": entity.service, "vql": vql, **file_options(out, format, gzip)}
     if keep_formulas:
         data["keep_formulas"] = True
-    with connect(url, api_key) as client:
+    with connect(url, api_key, profile) as client:
         uuid = client.create_job(EXPORT, data, idempotency_key=f"export-{uuid4()}")
         job = watch_job(client, uuid)
         show_job(job, words)
