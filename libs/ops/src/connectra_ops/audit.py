@@ -10,14 +10,13 @@ from typing import Annotated, Any
 import asyncpg
 import orjson
 import typer
-from connectra_client.display import console
+from connectra_client.output import AsJson, Format, Output, format_of, show_records
 from connectra_common.db.database import Connection, Database
 from connectra_common.db.trail import MADE_BY
 from connectra_common.errors import from_exception
 from connectra_common.settings import PostgresSettings, load
-from rich.markup import escape
-from rich.table import Table
 
+from connectra_ops import here
 from connectra_ops.settings import AuditSettings
 
 
@@ -86,7 +85,8 @@ def audit(
     since: _Time = None,
     until: _Time = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1)] = 100,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object a line, with old and new values.")] = False,
+    output: Output = Format.TABLE,
+    as_json: AsJson = False,
 ) -> None:
     """Show who changed a record, had a job run, took records by a stream or administered the index; the newest entry first.
 
@@ -98,21 +98,30 @@ def audit(
         connectra audit --kind job --json -n 10
     """
     wanted = AuditFilter(record, job, client, actor, request, kind, action, _utc(since), _utc(until))
+    if not here.find():
+        typer.echo(f"audit: {here.NOTHING}: {here.ADVICE}", err=True)
+        raise typer.Exit(1)
     try:
         rows = asyncio.run(_read(load(AuditSettings).postgres, wanted, limit))
     except Exception as error:  # noqa: BLE001 - one line for the operator, whatever it is
         typer.echo(f"audit: {from_exception(error).message} ({error})", err=True)
         raise typer.Exit(1) from None
-    if json:
-        for row in rows:
-            typer.echo(orjson.dumps(row).decode())
-        return
-    table = Table("at", "actor", "request", "kind", "of", "action", "what")
-    for row in rows:
-        shown = [str(row[name] or "") for name in ("at", "actor", "request_id", "entity", "uuid", "action")]
-        shown[1] += f" by {row['made_by']}" if row["made_by"] else ""
-        table.add_row(*map(escape, (*shown, _told(row))))
-    console.print(table)
+    format = format_of(output, as_json)
+    shown = [{**row, "at": row["at"].isoformat()} if format is Format.JSON else _row(row) for row in rows]
+    show_records(shown, ["at", "action", "kind", "of", "what", "actor", "request"], format, name="of")
+
+
+def _row(row: Mapping[str, Any]) -> dict[str, Any]:
+    by = f" by {row['made_by']}" if row["made_by"] else ""
+    return {
+        "at": row["at"],
+        "action": row["action"],
+        "kind": row["entity"],
+        "of": row["uuid"],
+        "what": _told(row),
+        "actor": f"{row['actor']}{by}",
+        "request": row["request_id"],
+    }
 
 
 def _told(row: Mapping[str, Any]) -> str:

@@ -3,11 +3,8 @@
 import asyncio
 import json
 import logging
-import os
-from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import asdict
-from importlib.metadata import entry_points
 from typing import Annotated, TypeVar
 
 import typer
@@ -25,19 +22,10 @@ from connectra_common.settings import (
 from connectra_common.storage import s3
 from pydantic import ValidationError
 
+from connectra_ops import here
 from connectra_ops.doctor import checks
 from connectra_ops.doctor.finding import Check, Finding, Level, fail, ok
 
-# Group of entry points: functions that return the variables of an installation that runs on this machine, or None.
-LOCAL_ENVIRONMENTS = "connectra.environments"
-PLACES = {
-    "PG_DB_CONNECTION",
-    "PG_DB_HOST",
-    "ELASTICSEARCH_CONNECTION",
-    "ELASTICSEARCH_HOST",
-    "S3_ENDPOINT",
-    "S3_BUCKET",
-}
 CHECK_SECONDS = 60
 _MARKS = {Level.OK: typer.colors.GREEN, Level.WARN: typer.colors.YELLOW, Level.FAIL: typer.colors.RED}
 
@@ -54,8 +42,7 @@ def doctor(
         connectra doctor --json
     """
     logging.disable(logging.CRITICAL)  # what is wrong is said by the findings
-    _find_local()
-    findings = asyncio.run(examine())
+    findings = asyncio.run(examine()) if here.find() else [fail("connectra", here.NOTHING, here.ADVICE)]
     worst = max((finding.level for finding in findings), key=list(Level).index)
     if as_json:
         typer.echo(json.dumps({"status": worst, "checks": [asdict(finding) for finding in findings]}, indent=2))
@@ -121,13 +108,3 @@ async def _look(check: str, advice: str, look: Check) -> list[Finding]:
     except Exception as error:  # noqa: BLE001 - that is what we are here to tell
         found.append(fail(check, f"{from_exception(error).message} ({type(error).__name__})", advice))
     return found
-
-
-def _find_local() -> None:
-    """Where the environment does not say where a store is: the settings of what runs on this machine."""
-    if PLACES & os.environ.keys():
-        return
-    for entry in entry_points(group=LOCAL_ENVIRONMENTS):
-        find: Callable[[], dict[str, str] | None] = entry.load()
-        for name, value in (find() or {}).items():
-            os.environ.setdefault(name, value)
