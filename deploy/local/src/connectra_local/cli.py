@@ -94,7 +94,7 @@ def status(
 
 
 def logs(
-    part: Annotated[str | None, typer.Argument(help="Only the log of this part.", metavar="[PART]")] = None,
+    part: Annotated[str | None, typer.Argument(help="Only the log of this part.", metavar="PART")] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep printing new lines.")] = False,
     lines: Annotated[int, typer.Option("--lines", "-n", help="Number of lines to print.")] = 20,
 ) -> None:

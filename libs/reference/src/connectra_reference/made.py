@@ -5,7 +5,7 @@ from pathlib import Path
 
 from connectra_common.records.fields import COMPANY, CONTACT
 
-from connectra_reference import examples, fields_page, rest_page, settings_page
+from connectra_reference import cli_page, examples, fields_page, rest_page, settings_page
 from connectra_reference.openapi import document
 
 
@@ -13,6 +13,7 @@ def made() -> dict[str, str]:
     """Contents by path from the project's root."""
     return {
         "gateway/src/connectra_gateway/openapi.json": json.dumps(document(), indent=1, ensure_ascii=False) + "\n",
+        "docs/cli.md": cli_page.page(),
         "docs/fields.md": fields_page.page(),
         "docs/rest.md": rest_page.page(),
         "docs/settings.md": settings_page.page(),

@@ -27,7 +27,8 @@ Every process is configured by environment variables, or by a file `.env` in its
 empty variable counts as absent. If variables are wrong or missing, the process prints one line per problem and exits. Secrets are never
 logged. `1` and `0`, `yes` and `no`, `on` and `off` are accepted instead of `true` and `false`.
 
-The command line and the Python client read the address and key of a server from `CONNECTRA_URL` and `CONNECTRA_API_KEY`.
+The command line and the Python client read the address and key of a server from `CONNECTRA_URL` and `CONNECTRA_API_KEY`, or take those that
+`connectra login` has kept, by the name in `CONNECTRA_PROFILE` ([cli.md](cli.md#which-server)).
 
 ## Who reads what
 """
