@@ -34,3 +34,6 @@ async def test_a_used_up_limit_is_waited_for(stack: Stack, run_gateway: RunGatew
     fetched = connectra(stack.environment, "jobs", "fetch", job["uuid"], "--source", "-o", str(tmp_path), *there)
     assert fetched.returncode == 0, fetched.stderr
     assert (tmp_path / "mine.csv").read_bytes() == DATA
+    await use_up(gateway)
+    found = connectra(stack.environment, "search", "contacts", "--json", *there)
+    assert found.returncode == 0, found.stderr

@@ -51,13 +51,18 @@ def test_a_contact_is_made_shown_changed_and_deleted(connectra: Terminal, tmp_pa
     assert (stored["last_name"], stored["departments"]) == (mark, ["sales", "it"])
     person = tmp_path / "person.json"
     person.write_text(json.dumps(stored))
+    version = str(stored["row_version"])
     again = connectra("contacts", "create", "--file", str(person))
     assert again.exit_code == ExitCode.CONFLICT
-    changed = connectra.out("contacts", "update", uuid, "-f", "title=VP of Sales", "-f", "departments=")
+    changed = connectra.out(
+        "contacts", "update", uuid, "-f", "title=VP of Sales", "-f", "departments=", "--if-version", version
+    )
     lines = dict(line.split("\t") for line in changed.splitlines())
     assert lines["title"] == "VP of Sales"
     assert "departments" not in lines
-    assert connectra("contacts", "update", uuid, "-f", "title=x", "--if-version", "1").exit_code == ExitCode.CONFLICT
+    assert (
+        connectra("contacts", "update", uuid, "-f", "title=x", "--if-version", version).exit_code == ExitCode.CONFLICT
+    )
     refused = connectra("contacts", "update", uuid, "-f", "email=jane")
     assert (refused.exit_code, refused.stderr) == (ExitCode.REFUSED, "email: invalid email format: jane\n")
     assert connectra("contacts", "delete", uuid).exit_code == 0

@@ -214,6 +214,6 @@ def test_a_refused_search_names_every_violation_on_a_line_of_its_own(stack: Stac
 def test_run_on_a_running_stack_takes_the_tour_and_ends(stack: Stack) -> None:
     done = stack.command("run", "--rows", "200")
     assert done.returncode == 0, done.stdout + done.stderr
-    for part in ("completed", stack.gateway, stack.api_key, "/companies/count"):
+    for part in ("completed", stack.gateway, stack.api_key, "/companies/count", f"{stack.gateway}/docs"):
         assert part in done.stdout
     assert done.stdout.count("curl -s") == 3

@@ -142,10 +142,13 @@ def show_next_steps(connection: Connection, example: Json | None) -> None:
         post(connection, "/companies/count", {"where": {"keyword_match": {"must": {"country": "germany"}}}}),
         third,
     )
-    console.print(f"\n[bold]address[/]  {connection.url}\n[bold]API key[/]  {connection.api_key}\n\nnext steps:")
+    console.print(f"\n[bold]address[/]  {connection.url}\n[bold]API key[/]  {connection.api_key}")
+    console.print(f"[bold]browser[/]  {connection.url}/docs shows the API and tries calls\n\nnext steps:")
     for line in lines:
         console.print(f"  {shlex.join(line)}", markup=False, soft_wrap=True)
-    console.print("\n`connectra search contacts engineer` does it without curl. Ctrl-C stops everything.\n")
+    console.print(
+        "\n`connectra search contacts engineer` does it without curl (docs/cli.md). Ctrl-C stops everything.\n"
+    )
 
 
 def match(field: str, text: str) -> Json:

@@ -83,6 +83,7 @@ def transfer_bar(label: str, total: int) -> Iterator[Callable[[int], None]]:
         DownloadColumn(),
         TransferSpeedColumn(),
         TimeRemainingColumn(),
+        TextColumn("left"),
     )
     with Progress(*columns, console=words, disable=not words.is_terminal) as bar:
         task = bar.add_task(label, total=total)
@@ -113,8 +114,9 @@ def watch_job(client: RestClient, uuid: str, *, timeout: float | None = None) ->
         BarColumn(bar_width=18),
         _RowsColumn(),
         TimeElapsedColumn(),
-        TextColumn("left"),
+        TextColumn("so far,"),
         TimeRemainingColumn(),
+        TextColumn("left"),
     )
     try:
         with Progress(*columns, console=words, disable=not words.is_terminal) as bar:

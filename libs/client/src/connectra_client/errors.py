@@ -7,6 +7,7 @@ ClientError
     └── StoreRefused   the object store did
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -125,7 +126,8 @@ class StoreRefused(ApiError):
 def unreachable(who: str, error: httpx.HTTPError) -> Unreachable:
     """What went wrong on the way to `who`."""
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
-        return Unreachable(f"{who} cannot be reached: {error}")
+        why = re.sub(r"^\[Errno -?\d+\] ", "", str(error))
+        return Unreachable(f"{who} cannot be reached: {why}")
     if isinstance(error, httpx.TimeoutException):
         return Unreachable(f"{who} took too long to answer")
     return Unreachable(f"the connection to {who} broke: {error or type(error).__name__}")

@@ -11,7 +11,7 @@ import httpx
 from connectra_client.connection import Connection
 from connectra_client.errors import ApiError, ClientError, FieldViolation, unreachable
 from connectra_client.files import ONE_PUT_BYTES, PartsUpload, Progress, Store, Upload, read
-from connectra_client.retrying import persist
+from connectra_client.retrying import in_turn, persist
 
 _TIMEOUT = httpx.Timeout(30, connect=5)
 # Statuses of refusals that mean another thing at another server.
@@ -288,7 +288,7 @@ class RestClient:
         left, asked = limit, dict(vql)
         while left is None or left > 0:
             asked["limit"] = _MAX_PAGE if left is None else min(left, _MAX_PAGE)
-            page = persist(lambda: self.page(entity, asked))
+            page = in_turn(lambda: self.page(entity, asked))
             yield page
             if (cursor := page.get("next_cursor")) is None:
                 return
@@ -296,20 +296,22 @@ class RestClient:
             left = None if left is None else left - len(page["data"])
 
     def record(self, entity: str, uuid: str, columns: Sequence[str] = ()) -> Json:
-        """A stored record.
+        """A stored record; whole ones with their `row_version`.
 
         Args:
             entity: `contacts` or `companies`.
             uuid: of the record.
             columns: only these; all when there are none.
         """
-        asked = {"select_columns": ",".join(columns)} if columns else None
-        return dict(persist(lambda: self._call("GET", _path(entity, uuid), params=asked))["data"])
+        if columns:
+            asked = {"select_columns": ",".join(columns)}
+            return dict(in_turn(lambda: self._call("GET", _path(entity, uuid), params=asked))["data"])
+        return dict(in_turn(lambda: self._stored("GET", _path(entity, uuid)))["data"])
 
     def create(self, entity: str, record: Json, *, idempotency_key: str | None = None) -> Json:
         """Store a new record. Returns the server's whole answer, whose `data` is the record as it is stored."""
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else None
-        return self._call("POST", f"/{entity}/create", json=record, headers=headers)
+        return self._stored("POST", f"/{entity}/create", json=record, headers=headers)
 
     def update(self, entity: str, uuid: str, fields: Json, *, if_version: int | None = None) -> Json:
         """Change fields of a record; null or empty clears one. Returns the server's whole answer.
@@ -321,19 +323,19 @@ class RestClient:
             if_version: its `row_version`; if it has another one by now, it stays as it is.
         """
         headers = {"If-Match": f'"{if_version}"'} if if_version is not None else None
-        return self._call("PUT", _path(entity, uuid), json=fields, headers=headers)
+        return self._stored("PUT", _path(entity, uuid), json=fields, headers=headers)
 
     def upsert(self, entity: str, record: Json) -> Json:
         """Change the record that is meant, or store a new one. Returns the server's whole answer; `is_new` says which."""
-        return self._call("POST", f"/{entity}/upsert", json=record)
+        return self._stored("POST", f"/{entity}/upsert", json=record)
 
     def bulk(self, entity: str, records: Sequence[Json]) -> Json:
         """Upsert up to 2,000 records: `uuids` in their order, and `errors` of those that failed."""
-        return dict(persist(lambda: self._call("POST", f"/{entity}/bulk", json={"data": records}))["data"])
+        return dict(in_turn(lambda: self._call("POST", f"/{entity}/bulk", json={"data": records}))["data"])
 
     def delete(self, entity: str, uuid: str) -> None:
         """Delete a record. An upsert with its uuid brings it back."""
-        persist(lambda: self._call("DELETE", _path(entity, uuid)))
+        in_turn(lambda: self._call("DELETE", _path(entity, uuid)))
 
     def health(self) -> Json:
         """The state of the server's stores; 503 when PostgreSQL is down."""
@@ -403,13 +405,27 @@ class RestClient:
             asked["cursor"] = cursor
         return found
 
+    def _stored(self, method: str, path: str, **options: Any) -> Json:
+        """An answer with a record, which gets its version from the ETag."""
+        response = self._send(method, path, **options)
+        answer = self._read(response)
+        if version := response.headers.get("etag", "").strip('"'):
+            answer["data"]["row_version"] = int(version)
+        return answer
+
     def _call(self, method: str, path: str, **options: Any) -> Json:
+        return self._read(self._send(method, path, **options))
+
+    def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:
             response = self._http.request(method, path, **options)
         except httpx.HTTPError as error:
             raise unreachable(self.connection.url, error) from error
         if response.is_error:
             raise api_error(response)
+        return response
+
+    def _read(self, response: httpx.Response) -> Json:
         try:
             answer: Json = response.json()
         except ValueError as error:

@@ -13,6 +13,22 @@ PATIENCE_SECONDS = 120.0
 _FIRST_SECONDS, _LONGEST_SECONDS, _GROWTH = 0.5, 15.0, 2.0
 
 
+def in_turn(call: Callable[[], T], pause: Callable[[float], object] = time.sleep) -> T:
+    """The result of a call, repeated only while the server says when to come back, as it does while the rate limit is used up.
+
+    Somebody who waits at a terminal is told at once that nobody answers. Raises as the call.
+    """
+    ends = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return call()
+        except ClientError as error:
+            seconds = error.retry_after
+            if not (error.transient and seconds) or time.monotonic() + seconds > ends:
+                raise
+        pause(seconds)
+
+
 def waits(first: float, longest: float, growth: float) -> Iterator[float]:
     """Seconds to wait, each time `growth` times as long, up to `longest`."""
     wait = first

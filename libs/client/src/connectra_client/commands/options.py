@@ -86,8 +86,10 @@ def read_where(text: str | None) -> Json:
     if text.startswith("@"):
         try:
             text = Path(text[1:]).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ClientError(f"--where {text}: {error}") from error
+        except OSError as error:
+            raise ClientError(f"--where {text}: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise ClientError(f"--where {text}: not UTF-8") from error
     try:
         where = json.loads(text)
     except ValueError as error:

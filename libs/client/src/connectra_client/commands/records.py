@@ -23,6 +23,7 @@ from connectra_client.commands.options import (
     split_columns,
 )
 from connectra_client.commands.search import COLUMNS, All, Limit, Sort, Text, find, order_of
+from connectra_client.complaints import told
 from connectra_client.display import hint, show_notes
 from connectra_client.errors import ApiError, ClientError
 from connectra_client.exit_codes import ExitCode, exit_code
@@ -275,7 +276,7 @@ def _each(uuids: Iterable[str], failures: list[ClientError], call: Callable[[str
                 if error.status not in (400, 404, 409):
                     raise
                 failures.append(error)
-                hint(f"{uuid}: {error}")
+                hint(f"{uuid}: {told(error)}")
             else:
                 yield found
 
@@ -302,8 +303,10 @@ def _read(file: Path | None) -> Json | list[Json]:
         return {}
     try:
         text = sys.stdin.read() if str(file) == _DASH else file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ClientError(f"{file} cannot be read: {error}") from error
+    except OSError as error:
+        raise ClientError(f"{file} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ClientError(f"{file} cannot be read: it is not UTF-8") from error
     try:
         read = json.loads(text)
     except ValueError:

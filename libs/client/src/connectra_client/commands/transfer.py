@@ -146,6 +146,8 @@ def import_file(
             show_record(job, format)
         beside = Path(_STDIN) if str(file) == _DASH else file
         stem = beside.name.removesuffix(".gz").removesuffix(".csv")
+        if number := job["job_response"].get("rejected"):
+            hint(f"{number:,} of {job['job_response'].get('rows', 0):,} rows were rejected")
         if job["job_response"].get("rejected_s3_key"):
             fetch_file(client, job, "rejected", rejected or beside.with_name(f"{stem}.rejected.csv"))
         if job["job_response"].get("left_out_s3_key"):
