@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 import typer
-from connectra_client import plugins
+from connectra_client import plugins, profiles
+from connectra_client.cli import app
 from connectra_client.plugins import PANELS, Commands, summary
+from connectra_client.profiles import Profile, Profiles
 from typer.testing import CliRunner, Result
 
 Run = Callable[..., Result]
@@ -186,3 +188,23 @@ def test_every_command_has_examples_of_itself_and_readable_kinds_of_values() -> 
             kind = param.display_type_rich(None) if param.metavar is None else param.metavar
             assert "<str>" not in str(kind), (name, param.name)
             assert "%Y" not in str(kind), (name, param.name)
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("connectra jobs ", {"list", "show", "watch", "cancel", "retry", "fetch", "first_time"}),
+        ("connectra search con", {"contacts"}),
+        ("connectra search contacts -o ", {"table", "json", "csv", "name"}),
+        ("connectra contacts get --pro", {"--profile"}),
+        ("connectra profiles use ", {"local", "staging"}),
+    ],
+)
+def test_a_shell_is_offered_commands_choices_options_and_profiles(
+    typed: str, offered: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    profiles.save(Profiles(named={"staging": Profile("https://staging.example", "key")}))
+    asked = {"_CONNECTRA_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" "))}
+    shown = CliRunner().invoke(app, [], env=asked, prog_name="connectra")
+    assert set(shown.stdout.split()) == offered
