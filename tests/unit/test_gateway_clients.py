@@ -168,6 +168,10 @@ def test_the_command_says_which_file_it_changed_and_who_reads_it(
     assert clients.is_generated(rotated.stdout.strip())
     listed = run(app, ["list"]).stdout
     assert "600/min" in listed
+    assert f"in {tmp_path}/home/keys.json; gateways whose" in run(app, ["list"]).stderr
+    (described,) = json.loads(run(app, ["list", "--json"]).stdout)
+    assert (described["name"], described["requests_per_minute"], len(described["keys"])) == ("crm", 600, 2)
+    assert rotated.stdout.strip() not in str(described)
     assert listed.count("ctra_") == 2
     assert listed.count(" until ") == 1
     assert run(app, ["rotate", "crm", "--overlap", "soon"]).exit_code == 2

@@ -1,5 +1,6 @@
 """What the gateway adds to the `connectra` command: `keys add | list | rotate | revoke`."""
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from connectra_common.rights import Right
 from connectra_common.settings import load
 
 from connectra_gateway import clients
-from connectra_gateway.clients import PREFIX, USUAL, ClientsError, Key
+from connectra_gateway.clients import PREFIX, USUAL, Client, ClientsError, Key
 from connectra_gateway.settings import KeysSettings
 
 app = typer.Typer(
@@ -87,16 +88,23 @@ def add(
 
 
 @app.command("list")
-def show(file: File = None) -> None:
+def show(
+    file: File = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print an array of objects instead of lines.")] = False,
+) -> None:
     """Show the clients, their rights and limits, and the first characters of their keys.
 
     Examples:
         connectra keys list
+        connectra keys list --json
     """
     path, gateway = _file(file)
     with _complaining():
         found = clients.load(path)
     typer.echo(f"keys: in {path.absolute()}; {_reader(gateway)}", err=True)
+    if as_json:
+        typer.echo(json.dumps([_described(client) for client in found], indent=2))
+        return
     for client in found:
         limit = f"{client.requests_per_minute}/min" if client.requests_per_minute else "-"
         keys = ", ".join(map(_shown, client.keys))
@@ -137,13 +145,22 @@ def revoke(name: Name, file: File = None) -> None:
     typer.echo(f"revoked {name}")
 
 
+def _described(client: Client) -> dict[str, object]:
+    keys = [{"begins": _begin(key), "expires_at": key.expires_at and key.expires_at.isoformat()} for key in client.keys]
+    limit = client.requests_per_minute
+    return {"name": client.name, "rights": sorted(client.rights), "requests_per_minute": limit, "keys": keys}
+
+
+def _begin(key: Key) -> str:
+    return key.key[: len(PREFIX) + 4 if key.key.startswith(PREFIX) else 4]
+
+
 def _shown(key: Key) -> str:
     end = ""
     if key.expires_at:
         word = "until" if key.expires_at > datetime.now(UTC) else "expired"
         end = f" {word} {key.expires_at:%Y-%m-%d %H:%M}Z"
-    start = len(PREFIX) + 4 if key.key.startswith(PREFIX) else 4
-    return f"{key.key[:start]}…{end}"
+    return f"{_begin(key)}…{end}"
 
 
 def _file(given: Path | None) -> tuple[Path, str | None]:

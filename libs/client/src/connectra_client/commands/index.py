@@ -2,17 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import asdict
 from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, TypeVar
 
 import typer
-from rich.table import Table
 
 from connectra_client import Connectra
 from connectra_client.commands.options import ApiKey, Profile, Url
 from connectra_client.connection import find_connection
-from connectra_client.display import console
+from connectra_client.display import console, hint, words
+from connectra_client.output import AsJson, Format, Output, format_of, show_json, show_records
 from connectra_client.proto.connectra.write.v1 import (
     DeadLetter,
     DropPreviousIndexRequest,
@@ -54,13 +55,17 @@ def _run(url: str | None, api_key: str | None, profile: str | None, work: Callab
 
 
 @app.command()
-def status(url: Url = None, api_key: ApiKey = None, profile: Profile = None) -> None:
+def status(as_json: AsJson = False, url: Url = None, api_key: ApiKey = None, profile: Profile = None) -> None:
     """Show how far the index lags behind, and any rebuild in progress.
 
     Examples:
         connectra index status
+        connectra index status --json
     """
     state = _run(url, api_key, profile, lambda client: client.index.get_index_status(GetIndexStatusRequest()))
+    if as_json:
+        show_json(asdict(state))
+        return
     console.print(f"pending        {state.pending:,} (oldest {state.oldest_pending_seconds:.1f} s)")
     console.print(f"dead letters   {state.dead_letters:,}")
     console.print(f"indexers       {state.indexers}")
@@ -83,6 +88,8 @@ def status(url: Url = None, api_key: ApiKey = None, profile: Profile = None) -> 
 @app.command("dead-letters")
 def dead_letters(
     limit: Annotated[int, typer.Option("--limit", "-n", help="Maximum number to list.", min=1)] = 100,
+    output: Output = Format.TABLE,
+    as_json: AsJson = False,
     url: Url = None,
     api_key: ApiKey = None,
     profile: Profile = None,
@@ -106,13 +113,9 @@ def dead_letters(
         return found
 
     letters = _run(url, api_key, profile, collect)
-    if not letters:
-        console.print("no dead letters")
-        return
-    table = Table("entity", "uuid", "reason")
-    for letter in letters:
-        table.add_row(letter.entity, letter.uuid, letter.reason)
-    console.print(table)
+    rows = [{"entity": letter.entity, "uuid": letter.uuid, "reason": letter.reason} for letter in letters]
+    if not show_records(rows, ["entity", "uuid", "reason"], format_of(output, as_json), chosen=True):
+        hint("no dead letters")
 
 
 @app.command()
@@ -152,7 +155,7 @@ def reindex(
     request = ReindexRequest(entity=entity, shards=shards, accept_other_answers=accept_other_answers, abort=abort)
 
     async def follow(client: Connectra) -> None:
-        with console.status("starting") as line:
+        with words.status("starting") as line:
             async for progress in client.index.reindex(request):
                 text = f"{progress.phase}  {progress.documents_done:,} of {progress.documents_total:,}"
                 line.update(f"{text}  {progress.index_name}  {progress.reason}")
@@ -170,7 +173,7 @@ def rollback(entity: _Which, url: Url = None, api_key: ApiKey = None, profile: P
     """
 
     async def follow(client: Connectra) -> RollbackIndexResponse:
-        with console.status("starting") as line:
+        with words.status("starting") as line:
             while True:
                 answer = await client.index.rollback_index(RollbackIndexRequest(entity=entity))
                 if answer.phase == "done":
@@ -224,7 +227,7 @@ def verify(
 
 async def _follow_walk(reports: AsyncIterator[VerifyResponse]) -> VerifyResponse:
     """Print what is found; return the last report, which has the totals."""
-    with console.status("comparing") as line:
+    with words.status("comparing") as line:
         async for report in reports:
             line.update(f"compared {report.compared:,}, up to {report.after_uuid}")
             for drift in report.found:
