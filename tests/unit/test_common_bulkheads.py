@@ -5,11 +5,13 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
+from connectra_common import metrics
 from connectra_common.call import Call, bound
 from connectra_common.errors import ConnectraError
 from connectra_common.refusals import Busy, TooManyAtOnce
 from connectra_common.server.bulkheads import Bound, Bulkhead, by_method
 from connectra_common.server.together import Together
+from prometheus_client import REGISTRY
 
 AT_ONCE = Bound(process=3, client=2)
 
@@ -43,6 +45,32 @@ async def test_a_client_takes_its_share_and_leaves_the_rest_to_others() -> None:
             assert (refused.http_status, refused.error_code) == (503, "UNAVAILABLE")
         assert await refusal(bulkhead, "c") is None
     assert await refusal(bulkhead, "a") is None
+
+
+async def test_calls_of_one_kind_are_counted_together_whichever_service_has_them() -> None:
+    def running() -> float | None:
+        return REGISTRY.get_sample_value("connectra_calls_running", {"kind": "shared"})
+
+    of_one, of_another = Bulkhead("shared", AT_ONCE), Bulkhead("shared", AT_ONCE)
+    async with entered(of_one), entered(of_another):
+        assert running() == 2
+    assert running() == 0
+
+
+def test_pools_of_one_name_are_measured_together_while_they_are_open() -> None:
+    def measured() -> list[float | None]:
+        own = {"pool": "shared"}
+        states = [REGISTRY.get_sample_value("db_client_connection_count", own | {"state": s}) for s in ("idle", "used")]
+        names = ("db_client_connection_pending_requests", "db_client_connection_max")
+        return [*states, *(REGISTRY.get_sample_value(name, own) for name in names)]
+
+    def pool(number: int) -> metrics.Pool:
+        return metrics.Pool(idle=lambda: number, used=lambda: 10 * number, waiting=lambda: 100 * number, most=number)
+
+    with metrics.watched("shared", pool(1)):
+        with metrics.watched("shared", pool(2)):
+            assert measured() == [3, 30, 300, 3]
+        assert measured() == [1, 10, 100, 1]
 
 
 async def test_the_suites_own_processes_may_take_all_places() -> None:

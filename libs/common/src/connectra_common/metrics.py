@@ -4,7 +4,9 @@ Counters and histograms are per process: sum them. A gauge that is read from the
 it: take the maximum.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.metadata import version
 
 from prometheus_client import Gauge, Info, disable_created_metrics, start_http_server
@@ -24,14 +26,33 @@ def name_build(process: str) -> None:
     BUILD.info({"process": process, "version": version("connectra-common")})
 
 
-def watch_pool(
-    pool: str, *, idle: Callable[[], float], used: Callable[[], float], waiting: Callable[[], float], most: int
-) -> None:
-    """Measures a pool whenever the metrics are read; only the last one registered under a name is measured."""
-    CONNECTIONS.labels(pool, "idle").set_function(idle)
-    CONNECTIONS.labels(pool, "used").set_function(used)
-    CONNECTIONS_WAITED_FOR.labels(pool).set_function(waiting)
-    CONNECTIONS_MAX.labels(pool).set(most)
+@dataclass(frozen=True)
+class Pool:
+    """What is measured of a pool whenever the metrics are read."""
+
+    idle: Callable[[], float]
+    used: Callable[[], float]
+    waiting: Callable[[], float]
+    most: int
+
+
+_pools: dict[str, list[Pool]] = {}
+
+
+@contextmanager
+def watched(name: str, pool: Pool) -> Iterator[None]:
+    """Measures a pool until the block ends. Pools of one name are measured together: services that share a process have some each."""
+    if name not in _pools:
+        pools = _pools[name] = []
+        CONNECTIONS.labels(name, "idle").set_function(lambda: sum(one.idle() for one in pools))
+        CONNECTIONS.labels(name, "used").set_function(lambda: sum(one.used() for one in pools))
+        CONNECTIONS_WAITED_FOR.labels(name).set_function(lambda: sum(one.waiting() for one in pools))
+        CONNECTIONS_MAX.labels(name).set_function(lambda: sum(one.most for one in pools))
+    _pools[name].append(pool)
+    try:
+        yield
+    finally:
+        _pools[name].remove(pool)
 
 
 def serve(address: str) -> None:

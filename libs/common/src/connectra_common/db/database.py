@@ -74,17 +74,10 @@ class Database:
     PG_POOL_SIZE.
     """
 
-    def __init__(self, pool: asyncpg.Pool, name: str, limited: bool = False) -> None:
+    def __init__(self, pool: asyncpg.Pool, limited: bool = False) -> None:
         self._pool = pool
         self._limited = limited
         self._waiting = 0
-        metrics.watch_pool(
-            name,
-            idle=pool.get_idle_size,
-            used=lambda: pool.get_size() - pool.get_idle_size(),
-            waiting=lambda: self._waiting,
-            most=pool.get_max_size(),
-        )
 
     @classmethod
     @asynccontextmanager
@@ -123,7 +116,9 @@ class Database:
             **({"command_timeout": STATEMENT_SECONDS} | usual | options),
         )
         async with pool:
-            yield cls(pool, work, limited)
+            opened = cls(pool, limited)
+            with metrics.watched(work, opened._measured()):
+                yield opened
 
     @classmethod
     def own(cls, settings: PostgresSettings, process: str) -> AbstractAsyncContextManager["Database"]:
@@ -131,6 +126,15 @@ class Database:
         whether the server answers.
         """
         return cls.open(settings, process, work="own", connections=1, command_timeout=OWN_SECONDS)
+
+    def _measured(self) -> metrics.Pool:
+        pool = self._pool
+        return metrics.Pool(
+            idle=pool.get_idle_size,
+            used=lambda: pool.get_size() - pool.get_idle_size(),
+            waiting=lambda: self._waiting,
+            most=pool.get_max_size(),
+        )
 
     @property
     def most(self) -> int:

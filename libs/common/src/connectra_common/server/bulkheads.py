@@ -55,8 +55,8 @@ class Bulkhead:
         self.kind, self.bound = kind, bound
         self._places = asyncio.Semaphore(bound.process)
         self._clients: dict[str, _Client] = {}
-        self._running = 0
-        RUNNING.labels(kind).set_function(lambda: self._running)
+        # Counted together with those of the same kind: services that share a process may have one each.
+        self._running = RUNNING.labels(kind)
 
     @asynccontextmanager
     async def entered(self) -> AsyncIterator[None]:
@@ -76,11 +76,11 @@ class Bulkhead:
             await self._take(own.places, client)
             try:
                 await self._take(self._places, "")
-                self._running += 1
+                self._running.inc()
                 try:
                     yield
                 finally:
-                    self._running -= 1
+                    self._running.dec()
                     self._places.release()
             finally:
                 own.places.release()
