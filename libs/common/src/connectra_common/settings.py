@@ -26,6 +26,8 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 # host:port; an IPv6 host is in brackets.
 Address = Annotated[str, Field(pattern=r"^(\[[0-9A-Fa-f:.]+\]|[^:\s/]+):\d{1,5}$")]
 Positive = Annotated[int, Field(gt=0)]
+# Whether requests to a store are logged, and with `values` what they carry as well.
+Debug = bool | Literal["values"]
 
 
 def _ca_file(variable: str) -> Any:
@@ -283,8 +285,10 @@ class PostgresSettings(SettingsGroup, title="PostgreSQL"):
     )
     ssl: bool = Field(False, validation_alias="PG_DB_SSL", description="TLS; the certificate is verified.")
     ssl_ca_file: FilePath | None = _ca_file("PG_DB_SSL_CA_FILE")
-    debug: bool = Field(
-        False, validation_alias="PG_DB_DEBUG", description="Log every SQL statement, without its parameters."
+    debug: Debug = Field(
+        False,
+        validation_alias="PG_DB_DEBUG",
+        description="Log every SQL statement; with `values` also its parameters, which are personal data.",
     )
     pool_size: Positive = Field(
         20, validation_alias="PG_POOL_SIZE", description="Maximum number of connections per process."
@@ -365,8 +369,10 @@ class ElasticsearchSettings(SettingsGroup, title="Elasticsearch"):
         validation_alias="ELASTICSEARCH_MAX_CONNECTIONS",
         description="Maximum number of connections per process; absent: as many as its calls need at once.",
     )
-    debug: bool = Field(
-        False, validation_alias="ELASTICSEARCH_DEBUG", description="Log every request, without its body."
+    debug: Debug = Field(
+        False,
+        validation_alias="ELASTICSEARCH_DEBUG",
+        description="Log every request; with `values` also its body, which has personal data.",
     )
 
     @model_validator(mode="after")
@@ -397,8 +403,10 @@ class BucketSettings(SettingsGroup, title="S3"):
     )
     ssl: bool = Field(True, validation_alias="S3_SSL", description="TLS; the certificate is verified.")
     ssl_ca_file: FilePath | None = _ca_file("S3_SSL_CA_FILE")
-    debug: bool = Field(
-        False, validation_alias="S3_DEBUG", description="Log every request, without the key of its object."
+    debug: Debug = Field(
+        False,
+        validation_alias="S3_DEBUG",
+        description="Log every request; with `values` also its path, in which the key of the object has the name of somebody's file.",
     )
 
     @property

@@ -137,7 +137,8 @@ def allowed(schema: Json) -> str:
     Raises:
         ValueError: the schema has something that there are no words for.
     """
-    schema = next((one for one in schema.get("anyOf", ()) if one["type"] != "null"), schema)
+    if alternatives := [one for one in schema.get("anyOf", ()) if one["type"] != "null"]:
+        return ", ".join(map(allowed, alternatives))
     if values := schema.get("enum") or [schema[key] for key in ("const",) if key in schema]:
         return ", ".join(f"`{value}`" for value in values)
     if "pattern" in schema:

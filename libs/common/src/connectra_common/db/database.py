@@ -10,6 +10,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 import asyncpg
@@ -110,7 +111,7 @@ class Database:
             min_size=0,
             max_size=connections or settings.pool_size,
             max_inactive_connection_lifetime=IDLE_CONNECTION_SECONDS,
-            init=_log_statements if settings.debug else None,
+            init=partial(_log_statements, _LOGGERS[settings.debug]) if settings.debug else None,
             reset=_as_it_is,
             connection_class=_Connection,
             **({"command_timeout": STATEMENT_SECONDS} | usual | options),
@@ -289,11 +290,18 @@ async def _as_it_is(connection: asyncpg.Connection) -> None:
     pass
 
 
-async def _log_statements(connection: asyncpg.Connection) -> None:
-    connection.add_query_logger(_log_statement)
+async def _log_statements(logger: Callable[[Any], None], connection: asyncpg.Connection) -> None:
+    connection.add_query_logger(logger)
 
 
-def _log_statement(record: Any) -> None:
-    # Without its parameters, which are personal data.
-    failed = {"error": repr(record.exception)} if record.exception else {}
-    log.info("sql", statement=" ".join(record.query.split()), ms=round(record.elapsed * 1000, 2), **failed)
+def _log_statement(record: Any, **more: Any) -> None:
+    if record.exception:
+        more["error"] = repr(record.exception)
+    log.info("sql", statement=" ".join(record.query.split()), ms=round(record.elapsed * 1000, 2), **more)
+
+
+def _log_with_values(record: Any) -> None:
+    _log_statement(record, parameters=[repr(value) for value in record.args])
+
+
+_LOGGERS: Mapping[bool | str, Callable[[Any], None]] = {True: _log_statement, "values": _log_with_values}

@@ -2,11 +2,14 @@
 
 from typing import Any
 
+import structlog
 from elastic_transport import AiohttpHttpNode
 from elasticsearch import AsyncElasticsearch, OrjsonSerializer
 from prometheus_client import Counter, Histogram
 
 from connectra_common.settings import ElasticsearchSettings
+
+log = structlog.get_logger()
 
 REQUESTS = Counter(
     "connectra_elasticsearch_requests_total", "Requests, by HTTP status, or `error` without one.", ["status"]
@@ -32,6 +35,14 @@ class _Node(AiohttpHttpNode):
             REQUESTS.labels(status).inc()
 
 
+class _NodeWithValues(_Node):
+    """One that logs what requests carry, in addition to the client's own lines."""
+
+    async def perform_request(self, method: str, target: str, body: bytes | None = None, **options: Any) -> Any:  # type: ignore[override]
+        log.info("elasticsearch", method=method, target=target, body=(body or b"").decode())
+        return await super().perform_request(method, target, body, **options)
+
+
 def create_client(settings: ElasticsearchSettings, connections: int = 32) -> AsyncElasticsearch:
     """A client with one pool of at most so many connections; the caller closes it.
 
@@ -44,7 +55,7 @@ def create_client(settings: ElasticsearchSettings, connections: int = 32) -> Asy
         options["ca_certs"] = str(settings.ssl_ca_file)
     return AsyncElasticsearch(
         settings.url,
-        node_class=_Node,
+        node_class=_NodeWithValues if settings.debug == "values" else _Node,
         serializer=OrjsonSerializer(),
         request_timeout=settings.timeout_seconds,
         connections_per_node=connections,

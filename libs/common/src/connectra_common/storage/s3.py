@@ -93,7 +93,7 @@ async def client(settings: S3Settings) -> AsyncIterator[ObjectStore]:
         s3.meta.events.register("after-call.s3", _count)
         s3.meta.events.register("after-call-error.s3", _count_error)
         if settings.debug:
-            s3.meta.events.register("before-call.s3", _begin)
+            s3.meta.events.register("before-call.s3", _begin_with_path if settings.debug == "values" else _begin)
             s3.meta.events.register("after-call.s3", _log)
             s3.meta.events.register("after-call-error.s3", _log_error)
         yield s3
@@ -171,18 +171,22 @@ def _begin(context: Any, **_: Any) -> None:
     context["connectra_began"] = time.monotonic()
 
 
+def _begin_with_path(params: Any, context: Any, **_: Any) -> None:
+    _begin(context)
+    context["connectra_logged"] = {"path": params["url_path"]}
+
+
 def _log(model: Any, http_response: Any, context: Any, **_: Any) -> None:
-    # Without the key, which has the name of somebody's file.
-    log.info("s3", operation=model.name, status=http_response.status_code, ms=_ms(context))
+    log.info("s3", operation=model.name, status=http_response.status_code, **_told(context))
 
 
 def _log_error(event_name: str, exception: Exception, context: Any, **_: Any) -> None:
-    log.info("s3", operation=event_name.rpartition(".")[2], error=repr(exception), ms=_ms(context))
+    log.info("s3", operation=event_name.rpartition(".")[2], error=repr(exception), **_told(context))
 
 
-def _ms(context: Any) -> float:
+def _told(context: Any) -> dict[str, Any]:
     began: float = context["connectra_began"]
-    return round(1000 * (time.monotonic() - began), 2)
+    return {"ms": round(1000 * (time.monotonic() - began), 2), **context.get("connectra_logged", {})}
 
 
 async def ping(s3: ObjectStore, settings: S3Settings) -> None:
