@@ -5,16 +5,19 @@ import socket
 import time
 from collections.abc import AsyncIterator
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
 from connectra_common.call import Call, bound
+from connectra_common.db import database
 from connectra_common.db.database import KEEPALIVE_IDLE, UNDO_SECONDS, Connection, Database, connect_options
 from connectra_common.errors import DatabaseUnavailable, from_exception
 from connectra_common.settings import PostgresSettings
 from pydantic import SecretStr
 
 from tests.support.postgres import stopped
+from tests.support.relay import Relay
 from tests.support.wait import until
 
 
@@ -118,6 +121,26 @@ async def test_a_backend_that_does_not_answer_costs_who_meets_it_and_nobody_afte
                 await write()
         assert time.monotonic() - began < 3 * UNDO_SECONDS
         await one.ping()
+
+
+async def test_connections_that_a_host_between_has_forgotten_delay_a_call_and_break_none(
+    empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = urlsplit(empty_database)
+    async with Relay.to(url.hostname or "", url.port or 5432) as relay:
+        login, _, _ = url.netloc.rpartition("@")
+        through = SecretStr(url._replace(netloc=f"{login}@{relay.address}").geturl())
+        async with Database.open(PostgresSettings(connection=through, pool_size=3, _env_file=None), "test") as opened:
+            async with opened.connection(), opened.connection(), opened.connection():
+                pass
+            relay.forget()
+            monkeypatch.setattr(database, "RESTED_SECONDS", 0)
+            async with asyncio.timeout(2 * database.ANSWER_SECONDS):
+                await opened.ping()
+            monkeypatch.undo()
+            # Those beside it were given up with it.
+            async with asyncio.timeout(1), opened.connection() as first, opened.connection() as second:
+                assert [await one.fetchval("SELECT 1") for one in (first, second)] == [1, 1]
 
 
 async def test_a_backend_whose_client_is_gone_does_not_wait_on(other: asyncpg.Connection, empty_database: str) -> None:

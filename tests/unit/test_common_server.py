@@ -12,6 +12,7 @@ from connectra_common.call import Call, IdempotencyKey
 from connectra_common.db.audit import UNKNOWN, Origin
 from connectra_common.errors import DeadlineExceeded, ValidationFailed
 from connectra_common.rights import ALL, Right
+from connectra_common.server import process
 from connectra_common.server.background import every, first_of
 from connectra_common.server.reflection import visible
 from connectra_common.server.rest import envelope
@@ -194,3 +195,24 @@ def test_an_answer_has_its_members_in_order_and_takes_json_as_it_is() -> None:
     body = envelope(data=b'[{"a":1}]', total=None, facets=[], warnings=None)
     assert body.data == b'{"data":[{"a":1}],"facets":[],"success":true}'
     assert envelope(message="m", success=False, count=3).data == b'{"message":"m","success":false,"count":3}'
+
+
+async def test_a_process_that_stood_still_asks_again_before_it_calls_a_dependency_unusable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(process, "CHECK_TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr(process, "STOOD_STILL_SECONDS", 0.1)
+    asked: list[bool] = []
+
+    async def check(stands_still: bool) -> None:
+        asked.append(stands_still)
+        if stands_still and len(asked) == 1:
+            time.sleep(0.2)  # noqa: ASYNC251 - what is meant
+        elif not stands_still or len(asked) != 2:
+            raise ConnectionError
+        await asyncio.sleep(0.1 * (len(asked) == 1))
+
+    assert await process.passes(lambda: check(True))
+    assert asked == [True, True]
+    assert not await process.passes(lambda: check(False))
+    assert len(asked) == 3

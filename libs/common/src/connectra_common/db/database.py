@@ -35,6 +35,10 @@ POOL_TIMEOUT_SECONDS = 5
 # If a process freezes or its host disappears during a transaction, its locks are held this long.
 IDLE_TRANSACTION_SECONDS = 30
 IDLE_CONNECTION_SECONDS = 1800
+# One that nobody used for so long may be gone: forgotten by a host between, or closed while this process was frozen.
+RESTED_SECONDS = 10
+# In which it must say that it is not.
+ANSWER_SECONDS = 1
 # In which the server must have undone what a call has given up; after that the connection is closed.
 UNDO_SECONDS = 2
 # The longest statement of what has no deadline.
@@ -218,7 +222,20 @@ class Database:
     async def _acquire(self) -> "PoolConnectionProxy":
         self._waiting += 1
         try:
-            return await self._pool.acquire(timeout=POOL_TIMEOUT_SECONDS)
+            while True:
+                connection = await self._pool.acquire(timeout=POOL_TIMEOUT_SECONDS)
+                answers = False
+                try:
+                    answers = await cast(_Connection, connection).answers()
+                finally:
+                    if not answers:
+                        with suppress(asyncpg.InterfaceError):  # closed, and the pool has let go of it already
+                            connection.terminate()
+                        await self._pool.release(connection)
+                if answers:
+                    return connection
+                # Those that rest beside it are no better: each is opened anew when it is needed.
+                await self._pool.expire_connections()
         except TimeoutError:
             raise PoolExhausted from None
         finally:
@@ -232,6 +249,23 @@ class _Connection(asyncpg.Connection):
         super().__init__(protocol, transport, *more)
         _keep_alive(transport.get_extra_info("socket"))
         self._limit = 0
+        self.rest()
+
+    def rest(self) -> None:
+        """To be called when it is free again."""
+        # Of the calendar: the other clock may stand still with a machine that is frozen.
+        self._free_since = time.time()
+
+    async def answers(self) -> bool:
+        """Whether it can be used; after a rest, the server is asked."""
+        if time.time() - self._free_since < RESTED_SECONDS:
+            return True
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await self.execute("SELECT 1")
+        except (asyncpg.InterfaceError, asyncpg.PostgresError, OSError):  # a TimeoutError is one of these
+            return False
+        return True
 
     async def limit(self, seconds: int) -> None:
         """Sets the server's limit of a statement, and a little shorter one of waiting for a lock, so that the caller learns the reason."""
@@ -287,7 +321,7 @@ def rows_of(status: str) -> int:
 
 async def _as_it_is(connection: asyncpg.Connection) -> None:
     # Nothing of ours outlives a transaction or its session; asking the server to reset would be one more round trip a call.
-    pass
+    cast(_Connection, connection).rest()
 
 
 async def _log_statements(logger: Callable[[Any], None], connection: asyncpg.Connection) -> None:

@@ -38,6 +38,8 @@ Check = Callable[[], Awaitable[object]]
 
 CHECK_INTERVAL_SECONDS = 1.0
 CHECK_TIMEOUT_SECONDS = 2.0
+# A clock that rings so late was in a process that did not run: stopped, or frozen with its machine.
+STOOD_STILL_SECONDS = 1.0
 # A check must fail this many times in a row: one slow answer from a busy dependency must not take a working service out of rotation.
 FAILURES_UNTIL_NOT_READY = 3
 # What worker pools send and accept; see peers.OPTIONS.
@@ -243,11 +245,18 @@ async def passes(check: Check) -> bool:
 
 
 async def _problem(check: Check) -> str | None:
+    loop = asyncio.get_running_loop()
+    late: list[float] = []
+    due = loop.time() + CHECK_TIMEOUT_SECONDS
+    clock = loop.call_at(due, lambda: late.append(loop.time() - due))
     try:
-        async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):
+        async with asyncio.timeout_at(due):
             await check()
     except Exception as error:  # noqa: BLE001 - whatever it is, the dependency is not usable
-        return repr(error)
+        # A process that stood still meanwhile learned nothing of the dependency.
+        return await _problem(check) if any(seconds > STOOD_STILL_SECONDS for seconds in late) else repr(error)
+    finally:
+        clock.cancel()
     return None
 
 
