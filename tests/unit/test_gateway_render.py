@@ -80,6 +80,16 @@ def test_configuration_has_the_settings() -> None:
     assert "type: STRICT_DNS" in text
 
 
+def test_a_process_that_is_frozen_between_calls_is_called_without_checks_and_pings() -> None:
+    usual, frozen = configuration(), configuration(gateway(profile="lambda"))
+    for timed in ("health_checks:", "outlier_detection:", "connection_keepalive: {interval: 15s"):
+        assert timed in usual
+        assert timed not in frozen
+    answered_by_itself = '{"status":"ok"}'
+    assert answered_by_itself in usual
+    assert answered_by_itself not in frozen
+
+
 def test_traces_and_metrics_leave_the_gateway_only_where_asked() -> None:
     assert "collector" not in configuration()
     assert "name: metrics" not in configuration()

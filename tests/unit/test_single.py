@@ -81,6 +81,7 @@ async def test_a_process_of_several_has_what_each_of_them_has() -> None:
             checks={"postgres": check, name: check},
             bulkhead_of={f"Of{name}": bulkhead, REFLECTION: bulkhead}.get,
             background=[loop],
+            housekeeping=[loop],
         )
         for name, bulkhead in bulkheads.items()
     ]
@@ -89,4 +90,6 @@ async def test_a_process_of_several_has_what_each_of_them_has() -> None:
     assert made.checks.keys() == {"postgres", "first", "second"}
     assert [made.bulkhead_of(name) for name in ("Offirst", "Ofsecond", "None")] == [*bulkheads.values(), None]
     assert made.bulkhead_of(REFLECTION) is bulkheads["first"]
-    assert (len(made.background), made.front) == (2, loop)
+    assert (len(made.background), len(made.housekeeping), made.front) == (2, 2, loop)
+    frozen = together(parts, loop, "lambda")
+    assert (frozen.checks, len(frozen.background), frozen.housekeeping) == ({}, 2, [])

@@ -175,6 +175,7 @@ def configuration(files: Files, settings: GatewaySettings, peers: PeerSettings, 
     collector = tracing.collector or ""
     return _template("envoy.yaml.j2").render(
         files=files,
+        frozen=settings.profile == "lambda",
         listen=Address.parse(settings.listen),
         trusted_hops=settings.trusted_hops,
         trust_traceparent=settings.trust_traceparent,

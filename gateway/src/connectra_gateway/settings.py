@@ -4,7 +4,7 @@ import os
 import re
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Annotated
+from typing import Annotated, Literal
 
 from connectra_common.settings import Address, AppSettings, PeerSettings, Positive, SettingsGroup, TracingSettings
 from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
@@ -24,6 +24,12 @@ class GatewaySettings(GatewayKeysSettings, title="Gateway"):
     """The settings that the Envoy configuration is rendered from. Tokens are accepted in addition to keys when `GATEWAY_JWT_ISSUER`,
     `GATEWAY_JWT_AUDIENCE` and `GATEWAY_JWT_JWKS` are all set."""
 
+    profile: Literal["server", "lambda"] = Field(
+        "server",
+        validation_alias="RUN_PROFILE",
+        description="`lambda`: for a process that is frozen between calls. The services' health is not checked, `/health` tells whether "
+        "they run too, and the API server leaves housekeeping to others and shares its connections to PostgreSQL.",
+    )
     listen: Address = Field(
         "0.0.0.0:8000", validation_alias="GATEWAY_LISTEN", description="IP address and port for clients."
     )

@@ -4,10 +4,11 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
+from connectra_common.db.database import Database
 from connectra_common.server.background import Background
 from connectra_common.server.bulkheads import Bulkhead
 from connectra_common.server.process import Process, begin, run
@@ -27,6 +28,8 @@ from connectra_write.settings import Settings as WriteSettings
 from connectra_single.settings import Settings
 
 LEAST = query_connections.LEAST + write_connections.LEAST + jobs.LEAST
+# A call has one, and what follows it another.
+LEAST_SHARED = 2
 
 
 @dataclass(frozen=True)
@@ -82,8 +85,13 @@ class Gateway:
             raise ChildProcessError(f"Envoy ended with exit code {code}")
 
 
-def together(processes: Sequence[Process], front: Background) -> Process:
-    """One process of several, whose methods and checks of one name are the same."""
+def together(processes: Sequence[Process], front: Background, profile: str = "server") -> Process:
+    """One process of several, whose methods and checks of one name are the same.
+
+    Args:
+        profile: in that of `lambda`, nobody asks whether it is ready, and it leaves housekeeping to others.
+    """
+    frozen = profile == "lambda"
 
     def bulkhead_of(method: str) -> Bulkhead | None:
         return next((found for one in processes if (found := one.bulkhead_of(method))), None)
@@ -91,9 +99,10 @@ def together(processes: Sequence[Process], front: Background) -> Process:
     return Process(
         services=[service for one in processes for service in one.services],
         internal=[service for one in processes for service in one.internal],
-        checks={name: check for one in processes for name, check in one.checks.items()},
+        checks={} if frozen else {name: check for one in processes for name, check in one.checks.items()},
         bulkhead_of=bulkhead_of,
         background=[loop for one in processes for loop in one.background],
+        housekeeping=[] if frozen else [loop for one in processes for loop in one.housekeeping],
         front=front,
     )
 
@@ -101,13 +110,23 @@ def together(processes: Sequence[Process], front: Background) -> Process:
 @asynccontextmanager
 async def process(settings: Settings, front: Background) -> AsyncIterator[Process]:
     """What the API server consists of; its connections are closed with the block."""
-    shares = Shares.of(settings.postgres.pool_size)
-    async with (
-        query.process(settings.of(QuerySettings, shares.query)) as of_query,
-        write.process(settings.of(WriteSettings, shares.write)) as of_write,
-        jobs.process(settings.of(JobsSettings, shares.jobs)) as of_jobs,
-    ):
-        yield together([of_query, of_write, of_jobs], front)
+    async with shared(settings) as database:
+        # With connections that all share, these numbers are of no account.
+        shares = Shares.of(max(LEAST, settings.postgres.pool_size))
+        async with (
+            query.process(settings.of(QuerySettings, shares.query), database) as of_query,
+            write.process(settings.of(WriteSettings, shares.write), database) as of_write,
+            jobs.process(settings.of(JobsSettings, shares.jobs), database) as of_jobs,
+        ):
+            yield together([of_query, of_write, of_jobs], front, settings.gateway.profile)
+
+
+def shared(settings: Settings) -> AbstractAsyncContextManager[Database | None]:
+    """The connections of a process that answers one call at a time; None: each kind of work has its own."""
+    if settings.gateway.profile == "server":
+        return nullcontext()
+    session = {**write_connections.BY_KEY, **write.session_of(settings.audit)}
+    return Database.open(settings.postgres, "api", session, limited=True)
 
 
 async def serve(settings: Settings, gateway: Gateway) -> None:
@@ -123,7 +142,7 @@ def main() -> None:
         connectra api-server
     """
     settings = load(Settings)
-    settings.postgres.require(LEAST, "the API server")
+    settings.postgres.require(LEAST_SHARED if settings.gateway.profile == "lambda" else LEAST, "the API server")
     try:
         gateway = Gateway.start(settings)
     except ClientsError as error:

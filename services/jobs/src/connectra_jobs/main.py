@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 
 from connectra.jobs.v1.jobs_rest_pb2_grpc import add_JobsRestServiceServicer_to_server
 from connectra.jobs.v1.jobs_service_pb2_grpc import add_JobsServiceServicer_to_server
@@ -27,12 +27,12 @@ LEAST = 2
 
 
 @asynccontextmanager
-async def process(settings: Settings) -> AsyncIterator[Process]:
-    """What the API consists of; its connections are closed with the block."""
+async def process(settings: Settings, shared: Database | None = None) -> AsyncIterator[Process]:
+    """What the API consists of; its connections are closed with the block. `shared`: those that it uses instead of its own."""
     calls = settings.postgres.pool_size - 1
     async with (
-        Database.open(settings.postgres, "jobs", connections=calls) as database,
-        Database.own(settings.postgres, "jobs") as own,
+        nullcontext(shared) if shared else Database.open(settings.postgres, "jobs", connections=calls) as database,
+        nullcontext(shared) if shared else Database.own(settings.postgres, "jobs") as own,
         s3.client(settings.s3) as store,
     ):
         places = Places.of(settings.s3, settings.files)
@@ -57,7 +57,7 @@ async def process(settings: Settings) -> AsyncIterator[Process]:
             # Not S3: without it, jobs can still be listed, watched, made and cancelled.
             checks={"postgres": own.ping},
             bulkhead_of=bulkheads(),
-            background=[job_monitor(database), retention.loop()],
+            housekeeping=[job_monitor(database), retention.loop()],
         )
 
 

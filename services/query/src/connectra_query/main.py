@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 
 from connectra.query.v1.query_rest_pb2_grpc import add_QueryRestServiceServicer_to_server
 from connectra.query.v1.query_service_pb2_grpc import add_QueryServiceServicer_to_server
+from connectra_common.db.database import Database
 from connectra_common.search.client import create_client
 from connectra_common.server.background import every
 from connectra_common.server.bulkheads import REFLECTION, by_method
@@ -24,10 +25,10 @@ from connectra_query.settings import Settings
 
 
 @asynccontextmanager
-async def process(settings: Settings) -> AsyncIterator[Process]:
-    """What the service consists of; its connections are closed with the block."""
+async def process(settings: Settings, shared: Database | None = None) -> AsyncIterator[Process]:
+    """What the service consists of; its connections are closed with the block. `shared`: those that it uses instead of its own."""
     async with (
-        Connections.open(settings.postgres) as connections,
+        nullcontext(Connections.of(shared)) if shared else Connections.open(settings.postgres) as connections,
         create_client(
             settings.elasticsearch, settings.elasticsearch.connections(engine_connections(settings.bounds, connections))
         ) as elastic,

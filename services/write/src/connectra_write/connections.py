@@ -35,6 +35,11 @@ class Connections:
     own: Database
 
     @classmethod
+    def of(cls, shared: Database) -> "Connections":
+        """The same for all kinds of work: for a process that answers one call at a time."""
+        return cls(shared, shared, shared, shared)
+
+    @classmethod
     @asynccontextmanager
     async def open(cls, settings: PostgresSettings, session: Mapping[str, str]) -> AsyncIterator["Connections"]:
         """Of a pool of LEAST or more; closed with the block. `session`: more PostgreSQL settings of those that write."""

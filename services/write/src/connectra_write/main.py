@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 
 from connectra.write.internal.v1.import_service_pb2_grpc import add_ImportServiceServicer_to_server
 from connectra.write.v1.index_service_pb2_grpc import add_IndexServiceServicer_to_server
 from connectra.write.v1.write_rest_pb2_grpc import add_WriteRestServiceServicer_to_server
 from connectra.write.v1.write_service_pb2_grpc import add_WriteServiceServicer_to_server
+from connectra_common.db.database import Database
 from connectra_common.search.client import create_client
 from connectra_common.server.process import Process, begin, run
 from connectra_common.settings import load
@@ -24,19 +25,24 @@ from connectra_write.notifier import Notifier
 from connectra_write.records.service import RecordService
 from connectra_write.rest import WriteRestServicer
 from connectra_write.servicer import WriteServicer
-from connectra_write.settings import Settings
+from connectra_write.settings import AuditSettings, Settings
 
 # A setting of a session whose changes leave no entry in the audit trail.
 AUDIT_OFF = {"connectra.audit": "off"}
 
 
+def session_of(audit: AuditSettings) -> dict[str, str]:
+    """Settings of the sessions that write, in addition to those by which they look rows up."""
+    return {} if audit.enabled else AUDIT_OFF
+
+
 @asynccontextmanager
-async def process(settings: Settings) -> AsyncIterator[Process]:
-    """What the service consists of; its connections are closed with the block."""
-    session = {} if settings.audit.enabled else AUDIT_OFF
+async def process(settings: Settings, shared: Database | None = None) -> AsyncIterator[Process]:
+    """What the service consists of; its connections are closed with the block. `shared`: those that it uses instead of its own."""
+    session = session_of(settings.audit)
     async with (
         create_client(settings.elasticsearch, settings.elasticsearch.connections()) as search,
-        Connections.open(settings.postgres, session) as connections,
+        nullcontext(Connections.of(shared)) if shared else Connections.open(settings.postgres, session) as connections,
     ):
         notifier = Notifier(connections.own)
         tokens = ConsistencyTokens(connections.own)
@@ -60,10 +66,10 @@ async def process(settings: Settings) -> AsyncIterator[Process]:
             # Not Elasticsearch: writes go on without it, and the outbox keeps what is to be indexed.
             checks={"postgres": connections.own.ping},
             bulkhead_of=bulkheads(connections),
-            background=[
-                notifier.run,
-                *housekeeping.loops(connections.singles, settings.audit.retention_days, settings.records.deleted_days),
-            ],
+            background=[notifier.run],
+            housekeeping=housekeeping.loops(
+                connections.singles, settings.audit.retention_days, settings.records.deleted_days
+            ),
         )
 
 

@@ -73,6 +73,7 @@ class Process:
             not ready.
         bulkhead_of: the bulkhead of each method.
         background: loops that run until the event is set, then have `drain_seconds` to hand back what they hold.
+        housekeeping: such that any process of the installation may run for all, and one must.
         front: what callers come through, where it belongs to the process. It is told to stop first, and all else goes on until it has
             ended: then there is nobody left to call.
     """
@@ -82,6 +83,7 @@ class Process:
     checks: Mapping[str, Check] = field(default_factory=dict)
     bulkhead_of: BulkheadOf = unbounded
     background: Sequence[Background] = ()
+    housekeeping: Sequence[Background] = ()
     front: Background | None = None
 
     @property
@@ -148,7 +150,7 @@ async def run(
         asyncio.create_task(_follow(process.checks, servicer, followed)),
         asyncio.create_task(_log_memory(app.memory_log_interval_seconds)),
     ]
-    loops = [asyncio.create_task(start(stopping)) for start in process.background]
+    loops = [asyncio.create_task(start(stopping)) for start in (*process.background, *process.housekeeping)]
     fronts = [asyncio.create_task(process.front(asked))] if process.front else []
     told = asyncio.create_task(asked.wait())
     await asyncio.wait([told, *fronts, *loops], return_when=asyncio.FIRST_COMPLETED)
