@@ -1,6 +1,6 @@
 # Every task of the project. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup run up down test clients chaos bench lint format proto lock packages release sbom dependency-audit
+.PHONY: help setup run up down test clients lambda lambda-template sam-build sam-deploy chaos bench lint format proto lock packages release sbom dependency-audit
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 28
@@ -26,6 +26,27 @@ clients: setup ## Test with third-party clients (grpcurl, newman); needs Go and 
 	@npm install --silent --no-audit --no-fund --prefix $(CLIENTS) newman@6.2.2 openapi-to-postmanv2@6
 	@PATH=$(CLIENTS)/bin:$(CLIENTS)/node_modules/.bin:$$PATH .venv/bin/pytest tests/contract/test_other_clients.py
 
+LAMBDA := $(CURDIR)/.connectra/lambda
+EMULATOR := github.com/aws/aws-lambda-runtime-interface-emulator/cmd/aws-lambda-rie@v0.0.0-20261030222936-bef5c4ba774d
+ADAPTER := $(shell sed -n 's/^ARG ADAPTER_IMAGE=.*:\([0-9.]*\)$$/\1/p' deploy/lambda/Dockerfile)
+lambda: setup ## Test as a Lambda function, with AWS's emulator and web adapter; needs Go and Rust
+	@GOBIN=$(LAMBDA)/bin go install $(EMULATOR)
+	@cargo install --quiet --locked --root $(LAMBDA) lambda_web_adapter@$(ADAPTER)
+	@PATH=$(LAMBDA)/bin:$$PATH .venv/bin/pytest tests/contract/test_lambda.py tests/contract/test_table.py -k lambda $(ARGS)
+
+# Not in the environment of the project, whose pins it would share.
+SAM := .venv/bin/uv tool run --from 'aws-sam-cli>=1.140,<2'
+lambda-template: setup ## Check the template of the Lambda function with cfn-lint and SAM's translator
+	@cd deploy/lambda && SAM_CLI_TELEMETRY=0 ../../$(SAM) sam validate --lint --region us-east-1
+	@cd deploy/lambda && SAM_CLI_TELEMETRY=0 ../../$(SAM) sam validate --region us-east-1
+
+sam-build: setup ## Build the image of the Lambda function; needs Docker
+	@docker build -f deploy/single/Dockerfile --build-arg VERSION=$$(cat VERSION) -t connectra/single:latest .
+	@cd deploy/lambda && ../../$(SAM) sam build
+
+sam-deploy: setup ## Deploy the function that `make sam-build` has built, and its HTTP API; needs AWS credentials
+	@cd deploy/lambda && ../../$(SAM) sam deploy $(ARGS)
+
 chaos: setup ## Run the long tests, which inject faults, kill processes and send what no client would
 	@.venv/bin/pytest -m long $(ARGS)
 
@@ -41,7 +62,7 @@ lint: setup ## Run ruff, mypy, buf, hadolint; check generated code and import ru
 	@.venv/bin/buf lint
 	@.venv/bin/buf breaking proto --against proto/released.binpb
 	@.venv/bin/lint-imports
-	@.venv/bin/hadolint $(IMAGES:%=%/Dockerfile)
+	@.venv/bin/hadolint $(IMAGES:%=%/Dockerfile) deploy/lambda/Dockerfile
 
 format: setup ## Format the code and the contracts
 	@.venv/bin/ruff check --fix --exit-zero --quiet

@@ -19,7 +19,8 @@ from connectra_reference.table import ERROR_JSON, GIVEN, JSON, KEYLESS, MAX_REQU
 from grpc_health.v1 import health, health_pb2_grpc
 
 from tests.support.api_server import RunApiServer, until_ready
-from tests.support.gateway import RunGateway
+from tests.support.function import NEEDS_EMULATOR, Function, RunFunction
+from tests.support.gateway import Gateway, RunGateway
 from tests.support.health import SERVING
 from tests.support.http import client, until_status
 from tests.support.jobs import upload
@@ -136,17 +137,26 @@ async def silent() -> AsyncIterator[str]:
     await server.stop(0)
 
 
-@pytest.fixture(scope="module", params=["services", "api-server"])
+@pytest.fixture(scope="module", params=["services", "api-server", pytest.param("lambda", marks=NEEDS_EMULATOR)])
 async def calls(
-    request: pytest.FixtureRequest, stack: Stack, silent: str, run_gateway: RunGateway, run_api_server: RunApiServer
+    request: pytest.FixtureRequest,
+    stack: Stack,
+    silent: str,
+    run_gateway: RunGateway,
+    run_api_server: RunApiServer,
+    run_function: RunFunction,
 ) -> AsyncIterator[Calls]:
     patient = dict.fromkeys(("GATEWAY_UNKNOWN_KEYS_PER_MINUTE", "GATEWAY_UNKNOWN_KEYS_PER_ADDRESS"), "60000")
     bounded = {"GATEWAY_MAX_REQUEST_BYTES": str(MAX_REQUEST_BYTES), **patient}
-    services, gateways = stack.addresses(), {}
+    services = stack.addresses()
+    gateways: dict[str, Gateway | Function] = {}
     if request.param == "api-server":
         server = await asyncio.to_thread(run_api_server, **bounded)
         await until_ready(server)
         services, gateways = server.addresses(), {"open": server.gateway}
+    elif request.param == "lambda":
+        function = await asyncio.to_thread(run_function, **bounded)
+        services, gateways = function.addresses(), {"open": function}
     settings = {
         "open": services | bounded,
         "away": dict.fromkeys(services, free_address()),
@@ -155,8 +165,8 @@ async def calls(
     }
     absent = [name for name in settings if name not in gateways]
     started = await asyncio.gather(*(asyncio.to_thread(run_gateway, **settings[name]) for name in absent))
-    gateways |= dict(zip(absent, started, strict=True))
-    opened = {n: client(g.url) for n, g in gateways.items()}
+    gateways.update(zip(absent, started, strict=True))
+    opened = {n: g.client() for n, g in gateways.items()}
     keys_file = gateways["open"].keys_file
     lacking = sorted({row.lacks for row in rows()} - {"", "key"})
     keys = {
@@ -167,7 +177,7 @@ async def calls(
     await until_status(opened["slow"], 404, "GET", "/nothing", headers=made.headers())
     await until_status(opened["spent"], 429, "GET", "/nothing", headers=made.headers())
     await until_status(opened["open"], 200, "GET", "/health/db", headers=made.headers(lacking[-1]))
-    async with client(gateways["open"].url, made.keys[""]) as api:
+    async with gateways["open"].client(made.keys[""]) as api:
         made.object_key = await upload(api, b"company\nAcme\n")
     await made.given("job completed")  # so that a page of one job has a next one
     yield made

@@ -14,8 +14,8 @@ import pytest
 import yaml
 from connectra_local.parts import NAMES
 
-from tests.deploy.dockerfiles import PARTS, Image, stages, value
 from tests.deploy.packages import OURS, blocks, closure
+from tests.support.dockerfiles import PARTS, Image, stages, value
 from tests.support.paths import ROOT
 from tests.support.ports import free_ports
 from tests.support.wait import until_now

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 
+from tests.support.http import client
 from tests.support.ports import free_ports
 from tests.support.wait import until, until_now
 
@@ -41,6 +42,10 @@ class Gateway:
     def port(self) -> int:
         """Where it listens."""
         return int(self.url.rpartition(":")[2])
+
+    def client(self, key: str | None = None) -> httpx.AsyncClient:
+        """One of its clients."""
+        return client(self.url, key)
 
     def logged(self, text: str) -> list[str]:
         """The lines of its log with this text, so far."""

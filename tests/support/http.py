@@ -8,7 +8,12 @@ from tests.support.wait import until
 
 
 def client(
-    url: str = "", key: str | None = None, *, headers: Mapping[str, str] | None = None, timeout: float = 30
+    url: str = "",
+    key: str | None = None,
+    *,
+    headers: Mapping[str, str] | None = None,
+    timeout: float = 30,
+    transport: httpx.AsyncBaseTransport | None = None,
 ) -> httpx.AsyncClient:
     """A client that ignores the proxies of this machine's environment.
 
@@ -16,9 +21,12 @@ def client(
         url: what paths are relative to.
         key: sent with every request, as `headers` are.
         timeout: seconds.
+        transport: instead of HTTP.
     """
     own = {} if key is None else {"x-api-key": key}
-    return httpx.AsyncClient(base_url=url, headers={**own, **(headers or {})}, timeout=timeout, trust_env=False)
+    return httpx.AsyncClient(
+        base_url=url, headers={**own, **(headers or {})}, timeout=timeout, transport=transport, trust_env=False
+    )
 
 
 async def until_status(

@@ -21,6 +21,9 @@ PARTS = {
     "gateway": "gateway",
     "single": "deploy/single",
 }
+# Of an image that is made of another one.
+LAMBDA = "lambda"
+FOLDERS = {**PARTS, LAMBDA: "deploy/lambda"}
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Instruction:
 
 def stages(part: str) -> list[list[Instruction]]:
     """The instructions of each stage, each beginning with its FROM."""
-    text = re.sub(r"^#.*\n", "", (ROOT / PARTS[part] / "Dockerfile").read_text(), flags=re.MULTILINE)
+    text = re.sub(r"^#.*\n", "", (ROOT / FOLDERS[part] / "Dockerfile").read_text(), flags=re.MULTILINE)
     lines = [line for line in text.replace("\\\n", " ").splitlines() if line.strip()]
     found: list[list[Instruction]] = []
     for line in lines:
@@ -49,6 +52,11 @@ def value(stage: list[Instruction], name: str) -> str:
     """The value of the only instruction of that name."""
     (found,) = [instruction.value for instruction in stage if instruction.name == name]
     return found
+
+
+def environment(part: str) -> dict[str, str]:
+    """The variables that an image sets."""
+    return dict(item.split("=", 1) for item in shlex.split(value(stages(part)[-1], "ENV")))
 
 
 class Image:
