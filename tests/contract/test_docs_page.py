@@ -21,7 +21,7 @@ FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--remote-debugging-port=0",
 )  # fmt: skip
-OPERATION = "[id='operations-query-GetDependencyHealth__health_db']"
+OPERATION = "[id='operations-health-getDependencyHealth']"
 
 
 class Browser:

@@ -13,7 +13,7 @@ from connectra_common.records.fields import COMPANY, CONTACT, COPIED, Entity, Ru
 from connectra_common.search.mappings import index_body
 from connectra_common.settings import ElasticsearchSettings, SettingsGroup, load
 from connectra_jobs.models import FileKind
-from connectra_reference import examples, fields_page, made, schemas, settings_page
+from connectra_reference import examples, fields_page, made, openapi, schemas, settings_page
 from connectra_reference.contracts import ROOT, methods
 from connectra_reference.operations import operations
 from connectra_reference.shapes import TEXT, obj
@@ -81,9 +81,49 @@ def test_what_is_declared_as_a_request_must_be_a_model(monkeypatch: pytest.Monke
         schemas.request_models()
 
 
+def test_a_generated_client_need_not_send_what_is_optional() -> None:
+    """Generators take a member with a default for one that is always there."""
+
+    def defaults(value: Any, at: str) -> list[str]:
+        if isinstance(value, list):
+            return [found for item in value for found in defaults(item, at)]
+        if not isinstance(value, dict):
+            return []
+        own = [at] if "default" in value and "type" in value else []
+        return own + [
+            found for name, item in value.items() if name != "example" for found in defaults(item, f"{at}.{name}")
+        ]
+
+    document = openapi.document()
+    assert defaults(document["components"]["schemas"], "") == []
+    assert {"bulkUpsertContacts", "listContacts"} <= {
+        operation["operationId"] for verbs in document["paths"].values() for operation in verbs.values()
+    }
+
+
+def test_every_member_of_a_query_says_what_it_is() -> None:
+    found = schemas.schemas()
+    for name in (
+        "Vql",
+        "TextMatch",
+        "FilterNode",
+        "Facet",
+        "Aggregate",
+        "GroupBy",
+        "ListJobsBody",
+        "NewContact",
+        "Contact",
+    ):
+        silent = [member for member, schema in found[name]["properties"].items() if "description" not in schema]
+        assert silent == [], name
+    assert found["Vql"]["properties"]["limit"]["maximum"] == 100
+    assert found["NewContact"]["required"] == ["first_name", "last_name", "email"]
+
+
 def test_members_are_required_unless_said_otherwise() -> None:
     assert obj(a=TEXT, b=TEXT)["required"] == ["a", "b"]
     assert obj("b", a=TEXT, b=TEXT)["required"] == ["b"]
+    assert "required" not in obj("-", a=TEXT)
 
 
 # ---- docs/settings.md

@@ -5,7 +5,10 @@ import io
 from collections import Counter
 
 import pytest
+from connectra_common.records import ids
+from connectra_common.records.fields import COMPANY, CONTACT
 from connectra_local.sample import COLUMNS, sample_csv, slug
+from connectra_reference.first_tries import SAMPLE
 
 ROWS = 3000
 
@@ -22,6 +25,14 @@ def sample() -> list[dict[str, str]]:
 def test_the_same_arguments_give_the_same_bytes() -> None:
     assert b"".join(sample_csv(500, 3)) == b"".join(sample_csv(500, 3))
     assert b"".join(sample_csv(500, 3)) != b"".join(sample_csv(500, 4))
+
+
+def test_what_the_documentation_tries_first_is_the_first_row() -> None:
+    row = next(csv.DictReader(io.StringIO(b"".join(sample_csv(10_000, 1)).decode())))
+    assert {
+        CONTACT: ids.contact_uuid(row["first_name"], row["last_name"], row["person_linkedin_url"], row["email"]),
+        COMPANY: ids.company_uuid(row["company"], row["company_linkedin_url"]),
+    } == SAMPLE
 
 
 @pytest.mark.parametrize("rows", [1, 2, 999, 1000, 1001])

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, JsonValue, ValidationError, model_validator
 
 from connectra_common.errors import FieldViolation, ValidationFailed, listed
 
@@ -173,3 +173,8 @@ def at_most(number: int, noun: str) -> BeforeValidator:
         return value
 
     return BeforeValidator(counted)
+
+
+def between(least: int, most: int) -> dict[str, JsonValue]:
+    """What the OpenAPI document says of a number whose bounds a later pass checks, with a refusal of its own."""
+    return {"minimum": least, "maximum": most}

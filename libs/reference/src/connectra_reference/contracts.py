@@ -54,6 +54,11 @@ def methods() -> Iterator[Method]:
         yield from found.values()
 
 
+def needed(method: Method) -> str:
+    """The rights of which a client needs one, as a sentence behind others; nothing if it needs none."""
+    return f" Needs the right {' or '.join(f'`{right}`' for right in method.rights)}." if method.rights else ""
+
+
 @cache
 def _comments() -> dict[str, str]:
     """The comment of each RPC by its full name, on one line. They stand in the sources alone: the generated code has none."""

@@ -6,11 +6,14 @@ models that read them, statuses and examples from the table that the contract te
 
 from typing import Any
 
-from connectra_reference.contracts import Method, methods
+from connectra_common.records.limits import MAX_BATCH_ROWS
+
+from connectra_reference.contracts import Method, methods, needed
+from connectra_reference.first_tries import body_of, uuid_of
 from connectra_reference.operations import Operation, operations
 from connectra_reference.schemas import schemas
-from connectra_reference.shapes import TEXT, Json, ref
-from connectra_reference.table import BODY_OPTIONAL, ETAG, EXAMPLES, KEYLESS, NEW_UUID, TOKEN, Row, filled, rows
+from connectra_reference.shapes import TEXT, UUID, Json, array, enum, ref
+from connectra_reference.table import BODY_OPTIONAL, EXAMPLES, KEYLESS, NEW_UUID, Row, filled, rows
 
 _QUERY_OF = {
     "GetCompany": ["select_columns"],
@@ -19,33 +22,75 @@ _QUERY_OF = {
     "ListContactHistory": ["limit", "cursor"],
     "CreateUploadUrl": ["filename"],
 }
-# By place and name: what a parameter says, and an example of it.
-_PARAMETERS = {
-    ("path", "uuid"): (
-        "Answered in lower case, 8-4-4-4-12; taken in capitals and without dashes too.",
-        NEW_UUID.example,
-    ),
-    ("path", "upload_id"): ("As returned when the upload was begun; also in its key.", NEW_UUID.example),
-    ("path", "service"): ("company, companies, contact or contacts.", "company"),
-    ("query", "select_columns"): ("Columns, joined by commas; absent: all.", "uuid,created_at"),
-    ("query", "limit"): ("1 to 100; absent: 25.", "100"),
-    ("query", "cursor"): ("`next_cursor` of the previous page; absent: the first page.", "4711"),
-    ("query", "filename"): ("Name of the file, without a path.", "people.csv"),
-    ("header", "Idempotency-Key"): (
-        "The same key with the same body gives the first answer again, for a day.",
-        "people-2026-11-23",
-    ),
-    ("header", "If-Match"): ("The ETag of the record as it was read; 412 when it has changed since.", ETAG.example),
-    ("header", "X-Consistency-Token"): (
-        "Of an earlier write, or of several, divided by commas: the answer sees them.",
-        TOKEN.example,
-    ),
+_PAGE: Json = {"type": "integer", "minimum": 1, "maximum": 100}
+# By place and name. Optional ones have no example: pages that try calls would send it.
+_PARAMETERS: dict[tuple[str, str], Json] = {
+    ("path", "uuid"): {
+        "description": "Answered in lower case, 8-4-4-4-12; taken in capitals and without dashes too.",
+        "schema": UUID,
+    },
+    ("path", "upload_id"): {
+        "description": "As returned when the upload was begun; also in its key.",
+        "schema": UUID,
+        "example": NEW_UUID.example,
+    },
+    ("path", "service"): {
+        "description": "Whose filters.",
+        "schema": enum("company", "companies", "contact", "contacts"),
+        "example": "company",
+    },
+    ("query", "select_columns"): {
+        "description": "Columns, joined by commas, such as `uuid,created_at`; absent: all.",
+        "schema": array(TEXT),
+        "style": "form",
+        "explode": False,
+    },
+    ("query", "limit"): {"description": "How many; absent: 25.", "schema": _PAGE},
+    ("query", "cursor"): {
+        "description": "`next_cursor` of the previous page; absent: the first page.",
+        "schema": TEXT,
+    },
+    ("query", "filename"): {
+        "description": "Name of the file, without a path.",
+        "schema": {**TEXT, "minLength": 1, "maxLength": 200},
+        "example": "people.csv",
+    },
+    ("header", "Idempotency-Key"): {
+        "description": "Any text of your own, such as `people-2026-11-23`: the same key with the same body gives the first answer again, "
+        "for a day.",
+        "schema": {**TEXT, "minLength": 1, "maxLength": 255},
+    },
+    ("header", "If-Match"): {
+        "description": 'The ETag of the record as it was read, such as `"42"`; 412 when it has changed since.',
+        "schema": TEXT,
+    },
+    ("header", "If-None-Match"): {
+        "description": "The ETag of an earlier answer; 304 when the record is still the same.",
+        "schema": TEXT,
+    },
+    ("header", "X-Consistency-Token"): {
+        "description": "Of an earlier write, or of several, divided by commas: the answer sees them.",
+        "schema": TEXT,
+    },
 }
 _SHOWN = {
-    "etag": "Version of the record, for If-Match.",
+    "etag": "Version of the record, for If-Match and If-None-Match.",
     "x-consistency-token": "Sent back with a query, lets it see this write.",
     "retry-after": "Seconds.",
     "x-ratelimit-remaining": "Calls left.",
+    "location": "Where what was created can be read.",
+    "www-authenticate": "What a key or a token is sent in.",
+}
+# By the beginning of a path; the first that fits.
+_TAGS = {
+    "/contacts": ("contacts", "People: search, count, read, change."),
+    "/companies": ("companies", "Companies: search, count, read, change."),
+    "/common/jobs": ("jobs", "Imports and exports of files, in the background."),
+    "/common/upload": ("uploads", "Files to import."),
+    "/common/imports": ("uploads", ""),
+    "/common/batch-upsert": ("rows", "Rows of a file, a few at a time."),
+    "/common/{service}": ("filters", "Values that users can choose from."),
+    "/health": ("health", "Whether it works."),
 }
 
 
@@ -54,22 +99,45 @@ def document() -> Json:
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": "Connectra",
+            "title": "Connectra REST API",
             "version": "1",
             "description": "Companies and contacts: search, change, import, export. "
             "Every path exists under /v1 and with a trailing slash, too.",
+            "contact": {"name": "Connectra", "url": "https://git.example.com/connectra/connectra/issues"},
             "license": {"name": "Apache 2.0", "identifier": "Apache-2.0"},
         },
-        "servers": [{"url": "/"}],
-        "security": [{"key": []}],
-        "tags": [{"name": name} for name in ("query", "write", "jobs")],
+        "servers": [{"url": "/", "description": "Where this document is from."}],
+        "security": _SECURITY,
+        "tags": [{"name": name, "description": text} for name, text in sorted(_TAGS.values()) if text],
         "paths": _paths(),
         "components": {
-            "securitySchemes": {"key": {"type": "apiKey", "in": "header", "name": "X-API-Key"}},
+            "securitySchemes": {
+                "key": {
+                    "type": "apiKey",
+                    "in": "header",
+                    "name": "X-API-Key",
+                    "description": "The key of a client. `make run` prints one.",
+                },
+                "token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "JWT",
+                    "description": "A token of the issuer that the gateway is set up for, if it is.",
+                },
+            },
             "headers": {name: {"description": text, "schema": TEXT} for name, text in _SHOWN.items()},
-            "schemas": schemas(),
+            "schemas": dict(sorted({**schemas(), "RowBatch": _row_batch()}.items())),
         },
     }
+
+
+_SECURITY: list[Json] = [{"key": []}, {"token": []}]
+
+
+def _row_batch() -> Json:
+    found = {"maxItems": MAX_BATCH_ROWS, **array(ref("CsvRow"))}
+    data: Json = {"type": "object", "properties": {"data": found}, "required": ["data"]}
+    return {"description": f'Up to {MAX_BATCH_ROWS} rows: `{{"data": […]}}` or a bare array.', "anyOf": [data, found]}
 
 
 def _paths() -> Json:
@@ -81,44 +149,48 @@ def _paths() -> Json:
     return dict(sorted(paths.items()))
 
 
+def operation_id(method: Method, template: str) -> str:
+    """`listContacts`; of two paths of a method, `/bulk` has a name of its own."""
+    name = method.name
+    if len(method.bindings) > 1 and template.endswith("/bulk"):
+        name = name.replace("BatchUpsert", "BulkUpsert")
+    return f"{name[0].lower()}{name[1:]}"
+
+
 def _operation(method: Method, about: Operation, template: str) -> Json:
     calls = [row for row in rows() if row.method == method.name and row.case != "wrong method"]
     operation: Json = {
-        "operationId": f"{method.name}__{_alias(template)}",
-        "tags": [method.service],
+        "operationId": operation_id(method, template),
+        "tags": [next(name for path, (name, _) in _TAGS.items() if template.startswith(path))],
         "summary": method.words.split(". ")[0].rstrip(".") or method.name,
-        "description": method.words,
+        "description": method.words + needed(method),
         "responses": _responses(about, calls),
     }
     if parameters := _parameters(method, about, template):
         operation["parameters"] = parameters
     if about.body:
         sent = next(row.body for row in calls if row.status < 300 and row.body is not None)
-        operation["requestBody"] = {"required": method.name not in BODY_OPTIONAL, **_json(about.body, sent)}
+        required = method.name not in BODY_OPTIONAL
+        operation["requestBody"] = {"required": required, **_json(ref(about.body), body_of(method.name, sent))}
     if method.name in KEYLESS:
         operation["security"] = []
-    elif method.rights:
-        operation["security"] = [{"key": [right]} for right in method.rights]
     return operation
-
-
-def _alias(template: str) -> str:
-    """A path as a part of a name: `companies_uuid`."""
-    return template.strip("/").replace("/", "_").replace("{", "").replace("}", "").replace("-", "_")
 
 
 def _parameters(method: Method, about: Operation, template: str) -> list[Json]:
     names = [part[1:-1] for part in template.split("/") if part.startswith("{")]
-    return [
+    found = [
         *(_parameter("path", name, {"required": True}) for name in names),
         *(_parameter("query", name, {"required": name == "filename"}) for name in _QUERY_OF.get(method.name, [])),
         *(_parameter("header", name, {}) for name in about.headers),
     ]
+    if uuid := uuid_of(template):
+        found = [{**one, "example": uuid} if one["name"] == "uuid" else one for one in found]
+    return found
 
 
 def _parameter(place: str, name: str, required: Json) -> Json:
-    description, example = _PARAMETERS[place, name]
-    return {"name": name, "in": place, **required, "schema": TEXT, "description": description, "example": example}
+    return {"name": name, "in": place, **required, **_PARAMETERS[place, name]}
 
 
 def _responses(about: Operation, calls: list[Row]) -> Json:
@@ -126,13 +198,26 @@ def _responses(about: Operation, calls: list[Row]) -> Json:
     found: Json = {}
     for status in sorted({row.status for row in calls} | set(about.answers)):
         row = next((row for row in calls if row.status == status), None)
-        schema = about.answers.get(status, ref("Error"))
-        described = "Success." if status < 300 else f"{_sentence(row)}." if row else "See the body."
-        found[str(status)] = {"description": described, **_json(schema, row.answer if row else None)}
-        headers = {name for row in calls if row.status == status for name in row.shows}
+        described = "Success." if status < 300 else f"{_sentence(row)}." if row and row.answer else "See the body."
+        if status == 304:
+            found["304"] = {"description": "It is still the same."}
+            continue
+        media = about.media if status < 300 else "application/json"
+        found[str(status)] = {
+            "description": described,
+            **_json(_schema(about, status), row.answer if row else None, media),
+        }
+        headers = {name for row in calls if row.status == status for name in row.shows if name in _SHOWN}
         if headers:
             found[str(status)]["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in sorted(headers)}
     return found
+
+
+def _schema(about: Operation, status: int) -> Json:
+    if not (name := about.answers.get(status)):
+        return ref("Error")
+    # A status that the gateway gives too.
+    return ref(name) if status < 400 else {"anyOf": [ref(name), ref("Error")]}
 
 
 def _sentence(row: Row) -> str:
@@ -140,6 +225,6 @@ def _sentence(row: Row) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _json(schema: Json, example: Any = None) -> Json:
+def _json(schema: Json, example: Any = None, media: str = "application/json") -> Json:
     shown = {} if example is None else {"example": filled(example, EXAMPLES, examples=True)}
-    return {"content": {"application/json": {"schema": schema, **shown}}}
+    return {"content": {media: {"schema": schema, **shown}}}

@@ -10,8 +10,8 @@ from connectra_common.server.bodies import MAX_DIGITS
 from connectra_common.server.limits import BODY, BULK_BODY
 from connectra_gateway.replies import replies
 
-from connectra_reference.contracts import Method, methods
-from connectra_reference.table import EXAMPLES, Row, filled, rows, template
+from connectra_reference.contracts import Method, methods, needed
+from connectra_reference.table import EXAMPLES, Like, Row, filled, rows, template
 
 WIDTH = 120
 HEAD = """\
@@ -60,6 +60,7 @@ def _errors() -> Iterator[str]:
     yield "| 400 | `VALIDATION_ERROR` | what is wrong with each field, and what is allowed; or why the body cannot be read |"
     for reply in replies(0):
         yield f"| {reply.status} | `{reply.code}` | {reply.text} |"
+    yield "| 412 | `CONFLICT` | the record has changed since it was read (`If-Match`) |"
     yield "| 500 | `DATABASE_ERROR`, `ELASTICSEARCH_ERROR`, `STORAGE_ERROR` | what could not be done |"
 
 
@@ -70,13 +71,15 @@ def _common() -> Iterator[str]:
         if row.is_of_every_path or not row.method:
             seen.setdefault(row.case, row)
     for row in seen.values():
-        yield f"| {row.case} | {row.status} | {_said(row)}{_headers(row)} |"
+        case = row.case + (
+            ", but of lists, counts and aggregations, which take it as `{}`" if row.case == "empty body" else ""
+        )
+        yield f"| {case} | {row.status} | {_said(row)}{_headers(row)} |"
 
 
 def _section(method: Method, found: list[Row]) -> Iterator[str]:
     yield "### " + ", ".join(f"`{verb} {path}`" for verb, path in method.bindings) + "\n"
-    needs = f" Needs the right {' or '.join(f'`{right}`' for right in method.rights)}." if method.rights else ""
-    yield textwrap.fill(method.words + needs, 140, break_on_hyphens=False) + "\n"
+    yield textwrap.fill(method.words + needed(method), 140, break_on_hyphens=False) + "\n"
     first, *others = found
     yield "```"
     yield filled(first.call, EXAMPLES)
@@ -105,6 +108,8 @@ _FRESH = "x-consistency-token"
 
 
 def _said(row: Row) -> str:
+    if row.answer is None:
+        return ""
     if not row.is_error:
         return "" if len(text := json.dumps(filled(row.answer, EXAMPLES, examples=True))) > WIDTH else f"`{text}`"
     answer = filled(row.answer, EXAMPLES, examples=True)
@@ -117,6 +122,8 @@ def _headers(row: Row) -> str:
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, Like):
+        return str(value.example).rstrip()
     # Lines break between members, not after a name.
     text = json.dumps(filled(value, EXAMPLES, examples=True), ensure_ascii=False, separators=(", ", ":\u00a0"))
     lines = textwrap.fill(text, WIDTH, subsequent_indent="  ", break_on_hyphens=False, break_long_words=False)

@@ -26,6 +26,7 @@ from connectra_common.requests import (
     Request,
     Warning,
     at_most,
+    between,
     keys,
     nul_violations,
     read,
@@ -156,7 +157,9 @@ class ImportData(ImportSource):
 class ExportData(Request):
     """`job_data` of an export."""
 
-    service: Literal["contact", "contacts", "company", "companies"]
+    service: Annotated[
+        Literal["contact", "contacts", "company", "companies"], Field(description="Which records are exported.")
+    ]
     vql: Annotated[Vql, Field(description="A query with `select_columns`; order and paging are not used.")]
     s3_bucket: Bucket | None = None
     format: Annotated[
@@ -174,8 +177,8 @@ class ExportData(Request):
 class CreateJobBody(Request):
     """Body of `POST /common/jobs/create`."""
 
-    job_type: JobType
-    job_data: ImportData | ExportData
+    job_type: Annotated[JobType, Field(description="What the job does: an import or an export.")]
+    job_data: Annotated[ImportData | ExportData, Field(description="What an import reads, or what an export writes.")]
     retry_count: Annotated[int, Field(ge=0, le=MAX_RETRIES, description="Retries allowed.")] = 0
 
 
@@ -187,7 +190,13 @@ class ListJobsBody(Request):
         Annotated[list[str], at_most(MAX_STATES, "states"), Field(description="Only jobs in one of these states.")]
         | None
     ) = None
-    limit: Annotated[int, Field(description="0 to 100; 0 means 25.")] | None = None
+    limit: (
+        Annotated[
+            int,
+            Field(description=f"0 means {DEFAULT_LIMIT}.", json_schema_extra=between(0, MAX_LIMIT)),
+        ]
+        | None
+    ) = None
     page: Annotated[int, Field(ge=0, le=MAX_PAGE, description="From 1; 0 means 1.")] | None = None
     cursor: Annotated[str, Field(description="`next_cursor` of the previous page.")] | None = None
     created_after: Annotated[datetime, Field(description="Only jobs created at or after this time.")] | None = None

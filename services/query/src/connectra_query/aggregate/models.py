@@ -8,7 +8,7 @@ from zoneinfo import available_timezones
 
 from connectra_common.errors import FieldViolation
 from connectra_common.records.fields import Entity, Field, Index, Rule
-from connectra_common.requests import Part, Request, at_most, hint
+from connectra_common.requests import Part, Request, at_most, between, hint
 from connectra_common.search.mappings import indexed_fields
 from connectra_common.vql.model import Columns, Kinds, OrderBy, Tree, Where
 from connectra_common.vql.validate import unknown_columns
@@ -33,11 +33,17 @@ class GroupBy(Part):
     With `calendar_interval`, of dates: periods in a time zone, by default UTC.
     """
 
-    field: str
-    size: int | None = None
-    interval: int | None = None
-    calendar_interval: Period | None = None
-    time_zone: str | None = None
+    field: str = Member(description="By whose values records are grouped.")
+    size: int | None = Member(
+        None,
+        description=f"How many values are shown; absent: {LIMITS.default_group_size}.",
+        json_schema_extra=between(1, LIMITS.group_size),
+    )
+    interval: int | None = Member(
+        None, description="Of a number: the width of ranges.", json_schema_extra=between(1, MOST_INTERVAL)
+    )
+    calendar_interval: Period | None = Member(None, description="Of a date: the length of periods.")
+    time_zone: str | None = Member(None, description="In which periods begin, such as `Europe/Berlin`; absent: UTC.")
 
     @property
     def by_value(self) -> bool:
@@ -57,25 +63,29 @@ def _named(value: Any) -> Any:
 class Percentiles(Part):
     """Of a number: the values below which so many percent of the records are."""
 
-    field: str
-    percents: Annotated[list[float], at_most(LIMITS.percents, "percents")] = [25.0, 50.0, 75.0, 95.0]  # noqa: RUF012
+    field: str = Member(description="A number.")
+    percents: Annotated[list[float], at_most(LIMITS.percents, "percents")] = Member(
+        [25.0, 50.0, 75.0, 95.0], description="From 0 to 100."
+    )
 
 
 class TopHits(Part):
     """The first records of a group, by default the newest."""
 
-    size: int = 3
-    order_by: Annotated[list[OrderBy] | None, at_most(LIMITS.hit_order, "keys")] = None
-    select_columns: Columns | None = None
+    size: int = Member(3, description="Records of a group.", json_schema_extra=between(1, LIMITS.hits))
+    order_by: Annotated[list[OrderBy] | None, at_most(LIMITS.hit_order, "keys")] = Member(
+        None, description="Absent: the newest first."
+    )
+    select_columns: Columns | None = Member(None, description="Columns of the records; absent: all.")
 
 
 class Aggregate(Request):
     """What is counted, and how. `cardinality`, `percentiles` and `top_hits` are of each group of the last `group_by`, or of all matches."""
 
-    q: str | None = None
-    alike: Kinds = None
-    where: Where | None = None
-    filters: Tree = None
+    q: str | None = Member(None, description="Words, as in a query.")
+    alike: Kinds = Member(None, description="With `q`, as in a query.")
+    where: Where | None = Member(None, description="Conditions, as in a query.")
+    filters: Tree = Member(None, description="A tree of conditions, as in a query.")
     group_by: Annotated[
         list[Annotated[GroupBy, BeforeValidator(_named, json_schema_input_type=GroupBy | str)]] | None,
         at_most(LIMITS.group_by, "fields to group by"),
@@ -83,8 +93,10 @@ class Aggregate(Request):
     cardinality: Annotated[list[str] | None, at_most(LIMITS.cardinality, "fields")] = Member(
         None, description="Fields whose distinct values are counted."
     )
-    percentiles: Annotated[list[Percentiles] | None, at_most(LIMITS.percentiles, "fields")] = None
-    top_hits: TopHits | None = None
+    percentiles: Annotated[list[Percentiles] | None, at_most(LIMITS.percentiles, "fields")] = Member(
+        None, description="Numbers of which percentiles are wanted."
+    )
+    top_hits: TopHits | None = Member(None, description="Shows the first records of each group.")
 
     @property
     def groupings(self) -> Sequence[GroupBy]:

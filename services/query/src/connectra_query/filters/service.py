@@ -13,8 +13,9 @@ from connectra_common.db.database import Database
 from connectra_common.errors import NotFound, ValidationFailed
 from connectra_common.records.fields import COMPANY, CONTACT, SERVICES, Entity, Field
 from connectra_common.refusals import PageSizeExceeded, UnsupportedService
-from connectra_common.requests import Request, hint
+from connectra_common.requests import Request, between, hint
 from connectra_common.vql.limits import LIMITS, Limits
+from pydantic import Field as Member
 
 from connectra_query.filters.index import IndexedValues
 from connectra_query.filters.repository import Column, Filter, FilterRepository, Value
@@ -45,10 +46,14 @@ _Source = Callable[[Any, int, int], Awaitable[Sequence[str | int]]]
 class FilterValuesRequest(Request):
     """Which values of which filter."""
 
-    filter_key: str
-    search_text: str | None = None
-    page: int | None = None
-    limit: int | None = None
+    filter_key: str = Member(description="`key` of the filter.")
+    search_text: str | None = Member(None, description="Only values with this text.")
+    page: int | None = Member(None, description="From 1.", json_schema_extra={"minimum": 0})
+    limit: int | None = Member(
+        None,
+        description=f"Values of a page; absent or 0: {LIMITS.default_page_size}.",
+        json_schema_extra=between(0, LIMITS.page_size),
+    )
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from connectra_common.call import Call
 from connectra_common.errors import FieldViolation, ValidationFailed
 from connectra_common.records.fields import COMPANY, CONTACT, Entity, Field, Index, Type
 from connectra_common.records.values import tidy
-from connectra_common.requests import Request, at_most, hint
+from connectra_common.requests import Request, at_most, between, hint
 from connectra_common.search.folding import fold, table
 from connectra_common.search.mappings import indexed_fields, shown_field
 from connectra_common.search.words import asked_words
@@ -29,11 +29,15 @@ _DEFAULT_FIELDS: Mapping[Entity, tuple[str, ...]] = {
 class SuggestRequest(Request):
     """What was typed so far, and where to look for it."""
 
-    text: str
+    text: str = Member(description=f"What was typed so far, at most {LIMITS.text_chars} characters.")
     fields: Annotated[list[str] | None, at_most(LIMITS.fields, "fields")] = Member(
         None, description="Text and categorical fields; by default those that people search for."
     )
-    limit: int | None = None
+    limit: int | None = Member(
+        None,
+        description=f"How many values; absent: {LIMITS.default_limit}.",
+        json_schema_extra=between(1, LIMITS.limit),
+    )
 
 
 @dataclass(frozen=True, slots=True)
