@@ -15,8 +15,11 @@ from connectra.query.v1 import query_service_pb2, query_service_pb2_grpc
 from connectra_common.rights import OPEN, Right
 from connectra_gateway import clients, descriptors
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
+from google.protobuf.duration_pb2 import Duration
+from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
 from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest
 from grpc_reflection.v1alpha.reflection_pb2_grpc import ServerReflectionStub
+from grpc_status import rpc_status
 
 from tests.support.gateway import RunGateway
 from tests.support.http import client, until_status
@@ -42,6 +45,18 @@ async def anyone(stack: Stack) -> AsyncIterator[httpx.AsyncClient]:
     """A client without a key."""
     async with client(stack.gateway) as opened:
         yield opened
+
+
+def details_of(error: grpc.aio.AioRpcError) -> list[ErrorInfo | RetryInfo]:
+    """The details of an error, read as the official helper does; it refuses those of another code."""
+    status = rpc_status.from_call(error)  # type: ignore[arg-type]  # what it needs of a call, an error has
+    assert status is not None
+    found: list[ErrorInfo | RetryInfo] = []
+    for packed in status.details:
+        detail = ErrorInfo() if packed.Is(ErrorInfo.DESCRIPTOR) else RetryInfo()
+        assert packed.Unpack(detail)
+        found.append(detail)
+    return found
 
 
 def assert_envelope(reply: httpx.Response, status: int, code: str) -> None:
@@ -90,9 +105,17 @@ async def test_key_is_compared_exactly(anyone: httpx.AsyncClient, stack: Stack) 
         assert (await anyone.get("/health/db", headers={"x-api-key": key})).status_code == 401
 
 
+async def test_who_comes_without_a_path_is_led_to_the_documentation(anyone: httpx.AsyncClient) -> None:
+    for method in ("GET", "HEAD"):
+        reply = await anyone.request(method, "/")
+        assert (reply.status_code, reply.text) == (302, "")
+        assert httpx.URL(reply.headers["location"]).path == "/docs"
+    assert (await anyone.post("/")).status_code == 401
+
+
 @pytest.mark.parametrize(
     "path",
-    ["/", "/nothing", "/v2/companies", "/companies/a/b", "/favicon.ico", "/admin/", "/config_dump", "/health/other"],
+    ["/nothing", "/v2/companies", "/companies/a/b", "/favicon.ico", "/admin/", "/config_dump", "/health/other"],
 )
 async def test_unknown_path_is_404(api: httpx.AsyncClient, path: str) -> None:
     assert_envelope(await api.get(path), 404, "NOT_FOUND")
@@ -164,7 +187,8 @@ async def test_preflight_needs_no_key(anyone: httpx.AsyncClient, path: str) -> N
     methods = set(reply.headers["access-control-allow-methods"].split(", "))
     assert methods == {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"}
     documented = {"Origin", "Content-Type", "Accept", "Authorization", "X-Requested-With", "X-API-Key"}
-    assert documented <= set(reply.headers["access-control-allow-headers"].split(", "))
+    used = {"If-Match", "If-None-Match", "Idempotency-Key", "X-Consistency-Token", "Traceparent"}
+    assert documented | used <= set(reply.headers["access-control-allow-headers"].split(", "))
 
 
 @pytest.mark.parametrize("key", [True, False])
@@ -173,6 +197,8 @@ async def test_page_of_another_origin_may_read_every_answer(api: httpx.AsyncClie
     for method, path in (("GET", "/health/db"), ("GET", "/companies/count"), ("GET", "/nothing")):
         reply = await api.request(method, path, headers=headers)
         assert reply.headers["access-control-allow-origin"] == "*"
+        shown = {"ETag", "Location", "Idempotent-Replayed", "Retry-After", "WWW-Authenticate", "X-Consistency-Token"}
+        assert shown <= set(reply.headers["access-control-expose-headers"].split(", "))
 
 
 async def test_request_id_is_returned_or_made(api: httpx.AsyncClient) -> None:
@@ -204,6 +230,7 @@ async def test_typed_service_by_grpc_with_a_key(stack: Stack) -> None:
 
     assert error.value.code() == grpc.StatusCode.UNAUTHENTICATED
     assert error.value.details() == "invalid API key"
+    assert details_of(error.value) == [ErrorInfo(reason="UNAUTHORIZED", domain="connectra")]
 
 
 async def test_limit_is_a_bucket_that_fills_continuously(run_gateway: RunGateway, stack: Stack) -> None:
@@ -235,6 +262,8 @@ async def test_limit_is_a_bucket_that_fills_continuously(run_gateway: RunGateway
                     query_service_pb2.CountCompaniesRequest(), metadata=(("x-api-key", gateway.api_key),)
                 )
             assert error.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+            limited = ErrorInfo(reason="RATE_LIMIT_EXCEEDED", domain="connectra")
+            assert details_of(error.value) == [limited, RetryInfo(retry_delay=Duration(seconds=1))]
 
         await until_status(http, 404, "GET", "/nothing")
         # One token every two seconds, rather than thirty at the end of the minute.

@@ -223,8 +223,12 @@ async def test_the_same_idempotency_key_makes_one_job(api: httpx.AsyncClient, st
         jobs = jobs_service_pb2_grpc.JobsServiceStub(opened)
         request = jobs_service_pb2.CreateJobRequest(import_file=jobs_service_pb2.ImportFile(s3_key="a.csv"))
         metadata = (("idempotency-key", uuid4().hex),)
-        first, again = [await jobs.CreateJob(request, metadata=metadata) for _ in range(2)]
-    assert first == again
+        calls = [jobs.CreateJob(request, metadata=metadata)]
+        first = await calls[0]
+        calls.append(jobs.CreateJob(request, metadata=metadata))
+        assert await calls[1] == first
+        marks = [dict(await call.initial_metadata()).get("idempotent-replayed") for call in calls]
+    assert marks == [None, "true"]
 
 
 async def test_a_list_is_walked_page_by_page(api: httpx.AsyncClient) -> None:

@@ -135,6 +135,17 @@ async def test_a_request_with_an_idempotency_key_is_done_once(
             assert (other.status_code, other.json()["error_code"]) == (409, "CONFLICT"), path
 
 
+async def test_the_answer_to_a_repeated_call_is_marked_as_such(write: WriteServiceStub) -> None:
+    request = pb.UpsertContactRequest(contact=records_pb2.Contact(email=f"{word()}@x.com"))
+    metadata, marks = (("idempotency-key", str(uuid4())),), []
+    for _ in range(2):
+        call = write.UpsertContact(request, metadata=metadata)
+        await call
+        sent = dict(await call.initial_metadata())
+        marks.append((sent.get("idempotent-replayed"), "x-consistency-token" in sent))
+    assert marks == [(None, True), ("true", True)]
+
+
 async def test_a_request_that_failed_leaves_its_key_free(api: httpx.AsyncClient) -> None:
     headers, stored = {"idempotency-key": str(uuid4())}, company(word(), uuid=str(uuid4()))
     await api.post("/companies/create", json=stored)

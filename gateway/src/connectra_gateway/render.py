@@ -54,12 +54,14 @@ _RETRY_ON = {"query": _RETRY_READS, "write": _RETRY_SAFE, "jobs": _RETRY_SAFE}
 _CORS = {
     "allow_headers": [
         *("Origin", "Content-Type", "Accept", "Authorization", "X-Requested-With", "X-API-Key"),
-        *("X-Request-Id", "X-Consistency-Token", "If-Match", "Idempotency-Key"),
+        *("X-Request-Id", "X-Consistency-Token", "If-Match", "If-None-Match", "Idempotency-Key"),
+        *("Traceparent", "Tracestate"),
         *("X-Grpc-Web", "X-User-Agent", "Grpc-Timeout"),
     ],
     "expose_headers": [
         *("Content-Length", "Content-Type"),
-        *("X-Request-Id", "X-Consistency-Token", "ETag", "Allow", "Retry-After"),
+        *("X-Request-Id", "X-Consistency-Token", "ETag", "Allow", "Location", "Retry-After"),
+        *("Idempotent-Replayed", "WWW-Authenticate"),
         *("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"),
         *("Grpc-Status", "Grpc-Message", "Grpc-Status-Details-Bin"),
     ],
@@ -201,6 +203,8 @@ def configuration(files: Files, settings: GatewaySettings, peers: PeerSettings, 
         replies=own,
         method_not_allowed=METHOD_NOT_ALLOWED,
         otherwise=OTHERWISE,
+        challenge='ApiKey realm="connectra", header="X-API-Key"'
+        + (', Bearer realm="connectra"' if settings.jwt_issuer else ""),
         envelopes={str(reply.status): reply.envelope for reply in own},
         cors={**_CORS, "origins": settings.origins},
         tls=settings.tls_cert_file,

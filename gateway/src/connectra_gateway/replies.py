@@ -1,8 +1,29 @@
 """The errors that the gateway itself replies with: one table for the REST envelope and for native gRPC."""
 
+import base64
 import json
 from dataclasses import dataclass, field
 from typing import Any
+
+from connectra_common.errors import DOMAIN
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.duration_pb2 import Duration
+from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
+from google.rpc.status_pb2 import Status
+from grpc import StatusCode
+
+# The grpc-status that Envoy gives its own replies. One that ran out of time may have either of two, and so gets no details.
+_GRPC = {
+    400: StatusCode.INTERNAL,
+    401: StatusCode.UNAUTHENTICATED,
+    403: StatusCode.PERMISSION_DENIED,
+    404: StatusCode.UNIMPLEMENTED,
+    429: StatusCode.RESOURCE_EXHAUSTED,
+    502: StatusCode.UNAVAILABLE,
+    503: StatusCode.UNAVAILABLE,
+}
+# Seconds after which the same request may succeed.
+_RETRY = {429: 1, 502: 1, 503: 1}
 
 
 @dataclass(frozen=True)
@@ -38,6 +59,21 @@ class Reply:
     def envelope(self) -> str:
         """The error envelope as JSON."""
         return json.dumps(self.body, separators=(",", ":"))
+
+    @property
+    def rich_status(self) -> str | None:
+        """grpc-status-details-bin of native gRPC: ErrorInfo, and RetryInfo if it is worth trying again. None: the code is not certain."""
+        if not (code := _GRPC.get(self.status)):
+            return None
+        details: list[ErrorInfo | RetryInfo] = [ErrorInfo(reason=self.code, domain=DOMAIN)]
+        if seconds := _RETRY.get(self.status):
+            details.append(RetryInfo(retry_delay=Duration(seconds=seconds)))
+        status = Status(code=code.value[0], message=self.text)
+        for detail in details:
+            packed = AnyMessage()
+            packed.Pack(detail)
+            status.details.append(packed)
+        return base64.b64encode(status.SerializeToString(deterministic=True)).decode().rstrip("=")
 
 
 NOT_FOUND = Reply(404, "NOT_FOUND", "not found")

@@ -1,6 +1,6 @@
 -- Response side of the REST API: HTTP status and error body, which a gRPC service can only send as metadata.
 --
---   x-http-code   initial metadata   status of a response other than 200 (201, 204, 207; 503 of /health/db)
+--   x-http-code   initial metadata   status of a response other than 200 (201, 204, 207, 304; 503 of /health/db)
 --   x-error-json  error trailer      the complete error envelope
 --   x-error-http  error trailer      its HTTP status, where it differs from the transcoder's mapping
 --   x-http-method set by the route   the caller's verb
@@ -52,7 +52,7 @@ function envoy_on_response(handle)
     for _, name in ipairs(INTERNAL) do headers:remove(name) end
     if headers:get("access-control-allow-methods") then
       write(handle, "204", "") -- a preflight, to which Envoy's CORS filter replies 200
-    elseif code == "204" then
+    elseif code == "204" or code == "304" then
       write(handle, code, "")
     else
       if code and code:match("^[245]%d%d$") then status = code end

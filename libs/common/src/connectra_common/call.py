@@ -19,6 +19,7 @@ RIGHTS = "x-client-rights"
 CONSISTENCY_TOKEN = "x-consistency-token"  # noqa: S105 - a header's name
 IDEMPOTENCY_KEY = "idempotency-key"
 IF_MATCH = "if-match"
+IF_NONE_MATCH = "if-none-match"
 
 MAX_KEY_CHARS = 255
 
@@ -53,6 +54,7 @@ class Call:
     token: str | None = None
     _idempotency_key: str | None = None
     _if_match: str | None = None
+    _if_none_match: str | None = None
 
     @classmethod
     def read(cls, metadata: Mapping[str, str | bytes], request_id: str, seconds: float | None) -> "Call":
@@ -66,6 +68,7 @@ class Call:
             _text(metadata.get(CONSISTENCY_TOKEN)),
             _text(metadata.get(IDEMPOTENCY_KEY)),
             _text(metadata.get(IF_MATCH)),
+            _text(metadata.get(IF_NONE_MATCH)),
         )
 
     def seconds(self, at_most: float) -> float:
@@ -100,15 +103,29 @@ class Call:
         Raises:
             ValidationFailed: it is not a list of entity tags.
         """
-        header = (self._if_match or "*").strip()
-        if header == "*":
-            return None
-        tags = [_ETAG.fullmatch(part.strip()) for part in header.split(",")]
-        if not all(tags):
-            message = 'If-Match must be "*" or the etag of an answer, such as "42"'
-            raise ValidationFailed.of([FieldViolation("If-Match", message)])
-        texts = [tag[1] if tag[2] is None else tag[2] for tag in tags if tag]
-        return [int(text) for text in texts if text.isascii() and text.isdecimal() and len(text) < 19]
+        return _versions("If-Match", self._if_match or "*")
+
+    def has(self, version: int) -> bool:
+        """Whether the call's If-None-Match header says that its caller has this version of a record already.
+
+        Raises:
+            ValidationFailed: it is not a list of entity tags.
+        """
+        if self._if_none_match is None:
+            return False
+        known = _versions("If-None-Match", self._if_none_match)
+        return known is None or version in known
+
+
+def _versions(header: str, text: str) -> list[int] | None:
+    if text.strip() == "*":
+        return None
+    tags = [_ETAG.fullmatch(part.strip()) for part in text.split(",")]
+    if not all(tags):
+        message = f'{header} must be "*" or the etag of an answer, such as "42"'
+        raise ValidationFailed.of([FieldViolation(header, message)])
+    texts = [tag[1] if tag[2] is None else tag[2] for tag in tags if tag]
+    return [int(text) for text in texts if text.isascii() and text.isdecimal() and len(text) < 19]
 
 
 _NONE = Call()

@@ -40,7 +40,7 @@ import google.rpc.status_pb2 as status_pb2
 import sqlalchemy.exc
 from botocore.exceptions import BotoCoreError, ClientError
 from connectra.common.v1.error_reason_pb2 import ErrorReason
-from google.protobuf import any_pb2
+from google.protobuf import any_pb2, duration_pb2
 from grpc import StatusCode
 
 DOMAIN = "connectra"
@@ -369,7 +369,7 @@ def _ascii(body: object) -> bytes:
 
 
 def rich_status(error: ConnectraError) -> status_pb2.Status:
-    """google.rpc.Status with ErrorInfo and, for violations, BadRequest."""
+    """google.rpc.Status with ErrorInfo, for violations BadRequest, and RetryInfo where the same call may succeed later."""
     code, _ = error.grpc_code.value
     facts = {**error.details, **_omitted(max(len(error.fields) - MAX_FIELDS, 0))}
     metadata = {key: str(value) for key, value in facts.items() if not isinstance(value, (dict, list))}
@@ -380,6 +380,8 @@ def rich_status(error: ConnectraError) -> status_pb2.Status:
             for f in error.fields[:MAX_FIELDS]
         ]
         details.append(error_details_pb2.BadRequest(field_violations=violations))
+    if isinstance(error, (Unavailable, TooManyRequests)):
+        details.append(error_details_pb2.RetryInfo(retry_delay=duration_pb2.Duration(seconds=1)))
     status = status_pb2.Status(code=code, message=_shortened(error.message))
     for detail in details:
         packed = any_pb2.Any()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from connectra_common.records.fields import COMPANY, CONTACT, Entity
 
-KEY, MATCH, CONSISTENT = ("Idempotency-Key",), ("If-Match",), ("X-Consistency-Token",)
+KEY, MATCH, NONE_MATCH, CONSISTENT = ("Idempotency-Key",), ("If-Match",), ("If-None-Match",), ("X-Consistency-Token",)
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def _records(many: str, entity: Entity) -> dict[str, Operation]:
         f"Suggest{many}": Operation({200: "SuggestionList"}, "SuggestRequest", CONSISTENT),
         f"List{one}Filters": _LIST_FILTERS,
         f"List{one}FilterValues": _LIST_FILTER_VALUES,
-        f"Get{one}": Operation({200: f"{one}Answer"}),
+        f"Get{one}": Operation({200: f"{one}Answer"}, headers=NONE_MATCH),
         f"List{one}History": Operation({200: "History"}),
         f"Explain{one}": Operation({200: "Explanation"}, "Vql", CONSISTENT),
         f"Create{one}": Operation({201: f"{one}Answer"}, f"New{one}", KEY),

@@ -127,7 +127,7 @@ def _errors() -> Json:
         "additionalProperties": True,
     }
     error = obj(
-        "success error error_code message",
+        "",
         "What every error answers with.",
         success={"type": "boolean", "const": False},
         error=said("In words.", TEXT),

@@ -64,7 +64,7 @@ class Row:
         case: what is special about it.
         call: verb and path, without `/v1`; may have a query string.
         status: of the answer.
-        answer: its JSON.
+        answer: its JSON; None: it has no body.
         body: what is sent as JSON; bytes go as they are.
         headers: what else is sent.
         shows: headers of the answer, beside content-type and x-request-id, which every answer has.
@@ -90,6 +90,11 @@ class Row:
     def is_error(self) -> bool:
         """Whether it is answered by the error envelope."""
         return isinstance(self.answer, dict) and "error_code" in self.answer
+
+    @property
+    def content_type(self) -> str | None:
+        """Of the answer."""
+        return None if self.answer is None else ERROR_JSON if self.is_error else JSON
 
     @property
     def is_of_every_path(self) -> bool:
@@ -226,6 +231,9 @@ def one_record(entity: Entity) -> Iterator[Row]:
 
     get = f"Get{title}"
     yield Row(get, "stored", f"GET {path}", 200, ok, given=name, shows={"etag": ETAG})
+    known, changed_since = {"if-none-match": "{etag}"}, {"if-none-match": '"1"'}
+    yield Row(get, "unchanged", f"GET {path}", 304, None, None, known, given=name, shows={"etag": ETAG})
+    yield Row(get, "changed", f"GET {path}", 200, ok, None, changed_since, given=name, shows={"etag": ETAG})
     chosen = {"data": {key: stored[key] for key in ("created_at", "uuid")}, "success": True}
     yield Row(get, "some columns", f"GET {path}?select_columns=created_at,uuid", 200, chosen, given=name)
     unknown = invalid("select_columns[0]", "select_columns[0]: unknown field 'citi'; did you mean 'city'?")
@@ -288,20 +296,21 @@ def new_record(entity: Entity) -> Iterator[Row]:
     stored = record(entity, **STORED[entity])
     shows = {"etag": ETAG, "x-consistency-token": TOKEN}
     made = {**stored, "uuid": NEW_UUID}
+    created = shows | {"location": at(f"/{entity.table}/{{}}")}
 
     create, call = f"Create{title}", f"POST /{entity.table}/create"
-    yield Row(create, "new", call, 201, {"data": made, "success": True}, given, shows=shows)
+    yield Row(create, "new", call, 201, {"data": made, "success": True}, given, shows=created)
     warned = [{"field": "citi", "message": "unknown field 'citi'; did you mean 'city'?"}]
     answer = {"data": made, "warnings": warned, "success": True}
-    yield Row(create, "unknown field", call, 201, answer, {**given, "citi": "Bonn"}, shows=shows)
+    yield Row(create, "unknown field", call, 201, answer, {**given, "citi": "Bonn"}, shows=created)
     key = {"idempotency-key": "key-{n}"}
-    yield Row(create, "with a key", call, 201, {"data": made, "success": True}, given, key, shows=shows)
+    yield Row(create, "with a key", call, 201, {"data": made, "success": True}, given, key, shows=created)
     yield Row(create, "wrong fields", call, 400, WRONG[entity][1], WRONG[entity][0])
     exists = error("CONFLICT", f"{title} with uuid '{{uuid}}' already exists", uuid=GIVEN_UUID)
     yield Row(create, "exists", call, 409, exists, {**given, "uuid": GIVEN_UUID}, given=name)
 
     upsert, call = f"Upsert{title}", f"POST /{entity.table}/upsert"
-    yield Row(upsert, "new", call, 201, {"data": made, "is_new": True, "success": True}, given, shows=shows)
+    yield Row(upsert, "new", call, 201, {"data": made, "is_new": True, "success": True}, given, shows=created)
     known = {"data": stored, "is_new": False, "success": True}
     yield Row(upsert, "stored", call, 200, known, given, given=name, shows=shows)
 
@@ -525,12 +534,18 @@ def job(status: str, **known: Any) -> Json:
     } | known
 
 
+def at(path: str) -> Like:
+    """The path of something new, for a Location header; `{}` stands for its uuid."""
+    return Like(path.format(NEW_UUID.pattern), path.format(NEW_UUID.example))
+
+
 def jobs() -> Iterator[Row]:
     method, call = "CreateJob", "POST /common/jobs/create"
     for case, body in (("import", IMPORT), ("export", EXPORT)):
         known = {"uuid": NEW_UUID, "attempts": 0, "data": body["job_data"], "retry_count": body["retry_count"]}
         data = job("open", job_type=body["job_type"], **known)
-        yield Row(method, case, call, 201, {"message": "Job created successfully", "success": True, "data": data}, body)
+        answer = {"message": "Job created successfully", "success": True, "data": data}
+        yield Row(method, case, call, 201, answer, body, shows={"location": at("/common/jobs/{}")})
     both = invalid("job_type", JOB_TYPE, ("job_data", JOB_DATA), reason="MISSING_JOB_TYPE")
     yield Row(method, "nothing asked", call, 400, both, {})
     unknown = invalid("job_type", job_type_unknown("import"), reason="INVALID_JOB_TYPE")
@@ -604,7 +619,9 @@ def uploads() -> Iterator[Row]:
     upload = {"upload_id": NEW_UUID, "s3_key": UPLOADED, "part_size": usual, "part_count": 2, "size_bytes": size}
     upload |= {"expires": TIME}
     method, call = "CreateUpload", "POST /common/uploads"
-    yield Row(method, "new", call, 201, {**upload, "success": True}, {"filename": "people.csv", "size_bytes": size})
+    wanted = {"filename": "people.csv", "size_bytes": size}
+    made = {"location": at("/common/uploads/{}/parts")}
+    yield Row(method, "new", call, 201, {**upload, "success": True}, wanted, shows=made)
     slash = invalid("filename", "filename: a name without a path is expected; '/' and '\\' are not allowed")
     yield Row(method, "a path", call, 400, slash, {"filename": "../people.csv"})
     yield Row(method, "no filename", call, 400, invalid("filename", "filename: field required"), {"size_bytes": size})
@@ -675,7 +692,7 @@ def health() -> Iterator[Row]:
     yield Row("GetDependencyHealth", "all up", "GET /health/db", 200, {"status": "ok", "checks": checks})
 
 
-UNKNOWN_PATHS = ("/", "/nothing", "/v2/companies", "/companies/a/b", "/common/jobs/a/b", "/favicon.ico", "/admin/")
+UNKNOWN_PATHS = ("/nothing", "/v2/companies", "/companies/a/b", "/common/jobs/a/b", "/favicon.ico", "/admin/")
 # The case in which a key for repeating a request is one of another request.
 USED_KEY = error("CONFLICT", "this Idempotency-Key was used with another request")
 
@@ -707,6 +724,7 @@ BODY_OPTIONAL = (
 # No JSON of a body is read there.
 BODY_UNREAD = ("CancelJob", "RetryJob", "CompleteUpload")
 KEYLESS = ("GetHealth",)
+CHALLENGE = 'ApiKey realm="connectra", header="X-API-Key"'
 EVERY_PATH = (
     "no key", "no right", "limit used up", "wrong method", "parameter twice", "not JSON", "wrong type", "empty body", "too large",
     "service away", "service too slow",
@@ -741,7 +759,7 @@ def _common(binding: descriptors.Binding, openers: frozenset[str], verbs: list[s
     call = f"{binding.verb} {path}"
     body = {"x": 1} if binding.verb in ("POST", "PUT") else None
     if method not in KEYLESS:
-        yield Row(method, "no key", call, 401, fixed(401), body, lacks="key")
+        yield Row(method, "no key", call, 401, fixed(401), body, lacks="key", shows={"www-authenticate": CHALLENGE})
         limited = {"retry-after": Like(r"\d+", "1"), "x-ratelimit-remaining": "0"}
         yield Row(method, "limit used up", call, 429, fixed(429), body, through="spent", shows=limited)
     if OPEN not in openers:

@@ -7,7 +7,7 @@ from connectra.jobs.v1 import jobs_rest_pb2_grpc as pb_grpc
 from connectra_common.call import current
 from connectra_common.requests import read
 from connectra_common.server import Context
-from connectra_common.server.rest import envelope, read_object, send_headers
+from connectra_common.server.rest import envelope, read_object, replayed, send_headers
 from connectra_common.times import rfc3339
 from google.api.httpbody_pb2 import HttpBody
 
@@ -34,7 +34,7 @@ class JobsRestServicer(pb_grpc.JobsRestServiceServicer):
     async def CreateUpload(self, request: pb.CreateUploadRestRequest, context: Context) -> HttpBody:
         wanted, warnings = read(CreateUploadBody, await read_object(request.body, required=True))
         state = await self._uploads.create(wanted)
-        await send_headers(context, status=201)
+        await send_headers(context, status=201, location=f"/common/uploads/{state.upload.uuid}/parts")
         return envelope(**_upload(state), warnings=warnings or None, success=True)
 
     async def CreateUploadPartUrls(self, request: pb.CreateUploadPartUrlsRestRequest, context: Context) -> HttpBody:
@@ -66,7 +66,7 @@ class JobsRestServicer(pb_grpc.JobsRestServiceServicer):
     async def CreateJob(self, request: pb.CreateJobRestRequest, context: Context) -> HttpBody:
         new, warnings = read_create(await read_object(request.body, required=True), self._places)
         created = await self._service.create(new, current().idempotency_key)
-        await send_headers(context, status=201, **({"idempotent_replayed": "true"} if created.replayed else {}))
+        await send_headers(context, status=201, location=f"/common/jobs/{created.job.uuid}", **replayed(created))
         message, data = "Job created successfully", created.job.to_json()
         return envelope(message=message, success=True, data=data, warnings=warnings or None)
 

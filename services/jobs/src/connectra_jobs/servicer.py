@@ -15,6 +15,7 @@ from connectra_common.records.fields import COMPANY, CONTACT
 from connectra_common.records.messages import to_message
 from connectra_common.requests import read
 from connectra_common.server import Context
+from connectra_common.server.rest import replayed, send_headers
 from connectra_common.vql import proto as vql
 from google.protobuf.struct_pb2 import Struct
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -40,6 +41,7 @@ class JobsServicer(pb_grpc.JobsServiceServicer):
     async def CreateJob(self, request: pb.CreateJobRequest, context: Context) -> pb.CreateJobResponse:
         new, _ = read_create(_create_to_json(request), self._places)
         created = await self._service.create(new, current().idempotency_key)
+        await send_headers(context, status=None, **replayed(created))
         return pb.CreateJobResponse(job=_job(created.job))
 
     async def ListJobs(self, request: pb.ListJobsRequest, context: Context) -> pb.ListJobsResponse:

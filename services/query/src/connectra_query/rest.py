@@ -173,5 +173,8 @@ class QueryRestServicer(pb_grpc.QueryRestServiceServicer):
     async def _get(self, entity: Entity, request: _Get, context: Context) -> HttpBody:
         columns = [name.strip() for name in request.select_columns.split(",") if name.strip()]
         row, version = await self._service.get(entity, request.uuid, columns)
+        if current().has(version):
+            await send_headers(context, status=304, etag=f'"{version}"')
+            return HttpBody()
         await send_headers(context, etag=f'"{version}"')
         return envelope(data=row)

@@ -13,7 +13,7 @@ from connectra_common.records.limits import MAX_BATCH_RECORDS, MAX_BATCH_ROWS, M
 from connectra_common.requests import Warning, path, unknown_keys
 from connectra_common.server import Context
 from connectra_common.server.limits import BULK_BODY
-from connectra_common.server.rest import envelope, read_json, read_object, send_headers
+from connectra_common.server.rest import envelope, read_json, read_object, replayed, send_headers
 from google.api.httpbody_pb2 import HttpBody
 
 from connectra_write.records import batches
@@ -67,12 +67,12 @@ class WriteRestServicer(pb_grpc.WriteRestServiceServicer):
     async def _create(self, entity: Entity, request: Any, context: Context) -> HttpBody:
         record, found = await _read_record(entity, request)
         written = await self._records.create(entity, record, _key())
-        return await _reply(written, found, context)
+        return await _reply(entity, written, found, context)
 
     async def _update(self, entity: Entity, request: Any, context: Context) -> HttpBody:
         record, found = await _read_record(entity, request)
         written = await self._records.update(entity, request.uuid, record, current().versions)
-        return await _reply(written, found, context)
+        return await _reply(entity, written, found, context)
 
     async def _delete(self, entity: Entity, request: Any, context: Context) -> HttpBody:
         token = await self._records.delete(entity, request.uuid, current().versions)
@@ -82,7 +82,7 @@ class WriteRestServicer(pb_grpc.WriteRestServiceServicer):
     async def _upsert(self, entity: Entity, request: Any, context: Context) -> HttpBody:
         record, found = await _read_record(entity, request)
         written = await self._records.upsert(entity, record, _key())
-        return await _reply(written, found, context, is_new=written.is_new)
+        return await _reply(entity, written, found, context, is_new=written.is_new)
 
     async def _batch(self, entity: Entity, request: Any, context: Context) -> HttpBody:
         records, prefix, found = await _read_records(entity, request)
@@ -181,13 +181,16 @@ def _array(document: Any, names: tuple[str, ...]) -> tuple[list[Any], str, list[
     return document[given[0]], given[0], unknown_keys(document, names)
 
 
-async def _reply(written: Written, found: list[Warning], context: Context, *, is_new: bool | None = None) -> HttpBody:
+async def _reply(
+    entity: Entity, written: Written, found: list[Warning], context: Context, *, is_new: bool | None = None
+) -> HttpBody:
     await send_headers(
         context,
         status=written.http_status if written.is_new else None,
         etag=f'"{written.version}"',
         x_consistency_token=written.token,
-        **_replayed(written),
+        **({"location": f"/{entity.table}/{written.uuid}"} if written.is_new else {}),
+        **replayed(written),
     )
     found = found + [{"field": w.field, "message": w.message} for w in written.warnings]
     return envelope(data=written.record.encode(), is_new=is_new, warnings=found or None)
@@ -201,10 +204,6 @@ async def _batch_reply(
         context,
         status=written.http_status if failed else None,
         x_consistency_token=written.token,
-        **_replayed(written),
+        **replayed(written),
     )
     return envelope(message=message, data=written.document(), warnings=found.shown() or None, success=not failed)
-
-
-def _replayed(written: Written | BatchWritten) -> dict[str, str]:
-    return {"idempotent_replayed": "true"} if written.replayed else {}

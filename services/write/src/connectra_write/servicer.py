@@ -7,7 +7,7 @@ import orjson
 from connectra.common.v1 import records_pb2
 from connectra.write.v1 import write_service_pb2 as pb
 from connectra.write.v1 import write_service_pb2_grpc as pb_grpc
-from connectra_common.call import CONSISTENCY_TOKEN, current
+from connectra_common.call import current
 from connectra_common.errors import PayloadTooLarge, ValidationFailed
 from connectra_common.records.fields import COMPANY, CONTACT, Entity, Type
 from connectra_common.records.limits import MAX_BATCH_RECORDS, MAX_BATCH_ROWS
@@ -15,6 +15,7 @@ from connectra_common.records.messages import from_message, to_message
 from connectra_common.requests import hinted
 from connectra_common.server import Context
 from connectra_common.server.limits import BULK_BODY
+from connectra_common.server.rest import replayed, send_headers
 
 from connectra_write.records.batches import check_size
 from connectra_write.records.outcomes import BatchWritten, RecordWarning, Written
@@ -33,28 +34,28 @@ class WriteServicer(pb_grpc.WriteServiceServicer):
 
     async def CreateCompany(self, request: pb.CreateCompanyRequest, context: Context) -> pb.CreateCompanyResponse:
         written = await self._records.create(COMPANY, from_message(COMPANY, request.company), current().idempotency_key)
-        token = await _send_token(written.token, context)
+        token = await _send_token(written.token, context, replayed(written))
         return pb.CreateCompanyResponse(
             company=_message(COMPANY, written), consistency_token=token, warnings=_warnings(written.warnings)
         )
 
     async def CreateContact(self, request: pb.CreateContactRequest, context: Context) -> pb.CreateContactResponse:
         written = await self._records.create(CONTACT, from_message(CONTACT, request.contact), current().idempotency_key)
-        token = await _send_token(written.token, context)
+        token = await _send_token(written.token, context, replayed(written))
         return pb.CreateContactResponse(
             contact=_message(CONTACT, written), consistency_token=token, warnings=_warnings(written.warnings)
         )
 
     async def UpdateCompany(self, request: pb.UpdateCompanyRequest, context: Context) -> pb.UpdateCompanyResponse:
         written = await self._update(COMPANY, request.company, request)
-        token = await _send_token(written.token, context)
+        token = await _send_token(written.token, context, replayed(written))
         return pb.UpdateCompanyResponse(
             company=_message(COMPANY, written), consistency_token=token, warnings=_warnings(written.warnings)
         )
 
     async def UpdateContact(self, request: pb.UpdateContactRequest, context: Context) -> pb.UpdateContactResponse:
         written = await self._update(CONTACT, request.contact, request)
-        token = await _send_token(written.token, context)
+        token = await _send_token(written.token, context, replayed(written))
         return pb.UpdateContactResponse(
             contact=_message(CONTACT, written), consistency_token=token, warnings=_warnings(written.warnings)
         )
@@ -69,7 +70,7 @@ class WriteServicer(pb_grpc.WriteServiceServicer):
 
     async def UpsertCompany(self, request: pb.UpsertCompanyRequest, context: Context) -> pb.UpsertCompanyResponse:
         written = await self._records.upsert(COMPANY, from_message(COMPANY, request.company), current().idempotency_key)
-        token = await _send_token(written.token, context)
+        token = await _send_token(written.token, context, replayed(written))
         return pb.UpsertCompanyResponse(
             company=_message(COMPANY, written),
             is_new=written.is_new,
@@ -79,7 +80,7 @@ class WriteServicer(pb_grpc.WriteServiceServicer):
 
     async def UpsertContact(self, request: pb.UpsertContactRequest, context: Context) -> pb.UpsertContactResponse:
         written = await self._records.upsert(CONTACT, from_message(CONTACT, request.contact), current().idempotency_key)
-        token = await _send_token(written.token, context)
+        token = await _send_token(written.token, context, replayed(written))
         return pb.UpsertContactResponse(
             contact=_message(CONTACT, written),
             is_new=written.is_new,
@@ -92,7 +93,7 @@ class WriteServicer(pb_grpc.WriteServiceServicer):
     ) -> pb.BatchUpsertCompaniesResponse:
         records = await _records(COMPANY, request.companies)
         written = await self._records.batch_upsert(COMPANY, records, current().idempotency_key)
-        token = await _send_token(written.token, context)
+        token = await _send_token(written.token, context, replayed(written))
         return pb.BatchUpsertCompaniesResponse(result=_result(written), consistency_token=token)
 
     async def BatchUpsertContacts(
@@ -100,7 +101,7 @@ class WriteServicer(pb_grpc.WriteServiceServicer):
     ) -> pb.BatchUpsertContactsResponse:
         records = await _records(CONTACT, request.contacts)
         written = await self._records.batch_upsert(CONTACT, records, current().idempotency_key)
-        token = await _send_token(written.token, context)
+        token = await _send_token(written.token, context, replayed(written))
         return pb.BatchUpsertContactsResponse(result=_result(written), consistency_token=token)
 
     async def BatchUpsertRows(self, request: pb.BatchUpsertRowsRequest, context: Context) -> pb.BatchUpsertRowsResponse:
@@ -108,7 +109,7 @@ class WriteServicer(pb_grpc.WriteServiceServicer):
         _check_values(sum(len(row.values) for row in request.rows))
         rows = [dict(row.values) for row in request.rows]
         written = await self._records.batch_upsert_rows(rows, current().idempotency_key)
-        token = await _send_token(written.token, context)
+        token = await _send_token(written.token, context, replayed(written))
         return pb.BatchUpsertRowsResponse(result=_result(written), consistency_token=token)
 
     async def _update(self, entity: Entity, message: Any, request: Any) -> Written:
@@ -174,6 +175,7 @@ def _warnings(found: list[RecordWarning], path: str = "{1}") -> list[records_pb2
     return [records_pb2.Warning(field=path.format(w.index, w.field), message=w.message) for w in found]
 
 
-async def _send_token(token: str, context: Context) -> str:
-    await context.send_initial_metadata(((CONSISTENCY_TOKEN, token),))
+async def _send_token(token: str, context: Context, mark: dict[str, str] | None = None) -> str:
+    """The consistency token, which is sent as metadata too, beside the mark of an answer that was given before."""
+    await send_headers(context, status=None, x_consistency_token=token, **(mark or {}))
     return token

@@ -2,7 +2,7 @@
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 from google.api.httpbody_pb2 import HttpBody
@@ -66,6 +66,19 @@ def envelope(**members: object) -> HttpBody:
     }
     shown.setdefault("success", True)
     return reply(shown)
+
+
+class Answered(Protocol):
+    """An answer that may be that of an earlier request with the same idempotency key."""
+
+    @property
+    def replayed(self) -> bool:
+        """Whether it is."""
+
+
+def replayed(answer: Answered) -> dict[str, str]:
+    """The header that marks an answer which was given before."""
+    return {"idempotent_replayed": "true"} if answer.replayed else {}
 
 
 async def send_headers(context: Context, *, status: int | None = None, **headers: str) -> None:

@@ -36,6 +36,12 @@ class Written:
     warnings: list[RecordWarning] = field(default_factory=list)
 
     @property
+    def uuid(self) -> str:
+        """Of the record."""
+        uuid: str = orjson.loads(self.record)["uuid"]
+        return uuid
+
+    @property
     def http_status(self) -> int:
         """201 for a new record."""
         return 201 if self.is_new else 200
