@@ -14,7 +14,7 @@ from connectra_common.server.peers import channel
 from connectra_jobs.bulkheads import STREAMS
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from tests.support.jobs import create_job, download, ended, export, files_of, import_file, upload
+from tests.support.jobs import create_job, download, ended, export, files_of, import_file, stored_job, upload
 from tests.support.stack import Stack
 from tests.support.wait import until
 from tests.support.words import word
@@ -319,3 +319,22 @@ async def test_a_client_watches_some_jobs_at_once_and_others_still_may(
         held[0].cancel()
         await until(lambda: seen(watch(name)), seconds=10, away=(grpc.aio.AioRpcError,))
     await postgres.execute("DELETE FROM jobs WHERE uuid = $1", uuid)
+
+
+async def test_events_of_a_job_arrive_as_it_changes_and_end_with_it(
+    api: httpx.AsyncClient, postgres: asyncpg.Connection
+) -> None:
+    uuid = await stored_job(postgres, "processing")
+    path = f"/common/jobs/{uuid}/events"
+    # The headers alone, although the job goes on.
+    assert (await api.head(path)).headers["content-type"] == "text/event-stream; charset=utf-8"
+    told = []
+    async with api.stream("GET", path, headers={"accept-encoding": "gzip"}) as answer:
+        assert answer.status_code == 200
+        async for line in answer.aiter_lines():
+            if line.startswith("data: "):
+                told.append(json.loads(line.removeprefix("data: "))["status"])
+                if len(told) == 1:
+                    end = "UPDATE jobs SET status = 'completed', lease_until = NULL, updated_at = now() WHERE uuid = $1"
+                    await postgres.execute(end, uuid)
+    assert told == ["processing", "completed", "completed"]

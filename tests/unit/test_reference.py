@@ -96,7 +96,7 @@ def test_a_generated_client_need_not_send_what_is_optional() -> None:
 
     document = openapi.document()
     assert defaults(document["components"]["schemas"], "") == []
-    assert {"bulkUpsertContacts", "listContacts"} <= {
+    assert {"bulkUpsertContacts", "listContacts", "watchJob"} <= {
         operation["operationId"] for verbs in document["paths"].values() for operation in verbs.values()
     }
 

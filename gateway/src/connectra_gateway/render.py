@@ -55,7 +55,7 @@ _CORS = {
     "allow_headers": [
         *("Origin", "Content-Type", "Accept", "Authorization", "X-Requested-With", "X-API-Key"),
         *("X-Request-Id", "X-Consistency-Token", "If-Match", "If-None-Match", "Idempotency-Key"),
-        *("Traceparent", "Tracestate"),
+        *("Traceparent", "Tracestate", "Last-Event-ID"),
         *("X-Grpc-Web", "X-User-Agent", "Grpc-Timeout"),
     ],
     "expose_headers": [

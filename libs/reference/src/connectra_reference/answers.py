@@ -40,6 +40,7 @@ def answers() -> Json:
             warnings=array(ref("Warning")),
         ),
         "JobAnswer": _answer("A job.", data=ref("Job")),
+        "JobEvents": said("Server-sent events: `job` with a Job as JSON, and `end` with its status.", {}),
         "JobCreated": _answer("The new job.", message=said("In words.", TEXT), data=ref("Job")),
         "JobList": _answer("A page of jobs, the newest first.", data=array(ref("Job")), next_cursor=_next(TEXT)),
         "JobFileList": _answer("Files of a job.", data=array(ref("JobFile"))),

@@ -51,6 +51,7 @@ _ALWAYS = {
     "CreateJob": Operation({201: "JobCreated"}, "CreateJobBody", KEY),
     "ListJobs": Operation({200: "JobList"}, "ListJobsBody"),
     "GetJob": _JOB,
+    "WatchJob": Operation({200: "JobEvents"}, media="text/event-stream"),
     "CancelJob": _JOB,
     "RetryJob": _JOB,
     "ListJobFiles": Operation({200: "JobFileList"}),

@@ -17,7 +17,7 @@ from connectra_gateway import descriptors, paths
 from connectra_gateway.replies import Reply, replies
 
 Json = dict[str, Any]
-JSON, ERROR_JSON = "application/json; charset=utf-8", "application/json"
+JSON, ERROR_JSON, EVENTS = "application/json; charset=utf-8", "application/json", "text/event-stream; charset=utf-8"
 # Of the gateways that the rows go through.
 MAX_REQUEST_BYTES = 20_000
 
@@ -64,7 +64,7 @@ class Row:
         case: what is special about it.
         call: verb and path, without `/v1`; may have a query string.
         status: of the answer.
-        answer: its JSON; None: it has no body.
+        answer: its JSON; what is only like a text: a text; None: it has no body.
         body: what is sent as JSON; bytes go as they are.
         headers: what else is sent.
         shows: headers of the answer, beside content-type and x-request-id, which every answer has.
@@ -94,6 +94,8 @@ class Row:
     @property
     def content_type(self) -> str | None:
         """Of the answer."""
+        if isinstance(self.answer, Like):
+            return EVENTS
         return None if self.answer is None else ERROR_JSON if self.is_error else JSON
 
     @property
@@ -534,6 +536,14 @@ def job(status: str, **known: Any) -> Json:
     } | known
 
 
+# What `GET /common/jobs/{uuid}/events` sends of a job that has ended.
+WATCHED = Like(
+    r'event: job\ndata: \{"id":.+"status":"completed".+\}\n\nevent: end\ndata: \{"status":"completed"\}\n\n',
+    'event: job\ndata: {"id":42,"uuid":"00c5752b-4b70-5e55-a027-63ae68753a52","status":"completed",…}\n\n'
+    'event: end\ndata: {"status":"completed"}\n\n',
+)
+
+
 def at(path: str) -> Like:
     """The path of something new, for a Location header; `{}` stands for its uuid."""
     return Like(path.format(NEW_UUID.pattern), path.format(NEW_UUID.example))
@@ -587,6 +597,8 @@ def jobs() -> Iterator[Row]:
     done = {"data": job("completed"), "success": True}
     yield Row("GetJob", "stored", f"GET {path}", 200, done, given="job completed")
     yield from lost("GetJob", "GET", "")
+    yield Row("WatchJob", "ended", f"GET {path}/events", 200, WATCHED, given="job completed")
+    yield from lost("WatchJob", "GET", "/events")
     file = {"kind": "source", "s3_key": "{key}", "size_bytes": INTEGER, "download_url": URL}
     files = {"data": [file], "success": True}
     yield Row("ListJobFiles", "stored", f"GET {path}/files", 200, files, given="job completed")
@@ -724,6 +736,8 @@ BODY_OPTIONAL = (
 # No JSON of a body is read there.
 BODY_UNREAD = ("CancelJob", "RetryJob", "CompleteUpload")
 KEYLESS = ("GetHealth",)
+# They last as long as there is something to tell.
+STREAMED = ("WatchJob",)
 CHALLENGE = 'ApiKey realm="connectra", header="X-API-Key"'
 EVERY_PATH = (
     "no key", "no right", "limit used up", "wrong method", "parameter twice", "not JSON", "wrong type", "empty body", "too large",
@@ -769,6 +783,7 @@ def _common(binding: descriptors.Binding, openers: frozenset[str], verbs: list[s
     yield Row(method, "parameter twice", f"{call}?x=1&x=2", 400, fixed(400), body)
     if method not in KEYLESS:  # which the gateway answers itself
         yield Row(method, "service away", call, 503, fixed(503), body, through="away")
+    if method not in KEYLESS + STREAMED:
         yield Row(method, "service too slow", call, 504, fixed(504), body, through="slow")
     if body is None:
         return

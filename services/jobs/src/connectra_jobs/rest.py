@@ -1,5 +1,6 @@
 """The REST door: documented paths, JSON as the documentation spells it."""
 
+from collections.abc import AsyncIterator
 from dataclasses import asdict
 
 from connectra.jobs.v1 import jobs_rest_pb2 as pb
@@ -11,6 +12,7 @@ from connectra_common.server.rest import envelope, read_object, replayed, send_h
 from connectra_common.times import rfc3339
 from google.api.httpbody_pb2 import HttpBody
 
+from connectra_jobs.events import EVENT_STREAM, events
 from connectra_jobs.models import Job, JsonObject
 from connectra_jobs.places import Places
 from connectra_jobs.preview.service import PreviewService
@@ -78,6 +80,14 @@ class JobsRestServicer(pb_grpc.JobsRestServiceServicer):
 
     async def GetJob(self, request: pb.GetJobRestRequest, context: Context) -> HttpBody:
         return _one(await self._service.get(request.uuid))
+
+    async def WatchJob(self, request: pb.WatchJobRestRequest, context: Context) -> AsyncIterator[HttpBody]:
+        # The headers alone are not worth watching a job for.
+        only_once = dict(context.invocation_metadata() or ()).get("x-envoy-original-method") == "HEAD"
+        async for event in events(self._service.watch(request.uuid)):
+            yield HttpBody(content_type=EVENT_STREAM, data=event)
+            if only_once:
+                return
 
     async def CancelJob(self, request: pb.CancelJobRestRequest, context: Context) -> HttpBody:
         return _one(await self._service.cancel(request.uuid))

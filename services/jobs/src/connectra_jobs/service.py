@@ -1,7 +1,7 @@
 """What the jobs service does: a method for each use, called by both APIs."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import asdict, replace
 from uuid import uuid4
 
@@ -96,7 +96,7 @@ class JobsService:
         async with self._database.connection() as connection:
             return _found(await JobRepository(connection).get(uuid, owner_of(current())), uuid)
 
-    async def watch(self, uuid: str) -> AsyncIterator[Job]:
+    async def watch(self, uuid: str) -> AsyncGenerator[Job]:
         """The job now, then after every change, until it has ended for good. What changes twice in half a second is seen once.
 
         Raises:

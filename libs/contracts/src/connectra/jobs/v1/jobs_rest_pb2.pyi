@@ -116,6 +116,25 @@ class GetJobRestRequest(_message.Message):
 Global___GetJobRestRequest: _TypeAlias = GetJobRestRequest  # noqa: Y015
 
 @_typing.final
+class WatchJobRestRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UUID_FIELD_NUMBER: _builtins.int
+    uuid: _builtins.str
+    def __init__(
+        self,
+        *,
+        uuid: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["uuid", b"uuid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchJobRestRequest: _TypeAlias = WatchJobRestRequest  # noqa: Y015
+
+@_typing.final
 class CancelJobRestRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

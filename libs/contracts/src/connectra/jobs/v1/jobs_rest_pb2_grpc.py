@@ -87,6 +87,11 @@ class JobsRestServiceStub:
                 request_serializer=connectra_dot_jobs_dot_v1_dot_jobs__rest__pb2.GetJobRestRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
+        self.WatchJob = channel.unary_stream(
+                '/connectra.jobs.v1.JobsRestService/WatchJob',
+                request_serializer=connectra_dot_jobs_dot_v1_dot_jobs__rest__pb2.WatchJobRestRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
         self.CancelJob = channel.unary_unary(
                 '/connectra.jobs.v1.JobsRestService/CancelJob',
                 request_serializer=connectra_dot_jobs_dot_v1_dot_jobs__rest__pb2.CancelJobRestRequest.SerializeToString,
@@ -179,6 +184,14 @@ class JobsRestServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WatchJob(self, request, context):
+        """As JobsService.WatchJob. As server-sent events: `job` with the job as JSON whenever it has changed, and `end` with its status as
+        the last one. Without news for 15 seconds a comment is sent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CancelJob(self, request, context):
         """As JobsService.CancelJob.
         """
@@ -251,6 +264,11 @@ def add_JobsRestServiceServicer_to_server(servicer, server):
             'GetJob': grpc.unary_unary_rpc_method_handler(
                     servicer.GetJob,
                     request_deserializer=connectra_dot_jobs_dot_v1_dot_jobs__rest__pb2.GetJobRestRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'WatchJob': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchJob,
+                    request_deserializer=connectra_dot_jobs_dot_v1_dot_jobs__rest__pb2.WatchJobRestRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
             'CancelJob': grpc.unary_unary_rpc_method_handler(
@@ -540,6 +558,33 @@ class JobsRestService:
             target,
             '/connectra.jobs.v1.JobsRestService/GetJob',
             connectra_dot_jobs_dot_v1_dot_jobs__rest__pb2.GetJobRestRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/connectra.jobs.v1.JobsRestService/WatchJob',
+            connectra_dot_jobs_dot_v1_dot_jobs__rest__pb2.WatchJobRestRequest.SerializeToString,
             google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,

@@ -56,6 +56,10 @@ class JobsRestServiceStub:
     """As JobsService.ListJobs."""
     GetJob: _aio.UnaryUnaryMultiCallable[_jobs_rest_pb2.GetJobRestRequest, _httpbody_pb2.HttpBody]
     """As JobsService.GetJob."""
+    WatchJob: _aio.UnaryStreamMultiCallable[_jobs_rest_pb2.WatchJobRestRequest, _httpbody_pb2.HttpBody]
+    """As JobsService.WatchJob. As server-sent events: `job` with the job as JSON whenever it has changed, and `end` with its status as
+    the last one. Without news for 15 seconds a comment is sent.
+    """
     CancelJob: _aio.UnaryUnaryMultiCallable[_jobs_rest_pb2.CancelJobRestRequest, _httpbody_pb2.HttpBody]
     """As JobsService.CancelJob."""
     RetryJob: _aio.UnaryUnaryMultiCallable[_jobs_rest_pb2.RetryJobRestRequest, _httpbody_pb2.HttpBody]
@@ -181,6 +185,16 @@ class JobsRestServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """As JobsService.GetJob."""
+
+    @_abc_1.abstractmethod
+    def WatchJob(
+        self,
+        request: _jobs_rest_pb2.WatchJobRestRequest,
+        context: _aio.ServicerContext[_jobs_rest_pb2.WatchJobRestRequest, _abc.AsyncIterator[_httpbody_pb2.HttpBody]],
+    ) -> _abc.AsyncIterator[_httpbody_pb2.HttpBody]:
+        """As JobsService.WatchJob. As server-sent events: `job` with the job as JSON whenever it has changed, and `end` with its status as
+        the last one. Without news for 15 seconds a comment is sent.
+        """
 
     @_abc_1.abstractmethod
     def CancelJob(

@@ -59,6 +59,7 @@ __all__ = (
     "UploadPart",
     "WatchJobRequest",
     "WatchJobResponse",
+    "WatchJobRestRequest",
 )
 
 import datetime
@@ -1016,6 +1017,14 @@ class WatchJobResponse(betterproto2.Message):
 
 
 default_message_pool.register_message("connectra.jobs.v1", "WatchJobResponse", WatchJobResponse)
+
+
+@dataclass(eq=False, repr=False)
+class WatchJobRestRequest(betterproto2.Message):
+    uuid: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message("connectra.jobs.v1", "WatchJobRestRequest", WatchJobRestRequest)
 
 
 from ....google import api as ___google__api__
