@@ -129,7 +129,7 @@ def show_search(client: RestClient) -> Json | None:
 
 
 def show_next_steps(connection: Connection, example: Json | None) -> None:
-    """Print the address, the key and three commands to paste."""
+    """Print the address, the key, where a browser begins, and three commands to paste."""
     key = f"X-API-Key: {connection.api_key}"
     query = {"where": {"text_matches": {"must": [match("title", "software engineer")]}}, "limit": 3}
     third = (
@@ -143,7 +143,7 @@ def show_next_steps(connection: Connection, example: Json | None) -> None:
         third,
     )
     console.print(f"\n[bold]address[/]  {connection.url}\n[bold]API key[/]  {connection.api_key}")
-    console.print(f"[bold]browser[/]  {connection.url}/docs shows the API and tries calls\n\nnext steps:")
+    console.print(f"[bold]browser[/]  {connection.url}/docs shows the API and tries calls\n\nnext steps:", soft_wrap=True)
     for line in lines:
         console.print(f"  {shlex.join(line)}", markup=False, soft_wrap=True)
     console.print(

@@ -10,7 +10,7 @@ from connectra_common.server.bodies import MAX_DIGITS
 from connectra_common.server.limits import BODY, BULK_BODY
 from connectra_gateway.replies import replies
 
-from connectra_reference.contracts import Method, methods, needed
+from connectra_reference.contracts import ROOT, Method, methods, needed
 from connectra_reference.table import EXAMPLES, Like, Row, filled, rows, template
 
 WIDTH = 120
@@ -24,6 +24,8 @@ The OpenAPI document is at `/openapi.json`, a page to try calls at `/docs`.
 Every path exists with and without `/v1`, and with and without a trailing slash. Every answer has `x-request-id`, the caller's own if it
 sent one. All calls but `/health` need the header `X-API-Key`, or `Authorization: Bearer` where tokens are configured, and most of
 them a right ([what each opens](../gateway/README.md#clients)). Queries are described in [vql.md](vql.md), jobs in [jobs.md](jobs.md).
+
+{walks}
 
 ## Limits
 
@@ -39,6 +41,14 @@ A client may have so many calls of a kind [at once](operations.md#bounds). Furth
 All errors have the same envelope, with `success` (false), `error`, `error_code`, `message` and `details`. `details.fields` lists every
 violation; `details.reason` is the specific reason if an `error_code` has several.
 """
+WALKS = """\
+## Walk-throughs
+
+`CONNECTRA_URL` and `CONNECTRA_API_KEY` are the address and the key that `make run` prints. These are the files of
+[docs/examples/rest](examples/rest), which tests run. The programs in TypeScript use a client that is generated from the OpenAPI document.
+"""
+_TASKS = {"search": "Search to the end", "import": "Import a file", "export": "Export a segment"}
+_LANGUAGES = {"sh": "sh", "py": "python", "ts": "ts"}
 
 
 def page() -> str:
@@ -48,11 +58,25 @@ def page() -> str:
     for row in rows():
         if row.method and not row.is_of_every_path:
             own.setdefault(row.method, []).append(row)
-    head = HEAD.format(body=BODY, bulk=BULK_BODY, digits=MAX_DIGITS, hints=MAX_HINTS)
+    head = HEAD.format(
+        body=BODY, bulk=BULK_BODY, digits=MAX_DIGITS, hints=MAX_HINTS, walks="\n".join(_walks()).rstrip()
+    )
     parts = [head, *_errors(), "\n## What every path answers\n", *_common(), "\n## Paths\n"]
     for name, found in own.items():
         parts += _section(declared[name], found)
     return "\n".join(parts).rstrip() + "\n"
+
+
+def _walks() -> Iterator[str]:
+    """The walk-throughs, as the files that are run."""
+    folder = ROOT / "docs/examples/rest"
+    yield WALKS
+    for task, title in _TASKS.items():
+        yield f"### {title}\n"
+        for ending, language in _LANGUAGES.items():
+            yield f"```{language}\n{(folder / f'{task}.{ending}').read_text()}```\n"
+    yield "### `api.ts`\n"
+    yield f"```ts\n{(folder / 'api.ts').read_text()}```\n"
 
 
 def _errors() -> Iterator[str]:
