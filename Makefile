@@ -21,10 +21,18 @@ test: setup ## Run all tests against real servers
 	@.venv/bin/pytest $(ARGS)
 
 CLIENTS := $(CURDIR)/.connectra/clients
-clients: setup ## Test with third-party clients (grpcurl, newman); needs Go and Node
+NODE_PACKAGES := newman@6.2.2 openapi-to-postmanv2@6 @redocly/cli@2 @stoplight/spectral-cli@6 \
+  openapi-typescript@7 openapi-fetch@0 typescript@5 @types/node@20
+VACUUM := github.com/daveshanley/vacuum
+clients: setup ## Test with third-party clients, generated ones, and linters of OpenAPI; needs Go and Node
 	@GOBIN=$(CLIENTS)/bin go install github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.4
-	@npm install --silent --no-audit --no-fund --prefix $(CLIENTS) newman@6.2.2 openapi-to-postmanv2@6
-	@PATH=$(CLIENTS)/bin:$(CLIENTS)/node_modules/.bin:$$PATH .venv/bin/pytest tests/contract/test_other_clients.py
+	@mkdir -p $(CLIENTS)/vacuum && cd $(CLIENTS)/vacuum && { [ -f go.mod ] || go mod init lint; } \
+	  && go mod edit -require $(VACUUM)@v0.16.0 && GOFLAGS=-mod=mod go build -o $(CLIENTS)/bin/vacuum $(VACUUM)
+	@npm install --silent --no-audit --no-fund --prefix $(CLIENTS) $(NODE_PACKAGES)
+	@[ -d $(CLIENTS)/python ] || .venv/bin/uv venv --quiet --python .venv/bin/python $(CLIENTS)/python
+	@.venv/bin/uv pip install --quiet --python $(CLIENTS)/python openapi-python-client==0.29.1
+	@PATH=$(CLIENTS)/bin:$(CLIENTS)/node_modules/.bin:$$PATH:$(CLIENTS)/python/bin \
+	  .venv/bin/pytest tests/contract/test_other_clients.py tests/contract/test_generated_clients.py
 
 LAMBDA := $(CURDIR)/.connectra/lambda
 EMULATOR := github.com/aws/aws-lambda-runtime-interface-emulator/cmd/aws-lambda-rie@v0.0.0-20261030222936-bef5c4ba774d

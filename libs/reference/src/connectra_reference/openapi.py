@@ -96,6 +96,7 @@ _TAGS = {
 
 def document() -> Json:
     """The OpenAPI document."""
+    named = dict(sorted({**schemas(), "RowBatch": _row_batch()}.items()))
     return {
         "openapi": "3.1.0",
         "info": {
@@ -109,7 +110,7 @@ def document() -> Json:
         "servers": [{"url": "/", "description": "Where this document is from."}],
         "security": _SECURITY,
         "tags": [{"name": name, "description": text} for name, text in sorted(_TAGS.values()) if text],
-        "paths": _paths(),
+        "paths": _paths(named),
         "components": {
             "securitySchemes": {
                 "key": {
@@ -126,7 +127,7 @@ def document() -> Json:
                 },
             },
             "headers": {name: {"description": text, "schema": TEXT} for name, text in _SHOWN.items()},
-            "schemas": dict(sorted({**schemas(), "RowBatch": _row_batch()}.items())),
+            "schemas": named,
         },
     }
 
@@ -140,12 +141,12 @@ def _row_batch() -> Json:
     return {"description": f'Up to {MAX_BATCH_ROWS} rows: `{{"data": […]}}` or a bare array.', "anyOf": [data, found]}
 
 
-def _paths() -> Json:
+def _paths(named: Json) -> Json:
     about = operations()
     paths: Json = {}
     for method in methods():
         for verb, template in method.bindings:
-            paths.setdefault(template, {})[verb.lower()] = _operation(method, about[method.name], template)
+            paths.setdefault(template, {})[verb.lower()] = _operation(method, about[method.name], template, named)
     return dict(sorted(paths.items()))
 
 
@@ -157,7 +158,7 @@ def operation_id(method: Method, template: str) -> str:
     return f"{name[0].lower()}{name[1:]}"
 
 
-def _operation(method: Method, about: Operation, template: str) -> Json:
+def _operation(method: Method, about: Operation, template: str, named: Json) -> Json:
     calls = [row for row in rows() if row.method == method.name and row.case != "wrong method"]
     operation: Json = {
         "operationId": operation_id(method, template),
@@ -171,7 +172,8 @@ def _operation(method: Method, about: Operation, template: str) -> Json:
     if about.body:
         sent = next(row.body for row in calls if row.status < 300 and row.body is not None)
         required = method.name not in BODY_OPTIONAL
-        operation["requestBody"] = {"required": required, **_json(ref(about.body), body_of(method.name, sent))}
+        described = {"required": required, "description": named[about.body]["description"]}
+        operation["requestBody"] = {**described, **_json(ref(about.body), body_of(method.name, sent))}
     if method.name in KEYLESS:
         operation["security"] = []
     return operation
