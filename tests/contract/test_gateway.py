@@ -201,6 +201,11 @@ async def test_page_of_another_origin_may_read_every_answer(api: httpx.AsyncClie
         assert shown <= set(reply.headers["access-control-expose-headers"].split(", "))
 
 
+async def test_headers_with_names_that_grpc_does_not_know_change_nothing(api: httpx.AsyncClient) -> None:
+    for name in ("*", "x|y", "#q", "8~TzAM", "d^&"):
+        assert (await api.get("/companies/filters", headers={name: "1"})).status_code == 200
+
+
 async def test_request_id_is_returned_or_made(api: httpx.AsyncClient) -> None:
     mine = str(uuid4())
 
