@@ -28,6 +28,7 @@ def answers() -> Json:
         "History": _answer(
             "A page of changes, the newest first.", data=array(ref("HistoryEntry")), next_cursor=_next(TEXT)
         ),
+        "ColumnList": _answer("Columns.", data=array(ref("Column"))),
         "FilterList": _answer("Filters.", data=array(ref("Filter"))),
         "FilterValueList": _answer("A page of values.", data=array(ref("FilterValue"))),
         "Message": _answer("It is done.", message=said("In words.", TEXT)),

@@ -3,14 +3,12 @@
 from collections.abc import Iterator
 from typing import Any
 
-from connectra_common.errors import ValidationFailed
 from connectra_common.records.fields import COMPANY, CONTACT, Entity, Field, Rule, Type
 from connectra_common.records.limits import MAX_EMAIL_CHARS, MAX_ITEM_CHARS, MAX_LIST_ITEMS, MAX_TEXT_CHARS
 from connectra_common.records.values.numbers import MAX_INT64
 from connectra_common.records.values.phones import MAX_DIGITS
 from connectra_common.search.mappings import indexed_fields
-from connectra_common.vql.model import Vql
-from connectra_common.vql.validate import checked
+from connectra_common.vql.takes import example, operators, takes
 
 from connectra_reference.markdown import table
 
@@ -85,6 +83,8 @@ In city, state, country and LinkedIn URL of a company and in lists, a file's cel
 them in any case; an import leaves a stored value that differs in case alone as it is. An apostrophe before `=`, `+`, `-` or `@`, which
 exports put there to keep spreadsheets from calculating, comes off again; other apostrophes stay (`'tis Ltd`).
 """
+# The others are those of every field that can be searched, see the head of the page.
+_OWN_OPERATORS = ("contains", "prefix", "domain", "gt", "gte", "lt", "lte")
 _TYPES = {Type.INTEGER: "integer", Type.TEXT: "text", Type.LIST: "list of texts", Type.TIME: "time"}
 
 
@@ -136,37 +136,22 @@ def _filter(field: Field) -> str:
 
 def _found_by(entity: Entity, name: str, field: Field) -> tuple[str, str]:
     """What of VQL takes the field: conditions, and whether there is an order by it. The validator is asked."""
-    value = {Type.INTEGER: 1, Type.TIME: "2024-01-15"}.get(field.type, "text")
+    value = example(field)
     texts = [
         kind
         for kind in ("exact", "shuffle", "substring")
-        if _takes(entity, where={"text_matches": {"must": [_text(name, kind)]}})
+        if takes(entity, where={"text_matches": {"must": [_text(name, kind)]}})
     ]
-    if _takes(entity, where={"text_matches": {"must": [_text(name, "shuffle") | {"alike": ["sound"]}]}}):
+    if takes(entity, where={"text_matches": {"must": [_text(name, "shuffle") | {"alike": ["sound"]}]}}):
         texts[texts.index("shuffle")] += " with `alike`"
     found = [f"`text_matches` ({', '.join(texts)})"] if texts else []
-    if _takes(entity, where={"keyword_match": {"must": {name: value}}}):
+    if takes(entity, where={"keyword_match": {"must": {name: value}}}):
         found.append("`keyword_match`")
-    if _takes(entity, where={"range_query": {"must": {name: {"gte": value}}}}):
+    if takes(entity, where={"range_query": {"must": {name: {"gte": value}}}}):
         found.append("`range_query`")
-    # A text that is also a domain, and for phones has digits.
-    part = "1.example"
-    operators = dict.fromkeys(("contains", "prefix", "domain"), part) | dict.fromkeys(("gt", "gte", "lt", "lte"), value)
-    found += [
-        f"`{operator}`"
-        for operator, given in operators.items()
-        if _takes(entity, filters={"field": name, "operator": operator, "value": given})
-    ]
-    return ", ".join(found), "yes" if _takes(entity, order_by=[{"order_by": name}]) else ""
+    found += [f"`{operator}`" for operator in operators(entity, name, field) if operator in _OWN_OPERATORS]
+    return ", ".join(found), "yes" if takes(entity, order_by=[{"order_by": name}]) else ""
 
 
 def _text(name: str, kind: str) -> dict[str, Any]:
     return {"filter_key": name, "text_value": "text", "search_type": kind}
-
-
-def _takes(entity: Entity, **request: Any) -> bool:
-    try:
-        checked(entity, Vql.model_validate(request))
-    except ValidationFailed:
-        return False
-    return True

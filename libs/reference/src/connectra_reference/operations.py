@@ -32,12 +32,14 @@ def operations() -> dict[str, Operation]:
     return {**_ALWAYS, **_records("Companies", COMPANY), **_records("Contacts", CONTACT)}
 
 
+_LIST_COLUMNS = Operation({200: "ColumnList"})
 _LIST_FILTERS = Operation({200: "FilterList"})
 _LIST_FILTER_VALUES = Operation({200: "FilterValueList"}, "FilterValuesRequest", CONSISTENT)
 _JOB = Operation({200: "JobAnswer"})
 _ALWAYS = {
     "GetHealth": Operation({200: "Health"}),
     "GetDependencyHealth": Operation({200: "DependencyHealth", 503: "DependencyHealth"}),
+    "ListColumns": _LIST_COLUMNS,
     "ListFilters": _LIST_FILTERS,
     "ListFilterValues": _LIST_FILTER_VALUES,
     "BatchUpsertRows": Operation({200: "BatchAnswer", 207: "BatchAnswer"}, "RowBatch", KEY),
@@ -68,6 +70,7 @@ def _records(many: str, entity: Entity) -> dict[str, Operation]:
         f"Count{many}": Operation({200: "Count"}, "Vql", CONSISTENT),
         f"Aggregate{many}": Operation({200: f"{one}Aggregation"}, "Aggregate", CONSISTENT),
         f"Suggest{many}": Operation({200: "SuggestionList"}, "SuggestRequest", CONSISTENT),
+        f"List{one}Columns": _LIST_COLUMNS,
         f"List{one}Filters": _LIST_FILTERS,
         f"List{one}FilterValues": _LIST_FILTER_VALUES,
         f"Get{one}": Operation({200: f"{one}Answer"}, headers=NONE_MATCH),

@@ -241,6 +241,18 @@ _FOUND: Json = {
 }
 
 _FILTERS: Json = {
+    "Column": obj(
+        "",
+        "A column of a record, and what can be asked of it.",
+        name=TEXT,
+        type=enum("integer", "text", "list", "time"),
+        display_name=said("As people read it.", TEXT),
+        read_only=FLAG,
+        operators=said("Of `filters`, that it takes.", array(TEXT)),
+        order_by=said("Whether there is an order by it.", FLAG),
+        group_by=said("Whether records are counted by it.", FLAG),
+        csv_columns=said("Headers that an import reads as it.", array(TEXT)),
+    ),
     "Filter": obj(
         "",
         "A filter that users can be offered.",

@@ -50,6 +50,22 @@ TOKEN = Like(r"\d+\.(company|contact|batch)\.[0-9a-f-]+", "57.contact.6f1c0b52-7
 JOB_CURSOR = Like(r".+Z_\d+", "2026-11-23T14:46:47.600000Z_42")
 UPLOADED = Like("uploads/.+_people.csv", "uploads/6f1c0b52-7c5e-4f0e-9d2b-0c8a0e3b7a11_people.csv")
 URL = Like("http.+X-Amz-Signature=.+", "https://s3.example/connectra/uploads/…_people.csv?X-Amz-Signature=…")
+# All of them; one for people.
+EVERY_COLUMN = Like(
+    r"\[\{'name': 'id', .+'name': 'deleted_at', .+\]",
+    [
+        {
+            "name": "city",
+            "type": "text",
+            "display_name": "City",
+            "read_only": False,
+            "operators": ["eq", "ne", "in", "nin", "contains", "ncontains", "prefix", "exists", "nexists"],
+            "order_by": True,
+            "group_by": True,
+            "csv_columns": ["city"],
+        }
+    ],
+)
 
 # What the placeholders are in examples.
 EXAMPLES = {"n": "1", "uuid": NEW_UUID.example, "token": TOKEN.example, "etag": ETAG.example, "key": UPLOADED.example}
@@ -463,15 +479,19 @@ def suggestions(entity: Entity) -> Iterator[Row]:
 
 
 def filters() -> Iterator[Row]:
+    columns = {"data": EVERY_COLUMN, "success": True}
     for entity, method in ((COMPANY, "ListCompanyFilters"), (CONTACT, "ListContactFilters")):
+        yield Row(f"List{entity.title}Columns", "all", f"GET /{entity.table}/columns", 200, columns)
         answer = {"data": filter_rows(entity), "success": True}
         yield Row(method, "all", f"GET /{entity.table}/filters", 200, answer)
         yield from values(f"List{entity.title}FilterValues", f"POST /{entity.table}/filters/data", entity)
     for service, entity in SERVICES.items():
+        yield Row("ListColumns", "all", f"GET /common/{service}/columns", 200, columns)
         answer = {"data": filter_rows(entity), "success": True}
         yield Row("ListFilters", "all", f"GET /common/{service}/filters", 200, answer)
         yield from values("ListFilterValues", f"POST /common/{service}/filters/data", entity)
     unknown = error("VALIDATION_ERROR", SERVICE, service="people", allowed=list(SERVICES), reason="UNSUPPORTED_SERVICE")
+    yield Row("ListColumns", "unknown service", "GET /common/people/columns", 400, unknown)
     yield Row("ListFilters", "unknown service", "GET /common/people/filters", 400, unknown)
     call = "POST /common/people/filters/data"
     yield Row("ListFilterValues", "unknown service", call, 400, unknown, {"filter_key": "city"})

@@ -15,6 +15,7 @@ from google.api.httpbody_pb2 import HttpBody
 
 from connectra_query.aggregate.models import Aggregate
 from connectra_query.aggregate.service import document
+from connectra_query.columns import columns
 from connectra_query.filters.service import FilterValuesRequest
 from connectra_query.history.service import HistoryRequest
 from connectra_query.service import QueryService
@@ -95,6 +96,15 @@ class QueryRestServicer(pb_grpc.QueryRestServiceServicer):
     async def ListContactHistory(self, request: pb.ListContactHistoryRestRequest, context: Context) -> HttpBody:
         return await self._history(CONTACT, request)
 
+    async def ListCompanyColumns(self, request: pb.ListCompanyColumnsRestRequest, context: Context) -> HttpBody:
+        return self._columns(COMPANY.name)
+
+    async def ListContactColumns(self, request: pb.ListContactColumnsRestRequest, context: Context) -> HttpBody:
+        return self._columns(CONTACT.name)
+
+    async def ListColumns(self, request: pb.ListColumnsRestRequest, context: Context) -> HttpBody:
+        return self._columns(request.service)
+
     async def ListCompanyFilters(self, request: pb.ListCompanyFiltersRestRequest, context: Context) -> HttpBody:
         return await self._filters(COMPANY.name)
 
@@ -122,6 +132,9 @@ class QueryRestServicer(pb_grpc.QueryRestServiceServicer):
         history = await self._service.history(entity, request.uuid, read(HistoryRequest, given).model, current())
         data = [{**asdict(change), "time": rfc3339(change.time)} for change in history.changes]
         return envelope(data=data, success=True, next_cursor=history.next_cursor)
+
+    def _columns(self, service: str) -> HttpBody:
+        return envelope(data=[asdict(column) for column in columns(service)])
 
     async def _filters(self, service: str) -> HttpBody:
         filters = await self._service.filters(service, current())

@@ -23,6 +23,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from connectra_query.aggregate import messages
 from connectra_query.aggregate.models import Aggregate
+from connectra_query.columns import columns
 from connectra_query.explain.service import Explained, Judged
 from connectra_query.export.repository import Chunk, Layout
 from connectra_query.filters.service import FilterValuesRequest
@@ -146,6 +147,9 @@ class QueryServicer(pb_grpc.QueryServiceServicer):
         async with aclosing(self._walk(CONTACT, request)) as pages:
             async for rows in pages:
                 yield pb.SearchContactsResponse(rows=_contact_rows(rows))
+
+    async def ListColumns(self, request: pb.ListColumnsRequest, context: Context) -> pb.ListColumnsResponse:
+        return pb.ListColumnsResponse(columns=[pb.Column(**asdict(column)) for column in columns(request.service)])
 
     async def ListFilters(self, request: pb.ListFiltersRequest, context: Context) -> pb.ListFiltersResponse:
         filters = await self._service.filters(request.service, current())

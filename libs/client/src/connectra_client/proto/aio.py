@@ -61,6 +61,8 @@ from connectra_client.proto.connectra.query.v1 import (
     GetCompanyResponse,
     GetContactRequest,
     GetContactResponse,
+    ListColumnsRequest,
+    ListColumnsResponse,
     ListCompaniesRequest,
     ListCompaniesResponse,
     ListCompanyHistoryRequest,
@@ -484,6 +486,16 @@ class QueryServiceStub(Stub):
         """One page of a filter's distinct values, in order. NOT_FOUND for an unknown filter."""
         return await self._unary(
             "/connectra.query.v1.QueryService/ListFilterValues", message, ListFilterValuesResponse, timeout, metadata
+        )
+
+    async def list_columns(
+        self, message: ListColumnsRequest, *, timeout: Timeout = DEFAULT, metadata: Metadata | None = None
+    ) -> ListColumnsResponse:
+        """The columns of companies or contacts in table order, for contacts followed by those of their company (`company.name`), with what may be done
+        with each. INVALID_ARGUMENT (UNSUPPORTED_SERVICE) for any other service.
+        """
+        return await self._unary(
+            "/connectra.query.v1.QueryService/ListColumns", message, ListColumnsResponse, timeout, metadata
         )
 
     async def check_health(

@@ -60,6 +60,8 @@ from connectra_client.proto.connectra.query.v1 import (
     GetCompanyResponse,
     GetContactRequest,
     GetContactResponse,
+    ListColumnsRequest,
+    ListColumnsResponse,
     ListCompaniesRequest,
     ListCompaniesResponse,
     ListCompanyHistoryRequest,
@@ -478,6 +480,16 @@ class QueryServiceStub(Stub):
         """One page of a filter's distinct values, in order. NOT_FOUND for an unknown filter."""
         return self._unary(
             "/connectra.query.v1.QueryService/ListFilterValues", message, ListFilterValuesResponse, timeout, metadata
+        )
+
+    def list_columns(
+        self, message: ListColumnsRequest, *, timeout: Timeout = DEFAULT, metadata: Metadata | None = None
+    ) -> ListColumnsResponse:
+        """The columns of companies or contacts in table order, for contacts followed by those of their company (`company.name`), with what may be done
+        with each. INVALID_ARGUMENT (UNSUPPORTED_SERVICE) for any other service.
+        """
+        return self._unary(
+            "/connectra.query.v1.QueryService/ListColumns", message, ListColumnsResponse, timeout, metadata
         )
 
     def check_health(

@@ -94,6 +94,10 @@ class JobsRestServiceSyncStub(JobsRestServiceStub):
     """As JobsService.ListJobs."""
     GetJob: _grpc.UnaryUnaryMultiCallable[_jobs_rest_pb2.GetJobRestRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """As JobsService.GetJob."""
+    WatchJob: _grpc.UnaryStreamMultiCallable[_jobs_rest_pb2.WatchJobRestRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """As JobsService.WatchJob. As server-sent events: `job` with the job as JSON whenever it has changed, and `end` with its status as
+    the last one. Without news for 15 seconds a comment is sent.
+    """
     CancelJob: _grpc.UnaryUnaryMultiCallable[_jobs_rest_pb2.CancelJobRestRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """As JobsService.CancelJob."""
     RetryJob: _grpc.UnaryUnaryMultiCallable[_jobs_rest_pb2.RetryJobRestRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
@@ -190,8 +194,8 @@ class JobsRestServiceServicer(metaclass=_abc_1.ABCMeta):
     def WatchJob(
         self,
         request: _jobs_rest_pb2.WatchJobRestRequest,
-        context: _aio.ServicerContext[_jobs_rest_pb2.WatchJobRestRequest, _abc.AsyncIterator[_httpbody_pb2.HttpBody]],
-    ) -> _abc.AsyncIterator[_httpbody_pb2.HttpBody]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
         """As JobsService.WatchJob. As server-sent events: `job` with the job as JSON whenever it has changed, and `end` with its status as
         the last one. Without news for 15 seconds a comment is sent.
         """

@@ -199,6 +199,21 @@ class ListCompanyHistoryRestRequest(_message.Message):
 Global___ListCompanyHistoryRestRequest: _TypeAlias = ListCompanyHistoryRestRequest  # noqa: Y015
 
 @_typing.final
+class ListCompanyColumnsRestRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCompanyColumnsRestRequest: _TypeAlias = ListCompanyColumnsRestRequest  # noqa: Y015
+
+@_typing.final
 class ListCompanyFiltersRestRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -385,6 +400,21 @@ class ListContactHistoryRestRequest(_message.Message):
 Global___ListContactHistoryRestRequest: _TypeAlias = ListContactHistoryRestRequest  # noqa: Y015
 
 @_typing.final
+class ListContactColumnsRestRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListContactColumnsRestRequest: _TypeAlias = ListContactColumnsRestRequest  # noqa: Y015
+
+@_typing.final
 class ListContactFiltersRestRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -418,6 +448,25 @@ class ListContactFilterValuesRestRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListContactFilterValuesRestRequest: _TypeAlias = ListContactFilterValuesRestRequest  # noqa: Y015
+
+@_typing.final
+class ListColumnsRestRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVICE_FIELD_NUMBER: _builtins.int
+    service: _builtins.str
+    def __init__(
+        self,
+        *,
+        service: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["service", b"service"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListColumnsRestRequest: _TypeAlias = ListColumnsRestRequest  # noqa: Y015
 
 @_typing.final
 class ListFiltersRestRequest(_message.Message):

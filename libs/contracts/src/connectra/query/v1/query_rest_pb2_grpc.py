@@ -82,6 +82,11 @@ class QueryRestServiceStub:
                 request_serializer=connectra_dot_query_dot_v1_dot_query__rest__pb2.ListCompanyHistoryRestRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
+        self.ListCompanyColumns = channel.unary_unary(
+                '/connectra.query.v1.QueryRestService/ListCompanyColumns',
+                request_serializer=connectra_dot_query_dot_v1_dot_query__rest__pb2.ListCompanyColumnsRestRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
         self.ListCompanyFilters = channel.unary_unary(
                 '/connectra.query.v1.QueryRestService/ListCompanyFilters',
                 request_serializer=connectra_dot_query_dot_v1_dot_query__rest__pb2.ListCompanyFiltersRestRequest.SerializeToString,
@@ -127,6 +132,11 @@ class QueryRestServiceStub:
                 request_serializer=connectra_dot_query_dot_v1_dot_query__rest__pb2.ListContactHistoryRestRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
+        self.ListContactColumns = channel.unary_unary(
+                '/connectra.query.v1.QueryRestService/ListContactColumns',
+                request_serializer=connectra_dot_query_dot_v1_dot_query__rest__pb2.ListContactColumnsRestRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
         self.ListContactFilters = channel.unary_unary(
                 '/connectra.query.v1.QueryRestService/ListContactFilters',
                 request_serializer=connectra_dot_query_dot_v1_dot_query__rest__pb2.ListContactFiltersRestRequest.SerializeToString,
@@ -135,6 +145,11 @@ class QueryRestServiceStub:
         self.ListContactFilterValues = channel.unary_unary(
                 '/connectra.query.v1.QueryRestService/ListContactFilterValues',
                 request_serializer=connectra_dot_query_dot_v1_dot_query__rest__pb2.ListContactFilterValuesRestRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
+        self.ListColumns = channel.unary_unary(
+                '/connectra.query.v1.QueryRestService/ListColumns',
+                request_serializer=connectra_dot_query_dot_v1_dot_query__rest__pb2.ListColumnsRestRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
         self.ListFilters = channel.unary_unary(
@@ -217,6 +232,13 @@ class QueryRestServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListCompanyColumns(self, request, context):
+        """As QueryService.ListColumns.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListCompanyFilters(self, request, context):
         """As QueryService.ListFilters.
         """
@@ -280,6 +302,13 @@ class QueryRestServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListContactColumns(self, request, context):
+        """As QueryService.ListColumns.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListContactFilters(self, request, context):
         """As QueryService.ListFilters.
         """
@@ -289,6 +318,13 @@ class QueryRestServiceServicer:
 
     def ListContactFilterValues(self, request, context):
         """As QueryService.ListFilterValues.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListColumns(self, request, context):
+        """As QueryService.ListColumns.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -356,6 +392,11 @@ def add_QueryRestServiceServicer_to_server(servicer, server):
                     request_deserializer=connectra_dot_query_dot_v1_dot_query__rest__pb2.ListCompanyHistoryRestRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
+            'ListCompanyColumns': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCompanyColumns,
+                    request_deserializer=connectra_dot_query_dot_v1_dot_query__rest__pb2.ListCompanyColumnsRestRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
             'ListCompanyFilters': grpc.unary_unary_rpc_method_handler(
                     servicer.ListCompanyFilters,
                     request_deserializer=connectra_dot_query_dot_v1_dot_query__rest__pb2.ListCompanyFiltersRestRequest.FromString,
@@ -401,6 +442,11 @@ def add_QueryRestServiceServicer_to_server(servicer, server):
                     request_deserializer=connectra_dot_query_dot_v1_dot_query__rest__pb2.ListContactHistoryRestRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
+            'ListContactColumns': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListContactColumns,
+                    request_deserializer=connectra_dot_query_dot_v1_dot_query__rest__pb2.ListContactColumnsRestRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
             'ListContactFilters': grpc.unary_unary_rpc_method_handler(
                     servicer.ListContactFilters,
                     request_deserializer=connectra_dot_query_dot_v1_dot_query__rest__pb2.ListContactFiltersRestRequest.FromString,
@@ -409,6 +455,11 @@ def add_QueryRestServiceServicer_to_server(servicer, server):
             'ListContactFilterValues': grpc.unary_unary_rpc_method_handler(
                     servicer.ListContactFilterValues,
                     request_deserializer=connectra_dot_query_dot_v1_dot_query__rest__pb2.ListContactFilterValuesRestRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'ListColumns': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListColumns,
+                    request_deserializer=connectra_dot_query_dot_v1_dot_query__rest__pb2.ListColumnsRestRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
             'ListFilters': grpc.unary_unary_rpc_method_handler(
@@ -678,6 +729,33 @@ class QueryRestService:
             _registered_method=True)
 
     @staticmethod
+    def ListCompanyColumns(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/connectra.query.v1.QueryRestService/ListCompanyColumns',
+            connectra_dot_query_dot_v1_dot_query__rest__pb2.ListCompanyColumnsRestRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ListCompanyFilters(request,
             target,
             options=(),
@@ -921,6 +999,33 @@ class QueryRestService:
             _registered_method=True)
 
     @staticmethod
+    def ListContactColumns(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/connectra.query.v1.QueryRestService/ListContactColumns',
+            connectra_dot_query_dot_v1_dot_query__rest__pb2.ListContactColumnsRestRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ListContactFilters(request,
             target,
             options=(),
@@ -963,6 +1068,33 @@ class QueryRestService:
             target,
             '/connectra.query.v1.QueryRestService/ListContactFilterValues',
             connectra_dot_query_dot_v1_dot_query__rest__pb2.ListContactFilterValuesRestRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListColumns(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/connectra.query.v1.QueryRestService/ListColumns',
+            connectra_dot_query_dot_v1_dot_query__rest__pb2.ListColumnsRestRequest.SerializeToString,
             google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,

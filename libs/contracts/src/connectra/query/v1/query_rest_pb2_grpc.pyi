@@ -54,6 +54,8 @@ class QueryRestServiceStub:
     """VQL in the body. As QueryService.ExplainCompany."""
     ListCompanyHistory: _aio.UnaryUnaryMultiCallable[_query_rest_pb2.ListCompanyHistoryRestRequest, _httpbody_pb2.HttpBody]
     """`limit` (1 to 100, by default 25) and `cursor` (`next_cursor` of the previous page) in the query string. As QueryService.ListCompanyHistory."""
+    ListCompanyColumns: _aio.UnaryUnaryMultiCallable[_query_rest_pb2.ListCompanyColumnsRestRequest, _httpbody_pb2.HttpBody]
+    """As QueryService.ListColumns."""
     ListCompanyFilters: _aio.UnaryUnaryMultiCallable[_query_rest_pb2.ListCompanyFiltersRestRequest, _httpbody_pb2.HttpBody]
     """As QueryService.ListFilters."""
     ListCompanyFilterValues: _aio.UnaryUnaryMultiCallable[_query_rest_pb2.ListCompanyFilterValuesRestRequest, _httpbody_pb2.HttpBody]
@@ -72,10 +74,14 @@ class QueryRestServiceStub:
     """VQL in the body. As QueryService.ExplainContact."""
     ListContactHistory: _aio.UnaryUnaryMultiCallable[_query_rest_pb2.ListContactHistoryRestRequest, _httpbody_pb2.HttpBody]
     """`limit` (1 to 100, by default 25) and `cursor` (`next_cursor` of the previous page) in the query string. As QueryService.ListContactHistory."""
+    ListContactColumns: _aio.UnaryUnaryMultiCallable[_query_rest_pb2.ListContactColumnsRestRequest, _httpbody_pb2.HttpBody]
+    """As QueryService.ListColumns."""
     ListContactFilters: _aio.UnaryUnaryMultiCallable[_query_rest_pb2.ListContactFiltersRestRequest, _httpbody_pb2.HttpBody]
     """As QueryService.ListFilters."""
     ListContactFilterValues: _aio.UnaryUnaryMultiCallable[_query_rest_pb2.ListContactFilterValuesRestRequest, _httpbody_pb2.HttpBody]
     """As QueryService.ListFilterValues."""
+    ListColumns: _aio.UnaryUnaryMultiCallable[_query_rest_pb2.ListColumnsRestRequest, _httpbody_pb2.HttpBody]
+    """As QueryService.ListColumns."""
     ListFilters: _aio.UnaryUnaryMultiCallable[_query_rest_pb2.ListFiltersRestRequest, _httpbody_pb2.HttpBody]
     """As QueryService.ListFilters."""
     ListFilterValues: _aio.UnaryUnaryMultiCallable[_query_rest_pb2.ListFilterValuesRestRequest, _httpbody_pb2.HttpBody]
@@ -106,6 +112,8 @@ class QueryRestServiceSyncStub(QueryRestServiceStub):
     """VQL in the body. As QueryService.ExplainCompany."""
     ListCompanyHistory: _grpc.UnaryUnaryMultiCallable[_query_rest_pb2.ListCompanyHistoryRestRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """`limit` (1 to 100, by default 25) and `cursor` (`next_cursor` of the previous page) in the query string. As QueryService.ListCompanyHistory."""
+    ListCompanyColumns: _grpc.UnaryUnaryMultiCallable[_query_rest_pb2.ListCompanyColumnsRestRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """As QueryService.ListColumns."""
     ListCompanyFilters: _grpc.UnaryUnaryMultiCallable[_query_rest_pb2.ListCompanyFiltersRestRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """As QueryService.ListFilters."""
     ListCompanyFilterValues: _grpc.UnaryUnaryMultiCallable[_query_rest_pb2.ListCompanyFilterValuesRestRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
@@ -124,10 +132,14 @@ class QueryRestServiceSyncStub(QueryRestServiceStub):
     """VQL in the body. As QueryService.ExplainContact."""
     ListContactHistory: _grpc.UnaryUnaryMultiCallable[_query_rest_pb2.ListContactHistoryRestRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """`limit` (1 to 100, by default 25) and `cursor` (`next_cursor` of the previous page) in the query string. As QueryService.ListContactHistory."""
+    ListContactColumns: _grpc.UnaryUnaryMultiCallable[_query_rest_pb2.ListContactColumnsRestRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """As QueryService.ListColumns."""
     ListContactFilters: _grpc.UnaryUnaryMultiCallable[_query_rest_pb2.ListContactFiltersRestRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """As QueryService.ListFilters."""
     ListContactFilterValues: _grpc.UnaryUnaryMultiCallable[_query_rest_pb2.ListContactFilterValuesRestRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """As QueryService.ListFilterValues."""
+    ListColumns: _grpc.UnaryUnaryMultiCallable[_query_rest_pb2.ListColumnsRestRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """As QueryService.ListColumns."""
     ListFilters: _grpc.UnaryUnaryMultiCallable[_query_rest_pb2.ListFiltersRestRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """As QueryService.ListFilters."""
     ListFilterValues: _grpc.UnaryUnaryMultiCallable[_query_rest_pb2.ListFilterValuesRestRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
@@ -211,6 +223,14 @@ class QueryRestServiceServicer(metaclass=_abc_1.ABCMeta):
         """`limit` (1 to 100, by default 25) and `cursor` (`next_cursor` of the previous page) in the query string. As QueryService.ListCompanyHistory."""
 
     @_abc_1.abstractmethod
+    def ListCompanyColumns(
+        self,
+        request: _query_rest_pb2.ListCompanyColumnsRestRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
+        """As QueryService.ListColumns."""
+
+    @_abc_1.abstractmethod
     def ListCompanyFilters(
         self,
         request: _query_rest_pb2.ListCompanyFiltersRestRequest,
@@ -283,6 +303,14 @@ class QueryRestServiceServicer(metaclass=_abc_1.ABCMeta):
         """`limit` (1 to 100, by default 25) and `cursor` (`next_cursor` of the previous page) in the query string. As QueryService.ListContactHistory."""
 
     @_abc_1.abstractmethod
+    def ListContactColumns(
+        self,
+        request: _query_rest_pb2.ListContactColumnsRestRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
+        """As QueryService.ListColumns."""
+
+    @_abc_1.abstractmethod
     def ListContactFilters(
         self,
         request: _query_rest_pb2.ListContactFiltersRestRequest,
@@ -297,6 +325,14 @@ class QueryRestServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """As QueryService.ListFilterValues."""
+
+    @_abc_1.abstractmethod
+    def ListColumns(
+        self,
+        request: _query_rest_pb2.ListColumnsRestRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
+        """As QueryService.ListColumns."""
 
     @_abc_1.abstractmethod
     def ListFilters(

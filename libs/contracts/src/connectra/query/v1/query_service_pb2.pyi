@@ -1929,6 +1929,98 @@ class Filter(_message.Message):
 Global___Filter: _TypeAlias = Filter  # noqa: Y015
 
 @_typing.final
+class ListColumnsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVICE_FIELD_NUMBER: _builtins.int
+    service: _builtins.str
+    """company, companies, contact or contacts."""
+    def __init__(
+        self,
+        *,
+        service: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["service", b"service"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListColumnsRequest: _TypeAlias = ListColumnsRequest  # noqa: Y015
+
+@_typing.final
+class ListColumnsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COLUMNS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def columns(self) -> _containers.RepeatedCompositeFieldContainer[Global___Column]: ...
+    def __init__(
+        self,
+        *,
+        columns: _abc.Iterable[Global___Column] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListColumnsResponse: _TypeAlias = ListColumnsResponse  # noqa: Y015
+
+@_typing.final
+class Column(_message.Message):
+    """A column of a record."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    READ_ONLY_FIELD_NUMBER: _builtins.int
+    OPERATORS_FIELD_NUMBER: _builtins.int
+    ORDER_BY_FIELD_NUMBER: _builtins.int
+    GROUP_BY_FIELD_NUMBER: _builtins.int
+    CSV_COLUMNS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """As `select_columns` and all conditions take it."""
+    type: _builtins.str
+    """integer, text, list (of texts) or time."""
+    display_name: _builtins.str
+    read_only: _builtins.bool
+    """Set by the server, or the company's: ignored in writes of this record."""
+    order_by: _builtins.bool
+    group_by: _builtins.bool
+    """Whether its values can be counted: by `group_by` and in facets. `group_by` writes `company.name` as `company_name`."""
+    @_builtins.property
+    def operators(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Of the leaves of `filters`; none: it is only shown."""
+
+    @_builtins.property
+    def csv_columns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Columns of a file that an import reads into it."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        type: _builtins.str = ...,
+        display_name: _builtins.str = ...,
+        read_only: _builtins.bool = ...,
+        operators: _abc.Iterable[_builtins.str] | None = ...,
+        order_by: _builtins.bool = ...,
+        group_by: _builtins.bool = ...,
+        csv_columns: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["csv_columns", b"csv_columns", "display_name", b"display_name", "group_by", b"group_by", "name", b"name", "operators", b"operators", "order_by", b"order_by", "read_only", b"read_only", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Column: _TypeAlias = Column  # noqa: Y015
+
+@_typing.final
 class ListFilterValuesRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -148,6 +148,11 @@ class QueryServiceStub:
                 request_serializer=connectra_dot_query_dot_v1_dot_query__service__pb2.ListFilterValuesRequest.SerializeToString,
                 response_deserializer=connectra_dot_query_dot_v1_dot_query__service__pb2.ListFilterValuesResponse.FromString,
                 _registered_method=True)
+        self.ListColumns = channel.unary_unary(
+                '/connectra.query.v1.QueryService/ListColumns',
+                request_serializer=connectra_dot_query_dot_v1_dot_query__service__pb2.ListColumnsRequest.SerializeToString,
+                response_deserializer=connectra_dot_query_dot_v1_dot_query__service__pb2.ListColumnsResponse.FromString,
+                _registered_method=True)
         self.CheckHealth = channel.unary_unary(
                 '/connectra.query.v1.QueryService/CheckHealth',
                 request_serializer=connectra_dot_query_dot_v1_dot_query__service__pb2.CheckHealthRequest.SerializeToString,
@@ -334,6 +339,14 @@ class QueryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListColumns(self, request, context):
+        """The columns of companies or contacts in table order, for contacts followed by those of their company (`company.name`), with what may be done
+        with each. INVALID_ARGUMENT (UNSUPPORTED_SERVICE) for any other service.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CheckHealth(self, request, context):
         """Checks each dependency of the service now. Always OK; the answer says what is down.
         """
@@ -453,6 +466,11 @@ def add_QueryServiceServicer_to_server(servicer, server):
                     servicer.ListFilterValues,
                     request_deserializer=connectra_dot_query_dot_v1_dot_query__service__pb2.ListFilterValuesRequest.FromString,
                     response_serializer=connectra_dot_query_dot_v1_dot_query__service__pb2.ListFilterValuesResponse.SerializeToString,
+            ),
+            'ListColumns': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListColumns,
+                    request_deserializer=connectra_dot_query_dot_v1_dot_query__service__pb2.ListColumnsRequest.FromString,
+                    response_serializer=connectra_dot_query_dot_v1_dot_query__service__pb2.ListColumnsResponse.SerializeToString,
             ),
             'CheckHealth': grpc.unary_unary_rpc_method_handler(
                     servicer.CheckHealth,
@@ -1058,6 +1076,33 @@ class QueryService:
             '/connectra.query.v1.QueryService/ListFilterValues',
             connectra_dot_query_dot_v1_dot_query__service__pb2.ListFilterValuesRequest.SerializeToString,
             connectra_dot_query_dot_v1_dot_query__service__pb2.ListFilterValuesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListColumns(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/connectra.query.v1.QueryService/ListColumns',
+            connectra_dot_query_dot_v1_dot_query__service__pb2.ListColumnsRequest.SerializeToString,
+            connectra_dot_query_dot_v1_dot_query__service__pb2.ListColumnsResponse.FromString,
             options,
             channel_credentials,
             insecure,

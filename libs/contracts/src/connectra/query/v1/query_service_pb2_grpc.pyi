@@ -113,6 +113,10 @@ class QueryServiceStub:
     """The filters of companies or contacts, ordered by id. INVALID_ARGUMENT (UNSUPPORTED_SERVICE) for any other service."""
     ListFilterValues: _aio.UnaryUnaryMultiCallable[_query_service_pb2.ListFilterValuesRequest, _query_service_pb2.ListFilterValuesResponse]
     """One page of a filter's distinct values, in order. NOT_FOUND for an unknown filter."""
+    ListColumns: _aio.UnaryUnaryMultiCallable[_query_service_pb2.ListColumnsRequest, _query_service_pb2.ListColumnsResponse]
+    """The columns of companies or contacts in table order, for contacts followed by those of their company (`company.name`), with what may be done
+    with each. INVALID_ARGUMENT (UNSUPPORTED_SERVICE) for any other service.
+    """
     CheckHealth: _aio.UnaryUnaryMultiCallable[_query_service_pb2.CheckHealthRequest, _query_service_pb2.CheckHealthResponse]
     """Checks each dependency of the service now. Always OK; the answer says what is down."""
 
@@ -201,6 +205,10 @@ class QueryServiceSyncStub(QueryServiceStub):
     """The filters of companies or contacts, ordered by id. INVALID_ARGUMENT (UNSUPPORTED_SERVICE) for any other service."""
     ListFilterValues: _grpc.UnaryUnaryMultiCallable[_query_service_pb2.ListFilterValuesRequest, _query_service_pb2.ListFilterValuesResponse]  # type: ignore[assignment]
     """One page of a filter's distinct values, in order. NOT_FOUND for an unknown filter."""
+    ListColumns: _grpc.UnaryUnaryMultiCallable[_query_service_pb2.ListColumnsRequest, _query_service_pb2.ListColumnsResponse]  # type: ignore[assignment]
+    """The columns of companies or contacts in table order, for contacts followed by those of their company (`company.name`), with what may be done
+    with each. INVALID_ARGUMENT (UNSUPPORTED_SERVICE) for any other service.
+    """
     CheckHealth: _grpc.UnaryUnaryMultiCallable[_query_service_pb2.CheckHealthRequest, _query_service_pb2.CheckHealthResponse]  # type: ignore[assignment]
     """Checks each dependency of the service now. Always OK; the answer says what is down."""
 
@@ -418,6 +426,16 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_query_service_pb2.ListFilterValuesResponse, _abc.Awaitable[_query_service_pb2.ListFilterValuesResponse]]:
         """One page of a filter's distinct values, in order. NOT_FOUND for an unknown filter."""
+
+    @_abc_1.abstractmethod
+    def ListColumns(
+        self,
+        request: _query_service_pb2.ListColumnsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_query_service_pb2.ListColumnsResponse, _abc.Awaitable[_query_service_pb2.ListColumnsResponse]]:
+        """The columns of companies or contacts in table order, for contacts followed by those of their company (`company.name`), with what may be done
+        with each. INVALID_ARGUMENT (UNSUPPORTED_SERVICE) for any other service.
+        """
 
     @_abc_1.abstractmethod
     def CheckHealth(

@@ -19,6 +19,7 @@ __all__ = (
     "Cardinality",
     "CheckHealthRequest",
     "CheckHealthResponse",
+    "Column",
     "CompanyRow",
     "ContactRow",
     "CountCompaniesRequest",
@@ -57,14 +58,19 @@ __all__ = (
     "GroupBy",
     "HistoryEntry",
     "JudgedCondition",
+    "ListColumnsRequest",
+    "ListColumnsResponse",
+    "ListColumnsRestRequest",
     "ListCompaniesRequest",
     "ListCompaniesResponse",
     "ListCompaniesRestRequest",
+    "ListCompanyColumnsRestRequest",
     "ListCompanyFilterValuesRestRequest",
     "ListCompanyFiltersRestRequest",
     "ListCompanyHistoryRequest",
     "ListCompanyHistoryResponse",
     "ListCompanyHistoryRestRequest",
+    "ListContactColumnsRestRequest",
     "ListContactFilterValuesRestRequest",
     "ListContactFiltersRestRequest",
     "ListContactHistoryRequest",
@@ -324,6 +330,50 @@ class CheckHealthResponse(betterproto2.Message):
 
 
 default_message_pool.register_message("connectra.query.v1", "CheckHealthResponse", CheckHealthResponse)
+
+
+@dataclass(eq=False, repr=False)
+class Column(betterproto2.Message):
+    """
+    A column of a record.
+    """
+
+    name: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+    """
+    As `select_columns` and all conditions take it.
+    """
+
+    type: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+    """
+    integer, text, list (of texts) or time.
+    """
+
+    display_name: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+
+    read_only: "bool" = betterproto2.field(4, betterproto2.TYPE_BOOL)
+    """
+    Set by the server, or the company's: ignored in writes of this record.
+    """
+
+    operators: "list[str]" = betterproto2.field(5, betterproto2.TYPE_STRING, repeated=True)
+    """
+    Of the leaves of `filters`; none: it is only shown.
+    """
+
+    order_by: "bool" = betterproto2.field(6, betterproto2.TYPE_BOOL)
+
+    group_by: "bool" = betterproto2.field(7, betterproto2.TYPE_BOOL)
+    """
+    Whether its values can be counted: by `group_by` and in facets. `group_by` writes `company.name` as `company_name`.
+    """
+
+    csv_columns: "list[str]" = betterproto2.field(8, betterproto2.TYPE_STRING, repeated=True)
+    """
+    Columns of a file that an import reads into it.
+    """
+
+
+default_message_pool.register_message("connectra.query.v1", "Column", Column)
 
 
 @dataclass(eq=False, repr=False)
@@ -1010,6 +1060,33 @@ default_message_pool.register_message("connectra.query.v1", "JudgedCondition", J
 
 
 @dataclass(eq=False, repr=False)
+class ListColumnsRequest(betterproto2.Message):
+    service: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+    """
+    company, companies, contact or contacts.
+    """
+
+
+default_message_pool.register_message("connectra.query.v1", "ListColumnsRequest", ListColumnsRequest)
+
+
+@dataclass(eq=False, repr=False)
+class ListColumnsResponse(betterproto2.Message):
+    columns: "list[Column]" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, repeated=True)
+
+
+default_message_pool.register_message("connectra.query.v1", "ListColumnsResponse", ListColumnsResponse)
+
+
+@dataclass(eq=False, repr=False)
+class ListColumnsRestRequest(betterproto2.Message):
+    service: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+
+default_message_pool.register_message("connectra.query.v1", "ListColumnsRestRequest", ListColumnsRestRequest)
+
+
+@dataclass(eq=False, repr=False)
 class ListCompaniesRequest(betterproto2.Message):
     query: "__common__v1__.Vql | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
 
@@ -1058,6 +1135,16 @@ class ListCompaniesRestRequest(betterproto2.Message):
 
 
 default_message_pool.register_message("connectra.query.v1", "ListCompaniesRestRequest", ListCompaniesRestRequest)
+
+
+@dataclass(eq=False, repr=False)
+class ListCompanyColumnsRestRequest(betterproto2.Message):
+    pass
+
+
+default_message_pool.register_message(
+    "connectra.query.v1", "ListCompanyColumnsRestRequest", ListCompanyColumnsRestRequest
+)
 
 
 @dataclass(eq=False, repr=False)
@@ -1122,6 +1209,16 @@ class ListCompanyHistoryRestRequest(betterproto2.Message):
 
 default_message_pool.register_message(
     "connectra.query.v1", "ListCompanyHistoryRestRequest", ListCompanyHistoryRestRequest
+)
+
+
+@dataclass(eq=False, repr=False)
+class ListContactColumnsRestRequest(betterproto2.Message):
+    pass
+
+
+default_message_pool.register_message(
+    "connectra.query.v1", "ListContactColumnsRestRequest", ListContactColumnsRestRequest
 )
 
 
