@@ -1,6 +1,6 @@
 # Every task of the project. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup run up down test clients lambda lambda-template sam-build sam-deploy chaos bench lint format proto lock packages release sbom dependency-audit
+.PHONY: help setup run up down test clients console lambda lambda-template sam-build sam-deploy chaos bench lint format proto lock packages release sbom dependency-audit
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 28
@@ -54,6 +54,14 @@ sam-build: setup ## Build the image of the Lambda function; needs Docker
 
 sam-deploy: setup ## Deploy the function that `make sam-build` has built, and its HTTP API; needs AWS credentials
 	@cd deploy/lambda && ../../$(SAM) sam deploy $(ARGS)
+
+CONSOLE := $(CURDIR)/.connectra/console
+IMAGES_TO := $(CONSOLE)/images
+console: setup ## Test the console in Chromium with axe, and take its pictures (IMAGES_TO=docs/images); needs Node
+	@command -v chromium chromium-browser google-chrome >/dev/null || \
+	  { echo "make console: there is no Chromium here; install it (Debian: apt-get install chromium)"; exit 1; }
+	@npm install --silent --no-audit --no-fund --prefix $(CONSOLE) playwright-core@1.65.1 axe-core@4.14.1
+	@CONNECTRA_CONSOLE_MODULES=$(CONSOLE)/node_modules CONNECTRA_CONSOLE_IMAGES=$(IMAGES_TO) .venv/bin/pytest -s tests/console
 
 chaos: setup ## Run the long tests, which inject faults, kill processes and send what no client would
 	@.venv/bin/pytest -m long $(ARGS)

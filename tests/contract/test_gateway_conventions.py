@@ -794,6 +794,26 @@ async def test_no_request_is_lost_while_the_gateway_stops(run_gateway: RunGatewa
     assert await asyncio.to_thread(leaving.process.wait, 15) == 0
 
 
+async def test_the_console_needs_no_key_and_counts_nowhere(run_gateway: RunGateway) -> None:
+    gateway = await asyncio.to_thread(
+        run_gateway, GATEWAY_UNKNOWN_KEYS_PER_MINUTE="1", GATEWAY_UPLOAD_ORIGINS="http://127.0.0.1:8333"
+    )
+    async with client(gateway.url) as anybody:
+        for _ in range(3):
+            page = await anybody.get("/console/")
+            assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+        script = await anybody.get("/console/app.js", headers={"accept-encoding": "gzip"})
+        assert script.headers["content-type"] == "text/javascript; charset=utf-8"
+        assert script.headers["content-encoding"] == "gzip"
+        for reply in (page, script):
+            assert "script-src 'self'; " in reply.headers["content-security-policy"]
+            assert "connect-src 'self' http://127.0.0.1:8333; " in reply.headers["content-security-policy"]
+            assert reply.headers["x-content-type-options"] == "nosniff"
+            assert reply.headers["cache-control"] == "no-cache"
+            assert reply.headers["referrer-policy"] == "no-referrer"
+        assert (await anybody.get("/console/no.js")).status_code == 401
+
+
 @pytest.mark.parametrize("path", ["/openapi.json", "/v1/openapi.json", "/openapi.json/"])
 async def test_the_description_of_the_api_needs_no_key_and_has_every_path(gateway: Gateway, path: str) -> None:
     async with client(gateway.url) as anybody:

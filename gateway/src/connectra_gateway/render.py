@@ -195,7 +195,7 @@ def configuration(files: Files, settings: GatewaySettings, peers: PeerSettings, 
         health=[paths.expression(template) for template in paths.templates(bindings, HEALTH_METHOD)],
         known_paths=paths.known_paths(bindings),
         shadowed=paths.shadowed(bindings),
-        pages=list(pages()),
+        pages=list(pages(settings.upload_origin_list)),
         path_variables=paths.variables(bindings),
         batches=[paths.expression(template) for template in paths.batches(bindings)],
         batch_too_large=too_large(settings.max_request_bytes),
@@ -252,7 +252,7 @@ def render(root: Path, settings: GatewaySettings, peers: PeerSettings, tracing: 
         folder.chmod(0o700)
     package = resources.files("connectra_gateway")
     write_private(files.lua, package.joinpath("templates/envelope.lua").read_bytes())
-    for page in pages():
+    for page in pages(settings.upload_origin_list):
         write_private(files.root / page.name, page.content)
     write_private(files.descriptors, descriptors.descriptor_set())
     if settings.tls_cert_file and settings.tls_key_file:

@@ -124,6 +124,12 @@ class GatewaySettings(GatewayKeysSettings, title="Gateway"):
         validation_alias="GATEWAY_CORS_ORIGINS",
         description="Origins of web pages that may call the API, separated by commas; `*` allows all.",
     )
+    upload_origins: str = Field(
+        "",
+        validation_alias="GATEWAY_UPLOAD_ORIGINS",
+        description="Origins of the store that the console may send files to, where the URLs for uploads lead, separated by commas: "
+        "`https://s3.example.com`, or `https://*.s3.eu-central-1.amazonaws.com`. Empty: the console cannot upload.",
+    )
     tls_cert_file: str | None = Field(
         None,
         validation_alias="GATEWAY_TLS_CERT_FILE",
@@ -178,7 +184,21 @@ class GatewaySettings(GatewayKeysSettings, title="Gateway"):
     @property
     def origins(self) -> list[str]:
         """The origins as a list."""
-        return [origin.strip() for origin in self.cors_origins.split(",") if origin.strip()]
+        return _listed(self.cors_origins)
+
+    @property
+    def upload_origin_list(self) -> list[str]:
+        """The origins for uploads as a list."""
+        return _listed(self.upload_origins)
+
+    @field_validator("upload_origins")
+    @classmethod
+    def _upload_origins(cls, origins: str) -> str:
+        for origin in _listed(origins):
+            # It becomes part of a header with a grammar of its own.
+            if not re.fullmatch(r"https?://([*][.])?[a-zA-Z0-9.-]+(:[0-9]+)?", origin):
+                raise ValueError(f"{origin!r} is not an origin such as https://s3.example.com")
+        return origins
 
     @field_validator("cors_origins")
     @classmethod
@@ -209,6 +229,10 @@ class GatewaySettings(GatewayKeysSettings, title="Gateway"):
         if field.field_name == "admin_listen" and not ip.is_loopback:
             raise ValueError("must be a loopback address: anyone who reaches it can stop the gateway, without a key")
         return address
+
+
+def _listed(text: str) -> list[str]:
+    return [item.strip() for item in text.split(",") if item.strip()]
 
 
 @dataclass(frozen=True)

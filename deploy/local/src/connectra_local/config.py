@@ -223,6 +223,7 @@ class Config:
             "GATEWAY_METRICS_LISTEN": self.local("gateway_metrics"),
             "GATEWAY_STATE_DIR": str(self.home.run / "gateway"),
             "GATEWAY_KEYS_FILE": str(self.home.path / "keys.json"),
+            "GATEWAY_UPLOAD_ORIGINS": self.s3.url,
         }
         return {**generated, **self.env, **self._embedded_servers(process)}
 

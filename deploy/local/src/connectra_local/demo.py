@@ -143,7 +143,8 @@ def show_next_steps(connection: Connection, example: Json | None) -> None:
         third,
     )
     console.print(f"\n[bold]address[/]  {connection.url}\n[bold]API key[/]  {connection.api_key}")
-    console.print(f"[bold]browser[/]  {connection.url}/docs shows the API and tries calls\n\nnext steps:", soft_wrap=True)
+    console.print(f"[bold]browser[/]  {connection.url}/console, and {connection.url}/docs for programs", soft_wrap=True)
+    console.print("\nnext steps:")
     for line in lines:
         console.print(f"  {shlex.join(line)}", markup=False, soft_wrap=True)
     console.print(

@@ -1,0 +1,274 @@
+// What somebody does at the console who has never seen a command line, in a real browser.
+//
+//   node people.mjs '{"gateway", "key", "file", "modules", "chromium", "images", "store"}'
+//
+// Every page is looked at by axe. Ends with 1 at the first thing that is not as it should be.
+
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+
+const given = JSON.parse(process.argv[2]);
+const require = createRequire(`${given.modules}/`);
+const { chromium } = require("playwright-core");
+const axe = require("axe-core").source;
+
+const browser = await chromium.launch({
+  executablePath: given.chromium,
+  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+});
+const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, locale: "en-GB", timezoneId: "UTC" });
+context.setDefaultTimeout(30_000);
+const page = await context.newPage();
+
+const hosts = new Set();
+const wrong = [];
+page.on("request", (request) => hosts.add(new URL(request.url()).host));
+page.on("pageerror", (error) => wrong.push(String(error)));
+page.on("dialog", (dialog) => wrong.push(`a dialog: ${dialog.message()}`));
+page.on("console", (message) => {
+  // What the pages are made to show: a wrong key, a conflict, no network.
+  const expected = /status of (401|412)|ERR_INTERNET_DISCONNECTED/;
+  if (message.type() === "error" && !expected.test(message.text())) wrong.push(message.text());
+});
+
+let step = "";
+async function doing(what, run) {
+  step = what;
+  const began = Date.now();
+  await run();
+  console.log(`${what}: ${Date.now() - began} ms`);
+}
+
+async function accessible() {
+  // By the tools of the browser, which the page's own policy does not bind.
+  await page.evaluate(`${axe}; undefined`);
+  const { violations } = await page.evaluate(() => globalThis.axe.run());
+  const found = violations.map((one) => `${one.impact} ${one.id}: ${one.nodes.map((node) => node.html).join(" ")}`);
+  assert.deepEqual(found, [], "axe");
+}
+
+async function picture(name) {
+  await page.screenshot({ path: `${given.images}/console-${name}.png` });
+}
+
+async function api(method, path, body, headers = {}) {
+  const answer = await fetch(`${given.gateway}${path}`, {
+    method, headers: { "x-api-key": given.key, ...headers }, body: body && JSON.stringify(body),
+  });
+  assert.ok(answer.ok, `${method} ${path}: ${answer.status}`);
+  return answer.json();
+}
+
+const role = (name, options) => page.getByRole(name, options);
+const box = () => role("searchbox", { name: "Search" });
+const rows = () => page.locator(".hits tbody tr");
+
+try {
+  await doing("a wrong key is refused in words", async () => {
+    await page.goto(`${given.gateway}/console`);
+    await page.getByLabel("API key").fill("not-a-key-of-this-gateway");
+    await role("button", { name: "Sign in" }).click();
+    await page.getByText("This key is not known here").waitFor();
+    await accessible();
+  });
+
+  await doing("sign in", async () => {
+    await page.getByLabel("API key").fill(given.key);
+    await page.keyboard.press("Enter");
+    await rows().first().waitFor();
+    await page.locator(".facets details").first().waitFor();
+    await accessible();
+    assert.equal(await page.evaluate(() => document.activeElement.id), "q");
+    await picture("contacts");
+  });
+
+  await doing("markup in a record is text", async () => {
+    const name = "<img src=x onerror=alert(1)>";
+    await api("POST", "/companies/create", { name });
+    await role("link", { name: "Companies" }).click();
+    await box().pressSequentially("onerror");
+    await page.locator(".hits").getByText(name).waitFor();
+    assert.equal(await page.locator("main img").count(), 0);
+  });
+
+  await doing("import a LinkedIn export", async () => {
+    await role("link", { name: "Import" }).click();
+    await accessible();
+    await page.getByLabel(/Drop a file here/).setInputFiles(given.file);
+    await page.getByText("As it would be stored").waitFor();
+    assert.equal(await page.getByLabel("Position fills").inputValue(), "title");
+    assert.equal(await page.getByLabel("Connected On fills").inputValue(), "");
+    await accessible();
+    await picture("mapping");
+    await role("button", { name: "Check the whole file first" }).click();
+    await page.getByText("Rows with a person", { exact: true }).waitFor();
+    await role("button", { name: "Import", exact: true }).click();
+    await page.getByText("Records created", { exact: true }).waitFor();
+    await page.getByText("Import completed").waitFor();
+    await accessible();
+    await picture("imported");
+  });
+
+  await doing("find by facets", async () => {
+    await role("link", { name: "See the contacts" }).click();
+    await box().fill("fieldcase");
+    await page.getByText("40 contacts", { exact: true }).waitFor();
+    await page.locator(".facets").getByLabel(/^Head of Sales/i).check();
+    await page.getByText("10 contacts", { exact: true }).waitFor();
+    await page.locator(".facets").getByLabel(/^Petrol Lab/i).check();
+    await page.getByText("5 contacts", { exact: true }).waitFor();
+    assert.equal(await rows().count(), 5);
+    assert.match(page.url(), /q=fieldcase/);
+    await accessible();
+    await picture("facets");
+  });
+
+  await doing("Back takes a choice back", async () => {
+    await page.goBack();
+    await page.getByText("10 contacts", { exact: true }).waitFor();
+    await page.goForward();
+    await page.getByText("5 contacts", { exact: true }).waitFor();
+  });
+
+  let uuid;
+  await doing("correct one while somebody else does", async () => {
+    await rows().first().getByRole("link").first().click();
+    await role("heading", { name: "Company" }).waitFor();
+    await page.getByText("Created", { exact: true }).waitFor();
+    await accessible();
+    await picture("record");
+    uuid = new URL(page.url()).hash.split("/").at(-1);
+    await role("button", { name: "Edit" }).click();
+    await page.getByLabel("Title").fill("Head of Sales, Europe");
+    await accessible();
+    await api("PUT", `/contacts/${uuid}`, { city: "Utrecht" });
+    await role("button", { name: "Save" }).click();
+    await page.getByText("Somebody else changed this record").waitFor();
+    await accessible();
+    await picture("conflict");
+    await role("button", { name: "Save mine over theirs" }).click();
+    await page.locator(".history").getByText("Head of Sales, Europe").waitFor();
+    const { data } = await api("GET", `/contacts/${uuid}`);
+    assert.deepEqual([data.title, data.city], ["Head of Sales, Europe", "utrecht"]);
+  });
+
+  await doing("a condition with values while typing, and a chart", async () => {
+    await role("link", { name: "Contacts", exact: true }).click();
+    await role("button", { name: "Add a condition" }).click();
+    await page.getByLabel("Field").selectOption("title");
+    await page.getByLabel("Value", { exact: true }).fill("Head of Sales");
+    await page.locator("#offered option[value='Head of Sales, Europe']").waitFor({ state: "attached" });
+    await accessible();
+    await page.getByLabel("Value", { exact: true }).fill("Head of Sales, Europe");
+    await role("button", { name: "Add", exact: true }).click();
+    await page.getByText("1 contact", { exact: true }).waitFor();
+    await role("button", { name: /^Remove: Title/ }).click();
+    await page.getByText("Counts as a chart").click();
+    await page.locator(".bars tbody tr").nth(3).waitFor();
+    await accessible();
+    await picture("chart");
+  });
+
+  await doing("to the last page by cursor", async () => {
+    await box().fill("fieldcase");
+    await page.getByText("40 contacts", { exact: true }).waitFor();
+    await role("button", { name: "Next" }).click();
+    await page.getByText("26 to 40 of 40").waitFor();
+    assert.equal(await role("button", { name: "Next" }).isDisabled(), true);
+  });
+
+  await doing("export the segment and download it", async () => {
+    await page.locator(".facets").getByLabel(/^Buyer/i).check();
+    await page.getByText("10 contacts", { exact: true }).waitFor();
+    await role("button", { name: "Export" }).click();
+    await accessible();
+    await page.locator("dialog").getByRole("button", { name: "Export" }).click();
+    const link = role("link", { name: "Download the file" });
+    await link.waitFor();
+    await accessible();
+    const [download] = await Promise.all([page.waitForEvent("download"), link.click()]);
+    const lines = (await readFile(await download.path(), "utf8")).trim().split(/\r?\n/);
+    assert.equal(lines.length, 11);
+    assert.equal(lines[0], "first_name,last_name,title,company.name,email,city,country");
+    assert.match(download.suggestedFilename(), /[.]csv$/);
+    await picture("exported");
+  });
+
+  await doing("jobs and the system", async () => {
+    await role("link", { name: "Jobs", exact: true }).click();
+    await role("link", { name: /^Import of/ }).first().waitFor();
+    await accessible();
+    await picture("jobs");
+    await role("link", { name: "System" }).click();
+    await page.getByText("Database (PostgreSQL)").waitFor();
+    await page.locator(".busy").waitFor({ state: "detached" });
+    await accessible();
+    await picture("system");
+  });
+
+  await doing("by keyboard alone", async () => {
+    await role("link", { name: "Contacts", exact: true }).press("Enter");
+    await rows().first().waitFor();
+    await page.keyboard.type("fieldcase");
+    await page.getByText("40 contacts", { exact: true }).waitFor();
+    for (let i = 0; i < 200 && !(await page.evaluate(() => document.activeElement.closest(".hits tbody th"))); i++) await page.keyboard.press("Tab");
+    await page.keyboard.press("Enter");
+    await role("button", { name: "Edit" }).waitFor();
+    assert.equal(await page.evaluate(() => document.activeElement.tagName), "H1");
+  });
+
+  await doing("on a phone", async () => {
+    await page.setViewportSize({ width: 390, height: 844 });
+    await role("link", { name: "Contacts", exact: true }).click();
+    await rows().first().waitFor();
+    await page.getByText(/[0-9] contacts$/).waitFor();
+    await accessible();
+    const wider = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    assert.ok(wider <= 0, `the page is ${wider} pixels wider than the phone`);
+    await picture("phone");
+    await page.setViewportSize({ width: 1280, height: 800 });
+  });
+
+  await doing("first hits after the last key", async () => {
+    const taken = [];
+    for (const word of ["sales", "manager", "berlin", "director", "head"]) {
+      await box().fill("");
+      await page.waitForTimeout(400);
+      const answered = page.waitForResponse((answer) => new URL(answer.url()).pathname === "/contacts" && answer.request().postDataJSON().q === word && answer.request().postDataJSON().limit === 25);
+      await box().pressSequentially(word);
+      const began = Date.now();
+      await answered;
+      await page.locator(".hits:not([aria-busy])").waitFor();
+      taken.push(Date.now() - began);
+    }
+    taken.sort((one, other) => one - other);
+    console.log(`  milliseconds: ${taken.join(", ")}`);
+    assert.ok(taken[2] < 1000);
+  });
+
+  await doing("without a network it says so", async () => {
+    await context.setOffline(true);
+    await box().fill("nobody");
+    await page.locator(".hits").getByText("No connection to Connectra").waitFor();
+    await accessible();
+    await context.setOffline(false);
+    await page.locator(".hits").getByRole("button", { name: "Try again" }).click();
+    await page.getByText("Nothing matches.").waitFor();
+  });
+
+  await doing("nothing is kept", async () => {
+    assert.ok(!page.url().includes(given.key));
+    assert.deepEqual(await page.evaluate(() => [localStorage.length, sessionStorage.length, document.cookie]), [0, 0, ""]);
+    await page.reload();
+    await page.getByLabel("API key").waitFor();
+    assert.deepEqual([...hosts].sort(), [new URL(given.gateway).host, given.store].sort());
+    assert.deepEqual(wrong, []);
+  });
+} catch (error) {
+  await page.screenshot({ path: `${given.images}/failed.png`, fullPage: true }).catch(() => {});
+  console.log(`${step}: ${error.stack}\nseen: ${wrong.join("\n")}\n${await page.locator("body").innerText().catch(() => "")}`);
+  process.exitCode = 1;
+} finally {
+  await browser.close();
+}

@@ -1,0 +1,70 @@
+"""The console in Chromium, from the import of a file to the download of a segment; axe looks at every page.
+
+Needs Chromium, Node and the packages that `make console` fetches, which runs this; skipped without. The pictures of docs/console.md come
+from here.
+"""
+
+import asyncio
+import csv
+import io
+import json
+import os
+import shutil
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from connectra_local.sample import sample_csv
+
+from tests.support.stack import Stack
+
+# Folder of node_modules with playwright-core and axe-core; where the pictures go.
+MODULES = os.environ.get("CONNECTRA_CONSOLE_MODULES")
+IMAGES = Path(os.environ.get("CONNECTRA_CONSOLE_IMAGES", "")).resolve()
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+SCRIPT = Path(__file__).with_name("people.mjs")
+TITLES = ("Head of Sales", "Buyer", "Software Engineer", "Chief Financial Officer")
+COMPANIES = ("Petrol Lab, Inc.", "Nordhaus GmbH", "Sol y Mar", "Windmill Works", "C++ Partners")
+FIRST_NAMES = ("Mirela", "Oskar", "Ada", "Elena", "Jürgen", "Yuki", "Priya", "Tomasz")
+
+
+def linkedin() -> str:
+    """An export of connections: notes, a blank line, then 40 people of whom each title has ten."""
+    text = io.StringIO()
+    text.write('Notes:\n"Addresses are missing where a member does not show theirs."\n\n')
+    writer = csv.writer(text)
+    writer.writerow(("First Name", "Last Name", "URL", "Email Address", "Company", "Position", "Connected On"))
+    for i in range(40):
+        # Heads of sales are at two of the companies.
+        title, company = TITLES[i % 4], COMPANIES[i // 4 % 2 if i % 4 == 0 else i % 5]
+        name = FIRST_NAMES[i % 8]
+        profile = f"https://www.linkedin.com/in/{i}-fieldcase"
+        writer.writerow((name, "Fieldcase", profile, f"person{i}@fieldcase.example", company, title, "03 Feb 2026"))
+    return text.getvalue()
+
+
+@pytest.mark.skipif(not (MODULES and CHROMIUM and shutil.which("node")), reason="run by `make console`")
+async def test_a_person_imports_finds_corrects_and_exports(stack: Stack, tmp_path: Path) -> None:
+    sample, connections = tmp_path / "sample.csv", tmp_path / "Connections.csv"
+    sample.write_bytes(b"".join(sample_csv(1_000)))
+    connections.write_text(linkedin())
+    imported = await asyncio.to_thread(stack.command, "import", str(sample))
+    assert imported.returncode == 0, imported.stderr
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    given = {
+        "gateway": stack.gateway,
+        "key": stack.api_key,
+        "file": str(connections),
+        "modules": MODULES,
+        "chromium": CHROMIUM,
+        "images": str(IMAGES),
+        "store": urlsplit(stack.s3.endpoint).netloc,
+    }
+    environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    process = await asyncio.create_subprocess_exec(
+        "node", str(SCRIPT), json.dumps(given),
+        env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    said = (await process.communicate())[0].decode()
+    print(said)  # how long each took
+    assert process.returncode == 0, said
