@@ -16,6 +16,6 @@ export async function adminPage(main, { signal }) {
       throw error;
     });
     const rows = Object.entries(checks).map(([name, one]) => [NAMES[name] ?? name, one.status === "ok" ? "works" : "does not answer", `${one.latency_ms} ms`]);
-    return [h("h2", { id: "parts" }, "Parts"), table("Parts", ["Part", "State", "Answered in"], rows)];
+    return [h("h2", { id: "parts" }, "Parts"), table("State of the parts", ["Part", "State", "Answered in"], rows)];
   });
 }
