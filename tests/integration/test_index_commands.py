@@ -6,7 +6,10 @@ from uuid import uuid4
 
 import asyncpg
 import httpx
+from connectra.write.v1 import index_service_pb2 as pb
+from connectra.write.v1.index_service_pb2_grpc import IndexServiceStub
 from connectra_client.exit_codes import ExitCode
+from connectra_common.server.peers import channel
 from connectra_write.indexer import main
 from connectra_write.indexer.indexer import Tuning
 
@@ -21,6 +24,17 @@ async def command(stack: Stack, *arguments: str) -> str:
     done = await asyncio.to_thread(stack.command, "index", *arguments)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+async def test_rest_says_how_the_index_is(stack: Stack, api: httpx.AsyncClient) -> None:
+    told = (await api.get("/common/index")).json()["data"]
+    async with channel(stack.grpc["write"]) as opened:
+        typed = await IndexServiceStub(opened).GetIndexStatus(pb.GetIndexStatusRequest())
+    assert (told["dead_letters"], told["indexers"]) == (typed.dead_letters, typed.indexers)
+    assert [(i["entity"], i["index_name"], i["previous"]) for i in told["indices"]] == [
+        (i.entity, i.index_name, i.previous) for i in typed.indices
+    ]
+    assert {"documents", "rebuild", "check"} <= {*told["indices"][0]}
 
 
 async def test_what_is_refused_is_listed_with_its_reason_until_it_is_repaired(

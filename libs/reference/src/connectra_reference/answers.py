@@ -40,6 +40,7 @@ def answers() -> Json:
             success=said("Whether all of it was stored.", FLAG),
             warnings=array(ref("Warning")),
         ),
+        "IndexStatusAnswer": _answer("How the search index is.", data=ref("IndexStatus")),
         "JobAnswer": _answer("A job.", data=ref("Job")),
         "JobEvents": said("Server-sent events: `job` with a Job as JSON, and `end` with its status.", {}),
         "JobCreated": _answer("The new job.", message=said("In words.", TEXT), data=ref("Job")),

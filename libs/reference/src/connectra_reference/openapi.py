@@ -89,6 +89,7 @@ _TAGS = {
     "/common/upload": ("uploads", "Files to import."),
     "/common/imports": ("uploads", ""),
     "/common/batch-upsert": ("rows", "Rows of a file, a few at a time."),
+    "/common/index": ("index", "How the search index is."),
     "/common/{service}": ("filters", "Values that users can choose from."),
     "/health": ("health", "Whether it works."),
 }

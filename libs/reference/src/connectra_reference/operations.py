@@ -43,6 +43,7 @@ _ALWAYS = {
     "ListFilters": _LIST_FILTERS,
     "ListFilterValues": _LIST_FILTER_VALUES,
     "BatchUpsertRows": Operation({200: "BatchAnswer", 207: "BatchAnswer"}, "RowBatch", KEY),
+    "GetIndexStatus": Operation({200: "IndexStatusAnswer"}),
     "CreateUploadUrl": Operation({200: "UploadUrl"}),
     "CreateUpload": Operation({201: "Upload"}, "CreateUploadBody"),
     "CreateUploadPartUrls": Operation({200: "UploadPartUrlList"}, "CreateUploadPartUrlsBody"),

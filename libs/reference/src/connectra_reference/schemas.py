@@ -44,7 +44,8 @@ SERVICE_CODES = {"VALIDATION_ERROR", "DATABASE_ERROR", "ELASTICSEARCH_ERROR", "S
 
 def schemas() -> Json:
     """All named schemas, sorted by name."""
-    found = {**_requests(), **_errors(), **_FOUND, **_FILTERS, **_jobs(), **_UPLOADS, **_PREVIEW, **_batches()}
+    parts = (_requests(), _errors(), _FOUND, _INDEX, _FILTERS, _jobs(), _UPLOADS, _PREVIEW, _batches())
+    found = {name: schema for part in parts for name, schema in part.items()}
     for entity in (COMPANY, CONTACT):
         found |= _record(entity)
     return dict(sorted({**found, **answers()}.items()))
@@ -238,6 +239,28 @@ _FOUND: Json = {
         "", "Percentiles of a number.", field=TEXT, values=array(ref("PercentileValue")), exact=FLAG
     ),
     "PercentileValue": obj("", "The value below which so many percent are.", percent=DECIMAL, value=nullable(DECIMAL)),
+}
+
+_INDEX: Json = {
+    "IndexStatus": obj(
+        "",
+        "How the search index is.",
+        pending=said("Changes that it does not have yet.", NUMBER),
+        oldest_pending_seconds=DECIMAL,
+        dead_letters=said("Documents that it refused.", NUMBER),
+        indexers=said("Processes that keep it up to date.", NUMBER),
+        indices=array(ref("IndexOfRecords")),
+    ),
+    "IndexOfRecords": obj(
+        "",
+        "The index of companies, or that of contacts.",
+        entity=enum("company", "contact"),
+        index_name=TEXT,
+        documents=NUMBER,
+        previous=said("The index before it, which a rollback goes back to; empty: none.", TEXT),
+        rebuild=said("A rebuild that runs.", nullable(OBJECT)),
+        check=said("The comparison with the database that runs always.", nullable(OBJECT)),
+    ),
 }
 
 _FILTERS: Json = {

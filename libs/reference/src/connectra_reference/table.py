@@ -67,6 +67,26 @@ EVERY_COLUMN = Like(
     ],
 )
 
+INDEX = Like(
+    r"\{'pending': \d+, .+'indices': \[.+\]\}",
+    {
+        "pending": 0,
+        "oldest_pending_seconds": 0.0,
+        "dead_letters": 0,
+        "indexers": 1,
+        "indices": [
+            {
+                "entity": "company",
+                "index_name": "companies-v2-20261123144647",
+                "documents": 42,
+                "previous": "",
+                "rebuild": None,
+                "check": {"compared": 42, "differing": 0, "oldest_seconds": 3600.0},
+            }
+        ],
+    },
+)
+
 # What the placeholders are in examples.
 EXAMPLES = {"n": "1", "uuid": NEW_UUID.example, "token": TOKEN.example, "etag": ETAG.example, "key": UPLOADED.example}
 
@@ -395,6 +415,10 @@ def csv_rows() -> Iterator[Row]:
     yield Row(method, "no rows", call, 400, error("VALIDATION_ERROR", EMPTY, reason="EMPTY_PAYLOAD"), {"data": []})
     large = error("VALIDATION_ERROR", TOO_MANY, count=101, maximum=100, reason="BATCH_TOO_LARGE")
     yield Row(method, "too many", call, 400, large, {"data": [{}] * 101})
+
+
+def index() -> Iterator[Row]:
+    yield Row("GetIndexStatus", "now", "GET /common/index", 200, {"data": INDEX, "success": True})
 
 
 # ---- queries
@@ -849,7 +873,7 @@ def rows() -> list[Row]:
             *new_record(entity),
             *many_records(entity),
         ]
-    found += [*filters(), *csv_rows(), *jobs()]
+    found += [*filters(), *csv_rows(), *jobs(), *index()]
     return [*found, *with_used_keys(found), *of_every_path()]
 
 

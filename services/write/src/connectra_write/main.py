@@ -53,7 +53,11 @@ async def process(settings: Settings, shared: Database | None = None) -> AsyncIt
         yield Process(
             services=[
                 (WriteServicer(records), add_WriteServiceServicer_to_server, f"{package}.WriteService"),
-                (WriteRestServicer(records), add_WriteRestServiceServicer_to_server, f"{package}.WriteRestService"),
+                (
+                    WriteRestServicer(records, index),
+                    add_WriteRestServiceServicer_to_server,
+                    f"{package}.WriteRestService",
+                ),
                 (IndexServicer(index), add_IndexServiceServicer_to_server, f"{package}.IndexService"),
             ],
             internal=[

@@ -1,6 +1,7 @@
 """The REST door: JSON as documented."""
 
 import asyncio
+from dataclasses import asdict
 from typing import Any
 
 from connectra.write.v1 import write_rest_pb2 as pb
@@ -16,17 +17,38 @@ from connectra_common.server.limits import BULK_BODY
 from connectra_common.server.rest import envelope, read_json, read_object, replayed, send_headers
 from google.api.httpbody_pb2 import HttpBody
 
+from connectra_write.index.service import IndexService, IndexState
 from connectra_write.records import batches
 from connectra_write.records.outcomes import BatchWritten, Written
 from connectra_write.records.service import RecordService
 from connectra_write.records.validation import number_of_warnings, warnings
 
 
+def _index(state: IndexState) -> dict[str, Any]:
+    going = state.under_way
+    return {
+        "entity": state.entity,
+        "index_name": state.index_name,
+        "documents": state.documents,
+        "previous": state.previous,
+        "rebuild": going
+        and {
+            "phase": going.phase.value,
+            "documents_done": going.documents_done,
+            "documents_total": going.documents_total,
+            "index_name": going.index_name,
+            "reason": going.reason,
+            "kind": going.kind.value,
+        },
+        "check": asdict(state.check) if state.check else None,
+    }
+
+
 class WriteRestServicer(pb_grpc.WriteRestServiceServicer):
     """See proto/connectra/write/v1/write_rest.proto."""
 
-    def __init__(self, records: RecordService) -> None:
-        self._records = records
+    def __init__(self, records: RecordService, index: IndexService) -> None:
+        self._records, self._index = records, index
 
     async def CreateCompany(self, request: pb.CreateCompanyRestRequest, context: Context) -> HttpBody:
         return await self._create(COMPANY, request, context)
@@ -63,6 +85,18 @@ class WriteRestServicer(pb_grpc.WriteRestServiceServicer):
         written = await self._records.batch_upsert_rows(rows, _key())
         message = "Batch upsert completed with errors" if written.failures else "Batch upsert successful"
         return await _batch_reply(written, found, context, message=message)
+
+    async def GetIndexStatus(self, request: pb.GetIndexStatusRestRequest, context: Context) -> HttpBody:
+        numbers, states = await self._index.status()
+        return envelope(
+            data={
+                "pending": numbers.pending,
+                "oldest_pending_seconds": numbers.oldest_seconds,
+                "dead_letters": numbers.dead_letters,
+                "indexers": numbers.indexers,
+                "indices": [_index(state) for state in states],
+            }
+        )
 
     async def _create(self, entity: Entity, request: Any, context: Context) -> HttpBody:
         record, found = await _read_record(entity, request)

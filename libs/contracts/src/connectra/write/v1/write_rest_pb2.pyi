@@ -240,3 +240,18 @@ class BatchUpsertRowsRestRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___BatchUpsertRowsRestRequest: _TypeAlias = BatchUpsertRowsRestRequest  # noqa: Y015
+
+@_typing.final
+class GetIndexStatusRestRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetIndexStatusRestRequest: _TypeAlias = GetIndexStatusRestRequest  # noqa: Y015

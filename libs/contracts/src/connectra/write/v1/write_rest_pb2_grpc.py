@@ -92,6 +92,11 @@ class WriteRestServiceStub:
                 request_serializer=connectra_dot_write_dot_v1_dot_write__rest__pb2.BatchUpsertRowsRestRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
+        self.GetIndexStatus = channel.unary_unary(
+                '/connectra.write.v1.WriteRestService/GetIndexStatus',
+                request_serializer=connectra_dot_write_dot_v1_dot_write__rest__pb2.GetIndexStatusRestRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
 
 
 class WriteRestServiceServicer:
@@ -178,6 +183,13 @@ class WriteRestServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetIndexStatus(self, request, context):
+        """As IndexService.GetIndexStatus.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_WriteRestServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -234,6 +246,11 @@ def add_WriteRestServiceServicer_to_server(servicer, server):
             'BatchUpsertRows': grpc.unary_unary_rpc_method_handler(
                     servicer.BatchUpsertRows,
                     request_deserializer=connectra_dot_write_dot_v1_dot_write__rest__pb2.BatchUpsertRowsRestRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'GetIndexStatus': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetIndexStatus,
+                    request_deserializer=connectra_dot_write_dot_v1_dot_write__rest__pb2.GetIndexStatusRestRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
     }
@@ -535,6 +552,33 @@ class WriteRestService:
             target,
             '/connectra.write.v1.WriteRestService/BatchUpsertRows',
             connectra_dot_write_dot_v1_dot_write__rest__pb2.BatchUpsertRowsRestRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetIndexStatus(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/connectra.write.v1.WriteRestService/GetIndexStatus',
+            connectra_dot_write_dot_v1_dot_write__rest__pb2.GetIndexStatusRestRequest.SerializeToString,
             google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,

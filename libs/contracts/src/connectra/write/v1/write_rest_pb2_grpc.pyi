@@ -62,6 +62,8 @@ class WriteRestServiceStub:
     """207 when some records failed. As WriteService.BatchUpsertContacts."""
     BatchUpsertRows: _aio.UnaryUnaryMultiCallable[_write_rest_pb2.BatchUpsertRowsRestRequest, _httpbody_pb2.HttpBody]
     """As WriteService.BatchUpsertRows."""
+    GetIndexStatus: _aio.UnaryUnaryMultiCallable[_write_rest_pb2.GetIndexStatusRestRequest, _httpbody_pb2.HttpBody]
+    """As IndexService.GetIndexStatus."""
 
 @_typing.type_check_only
 class WriteRestServiceSyncStub(WriteRestServiceStub):
@@ -96,6 +98,8 @@ class WriteRestServiceSyncStub(WriteRestServiceStub):
     """207 when some records failed. As WriteService.BatchUpsertContacts."""
     BatchUpsertRows: _grpc.UnaryUnaryMultiCallable[_write_rest_pb2.BatchUpsertRowsRestRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """As WriteService.BatchUpsertRows."""
+    GetIndexStatus: _grpc.UnaryUnaryMultiCallable[_write_rest_pb2.GetIndexStatusRestRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """As IndexService.GetIndexStatus."""
 
 class WriteRestServiceServicer(metaclass=_abc_1.ABCMeta):
     """The documented REST paths of the write service; see QueryRestService for how they are transcoded. Each method makes the same promises as
@@ -193,5 +197,13 @@ class WriteRestServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """As WriteService.BatchUpsertRows."""
+
+    @_abc_1.abstractmethod
+    def GetIndexStatus(
+        self,
+        request: _write_rest_pb2.GetIndexStatusRestRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
+        """As IndexService.GetIndexStatus."""
 
 def add_WriteRestServiceServicer_to_server(servicer: WriteRestServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -33,6 +33,7 @@ __all__ = (
     "DropPreviousIndexResponse",
     "GetIndexStatusRequest",
     "GetIndexStatusResponse",
+    "GetIndexStatusRestRequest",
     "IndexCheck",
     "IndexState",
     "ListDeadLettersRequest",
@@ -401,6 +402,14 @@ class GetIndexStatusResponse(betterproto2.Message):
 
 
 default_message_pool.register_message("connectra.write.v1", "GetIndexStatusResponse", GetIndexStatusResponse)
+
+
+@dataclass(eq=False, repr=False)
+class GetIndexStatusRestRequest(betterproto2.Message):
+    pass
+
+
+default_message_pool.register_message("connectra.write.v1", "GetIndexStatusRestRequest", GetIndexStatusRestRequest)
 
 
 @dataclass(eq=False, repr=False)
