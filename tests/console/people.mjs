@@ -1,6 +1,6 @@
 // What somebody does at the console who has never seen a command line, in a real browser.
 //
-//   node people.mjs '{"gateway", "key", "file", "modules", "chromium", "images", "store"}'
+//   node people.mjs '{"gateway", "key", "reader", "file", "modules", "chromium", "images", "store"}'
 //
 // Every page is looked at by axe. Ends with 1 at the first thing that is not as it should be.
 
@@ -28,7 +28,7 @@ page.on("pageerror", (error) => wrong.push(String(error)));
 page.on("dialog", (dialog) => wrong.push(`a dialog: ${dialog.message()}`));
 page.on("console", (message) => {
   // What the pages are made to show: a wrong key, a conflict, no network.
-  const expected = /status of (401|412)|ERR_INTERNET_DISCONNECTED/;
+  const expected = /status of (401|403|412)|ERR_INTERNET_DISCONNECTED/;
   if (message.type() === "error" && !expected.test(message.text())) wrong.push(message.text());
 });
 
@@ -153,6 +153,16 @@ try {
     assert.deepEqual([data.title, data.city], ["Head of Sales, Europe", "utrecht"]);
   });
 
+  await doing("from a contact to its company and the people there", async () => {
+    await role("link", { name: "Petrol Lab, Inc." }).click();
+    await role("heading", { name: "Petrol Lab, Inc.", level: 1 }).waitFor();
+    await page.locator(".history li").first().waitFor();
+    await accessible();
+    await role("link", { name: /^[0-9]+ contacts$/ }).click();
+    await rows().first().waitFor();
+    assert.match(await page.locator(".chips").innerText(), /Company ID/);
+  });
+
   await doing("a condition with values while typing, and a chart", async () => {
     await role("link", { name: "Contacts", exact: true }).click();
     await role("button", { name: "Add a condition" }).click();
@@ -255,6 +265,19 @@ try {
     await context.setOffline(false);
     await page.locator(".hits").getByRole("button", { name: "Try again" }).click();
     await page.getByText("Nothing matches.").waitFor();
+  });
+
+  await doing("what a key may not do is refused in words", async () => {
+    await role("button", { name: "Sign out" }).click();
+    await page.getByLabel("API key").fill(given.reader);
+    await page.keyboard.press("Enter");
+    await rows().first().waitFor();
+    await role("link", { name: "System" }).click();
+    await page.getByText("Only for administrators.").waitFor();
+    await role("link", { name: "Import", exact: true }).click();
+    await page.getByLabel(/Drop a file here/).setInputFiles(given.file);
+    await page.getByText("Your key may not do this").waitFor();
+    await accessible();
   });
 
   await doing("nothing is kept", async () => {

@@ -9,6 +9,7 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -50,10 +51,13 @@ async def test_a_person_imports_finds_corrects_and_exports(stack: Stack, tmp_pat
     connections.write_text(linkedin())
     imported = await asyncio.to_thread(stack.command, "import", str(sample))
     assert imported.returncode == 0, imported.stderr
+    added = await asyncio.to_thread(stack.command, "keys", "add", "reader", "--right", "read")
+    [reader] = re.findall(r"ctra_\w{38}", added.stdout)
     IMAGES.mkdir(parents=True, exist_ok=True)
     given = {
         "gateway": stack.gateway,
         "key": stack.api_key,
+        "reader": reader,
         "file": str(connections),
         "modules": MODULES,
         "chromium": CHROMIUM,

@@ -21,6 +21,7 @@ export async function searchPage(main, { kind, parameters, signal }) {
 
   let asked = new AbortController();
   let total = null;
+  let turns = 0;
   const count = h("p", { class: "count" });
   const chosen = h("ul", { class: "chips", "aria-label": "Conditions" });
   const hits = h("section", { "aria-label": "Hits", class: "hits" });
@@ -42,6 +43,8 @@ export async function searchPage(main, { kind, parameters, signal }) {
     asked.abort();
     asked = new AbortController();
     total = null;
+    // The rows of the former query stay until those of this one are there; its cursors are of no use any more.
+    for (const one of hits.querySelectorAll(".pager button")) one.disabled = true;
     drawChosen();
     fill(count);
     page([null]);
@@ -72,6 +75,7 @@ export async function searchPage(main, { kind, parameters, signal }) {
   /** The page after the last of these cursors. */
   async function page(cursors) {
     const current = asked.signal;
+    const turn = (turns += 1);
     hits.setAttribute("aria-busy", "true");
     if (!hits.hasChildNodes()) fill(hits, busy());
     const names = query.columns ?? about.shown;
@@ -85,13 +89,13 @@ export async function searchPage(main, { kind, parameters, signal }) {
     };
     try {
       const answer = await ask(`/${kind}`, body, current);
-      if (current.aborted) return;
+      if (current.aborted || turn !== turns) return;
       fill(hits, hint(answer.did_you_mean), rows(names, answer.data), pager(cursors, answer));
       announce(answer.data.length ? `${answer.data.length} rows, page ${cursors.length}` : "Nothing found");
     } catch (error) {
-      if (!current.aborted) fill(hits, refused(error, () => page(cursors)));
+      if (!current.aborted && turn === turns) fill(hits, refused(error, () => page(cursors)));
     } finally {
-      if (!current.aborted) hits.removeAttribute("aria-busy");
+      if (!current.aborted && turn === turns) hits.removeAttribute("aria-busy");
     }
   }
 
