@@ -55,6 +55,7 @@ function frame() {
     h("nav", { "aria-label": "Pages of the console" }, h("ul", {}, links)),
     button("Sign out", () => {
       session.leave();
+      history.replaceState(null, "", "/console"); // the next one starts with no query of this one
       draw();
     }));
 }
