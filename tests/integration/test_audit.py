@@ -284,4 +284,4 @@ async def test_the_command_selects_by_client_job_kind_and_action(
     environment = {**stack.environment, "PG_DB_CONNECTION": stack.postgres}
     arguments = ("audit", "--job", taken["uuid"], "--kind", "stream", "--action", "export", "--json")
     shown = await asyncio.to_thread(connectra, environment, *arguments)
-    assert [json.loads(line)["changes"]["outcome"][1] for line in shown.stdout.splitlines()] == ["done", "begun"]
+    assert [entry["changes"]["outcome"][1] for entry in json.loads(shown.stdout)] == ["done", "begun"]
