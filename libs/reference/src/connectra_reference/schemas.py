@@ -128,8 +128,8 @@ def _errors() -> Json:
         "additionalProperties": True,
     }
     error = obj(
-        "",
-        "What every error answers with.",
+        "success error error_code message",
+        "What every error answers with; 401 and 429 without `details`.",
         success={"type": "boolean", "const": False},
         error=said("In words.", TEXT),
         error_code=said("For programs.", enum(*sorted({reply.code for reply in replies(0)} | SERVICE_CODES))),
