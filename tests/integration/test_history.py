@@ -15,6 +15,7 @@ from connectra.query.v1 import query_service_pb2 as pb
 from connectra.query.v1.query_service_pb2_grpc import QueryServiceStub
 from connectra.write.v1 import write_service_pb2 as write_pb
 from connectra.write.v1.write_service_pb2_grpc import WriteServiceStub
+from connectra_client.exit_codes import ExitCode
 from connectra_common.records.fields import CONTACT
 from connectra_common.rights import Right
 from connectra_gateway import clients
@@ -218,7 +219,7 @@ async def test_the_command_shows_it(stack: Stack, api: httpx.AsyncClient) -> Non
     await api.put(f"/companies/{made['uuid']}", json={"city": "Bonn"})
     calls = [("companies", made["uuid"]), ("companies", made["uuid"], "-n", "1", "--json"), ("contacts", made["uuid"])]
     done = [await asyncio.to_thread(stack.command, "history", *arguments) for arguments in calls]
-    assert [one.returncode for one in done] == [0, 0, 1], done
+    assert [one.returncode for one in done] == [ExitCode.DONE, ExitCode.DONE, ExitCode.NOT_FOUND], done
     assert "client:default" in done[0].stdout
     assert 'city: - → "Bonn"' in done[0].stdout
     assert [entry["changes"] for entry in json.loads(done[1].stdout)] == [{"city": {"old": None, "new": "Bonn"}}]

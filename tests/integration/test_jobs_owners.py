@@ -303,5 +303,5 @@ async def test_the_trail_tells_who_made_a_job_and_what_came_of_it(
     # What the job changed leads to whoever had it run.
     environment = {**stack.environment, "PG_DB_CONNECTION": stack.postgres}
     shown = await asyncio.to_thread(connectra, environment, "audit", "--actor", f"job:{uuid}", "--json")
-    entries = [json.loads(line) for line in shown.stdout.splitlines()]
+    entries = json.loads(shown.stdout)
     assert {(entry["entity"], entry["made_by"]) for entry in entries} == {("contact", by), ("job", by)}
