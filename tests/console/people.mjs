@@ -103,7 +103,10 @@ try {
     await picture("mapping");
     await role("button", { name: "Check the whole file first" }).click();
     await page.getByText("Rows with a person", { exact: true }).waitFor();
+    const told = page.waitForRequest((request) => /\/common\/jobs\/[^/]+\/events$/.test(request.url()));
     await role("button", { name: "Import", exact: true }).click();
+    const stream = await (await told).response();
+    assert.match(stream.headers()["content-type"], /^text\/event-stream/);
     await page.getByText("Records created", { exact: true }).waitFor();
     await page.getByText("Import completed").waitFor();
     await accessible();

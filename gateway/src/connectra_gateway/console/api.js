@@ -83,6 +83,22 @@ export function ask(path, body, signal) {
   return call("POST", path, { body, signal, reads: true });
 }
 
+/** A job whenever it changes, by server-sent events, until it has ended. (The browser's own EventSource sends no key.) */
+export async function* changes(uuid, signal) {
+  const answer = await fetch(`/common/jobs/${encodeURIComponent(uuid)}/events`, { headers: session.headers(), signal });
+  if (!answer.ok) throw new Refusal(answer.status, await answer.json().catch(() => ({})));
+  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  let came = "";
+  for (let read = await reader.read(); !read.done; read = await reader.read()) {
+    const events = (came + read.value).split("\n\n");
+    came = events.pop();
+    for (const event of events) {
+      const [, data] = event.match(/^event: job\ndata: (.*)$/) ?? [];
+      if (data) yield JSON.parse(data);
+    }
+  }
+}
+
 /** Waits, unless the page has been left. */
 export function pause(milliseconds, signal) {
   return new Promise((resolve, reject) => {

@@ -1,6 +1,6 @@
 // Imports and exports under way and done.
 
-import { ask, call, pause } from "./api.js";
+import { ask, call, changes, pause } from "./api.js";
 import { announce, button, busy, choice, empty, fill, h, heading, labelled, number, refused, size, table, time } from "./ui.js";
 
 const ENDED = new Set(["completed", "failed"]);
@@ -57,18 +57,23 @@ export async function jobPage(main, { id, signal }) {
 /** Draws a job until it has ended, and what came of it. */
 export async function follow(element, first, signal) {
   const path = `/common/jobs/${first.uuid}`;
-  let job = first, wait = POLL_MILLISECONDS.least, said;
+  let job = first, told = changes(first.uuid, signal), wait = POLL_MILLISECONDS.least, said;
   const searchable = () => job.job_type !== "insert_csv_file" || job.data.validate_only || job.job_response.searchable !== false;
   while (true) {
     if (said !== job.status) announce(`${titleOf(job)}: ${stateOf(job)}`);
     said = job.status;
     if (ENDED.has(job.status) && (job.status === "failed" || searchable())) break;
     fill(element, running(job));
+    const next = await told?.next().catch(() => null);
+    if (next?.value) {
+      job = next.value;
+      continue;
+    }
+    // Nothing more is told: the connection broke, or the job has ended and is not searchable yet. So it is asked for, less and less often.
+    told = null;
     await pause(wait, signal);
-    // More often where something moves.
-    const before = JSON.stringify([job.status, job.progress]);
     job = (await call("GET", path, { signal })).data;
-    wait = before === JSON.stringify([job.status, job.progress]) ? Math.min(wait * 1.5, POLL_MILLISECONDS.most) : POLL_MILLISECONDS.least;
+    wait = Math.min(wait * 1.5, POLL_MILLISECONDS.most);
   }
   const { data: files } = await call("GET", `${path}/files`, { signal });
   fill(element, ended(job, files));
