@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -92,6 +92,10 @@ class Function:
 
     def kill(self) -> None:
         """With all of its processes."""
+        with suppress(psutil.NoSuchProcess):
+            # The first process of its namespace, which all others end with. (A change of user takes --kill-child of `unshare` off.)
+            for emulator in psutil.Process(self.process.pid).children():
+                emulator.kill()
         self.process.kill()
         self.process.wait(15)
 
@@ -246,7 +250,7 @@ def sandboxed(command: tuple[str, ...], user: int, variables: Mapping[str, str])
     rights = f"setpriv --reuid {user} --regid {user} --clear-groups --bounding-set=-all --no-new-privs"
     pairs = [f"{name}={value}" for name, value in variables.items()]
     steps.append(f"exec {rights} env -i {shlex.join([*pairs, *command])}")
-    return ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", " && ".join(steps)]
+    return ["unshare", "--mount", "--pid", "--fork", "sh", "-c", " && ".join(steps)]
 
 
 def _everybodys_python() -> list[str]:
