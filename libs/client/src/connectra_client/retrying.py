@@ -49,7 +49,7 @@ class Patience:
         self.renew()
 
     def renew(self) -> None:
-        """Begin anew: it went well for a while."""
+        """Start over, after a success: the next failure has the whole time again."""
         self._ends = time.monotonic() + self._seconds
         self._waits = waits(_FIRST_SECONDS, _LONGEST_SECONDS, _GROWTH)
 

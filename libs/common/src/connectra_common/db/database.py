@@ -234,7 +234,7 @@ class Database:
                         await self._pool.release(connection)
                 if answers:
                     return connection
-                # Those that rest beside it are no better: each is opened anew when it is needed.
+                # The other idle connections are likely to be broken too; each is reopened when it is next needed.
                 await self._pool.expire_connections()
         except TimeoutError:
             raise PoolExhausted from None
