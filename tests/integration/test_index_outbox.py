@@ -3,19 +3,22 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import asyncpg
 import pytest
+from connectra_common.consistency import Kind, Token
 from connectra_common.db.database import Database
+from connectra_common.db.queues import QUEUE
+from connectra_common.db.written import pending
 from connectra_common.records.fields import COMPANY, CONTACT
 from connectra_common.settings import PostgresSettings
 from connectra_write import marks
 from connectra_write.indexer.indexer import Indexer, Tuning
 from connectra_write.indexer.low_water import LowWater
 from connectra_write.indexer.repository import SESSION, Claim, OutboxRepository, Queue
-from connectra_write.marks import Lane
+from connectra_write.marks import Lane, add_batch, are_many, newest, sweep_batches
 from connectra_write.notifier import CHANNEL
 from elasticsearch import AsyncElasticsearch
 
@@ -169,7 +172,7 @@ async def test_what_a_held_snapshot_keeps_is_not_walked_over_by_claims_and_a_lat
         await database.execute("SET enable_seqscan = off")
         plan = await database.fetchval(
             f"""EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) SELECT ctid FROM outbox
-                WHERE entity = 'contact' AND lane = 0 AND first_seq >= {since} ORDER BY first_seq LIMIT 1"""
+                WHERE {QUEUE} = 0 AND first_seq >= {since} ORDER BY first_seq LIMIT 1"""
         )
         return int(json.loads(plan)[0]["Plan"]["Shared Hit Blocks"])
 
@@ -421,3 +424,48 @@ async def test_however_many_processes_tell_of_writes_an_indexer_looks_no_more_of
         await running
     assert told > 5 * often
     assert often <= tuning.loops / tuning.pause_seconds + tuning.loops
+
+
+async def test_marks_are_looked_up_one_by_one_whatever_the_planner_knows(
+    database: asyncpg.Connection, second: asyncpg.Connection
+) -> None:
+    outbox, several = OutboxRepository(second), range(1, 4_001)
+    companies = [uuid(n) for n in range(1, 101)]
+    # As it is between two imports: the statistics are of an outbox of many pages and no rows.
+    await add_contacts(database, *several)
+    await database.execute("DELETE FROM outbox WHERE uuid <> $1", uuid(several[-1]))
+    await database.execute("VACUUM ANALYZE outbox")
+    await database.execute("DELETE FROM outbox")
+    await database.execute("VACUUM ANALYZE outbox")
+    await database.execute(f"SET connectra.lane = '{Lane.BULK.value}'")
+    await database.execute("UPDATE contacts SET title = 'x'")
+    await database.execute("INSERT INTO companies (uuid, name) SELECT u, 'Acme' FROM unnest($1::text[]) u", companies)
+    await add_batch(database, await newest(database), companies, [uuid(n) for n in several])
+
+    async def read_so_far() -> int:
+        found = "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'outbox'"
+        return int(await second.fetchval(found))
+
+    async def rows_read(work: Callable[[], Awaitable[object]]) -> int:
+        transaction = second.transaction()
+        await transaction.start()
+        before = await read_so_far()
+        await work()
+        read = await read_so_far() - before
+        await transaction.rollback()
+        return read
+
+    claims = await outbox.claim(1, [Queue("company", Lane.BULK, 50)], LEASE)
+    everything = [Queue(entity, lane, 10) for lane in Lane for entity in ("company", "contact")]
+    tokens = [Token(await newest(database), Kind.BATCH, "1"), Token(await newest(database))]
+    work: dict[str, Callable[[], Awaitable[object]]] = {
+        "claim": lambda: outbox.claim(2, everything, LEASE),
+        "look": lambda: outbox.look(0),
+        "fanned_out": lambda: outbox.fanned_out(claims),
+        "done": lambda: outbox.done(claims),
+        "give_back": lambda: outbox.give_back(claims),
+        "sweep_batches": lambda: sweep_batches(second),
+        "pending": lambda: pending(second, tokens),
+        "are_many": lambda: are_many(second, Lane.BULK, 100),
+    }
+    assert {name: read for name, call in work.items() if (read := await rows_read(call)) > 450} == {}

@@ -8,7 +8,9 @@ from collections.abc import Collection
 from enum import IntEnum
 
 from connectra_common.db.database import Connection
+from connectra_common.db.queues import QUEUE, queue
 from connectra_common.db.written import BATCH_IS_PENDING, by_key
+from connectra_common.records.fields import ENTITIES
 
 
 class Lane(IntEnum):
@@ -33,9 +35,9 @@ async def are_many(connection: Connection, lane: Lane, bound: int) -> bool:
     async with connection.transaction():
         await by_key(connection)
         found = await connection.fetchval(
-            """SELECT sum(n) > $2 FROM unnest(ARRAY['company', 'contact']) AS k (entity), LATERAL (
-                   SELECT count(*) AS n FROM (SELECT FROM outbox WHERE entity = k.entity AND lane = $1 LIMIT $2 + 1) o) c""",
-            *(lane.value, bound),
+            f"""SELECT sum(n) > $2 FROM unnest($1::int[]) AS q (queue), LATERAL (
+                    SELECT count(*) AS n FROM (SELECT FROM outbox WHERE {QUEUE} = q.queue LIMIT $2 + 1) o) c""",
+            *([queue(entity, lane) for entity in ENTITIES], bound),
         )
     return bool(found)
 

@@ -193,8 +193,8 @@ outbox = Table(
         nullable=False,
         server_default=text("coalesce(nullif(current_setting('connectra.lane', true), ''), '0')::smallint"),
     ),
-    Index("outbox_first_seq_idx", "first_seq"),
-    Index("outbox_lanes_idx", "entity", "lane", "first_seq"),
+    # By `queues.QUEUE`, which says why no other index has a column of this one.
+    Index("outbox_queues_idx", text("(lane * 2 + (entity = 'company')::int)"), "first_seq"),
     Index("outbox_copies_of_idx", "copies_of", postgresql_where=text("copies_of IS NOT NULL")),
 )
 

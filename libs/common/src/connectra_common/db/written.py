@@ -4,19 +4,20 @@ from collections.abc import Collection, Sequence
 
 from connectra_common.consistency import Kind, Token
 from connectra_common.db.database import Connection
+from connectra_common.db.queues import OLDEST
 
 # A company is indexed when its contacts have the fields they copy as well.
 _RECORDS = """
     SELECT k.n FROM unnest($1::text[], $2::text[], $3::bigint[]) WITH ORDINALITY AS k (entity, uuid, mark, n)
-    WHERE EXISTS (SELECT FROM outbox o WHERE o.entity = k.entity AND o.uuid = k.uuid AND o.first_seq <= k.mark)
-       OR (k.entity = 'company' AND EXISTS (SELECT FROM outbox o WHERE o.copies_of = k.uuid AND o.first_seq <= k.mark))"""
+    WHERE EXISTS (SELECT FROM outbox o WHERE o.entity = k.entity AND o.uuid = k.uuid AND o.first_seq + 0 <= k.mark)
+       OR (k.entity = 'company' AND EXISTS (SELECT FROM outbox o WHERE o.copies_of = k.uuid AND o.first_seq + 0 <= k.mark))"""
 
 
 def _marked(uuids: str, condition: str) -> str:
     # Each looked up by itself, and no more once one is found.
     return f"""EXISTS (
         SELECT FROM unnest(b.{uuids}) AS u (uuid)
-        CROSS JOIN LATERAL (SELECT FROM outbox o WHERE {condition} AND o.first_seq <= b.mark LIMIT 1) o)"""
+        CROSS JOIN LATERAL (SELECT FROM outbox o WHERE {condition} AND o.first_seq + 0 <= b.mark LIMIT 1) o)"""
 
 
 # Of a row `b` of `written_batches`.
@@ -48,7 +49,7 @@ async def pending(connection: Connection, tokens: Collection[Token]) -> set[Toke
         if batches:
             found |= await _pending_batches(connection, batches)
         if everything:
-            oldest: int | None = await connection.fetchval("SELECT min(first_seq) FROM outbox")
+            oldest: int | None = await connection.fetchval(f"SELECT ({OLDEST})", 0)
             found |= {token for token in everything if oldest is not None and oldest <= token.mark}
     return found
 

@@ -17,7 +17,7 @@ SERVER = """
 # An indexer lives as long as its advisory lock is held.
 OUTBOX = """
     SELECT (SELECT count(*) FROM (SELECT FROM outbox LIMIT 1000000) o) AS pending,
-        (SELECT coalesce(extract(epoch FROM now() - marked_at), 0)::float8 FROM outbox ORDER BY first_seq LIMIT 1) AS oldest,
+        (SELECT coalesce(extract(epoch FROM now() - min(marked_at)), 0)::float8 FROM outbox) AS oldest,
         (SELECT count(*) FROM dead_letters) AS dead,
         (SELECT count(DISTINCT objid) FROM pg_locks WHERE locktype = 'advisory' AND classid = $1 AND objsubid = 2 AND granted
             AND database = (SELECT oid FROM pg_database WHERE datname = current_database())) AS indexers"""

@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from connectra_common.db import locks
 from connectra_common.db.database import Connection
+from connectra_common.db.queues import OLDEST, QUEUE, queue
 from connectra_common.records.fields import ENTITIES, Entity
 
 from connectra_write.indexer import documents
@@ -106,19 +107,12 @@ class OutboxRepository:
 
     async def claim(self, me: int, queues: Sequence[Queue], lease_seconds: float, since: int = 0) -> list[Claim]:
         """The oldest rows, from number `since` on, of the first of these queues that has any which are free now."""
-        free = """SELECT ctid FROM outbox
-                  WHERE entity = {} AND lane = {} AND first_seq >= {} AND (claimed_until IS NULL OR claimed_until < now())
-                  ORDER BY first_seq LIMIT {} FOR UPDATE SKIP LOCKED"""
-        first = f"""SELECT k.n FROM unnest($1::text[], $2::smallint[]) WITH ORDINALITY AS k (entity, lane, n),
-                    LATERAL ({free.format("k.entity", "k.lane", "$3", 1)}) o LIMIT 1"""
+        limits = {queue(q.entity, q.lane): q.limit for q in queues}
         async with self._connection.transaction():
-            number = await self._connection.fetchval(first, [q.entity for q in queues], [q.lane for q in queues], since)
+            number = await self._connection.fetchval(_FIRST, list(limits), since)
             if number is None:
                 return []
-            queue = queues[number - 1]
-            places = await self._places(
-                free.format("$1", "$2", "$4", "$3"), queue.entity, queue.lane, queue.limit, since
-            )
+            places = await self._places(_FREE.format("$1", "$2", "$3"), number, since, limits[number])
             rows = await self._connection.fetch(
                 """UPDATE outbox
                    SET claimed_by = $2, claimed_until = now() + make_interval(secs => $3), attempts = attempts + 1
@@ -133,8 +127,8 @@ class OutboxRepository:
         """The marks from a number on, and which transactions may still add some."""
         [row] = await self._connection.fetch(
             # A sequence that nothing was drawn from has the first number as its last value.
-            """SELECT (SELECT last_value - (NOT is_called)::int FROM outbox_seq),
-                      (SELECT min(first_seq) FROM outbox WHERE first_seq >= $1),
+            f"""SELECT (SELECT last_value - (NOT is_called)::int FROM outbox_seq),
+                      ({OLDEST}),
                       pg_snapshot_xmin(s)::text::bigint, pg_snapshot_xmax(s)::text::bigint
                FROM pg_current_snapshot() s""",
             since,
@@ -206,7 +200,7 @@ class OutboxRepository:
                FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[]) AS c (entity, uuid, row_id, generation),
                     LATERAL (SELECT ctid FROM outbox
                              WHERE entity = c.entity AND uuid = c.uuid AND row_id = c.row_id
-                               AND generation > c.generation AND first_seq < $5
+                               AND generation > c.generation AND first_seq + 0 < $5
                                -- A mark by fan-out is as old as the company's, however late it is made.
                                AND (entity = 'company' OR fan_out_generation <= c.generation)
                              FOR UPDATE SKIP LOCKED) o""",
@@ -360,6 +354,15 @@ class OutboxRepository:
 PENDING = """
     SELECT count(*), coalesce(extract(epoch FROM now() - min(marked_at)), 0)::float8, (SELECT count(*) FROM dead_letters)
     FROM outbox"""
+
+# Places of the oldest rows of a queue that are free now: queue, least number, how many.
+_FREE = f"""
+    SELECT ctid FROM outbox
+    WHERE {QUEUE} = {{}} AND first_seq >= {{}} AND (claimed_until IS NULL OR claimed_until < now())
+    ORDER BY first_seq LIMIT {{}} FOR UPDATE SKIP LOCKED"""
+# The first of the queues $1 that has any.
+_FIRST = f"""
+    SELECT q.queue FROM unnest($1::int[]) AS q (queue), LATERAL ({_FREE.format("q.queue", "$2", 1)}) o LIMIT 1"""
 
 # Versions given out from now on are above $1, at a distance that others do not reach meanwhile.
 RAISE_VERSIONS = """
