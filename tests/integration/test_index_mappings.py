@@ -1,5 +1,6 @@
 """What `connectra migrate` does with indices that are there."""
 
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -11,7 +12,7 @@ from connectra_common.records.fields import COMPANY, CONTACT, ENTITIES, Entity
 from connectra_common.requests import read
 from connectra_common.search import indices
 from connectra_common.search.client import create_client
-from connectra_common.search.mappings import indexed_fields
+from connectra_common.search.mappings import VERSION, indexed_fields
 from connectra_common.settings import ElasticsearchSettings
 from connectra_common.vql.model import Vql
 from connectra_common.vql.validate import checked
@@ -88,6 +89,31 @@ async def test_this_release_works_on_an_index_of_the_first_version(
                 answer = await search.run(name, search_body(query, extras.facet_requests(query, 1)), Call())
                 assert [hit["sort"][-1] for hit in answer["hits"]["hits"]] == ["u"], asked
                 assert extras.facet_results(query, answer)[0]["values"] == [{"value": "zürich", "count": 1}]
+        finally:
+            await client.indices.delete(index=name)
+
+
+async def test_what_needs_a_newer_index_is_asked_again_when_the_alias_has_gone_to_an_older_one(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ELASTICSEARCH_CONNECTION", stack.elasticsearch)
+    settings, name = ElasticsearchSettings(), "rollback-v1-20260101000000000000-test"
+    entity = replace(CONTACT, alias="rollback")
+    async with create_client(settings) as client:
+        await create_first(client, settings, name)
+        try:
+            await client.indices.put_alias(index=name, name=entity.alias)
+            person = {"uuid": "u", "city": "zürich", "seniority": "vp"}
+            await client.index(index=name, id="u", document=person, refresh=True)
+            search = Search(client, 10)
+            assert search.version(entity) == VERSION
+            query = checked(CONTACT, read(Vql, {"facets": [{"field": "city"}, {"field": "seniority"}]}).model)
+            answer = await search.run_on_version(
+                entity, lambda version: search_body(query, extras.facet_requests(query, version)), Call()
+            )
+            found = [facet["values"] for facet in extras.facet_results(query, answer)]
+            assert found == [[{"value": "zürich", "count": 1}], [{"value": "vp", "count": 1}]]
+            assert search.version(entity) == 1
         finally:
             await client.indices.delete(index=name)
 

@@ -115,14 +115,15 @@ class QueryService:
         await self._wait_for(entity, call)
         async with self._bulkheads.searches.entered():
             query = await forgiving(query, self._search, call)
-            body = search_body(
-                query, extras.facet_requests(query, self._search.version(entity)), extras.highlight_request(query)
-            )
-            answer = await self._search.run(entity.alias, body, call)
+
+            def body(version: int) -> Json:
+                return search_body(query, extras.facet_requests(query, version), extras.highlight_request(query))
+
+            answer = await self._search.run_on_version(entity, body, call)
             explanation = None
             if query.explain:
                 counted = await self._search.run(entity.alias, extras.clause_request(query), call)
-                explanation = extras.explanation(query, body, counted)
+                explanation = extras.explanation(query, body(self._search.version(entity)), counted)
             rows, next_cursor = await self._filled(query, answer.get("hits", {}).get("hits", []), call)
         return Page(
             rows=rows,

@@ -71,8 +71,10 @@ class AggregateService:
         found = await self._search.run(entity.alias, edges, call) if edges else {}
         if wrong := list(too_much(asked, sizes(asked, found))):
             raise ValidationFailed.of(wrong)
-        body = aggregate_body(entity, asked, conditions, self._search.version(entity))
-        group = result(entity, asked, await self._search.run(entity.alias, body, call))
+        answer = await self._search.run_on_version(
+            entity, lambda version: aggregate_body(entity, asked, conditions, version), call
+        )
+        group = result(entity, asked, answer)
         return Aggregated(group, await self._records(entity, asked, group), did_you_mean(query))
 
     async def _records(self, entity: Entity, asked: Aggregate, group: Group) -> Mapping[str, Json]:

@@ -33,6 +33,9 @@ from connectra_query.search.free_text import AS_TYPED, compile_free_text
 
 Json = dict[str, Any]
 
+# Which index a record is in, the engine knows at every moment; what this does not hold for, it does not look at.
+OF_FIRST_VERSION: Json = {"wildcard": {"_index": "*-v1-*"}}
+
 
 def search_body(query: Query, facets: Json | None = None, highlight: Json | None = None) -> Json:
     """One page, with facets and highlights when they are asked for; of its sort values the last is the uuid.
@@ -200,8 +203,7 @@ def _alike_words(node: Word, name: str, *, scored: bool) -> Json:
 
 
 def _domain(node: Domain, field: Field) -> Json:
-    # An index of the first version has no domains: there, what whole values end with. Which of the two it is, the engine knows at every
-    # moment; where the condition on the name does not hold, it does not look at any value.
+    # An index of the first version has no domains: there, what whole values end with.
     name = sort_field(node.field, field)
     this = (
         {"wildcard": {name: {"value": f"*@{literal(node.text)}"}}}
@@ -209,7 +211,7 @@ def _domain(node: Domain, field: Field) -> Json:
         else {"term": {name: node.text}}
     )
     ends = [this, {"wildcard": {name: {"value": f"*.{literal(node.text)}"}}}]
-    first = [{"wildcard": {"_index": "*-v1-*"}}, {"bool": {"should": ends}}]
+    first = [OF_FIRST_VERSION, {"bool": {"should": ends}}]
     return {"bool": {"should": [_text(node, text_field(node, field), scored=False), {"bool": {"filter": first}}]}}
 
 

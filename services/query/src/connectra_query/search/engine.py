@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import orjson
@@ -10,12 +10,12 @@ import structlog
 from connectra_common.call import Call
 from connectra_common.errors import DeadlineExceeded, SearchUnavailable
 from connectra_common.records.fields import ENTITIES, Entity
-from connectra_common.search.mappings import VERSION, version_of
+from connectra_common.search.mappings import VERSION, WORDS, version_of
 from connectra_common.server.process import FAILURES_UNTIL_NOT_READY, passes
 from elastic_transport import ConnectionTimeout
 from elasticsearch import ApiError, AsyncElasticsearch, NotFoundError
 
-from connectra_query.search.compile import Json
+from connectra_query.search.compile import OF_FIRST_VERSION, Json
 
 log = structlog.get_logger()
 
@@ -27,6 +27,8 @@ _HEADERS = {"accept": "application/json", "content-type": "application/json"}
 # Only what is read: the rest would be written, sent and parsed for nothing.
 _PATHS = "timed_out,terminated_early,_shards.failed,pit_id,hits.total,hits.hits.sort,hits.hits.highlight,aggregations,suggest"
 _QUERY = f"filter_path={_PATHS}&allow_partial_search_results=false"
+# The aggregation that tells which version of the index has answered.
+_FIRST = "of_first_version"
 
 
 class Search:
@@ -70,6 +72,21 @@ class Search:
     def _expect_answer(self) -> None:
         if self._is_away:
             raise SearchUnavailable("the search engine cannot be reached; try again")
+
+    async def run_on_version(self, entity: Entity, body: Callable[[int], Json], call: Call) -> Json:
+        """The answer to a body that is made for a version of the index. Since that was looked at, the alias may have been given to an index
+        of another one: an aggregation tells whether it was of the first, which is asked again for what it has. Raises as `run`.
+        """
+        version = self.version(entity)
+        asked = body(version)
+        if version < WORDS or "aggs" not in asked:
+            return await self.run(entity.alias, asked, call)
+        telling = {**asked["aggs"], _FIRST: {"filter": OF_FIRST_VERSION}}
+        answer = await self.run(entity.alias, {**asked, "aggs": telling}, call)
+        if not answer["aggregations"][_FIRST]["doc_count"]:
+            return answer
+        self._versions[entity.alias] = version = 1
+        return await self.run(entity.alias, body(version), call)
 
     async def run(self, alias: str | None, body: Json, call: Call) -> Json:
         """The answer to a search body; `alias` None when the body names a point in time.

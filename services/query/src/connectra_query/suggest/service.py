@@ -76,8 +76,8 @@ class SuggestService:
         limit, text = asked.limit or LIMITS.default_limit, tidy(asked.text)
         if not (words := asked_words(text)):
             return Suggestions([], exact=True)
-        answer = await self._search.run(
-            entity.alias, _body(entity, names, text, words, limit, self._search.version(entity)), call
+        answer = await self._search.run_on_version(
+            entity, lambda version: _body(entity, names, text, words, limit, version), call
         )
         groups = answer.get("aggregations", {})
         values = [
