@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
+from functools import cache
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, JsonValue, ValidationError, model_validator
@@ -120,7 +121,8 @@ def path(location: Iterable[str | int], prefix: str = "") -> str:
     return text
 
 
-def keys(model: type[BaseModel]) -> list[str]:
+@cache
+def keys(model: type[BaseModel]) -> tuple[str, ...]:
     """The JSON keys a model knows."""
     names: list[str] = []
     for name, field in model.model_fields.items():
@@ -130,7 +132,7 @@ def keys(model: type[BaseModel]) -> list[str]:
             if alias is None or isinstance(alias, str)
             else [str(c) for c in getattr(alias, "choices", ())]
         )
-    return names
+    return tuple(names)
 
 
 def hint(name: str, known: Sequence[str]) -> str:
