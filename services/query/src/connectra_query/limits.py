@@ -35,7 +35,7 @@ class SuggestLimits:
     fields: int = 10
     limit: int = 50
     default_limit: int = 10
-    # That are counted, of each shard: how many records have a frequent letter does not matter.
+    # That are counted for a field, of each shard: how many records have a frequent letter does not matter.
     records: int = 100_000
 
 

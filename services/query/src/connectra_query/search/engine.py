@@ -2,8 +2,10 @@
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
 
 import orjson
 import structlog
@@ -12,8 +14,9 @@ from connectra_common.errors import DeadlineExceeded, SearchUnavailable
 from connectra_common.records.fields import ENTITIES, Entity
 from connectra_common.search.mappings import VERSION, WORDS, version_of
 from connectra_common.server.process import FAILURES_UNTIL_NOT_READY, passes
-from elastic_transport import ConnectionTimeout
+from elastic_transport import ApiResponse, ConnectionTimeout
 from elasticsearch import ApiError, AsyncElasticsearch, NotFoundError
+from elasticsearch.exceptions import HTTP_EXCEPTIONS
 
 from connectra_query.search.compile import OF_FIRST_VERSION, Json
 
@@ -27,6 +30,10 @@ _HEADERS = {"accept": "application/json", "content-type": "application/json"}
 # Only what is read: the rest would be written, sent and parsed for nothing.
 _PATHS = "timed_out,terminated_early,_shards.failed,pit_id,hits.total,hits.hits.sort,hits.hits.highlight,aggregations,suggest"
 _QUERY = f"filter_path={_PATHS}&allow_partial_search_results=false"
+# Of several searches in one request: the line before each, and with their status, so that each has an answer.
+_EACH = orjson.dumps({"allow_partial_search_results": False})
+_EACH_PATHS = ",".join(f"responses.{path}" for path in (*_PATHS.split(","), "status", "error"))
+_EACH_QUERY = f"filter_path={_EACH_PATHS}"
 # The aggregation that tells which version of the index has answered.
 _FIRST = "of_first_version"
 
@@ -76,19 +83,28 @@ class Search:
             raise SearchUnavailable("the search engine cannot be reached; try again")
 
     async def run_on_version(self, entity: Entity, body: Callable[[int], Json], call: Call) -> Json:
-        """The answer to a body that is made for a version of the index. Since that was looked at, the alias may have been given to an index
-        of another one: an aggregation tells whether it was of the first, which is asked again for what it has. Raises as `run`.
+        """The answer to a body that is made for a version of the index; see `run_each_on_version`."""
+        (answer,) = await self.run_each_on_version(entity, lambda version: [body(version)], call)
+        return answer
+
+    async def run_each_on_version(
+        self, entity: Entity, bodies: Callable[[int], Sequence[Json]], call: Call
+    ) -> Sequence[Json]:
+        """The answers to bodies that are made for a version of the index. Since that was looked at, the alias may have been given to an
+        index of another one: an aggregation tells whether it was of the first, which is asked again for what it has. Raises as `run`.
         """
         version = self.version(entity)
-        asked = body(version)
-        if version < WORDS or "aggs" not in asked:
-            return await self.run(entity.alias, asked, call)
-        telling = {**asked["aggs"], _FIRST: {"filter": OF_FIRST_VERSION}}
-        answer = await self.run(entity.alias, {**asked, "aggs": telling}, call)
-        if not answer["aggregations"][_FIRST]["doc_count"]:
-            return answer
+        asked = bodies(version)
+        if version < WORDS:
+            return await self._run_each(entity.alias, asked, call)
+        telling = [
+            {**b, "aggs": {**b["aggs"], _FIRST: {"filter": OF_FIRST_VERSION}}} if "aggs" in b else b for b in asked
+        ]
+        answers = await self._run_each(entity.alias, telling, call)
+        if not any(a.get("aggregations", {}).get(_FIRST, {}).get("doc_count") for a in answers):
+            return answers
         self._versions[entity.alias] = version = 1
-        return await self.run(entity.alias, body(version), call)
+        return await self._run_each(entity.alias, bodies(version), call)
 
     async def run(self, alias: str | None, body: Json, call: Call) -> Json:
         """The answer to a search body; `alias` None when the body names a point in time.
@@ -97,30 +113,34 @@ class Search:
             DeadlineExceeded: not within the call's time.
             SearchUnavailable: it, or a part of the index, does not answer.
         """
-        self._expect_answer()
         seconds = call.seconds(self._most)
         path = f"/{alias}/_search" if alias else "/_search"
+        answer = await self._post(f"{path}?{_QUERY}", orjson.dumps({**body, "timeout": _time(seconds)}), seconds)
+        return _whole(answer.body)
+
+    async def _run_each(self, alias: str, bodies: Sequence[Json], call: Call) -> Sequence[Json]:
+        """The answers to several bodies, on which the engine works side by side. Raises as `run`."""
+        if len(bodies) == 1:
+            return [await self.run(alias, bodies[0], call)]
+        seconds = call.seconds(self._most)
+        bodies = [{**body, "timeout": _time(seconds)} for body in bodies]
+        lines = [line for body in bodies for line in (_EACH, orjson.dumps(body))]
+        answer = await self._post(f"/{alias}/_msearch?{_EACH_QUERY}", b"\n".join([*lines, b""]), seconds)
+        for one in answer.body["responses"]:
+            if error := one.get("error"):
+                meta = replace(answer.meta, status=one["status"])
+                raise _meaning(HTTP_EXCEPTIONS.get(meta.status, ApiError)(str(error["type"]), meta, one))
+        return [_whole(one) for one in answer.body["responses"]]
+
+    async def _post(self, target: str, body: bytes, seconds: float) -> ApiResponse[Any]:
+        self._expect_answer()
         try:
             async with asyncio.timeout(seconds + ANSWER_SECONDS):
-                answer = await self._searching.perform_request(
-                    "POST",
-                    f"{path}?{_QUERY}",
-                    body=orjson.dumps({**body, "timeout": _time(seconds)}),
-                    endpoint_id="search",
-                )
+                return await self._searching.perform_request("POST", target, body=body, endpoint_id="search")
         except (TimeoutError, ConnectionTimeout):
             raise DeadlineExceeded("the search took too long") from None
         except ApiError as error:
-            # Elasticsearch words it by where the time ran out.
-            if error.status_code == 504 or "timeout_exception" in str(error.body) or "Time exceeded" in str(error.body):
-                raise DeadlineExceeded("the search took too long") from None
-            raise
-        found: Json = answer.body
-        if found.get("timed_out"):
-            raise DeadlineExceeded("the search took too long")
-        if found.get("_shards", {}).get("failed"):
-            raise SearchUnavailable("a part of the search index did not answer; try again")
-        return found
+            raise _meaning(error) from None
 
     @asynccontextmanager
     async def snapshot(self, alias: str) -> AsyncIterator["Snapshot"]:
@@ -176,6 +196,21 @@ class Snapshot:
             if len(hits) < body["size"]:
                 return
             after = {"search_after": hits[-1]["sort"]}
+
+
+def _meaning(error: ApiError) -> Exception:
+    # Elasticsearch words it by where the time ran out.
+    if error.status_code == 504 or "timeout_exception" in str(error.body) or "Time exceeded" in str(error.body):
+        return DeadlineExceeded("the search took too long")
+    return error
+
+
+def _whole(answer: Json) -> Json:
+    if answer.get("timed_out"):
+        raise DeadlineExceeded("the search took too long")
+    if answer.get("_shards", {}).get("failed"):
+        raise SearchUnavailable("a part of the search index did not answer; try again")
+    return answer
 
 
 def _time(seconds: float) -> str:
