@@ -77,12 +77,15 @@ async def test_ended_jobs_go_with_their_runs_and_ledger(
                VALUES ($1, 0, 0, 1, 2, '{}', 1)""",
             uuid,
         )
+        await database.execute(
+            "INSERT INTO import_records VALUES ($1, 0, 'contact', 1, B'1'::bit(512), B'0'::bit(512))", uuid
+        )
     assert await retention(opened, bucket).sweep() == NOTHING
     sweeps = [retention(opened, bucket, job_days=10).sweep() for _ in range(3)]
     assert sum(removed["jobs"] for removed in await asyncio.gather(*sweeps)) == 2
     kept = set(jobs.values()) - {jobs["old"], jobs["old failure"]}
     assert await uuids(database, "jobs") == kept
-    for table in ("job_attempts", "import_batches"):
+    for table in ("job_attempts", "import_batches", "import_records"):
         assert {row[0] for row in await database.fetch(f"SELECT job_uuid FROM {table}")} == kept
 
 

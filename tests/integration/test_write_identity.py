@@ -15,6 +15,7 @@ from connectra_common.refusals import SeveralRecords
 from connectra_common.settings import PostgresSettings
 from connectra_write.consistency import ConsistencyTokens
 from connectra_write.imports.parse import ImportBatch
+from connectra_write.imports.repository import ImportRepository
 from connectra_write.imports.service import ImportService
 from connectra_write.notifier import Notifier
 from connectra_write.records.service import RecordService
@@ -390,6 +391,70 @@ async def test_a_file_imported_again_changes_nothing_and_ids_stay(service: Servi
     again = await service.load(FILE, *rows)
     assert (again.counts.created, again.counts.updated, again.counts.unchanged) == (0, 0, 7)
     assert {entity: await service.stored(entity) for entity in (COMPANY, CONTACT)} == stored
+
+
+# Three of these people are there already, without a company.
+REPEATED = (
+    "Ann,Lee,ann@r.example,,Acme,,CEO",
+    "Bob,Ray,bob@r.example,https://linkedin.com/in/bob-r,Bolt,,CTO",
+    "Old,One,old1@r.example,,Acme,,kept",
+    "Old,Two,old2@r.example,,Acme,,kept",
+    "Ann,Lee,ann@r.example,,Acme,,CEO",
+    ",,,,,,nobody",
+    "Bobby,Ray,bob2@r.example,https://www.linkedin.com/in/Bob-R/,Bolt,,CTO",
+    "Old,One,old1@r.example,,Acme,,changed",
+    "Cy,Fox,cy@r.example,,Bolt,,CFO",
+    "Old,Three,old3@r.example,,Acme,,changed",
+    "Ann,Lee,ann@r.example,,Acme Two,,CEO",
+    "Old,Three,old3@r.example,,Acme,,changed",
+    "Old,One,old1@r.example,,Acme,,changed",
+    "Bob,Ray,bob@r.example,https://linkedin.com/in/bob-r,Bolt,,CTO",
+)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, len(REPEATED)])
+async def test_what_fell_together_is_counted_wherever_the_file_is_cut(
+    service: Service, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    async def lost(*_: object) -> None:
+        raise ConnectionError
+
+    await service.load(FILE, *(f"Old,{n},old{i}@r.example,,,,kept" for i, n in enumerate(("One", "Two", "Three"), 1)))
+    job, at = str(uuid4()), 0
+    for number, first in enumerate(range(0, len(REPEATED), size)):
+        text = "".join(f"{row}\n" for row in REPEATED[first : first + size]).encode()
+        batch = ImportBatch(job, number, text, tuple(FILE.split(",")), ",", 2 + first, at, at + len(text))
+        # One that is lost before its end, and one whose answer is lost.
+        with monkeypatch.context() as patched:
+            patched.setattr(ImportRepository, "add", lost)
+            with pytest.raises(ConnectionError):
+                await service.imports.apply(batch)
+        for _ in range(2):
+            await service.imports.apply(batch)
+        at += len(text)
+    counts = (await service.imports.progress(job, 0)).counts
+    # New: Ann, Bob and Cy, Acme, Bolt and Acme Two. Changed: three by their company, two of them by their title as well.
+    assert (counts.rows, counts.created, counts.updated, counts.unchanged, counts.rejected) == (14, 6, 3, 0, 1)
+    assert counts.merged == 7
+    contacts = len(await service.stored(CONTACT))
+    assert counts.rows == contacts + counts.merged + counts.rejected
+
+
+async def test_a_record_that_a_later_batch_changes_is_updated_and_a_company_counts_once(service: Service) -> None:
+    rows = ["Ann,Lee,ann@c.example,,Acme,,CEO", "Ann,Lee,ann@c.example,,Acme,,CFO"]
+    await service.load(FILE, rows[0])
+    job, at, counted = str(uuid4()), 0, []
+    for number, row in enumerate(rows):
+        batch = ImportBatch(job, number, row.encode(), tuple(FILE.split(",")), ",", 2 + number, at, at + len(row))
+        counts = (await service.imports.apply(batch)).counts
+        counted.append((counts.created, counts.updated, counts.unchanged, counts.merged))
+        at += len(row)
+    assert counted == [(0, 0, 2, 0), (0, 1, -1, 1)]
+    # A file that took its place begins from nothing.
+    text = rows[1].encode()
+    again = ImportBatch(job, 0, text, tuple(FILE.split(",")), ",", 2, 0, len(text), generation=1, input="other")
+    counts = (await service.imports.apply(again)).counts
+    assert (counts.created, counts.updated, counts.unchanged, counts.merged) == (0, 0, 2, 0)
 
 
 async def test_a_row_that_may_mean_several_records_is_rejected_whole(service: Service) -> None:

@@ -33,6 +33,7 @@ RIGHTS: Mapping[str, Mapping[str, str]] = {
         "index_operations": "SELECT, INSERT, UPDATE",
         "index_builds": _READ,  # of the previous release
         "import_batches": "SELECT, INSERT, UPDATE",
+        "import_records": "SELECT, INSERT, UPDATE",
         "idempotency_keys": _KEEP,  # the previous release writes it
         "kept_answers": "SELECT, INSERT",
         _AUDIT_EVENT: "EXECUTE",
@@ -61,6 +62,7 @@ RIGHTS: Mapping[str, Mapping[str, str]] = {
         "job_attempts": _READ,
         "uploads": _KEEP,
         "import_batches": "SELECT (job_uuid), DELETE",
+        "import_records": "SELECT (job_uuid), DELETE",
         "idempotency_keys": "SELECT, INSERT, UPDATE",
         "kept_answers": "SELECT, INSERT",
         _AUDIT_EVENT: "EXECUTE",

@@ -22,7 +22,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import BIT, JSONB
 from sqlalchemy.types import TypeEngine
 
 from connectra_common.records.fields import COMPANY, CONTACT, Entity, Type
@@ -370,6 +370,18 @@ import_batches = Table(
     Column("consistency_token", BigInteger, nullable=False),
     Column("created_at", DateTime(timezone=True), primary_key=True, server_default=_NOW),
     postgresql_partition_by="RANGE (created_at)",
+)
+
+# The records that an import has written, and whether it has changed them: a bit for each of 512 ids.
+import_records = Table(
+    "import_records",
+    metadata,
+    Column("job_uuid", Text(collation="C"), primary_key=True),
+    Column("generation", Integer, primary_key=True),
+    Column("entity", Text, primary_key=True),
+    Column("block", BigInteger, primary_key=True),
+    Column("written", BIT(512), nullable=False),
+    Column("changed", BIT(512), nullable=False),
 )
 
 # Files of clients, under keys that the jobs service gave out.

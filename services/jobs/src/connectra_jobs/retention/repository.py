@@ -30,7 +30,8 @@ REMOVE_JOBS = f"""
         SELECT uuid FROM jobs
         WHERE {_ENDED} AND updated_at < now() - make_interval(days => $1) AND ($2 OR files_removed_at IS NOT NULL)
         ORDER BY updated_at LIMIT $3 FOR UPDATE SKIP LOCKED),
-    ledger AS (DELETE FROM import_batches USING due WHERE job_uuid = due.uuid)
+    ledger AS (DELETE FROM import_batches USING due WHERE job_uuid = due.uuid),
+    records AS (DELETE FROM import_records USING due WHERE job_uuid = due.uuid)
     DELETE FROM jobs USING due WHERE jobs.uuid = due.uuid"""
 
 # Uploads that nobody completed.

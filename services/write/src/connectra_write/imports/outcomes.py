@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Of rows (the first two), of records of both tables, and of cells.
+    """Of rows (the first two), of records of both tables, and of cells: those of a batch add up to those of its file.
 
     Args:
-        merged: records that became part of one that another row of the batch makes (contacts), or that was found by its profile URL and
+        unchanged: below zero where records change that an earlier batch left as they were.
+        merged: records that became part of one that an earlier row of the file wrote (contacts), or that was found by its profile URL and
             has another uuid by the recipe (contacts and companies).
     """
 

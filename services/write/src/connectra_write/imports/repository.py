@@ -1,14 +1,17 @@
 """All SQL on the ledger of imports: which batches were applied, with what outcome."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 
 import orjson
 from connectra_common.db.database import Connection
+from connectra_common.records.fields import Entity
 
 from connectra_write.imports.outcomes import Applied, Counts, ImportProgress, LeftOutCell, RejectedRow
 
 _COUNTS = tuple(field.name for field in fields(Counts))
 _SUMS = ", ".join(f"coalesce(sum((counts ->> '{name}')::bigint), 0)::bigint AS {name}" for name in _COUNTS)
+_BLOCK = 512
 _LAST = "job_uuid = $1 AND generation = $2 ORDER BY batch_number DESC LIMIT 1"
 
 
@@ -92,6 +95,19 @@ class ImportRepository:
             orjson.dumps([asdict(cell) for cell in row.left_out]).decode(),
         )
 
+    async def note_records(
+        self, job_uuid: str, generation: int, entity: Entity, changed: Mapping[int, bool]
+    ) -> dict[int, bool]:
+        """Notes the records that a batch has written, and whether it has changed them, by their ids.
+
+        Returns those of them that earlier batches of the generation had written, and whether these had changed them.
+        """
+        if not changed:
+            return {}
+        ids, flags = list(changed), list(changed.values())
+        rows = await self._connection.fetch(_NOTE_RECORDS, job_uuid, generation, entity.name, ids, flags)
+        return {row[0]: row[1] for row in rows}
+
     async def forget_reported(self, job_uuid: str, batch: Last) -> None:
         """Drops the rows and cells that a batch reported: whoever sends the next one has stored them."""
         await self._connection.execute(
@@ -114,6 +130,29 @@ class ImportRepository:
         counts = Counts(**{name: row[name] for name in _COUNTS})
         reported = _rejected(row["last_rejected"]), _left_out(row["last_left_out"])
         return ImportProgress(row["batches"], row["byte_offset"], row["next_line"], counts, row["token"], *reported)
+
+
+# A bit a record: ids of new ones follow each other, so that a batch of them touches a few rows.
+_NOTE_RECORDS = f"""
+    WITH given AS MATERIALIZED (
+        SELECT id / {_BLOCK} AS block, array_agg(id) AS ids,
+               bit_or(set_bit(B'0'::bit({_BLOCK}), (id % {_BLOCK})::int, 1)) AS written,
+               bit_or(set_bit(B'0'::bit({_BLOCK}), (id % {_BLOCK})::int, changed::int)) AS changed
+        FROM unnest($4::bigint[], $5::boolean[]) AS g (id, changed) GROUP BY 1),
+    -- LIMIT: it is looked up for each block, whatever the planner believes of the table.
+    again AS (
+        SELECT g.ids, r.written & g.written AS written, r.changed
+        FROM given g, LATERAL (
+            SELECT written, changed FROM import_records
+            WHERE job_uuid = $1 AND generation = $2 AND entity = $3 AND block = g.block LIMIT 1) AS r),
+    noted AS (
+        INSERT INTO import_records AS r (job_uuid, generation, entity, block, written, changed)
+        SELECT $1, $2, $3, block, written, changed FROM given
+        ON CONFLICT (job_uuid, generation, entity, block) DO UPDATE
+            SET written = r.written | excluded.written, changed = r.changed | excluded.changed
+            WHERE (r.written | excluded.written, r.changed | excluded.changed) <> (r.written, r.changed))
+    SELECT id, get_bit(a.changed, (id % {_BLOCK})::int) = 1 FROM again a, unnest(a.ids) AS id
+    WHERE get_bit(a.written, (id % {_BLOCK})::int) = 1"""
 
 
 def _rejected(text: str) -> list[RejectedRow]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 
 import structlog
@@ -9,6 +10,7 @@ from connectra_common.call import current
 from connectra_common.db.audit import Origin
 from connectra_common.db.database import Database
 from connectra_common.errors import WrongState
+from connectra_common.records.fields import CONTACT, Entity
 from connectra_common.records.ids import checked_uuid
 from prometheus_client import Counter
 
@@ -61,7 +63,13 @@ class ImportService:
             records = RecordRepository(connection, Origin.of_job(batch.job_uuid, current()))
             done = await writing.write(records, parsed.batch, batches.ROWS, batch.job_uuid)
             rejected = _rejected(parsed, done.folded)
-            counts = _counts(parsed, done, rejected=len(rejected))
+            before = {
+                entity: await ledger.note_records(
+                    batch.job_uuid, batch.generation, entity, {id_: uuid in of.changed for uuid, id_ in of.ids.items()}
+                )
+                for entity, of in done.written.items()
+            }
+            counts = _counts(parsed, done, before, rejected=len(rejected))
             token = await marks.newest(connection)
             await ledger.add(
                 LedgerRow(
@@ -83,7 +91,7 @@ class ImportService:
                 await ledger.forget_reported(batch.job_uuid, last)
         self._notifier.wake()
         for outcome in ("created", "updated", "unchanged", "merged", "rejected"):
-            IMPORTED.labels(outcome).inc(getattr(counts, outcome))
+            IMPORTED.labels(outcome).inc(max(getattr(counts, outcome), 0))
         return Applied(counts, rejected, parsed.left_out, token, replayed=False, waited_seconds=waited)
 
     async def _give_way(self) -> float:
@@ -143,14 +151,33 @@ def _rejected(parsed: Parsed, folded: Folded) -> list[RejectedRow]:
     return sorted((*parsed.rejected, *ambiguous), key=lambda row: row.line)
 
 
-def _counts(parsed: Parsed, done: BatchOutcome, rejected: int) -> Counts:
-    created, changed = len(done.created), len(done.changed)
+def _counts(parsed: Parsed, done: BatchOutcome, before: Mapping[Entity, Mapping[int, bool]], rejected: int) -> Counts:
+    """What a batch adds to the counts of its file, in which each record counts once, wherever the file was cut.
+
+    Args:
+        before: records that earlier batches of the file have written, and whether these have changed them.
+    """
+    updated = unchanged = 0
+    merged = done.folded.merged
+    for entity, written in done.written.items():
+        for uuid, id_ in written.ids.items():
+            changed = uuid in written.changed
+            known = before[entity].get(id_)
+            if known is None:
+                updated += changed and uuid not in written.created
+                unchanged += not changed
+                continue
+            if changed and not known:  # it was counted as unchanged
+                updated += 1
+                unchanged -= 1
+            if entity is CONTACT and uuid not in done.folded.joined:
+                merged += 1
     return Counts(
         rows=parsed.rows,
         rejected=rejected,
-        created=created,
-        updated=changed - created,
-        unchanged=done.records - changed,
-        merged=done.folded.merged,
+        created=done.created,
+        updated=updated,
+        unchanged=unchanged,
+        merged=merged,
         left_out=len(parsed.left_out),
     )

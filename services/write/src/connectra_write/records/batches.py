@@ -79,6 +79,7 @@ class Folded:
         written: values by uuid that are to be laid over what is stored.
         uuids: of the records that each row means: the contact, else the company.
         merged: records that fell together, see `_falls_together`.
+        joined: uuids of the contacts of which the first row here is counted among them.
     """
 
     written: dict[Entity, dict[str, Record]] = field(default_factory=lambda: {entity: {} for entity in ENTITIES})
@@ -86,6 +87,7 @@ class Folded:
     failures: list[RecordFailure] = field(default_factory=list)
     warnings: list[RecordWarning] = field(default_factory=list)
     merged: int = 0
+    joined: set[str] = field(default_factory=set)
 
 
 def fold(batch: Batch, manner: Manner, identities: Mapping[Entity, Identities], companies: set[str]) -> Folded:
@@ -113,7 +115,10 @@ def fold(batch: Batch, manner: Manner, identities: Mapping[Entity, Identities], 
         company_id = None
         for entity, (claim, meant) in found.items():
             identity, written = identities[entity], folded.written[entity]
-            folded.merged += _falls_together(entity, claim, meant, written)
+            if _falls_together(entity, claim, meant, written):
+                folded.merged += 1
+                if entity is CONTACT and meant.uuid not in written:
+                    folded.joined.add(meant.uuid)
             values = identity.put(meant.uuid, claim)
             record = written.setdefault(meant.uuid, {"uuid": meant.uuid})
             record.update(values)

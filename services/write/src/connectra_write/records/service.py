@@ -183,7 +183,7 @@ class RecordService:
         async def change(repository: RecordRepository) -> Outcome[BatchWritten]:
             done = await writing.write(repository, batch, batches.RECORDS)
             failures = _in_order(batch.failures, done.folded.failures)
-            created = len(done.created | done.revived)
+            created = done.created + done.revived
             updated = len(records) - len(failures) - created
             uuids = writing.written_uuids(done.folded, len(records))
             answer = BatchWritten(len(records), created, updated, failures, uuids, done.folded.warnings)
@@ -199,7 +199,7 @@ class RecordService:
         async def change(repository: RecordRepository) -> Outcome[BatchWritten]:
             done = await writing.write(repository, batch, batches.ROWS)
             failures = _in_order(batch.failures, done.folded.failures)
-            created, uuids = len(done.created), writing.written_uuids(done.folded, len(rows))
+            created, uuids = done.created, writing.written_uuids(done.folded, len(rows))
             answer = BatchWritten(len(rows), created, done.records - created, failures, uuids)
             return Outcome(answer, Kind.BATCH, str(done.number))
 

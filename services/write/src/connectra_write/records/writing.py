@@ -11,7 +11,7 @@ from connectra_common.records.fields import CONTACT, Entity
 
 from connectra_write.records.batches import ENTITIES, Batch, Folded, Manner, fold
 from connectra_write.records.identities import Claim, Identities
-from connectra_write.records.repository import Changed, RecordRepository
+from connectra_write.records.repository import RecordRepository
 
 # Others may change a record between its reading and its lock. More often than this is not chance.
 TRIES = 5
@@ -25,25 +25,47 @@ class Moved(Exception):
     """A record is not as it was read any more: what was decided by it does not hold."""
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What became of the records of an entity.
+
+    Args:
+        ids: of all of them, unchanged ones included, by uuid.
+        changed: uuids of those that are new or have changed; `created`: of new ones, `revived`: of those that were deleted.
+    """
+
+    ids: dict[str, int]
+    changed: set[str]
+    created: set[str]
+    revived: set[str]
+
+
 @dataclass(slots=True)
 class BatchOutcome:
     """What became of a batch.
 
     Args:
-        created: uuids of new records; `revived`: of those that were deleted.
         number: under which its records are noted, see `marks.add_batch`.
     """
 
     folded: Folded
-    changed: list[Changed] = field(default_factory=list)
-    created: set[str] = field(default_factory=set)
-    revived: set[str] = field(default_factory=set)
+    written: dict[Entity, Written] = field(default_factory=dict)
     number: int = 0
 
     @property
     def records(self) -> int:
         """How many records were written, unchanged ones included."""
-        return sum(map(len, self.folded.written.values()))
+        return sum(len(written.ids) for written in self.written.values())
+
+    @property
+    def created(self) -> int:
+        """How many records were created."""
+        return sum(len(written.created) for written in self.written.values())
+
+    @property
+    def revived(self) -> int:
+        """How many of them were deleted before."""
+        return sum(len(written.revived) for written in self.written.values())
 
 
 async def write(repository: RecordRepository, batch: Batch, manner: Manner, job: str | None = None) -> BatchOutcome:
@@ -157,17 +179,17 @@ async def _store(
     # One that was to be new, and that somebody else has created meanwhile, may be of somebody else.
     if created.keys() != records.keys() - stored.keys():
         raise Moved
+    ids = {uuid: stored[uuid].id if uuid in stored else created[uuid] for uuid in records}
     made, gone = list[tuple[int, int]](), list[tuple[int, int]]()
     for uuid in records:
         change = found.key_change(uuid)
         if change.made or change.gone:
-            id_ = stored[uuid].id if uuid in stored else created[uuid]
-            made += [(number, id_) for number in change.made]
-            gone += [(number, id_) for number in change.gone]
+            made += [(number, ids[uuid]) for number in change.made]
+            gone += [(number, ids[uuid]) for number in change.gone]
     await repository.change_keys(made, gone)
-    outcome.changed += changed
-    outcome.created |= created.keys()
-    outcome.revived |= {uuid for uuid in old if stored[uuid].deleted}
+    outcome.written[entity] = Written(
+        ids, {row.uuid for row in changed}, set(created), {uuid for uuid in old if stored[uuid].deleted}
+    )
 
 
 def written_uuids(folded: Folded, total: int) -> list[str | None]:

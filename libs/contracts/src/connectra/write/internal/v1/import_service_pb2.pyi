@@ -124,7 +124,9 @@ Global___ImportBatchResponse: _TypeAlias = ImportBatchResponse  # noqa: Y015
 
 @_typing.final
 class ImportCounts(_message.Message):
-    """Totals of rows in the file and of records in both tables."""
+    """Totals of rows in the file and of records in both tables. A record counts in the first batch that has it, so that the sums of all batches do
+    not depend on where the file is cut.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -141,9 +143,10 @@ class ImportCounts(_message.Message):
     created: _builtins.int
     updated: _builtins.int
     unchanged: _builtins.int
+    """Of a batch it is below zero when records change that an earlier batch left as they were."""
     merged: _builtins.int
-    """Records that became part of another one by rule: contacts that an earlier row of the batch made, and contacts and companies found by their
-    profile URL under another name. They are among the updated and unchanged ones, or in the record of that row.
+    """Records that became part of another one by rule: contacts that an earlier row of the file wrote, and contacts and companies found by their
+    profile URL under another name.
     """
     left_out: _builtins.int
     """Cells that were left out; each is listed in `left_out`."""
