@@ -18,6 +18,7 @@ from connectra_common.settings import ElasticsearchSettings, PostgresSettings
 from connectra_query.filters import service as filter_service
 from connectra_query.filters.service import FilterService, FilterValuesRequest
 from connectra_query.search.engine import Search
+from connectra_write.filter_values.counts import add_up
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -154,8 +155,7 @@ async def test_pages_walk_over_all_values_once_whatever_way_the_column_is_read(
         FROM generate_series(0, 2499) n"""
     )
     await database.execute("ANALYZE contacts")
-    monkeypatch.setattr(filter_service, "DEEP_ROWS", 500)
-    monkeypatch.setattr(filter_service, "WALK_ROWS", 1_000)
+    monkeypatch.setattr(filter_service, "WALK_LANDMARKS", 4)
     service = FilterService(pool, NoIndex())
 
     async def page(number: int, **more: Any) -> list[str]:
@@ -168,6 +168,39 @@ async def test_pages_walk_over_all_values_once_whatever_way_the_column_is_read(
     assert await page(2**40) == []
     found = [value for number in range(1, 20) for value in await page(number, search_text="1")]
     assert found == [value for value in walked if "1" in value]
+
+
+@pytest.mark.parametrize("added_up", [True, False])
+async def test_pages_walk_over_all_stored_values_once_whatever_is_still_to_be_added_up(
+    pool: Database, database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch, added_up: bool
+) -> None:
+    monkeypatch.setattr(filter_service, "LANDMARK_EVERY", 40)
+    monkeypatch.setattr(filter_service, "WALK_LANDMARKS", 3)
+    await database.execute(
+        """INSERT INTO companies (uuid, name) SELECT 'u' || lpad(n::text, 4, '0'), 'n' || lpad((n % 400)::text, 4, '0')
+           FROM generate_series(0, 599) n"""
+    )
+    await database.execute("INSERT INTO contacts (uuid, title) SELECT n::text, 'n' || n FROM generate_series(0, 299) n")
+    if added_up:
+        await add_up(pool)
+    await database.execute("DELETE FROM companies WHERE uuid = ANY('{u0007, u0300, u0350}')")
+    await database.execute("UPDATE companies SET name = 'm' WHERE uuid = 'u0020'")
+    await database.execute("UPDATE contacts SET title = 'z' WHERE uuid = '17'")
+    names = {row[0]: row[1] for row in await database.fetch("SELECT uuid, name FROM companies")}
+    pairs = sorted(names.items(), key=lambda pair: (pair[1], pair[0]))
+    titles = sorted({row[0] for row in await database.fetch("SELECT title FROM contacts")})
+    expected = {
+        ("company", "uuid"): pairs,
+        ("contact", "company"): [(name, name) for name in sorted(set(names.values()))],
+        ("contact", "title"): [(title, title) for title in titles],
+    }
+    for (of, key), listed in expected.items():
+        for search in ("", "1"):
+            service = FilterService(pool, NoIndex())
+            wanted = [pair for pair in listed if search in pair[1]]
+            for number in (9, 3, *range(1, 1 + len(wanted) // 25 + 2), 2**40):
+                request = FilterValuesRequest(filter_key=key, page=number, limit=25, search_text=search)
+                assert await service.values(of, request, Call()) == wanted[(number - 1) * 25 : number * 25]
 
 
 async def test_values_of_keywords_are_listed_from_the_index_once_a_token_is_seen(
@@ -201,7 +234,7 @@ async def listing(
     stack: Stack, postgres: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[FilterService]:
     """The service on the stores of the whole stack; what is deep for it is not so here."""
-    for name, value in (("DEEP_ROWS", 40), ("LANDMARK_EVERY", 20), ("WALK_ROWS", 60)):
+    for name, value in (("LANDMARK_EVERY", 20), ("INDEX_WALK_LANDMARKS", 3)):
         monkeypatch.setattr(filter_service, name, value)
     settings = PostgresSettings(connection=SecretStr(stack.postgres), _env_file=None)
     elasticsearch = ElasticsearchSettings(connection=stack.elasticsearch, _env_file=None)
@@ -231,7 +264,7 @@ async def test_pages_walk_over_all_values_of_a_keyword_once(
     # Beyond what is read at once, with all that other tests have stored.
     some = [v for n in range(1, 21) for v in await page(n, None, Call(), limit=100)]
     assert some == sorted(set(some))
-    assert len(some) > filter_service.DEEP_ROWS
+    assert len(some) > filter_service.LANDMARK_EVERY
     assert await page(20, None, Call(token=token), limit=100) == some[1900:]
 
 

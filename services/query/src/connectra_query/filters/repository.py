@@ -4,8 +4,10 @@ Values that are read from a column come through its partial index: each value on
 values is read by skip scan, with one index search per value; one with many values is scanned in order. Both stop at the end of the page.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from connectra_common.db.database import Connection
 from connectra_common.records.fields import COMPANY, Entity, Field, Type
@@ -41,6 +43,56 @@ class Column:
     skip: bool
 
 
+class Listed(ABC):
+    """Values that are listed, in their order, each once; `names`: the columns of one."""
+
+    names: ClassVar[str]
+    search: str
+
+    @abstractmethod
+    def statement(self, after: Any, most: int) -> tuple[str, Sequence[object]]:
+        """Those after one of them, to which OFFSET and LIMIT may be added, of which `most` are wanted; and its arguments."""
+
+
+@dataclass(frozen=True, slots=True)
+class OfColumn(Listed):
+    """Values of a column that have a text."""
+
+    column: Column
+    search: str
+    names = "v"
+
+    def statement(self, after: Any, most: int) -> tuple[str, Sequence[object]]:
+        """See Listed."""
+        more = [_pattern(self.search)] if self.search else []
+        return _values(self.column, self.search, after), [*([] if after is None else [after]), *more]
+
+
+@dataclass(frozen=True, slots=True)
+class Stored(Listed):
+    """(value, display_value) of a stored filter by display value, which has a text."""
+
+    entity: Entity
+    key: str
+    search: str
+    value: ClassVar[str] = "value"
+    names = "value, display_value"
+
+    def statement(self, after: Any, most: int) -> tuple[str, Sequence[object]]:
+        """See Listed."""
+        arguments = [self.entity.name, self.key, *(after or ()), *([_pattern(self.search)] if self.search else [])]
+        return _stored(self.value, bool(self.search), after is not None, most), arguments
+
+
+class CompanyNames(Stored):
+    """(name, name) of companies, each name once."""
+
+    value = "display_value"
+
+    def __init__(self, search: str) -> None:
+        super().__init__(COMPANY, "uuid", search)
+
+
 class FilterRepository:
     """Reads filters and values."""
 
@@ -61,26 +113,25 @@ class FilterRepository:
         """The active filters of a service, by id."""
         return [Filter(**row) for row in await self._connection.fetch(_FILTERS, service)]
 
-    async def stored(self, entity: Entity, key: str, search: str, skip: int, limit: int) -> list[Value]:
-        """(value, display_value) of a stored filter by display value."""
-        return await self._stored("value", entity, key, search, skip, limit)
-
-    async def company_names(self, search: str, skip: int, limit: int) -> list[Value]:
-        """(name, name) of companies, each name once."""
-        return await self._stored("display_value", COMPANY, "uuid", search, skip, limit)
-
-    async def _stored(self, column: str, entity: Entity, key: str, search: str, skip: int, limit: int) -> list[Value]:
-        more = [_pattern(search)] if search else []
-        rows = await self._connection.fetch(_stored(column, bool(search)), entity.name, key, skip, limit, *more)
-        return [(row[0], row[1]) for row in rows]
-
-    async def of_column(
-        self, column: Column, search: str, after: str | int | None, skip: int, limit: int
-    ) -> list[str | int]:
+    async def page(self, listed: Listed, after: Any, skip: int, limit: int) -> list[Any]:
         """At most `limit` values, `skip` values after `after`."""
-        page = f"OFFSET {int(skip)} LIMIT {int(limit)}"
-        rows = await self._connection.fetch(f"{_values(column, search, after)} {page}", *_arguments(search, after))
-        return [row[0] for row in rows]
+        statement, arguments = listed.statement(after, skip + limit)
+        rows = await self._connection.fetch(f"{statement} OFFSET {int(skip)} LIMIT {int(limit)}", *arguments)
+        return [row[0] if len(row) == 1 else tuple(row) for row in rows]
+
+    async def landmarks(self, listed: Listed, after: Any, every: int, count: int) -> list[Any]:
+        """At most `count` values: each `every`th of those after `after`."""
+        most = int(every * count)
+        statement, arguments = listed.statement(after, most)
+        if (
+            listed.search == ""
+        ):  # by an index, which has the order: to sort all values is slower than what the planner takes it for
+            await self._connection.execute("SET LOCAL enable_sort = off")
+        numbered = f"SELECT *, row_number() OVER () AS n FROM ({statement} LIMIT {most}) AS values"
+        rows = await self._connection.fetch(
+            f"SELECT {listed.names} FROM ({numbered}) AS numbered WHERE n % {int(every)} = 0 ORDER BY n", *arguments
+        )
+        return [row[0] if len(row) == 1 else tuple(row) for row in rows]
 
     async def column(self, entity: Entity, field: Field) -> Column:
         """How to read a column."""
@@ -100,16 +151,22 @@ _SHAPE = """
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass($1)"""
 
 
-def _stored(column: str, search: bool) -> str:
+def _stored(column: str, search: bool, after: bool, most: int) -> str:
     """Values as they are counted, and what statements have noted since. What comes and goes is a pair of a value and its display value.
 
     Args:
         column: whose different values are answered, with their display values.
-        search: whether only some display values are wanted.
+        search: whether only some display values are wanted; the last parameter.
+        after: whether only those after a value and its display value: the two before it.
+        most: how many are wanted.
     """
     offered = f"octet_length(display_value) <= {MAX_VALUE_BYTES} AND octet_length(value) <= {MAX_VALUE_BYTES}"
+    if after and column == "value":
+        offered += ' AND (display_value COLLATE "C", value COLLATE "C") > ($4::text, $3::text)'
+    elif after:
+        offered += ' AND display_value COLLATE "C" > greatest($4::text, $3::text)'
     if search:
-        offered += ' AND display_value COLLATE "default" ILIKE $5'
+        offered += f' AND display_value COLLATE "default" ILIKE ${5 if after else 3}'
     stored = f"service = $1 AND filter_key = $2 AND deleted_at IS NULL AND {offered}"
     value, shown = 'value COLLATE "C"', 'display_value COLLATE "C"'
     return f"""
@@ -120,13 +177,13 @@ def _stored(column: str, search: bool) -> str:
         SELECT DISTINCT {column} AS value, display_value FROM (
             (SELECT DISTINCT {column} COLLATE "C" AS value, {shown} AS display_value FROM filters_data
              WHERE {stored} AND uses > 0 AND ({value}, {shown}) NOT IN (SELECT value, display_value FROM noted)
-             ORDER BY display_value, value LIMIT $3::bigint + $4::bigint)
+             ORDER BY display_value, value LIMIT {int(most)})
             UNION ALL
             SELECT value, display_value FROM noted
             WHERE {offered} AND CASE WHEN uses > 0 THEN true ELSE uses > -coalesce(
                 (SELECT f.uses FROM filters_data f
                  WHERE {stored} AND f.{shown} = noted.display_value AND f.{value} = noted.value), 0) END) AS v
-        ORDER BY display_value, value OFFSET $3 LIMIT $4"""
+        ORDER BY display_value, value"""
 
 
 def _values(column: Column, search: str, after: str | int | None) -> str:
@@ -160,10 +217,6 @@ def _match(column: Column, search: str, value: str, parameter: int) -> str:
     # Case is folded by the database's own rules; for plain ASCII the cheaper ones are enough.
     collation = ' COLLATE "C"' if search.isascii() else ' COLLATE "default"'
     return f"AND {value}{collation} ILIKE ${parameter}"
-
-
-def _arguments(search: str, after: str | int | None) -> Sequence[object]:
-    return [*([after] if after is not None else []), *([_pattern(search)] if search else [])]
 
 
 def _pattern(search: str) -> str:

@@ -18,13 +18,23 @@ from connectra_common.vql.limits import LIMITS, Limits
 from pydantic import Field as Member
 
 from connectra_query.filters.index import IndexedValues
-from connectra_query.filters.repository import Column, Filter, FilterRepository, Value
+from connectra_query.filters.repository import (
+    Column,
+    CompanyNames,
+    Filter,
+    FilterRepository,
+    Listed,
+    OfColumn,
+    Stored,
+    Value,
+)
 from connectra_query.search.engine import Search
 
-# From this offset on, the values before it are walked over once, so many at a time, and every 250th is kept for later jumps.
-DEEP_ROWS = 500
-WALK_ROWS = 5_000
+# The values before a page are walked over once, and every 250th is kept for later jumps: so many of these at a time of PostgreSQL, which
+# answers no others, and of the index, which answers all.
 LANDMARK_EVERY = 250
+WALK_LANDMARKS = 400
+INDEX_WALK_LANDMARKS = 20
 # Answers slower than this are cached briefly, the landmarks of a walk a little longer. Calls with a consistency token bypass both.
 SLOW_SECONDS = 0.05
 ANSWER_SECONDS = 15.0
@@ -38,9 +48,6 @@ CACHE_ENTRIES = 256
 COMPANIES_BY_NAME = (COMPANY, "name")
 # Of contacts: the names of companies.
 COMPANIES_OF_CONTACTS = (CONTACT, "company")
-
-# Values of a field, some after one of them: (after, skip, limit).
-_Source = Callable[[Any, int, int], Awaitable[Sequence[str | int]]]
 
 
 class FilterValuesRequest(Request):
@@ -56,11 +63,25 @@ class FilterValuesRequest(Request):
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """The values of a filter, in order.
+
+    Args:
+        page: some of them: (after which, how many to skip, at most).
+        landmarks: each 250th of them: (after which, at most); `at_once`: how many are found by one request.
+    """
+
+    page: Callable[[Any, int, int], Awaitable[Sequence[Any]]]
+    landmarks: Callable[[Any, int], Awaitable[Sequence[Any]]]
+    at_once: int
+
+
 @dataclass(slots=True)
 class _Landmarks:
     """Every 250th value, as far as a call that held the lock has walked; `complete`: to the end."""
 
-    values: list[str | int] = field(default_factory=list)
+    values: list[Any] = field(default_factory=list)
     complete: bool = False
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -123,32 +144,45 @@ class FilterService:
     async def _find(
         self, entity: Entity, chosen: Filter | None, search: str, skip: int, limit: int, call: Call
     ) -> list[Value]:
-        if chosen is None:
-            async with self._reads(call) as repository:
-                return await repository.company_names(search, skip, limit)
-        if not chosen.direct_derived:
-            async with self._reads(call) as repository:
-                return await repository.stored(entity, chosen.key, search, skip, limit)
-        source = self._source(entity, entity.by_name[chosen.key], search, call)
+        source = self._source(entity, chosen, search, call)
         after = None
-        if skip > DEEP_ROWS:
-            of = (entity.name, chosen.key, search)
+        if skip > LANDMARK_EVERY:
+            of = (entity.name, chosen.key if chosen else "", search)
             marks = self._landmarks.setdefault(of, _Landmarks()) if call.token is None else _Landmarks()
             after, skip = await _near(marks, source, skip)
             if skip > LANDMARK_EVERY:  # there are not so many
                 return []
-        return [(str(v), str(v)) for v in await source(after, skip, limit)]
+        found = await source.page(after, skip, limit)
+        return [value if isinstance(value, tuple) else (str(value), str(value)) for value in found]
 
-    def _source(self, entity: Entity, field: Field, search: str, call: Call) -> _Source:
-        async def indexed(after: Any, skip: int, limit: int) -> Sequence[str | int]:
-            return await self._indexed.page(entity, field, search, after, skip, limit, call)
+    def _source(self, entity: Entity, chosen: Filter | None, search: str, call: Call) -> _Source:
+        field = entity.by_name[chosen.key] if chosen and chosen.direct_derived else None
+        if field and field.lists_from_index:
 
-        async def of_column(after: Any, skip: int, limit: int) -> Sequence[str | int]:
-            column = await self._column(entity, field, call)
+            async def indexed(after: Any, skip: int, limit: int) -> Sequence[str]:
+                return await self._indexed.page(entity, field, search, after, skip, limit, call)
+
+            async def passed(after: Any, count: int) -> Sequence[str]:
+                return (await indexed(after, 0, count * LANDMARK_EVERY))[LANDMARK_EVERY - 1 :: LANDMARK_EVERY]
+
+            return _Source(indexed, passed, INDEX_WALK_LANDMARKS)
+
+        async def listed() -> Listed:
+            if field:
+                return OfColumn(await self._column(entity, field, call), search)
+            return Stored(entity, chosen.key, search) if chosen else CompanyNames(search)
+
+        async def page(after: Any, skip: int, limit: int) -> Sequence[Any]:
+            values = await listed()
             async with self._reads(call) as repository:
-                return await repository.of_column(column, search, after, skip, limit)
+                return await repository.page(values, after, skip, limit)
 
-        return indexed if field.lists_from_index else of_column
+        async def landmarks(after: Any, count: int) -> Sequence[Any]:
+            values = await listed()
+            async with self._reads(call) as repository:
+                return await repository.landmarks(values, after, LANDMARK_EVERY, count)
+
+        return _Source(page, landmarks, WALK_LANDMARKS)
 
     async def _column(self, entity: Entity, field: Field, call: Call) -> Column:
         column = self._columns.get((entity.name, field.name))
@@ -164,14 +198,16 @@ class FilterService:
             yield await FilterRepository.limited(connection, call.seconds(self._read_seconds))
 
 
-async def _near(marks: _Landmarks, source: _Source, skip: int) -> tuple[str | int | None, int]:
+async def _near(marks: _Landmarks, source: _Source, skip: int) -> tuple[Any, int]:
     """The last landmark before an offset, walking there if nobody has, and the offset from there."""
+    wanted = skip // LANDMARK_EVERY
     async with marks.lock:  # calls that wait for the walk hold no connection
-        while not marks.complete and len(marks.values) * LANDMARK_EVERY < skip:
-            values = await source(marks.values[-1] if marks.values else None, 0, WALK_ROWS)
-            marks.values += values[LANDMARK_EVERY - 1 :: LANDMARK_EVERY]
-            marks.complete = len(values) < WALK_ROWS
-    passed = min(skip // LANDMARK_EVERY, len(marks.values))
+        while not marks.complete and len(marks.values) < wanted:
+            count = min(wanted - len(marks.values), source.at_once)
+            found = await source.landmarks(marks.values[-1] if marks.values else None, count)
+            marks.values += found
+            marks.complete = len(found) < count
+    passed = min(wanted, len(marks.values))
     return (marks.values[passed - 1] if passed else None), skip - passed * LANDMARK_EVERY
 
 
