@@ -204,6 +204,13 @@ def test_the_documented_uuids_are_derived() -> None:
     assert candidate(CONTACT, Checked(values(CONTACT, jane))).recipe == "700deee5-ef00-52fa-b669-6d589a9cc1de"
 
 
+def test_a_record_that_has_a_uuid_gets_none() -> None:
+    named = candidate(CONTACT, Checked(values(CONTACT, {"uuid": UUID, "email": "j@d.com"}, Mode.UPSERT)))
+    assert (named.uuid, named.recipe, named.values) == (UUID, None, {"email": "j@d.com"})
+    updated = candidate(CONTACT, Checked({"title": "CEO"}), UUID)
+    assert (updated.uuid, updated.recipe, updated.values) == (UUID, None, {"title": "CEO"})
+
+
 @pytest.mark.parametrize("spelling", [UUID, UUID.upper(), UUID.replace("-", ""), UUID.replace("-", "").upper()])
 def test_a_uuid_in_any_usual_spelling_is_stored_in_one(spelling: str) -> None:
     assert ids.checked_uuid(spelling) == UUID

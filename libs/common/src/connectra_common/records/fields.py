@@ -112,17 +112,17 @@ class Entity:
         """The name as it appears at the start of a message."""
         return self.name.capitalize()
 
-    @property
+    @cached_property
     def columns(self) -> tuple[str, ...]:
         """Names in table order."""
         return tuple(field.name for field in self.fields)
 
-    @property
+    @cached_property
     def writable(self) -> tuple[Field, ...]:
         """Fields a client may give, uuid included."""
         return tuple(field for field in self.fields if not field.read_only)
 
-    @property
+    @cached_property
     def data_fields(self) -> tuple[Field, ...]:
         """Fields a client may change."""
         return tuple(field for field in self.writable if field.name != "uuid")

@@ -14,7 +14,7 @@ class Candidate:
     Args:
         values: fields by name as they are to be stored, without `uuid`; those that were not given are absent.
         uuid: given by the caller.
-        recipe: the uuid by the documented recipe (`ids.py`), which a new record gets; None when nothing identifies it.
+        recipe: the uuid by the documented recipe (`ids.py`), which a new record gets; None when nothing identifies it, or `uuid` does.
         recipe_text: the text that `recipe` is made of.
         derived: names of values that were computed out of others and not given, which therefore identify nothing.
     """

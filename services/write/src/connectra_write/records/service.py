@@ -110,10 +110,10 @@ class RecordService:
             VersionConflict: it has another version; details have it.
         """
         uuid = checked_uuid(uuid)
-        given = _accepted(entity, record, Mode.UPDATE)
-        if (given.uuid or uuid) != uuid:
+        given = _accepted(entity, record, Mode.UPDATE, uuid)
+        if given.uuid != uuid:
             raise ValidationFailed.of([FieldViolation("uuid", "uuid cannot be changed")])
-        given.uuid, values = uuid, given.values
+        values = given.values
         claim = Claim.of(entity, given)
 
         async def change(repository: RecordRepository) -> Outcome[Written]:
@@ -281,11 +281,11 @@ def _in_order(*failures: list[RecordFailure]) -> list[RecordFailure]:
     return sorted(chain(*failures), key=lambda failure: failure.index)
 
 
-def _accepted(entity: Entity, record: object, mode: Mode) -> Candidate:
+def _accepted(entity: Entity, record: object, mode: Mode, uuid: str | None = None) -> Candidate:
     checked = check(entity, record, mode)
     if checked.violations:
         raise ValidationFailed.of(checked.violations)
-    return candidate(entity, checked)
+    return candidate(entity, checked, uuid)
 
 
 async def _check_company(repository: RecordRepository, values: Mapping[str, Value]) -> None:

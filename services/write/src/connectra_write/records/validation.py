@@ -87,13 +87,20 @@ def check(entity: Entity, record: object, mode: Mode) -> Checked:
     return Checked(values)
 
 
-def candidate(entity: Entity, checked: Checked) -> Candidate:
-    """A record whose violations are none, with the recipe that an import makes of its fields; takes `uuid` out of the values."""
+def candidate(entity: Entity, checked: Checked, uuid: str | None = None) -> Candidate:
+    """A record whose violations are none; takes `uuid` out of the values. Without one it has the recipe that an import makes of its fields.
+
+    Args:
+        uuid: that of a record which does not name it itself.
+    """
     values = checked.values
+    given = values.pop("uuid", None)
+    if isinstance(given, str) or uuid:
+        return Candidate(values, given if isinstance(given, str) else uuid, derived=checked.derived)
     names = ("name", "linkedin_url") if entity is COMPANY else ("first_name", "last_name", "linkedin_url", "email")
     make: Callable[..., str] = ids.company_recipe if entity is COMPANY else ids.contact_recipe
-    text, uuid = make(*(values.get(name) for name in names)), values.pop("uuid", None)
-    return Candidate(values, uuid if isinstance(uuid, str) else None, ids.uuid5(text), text, checked.derived)
+    text = make(*(values.get(name) for name in names))
+    return Candidate(values, None, ids.uuid5(text), text, checked.derived)
 
 
 def warnings(entity: Entity, record: object, prefix: str = "") -> list[dict[str, str]]:
@@ -102,7 +109,7 @@ def warnings(entity: Entity, record: object, prefix: str = "") -> list[dict[str,
         return []
     known = _known(entity)
     unknown = {name: None for name in record if name not in known}
-    found = unknown_keys(unknown, [field.name for field in entity.writable], prefix)
+    found = unknown_keys(unknown, [field.name for field in entity.writable], prefix) if unknown else []
     if note := _note(entity, record):
         found.append({"field": path(("email",), prefix), "message": f"email {note}"})
     return found
