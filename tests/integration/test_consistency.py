@@ -1,6 +1,7 @@
 """Consistency tokens: a search waits for the write that its token names, and for nothing else."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from uuid import uuid4
@@ -110,6 +111,18 @@ async def test_what_is_pending_is_told_by_record(database_of_its_own: Database, 
         }
         expected = {Token(last, Kind.CONTACT, ann), Token(last, Kind.COMPANY, acme), Token(first)}
         assert await written.pending(connection, tokens) == expected
+
+
+async def test_of_a_waiting_batch_the_companies_that_did_not_change_are_not_looked_up(
+    database: asyncpg.Connection,
+) -> None:
+    ann = str(uuid4())
+    last = await mark(database, "contact", ann)
+    await marks.add_batch(database, last, [str(uuid4()) for _ in range(2_000)], [ann])
+    plan = await database.fetchval(
+        f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) SELECT FROM written_batches b WHERE NOT ({written.BATCH_IS_PENDING})"
+    )
+    assert json.loads(plan)[0]["Plan"]["Shared Hit Blocks"] < 100
 
 
 async def test_batches_are_forgotten_once_they_are_indexed(
