@@ -36,8 +36,8 @@ def test_rights_are_those_the_gateway_names_and_all_for_a_caller_inside() -> Non
         ({Right.WRITE}, {"query.v1.QueryService", "write.v1.WriteService"}, {"CheckHealth", "CreateCompany"}),
         (
             {Right.ADMIN},
-            {"query.v1.QueryService", "write.v1.IndexService", "jobs.v1.JobsService"},
-            {"Reindex", "GetJob"},
+            {"query.v1.QueryService", "write.v1.IndexService", "jobs.v1.JobsService", "gateway.v1.KeysService"},
+            {"Reindex", "GetJob", "CreateKey"},
         ),
     ],
 )

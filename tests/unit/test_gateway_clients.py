@@ -3,6 +3,7 @@
 import json
 import re
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from connectra_common.rights import ALL, Right
 from connectra_gateway import clients, keys
 from connectra_gateway.cli import app
-from connectra_gateway.clients import Client, ClientsError
+from connectra_gateway.clients import Client, ClientsError, NotWritable
 from typer.testing import CliRunner
 
 from tests.support.environment import cleared
@@ -200,3 +201,21 @@ def test_the_log_tells_what_became_of_clients_and_nothing_of_their_keys(tmp_path
     assert told[3][0].endswith("; keys gone: 1")
     assert told[4] == ["client crm removed"]
     assert not any(key.key in str(told) for key in (*crm.keys, *changed.keys))
+
+
+def test_changes_at_the_same_time_lose_nothing(tmp_path: Path) -> None:
+    file, names = tmp_path / "keys.json", [f"client-{number}" for number in range(30)]
+    with ThreadPoolExecutor(10) as together:
+        made = list(together.map(lambda name: clients.add(file, name, ALL), names))
+    assert {client.name: client for client in clients.load(file)} == {client.name: client for client in made}
+    with ThreadPoolExecutor(10) as together:
+        list(together.map(lambda name: clients.revoke(file, name), names[:20]))
+    assert {client.name for client in clients.load(file)} == {*names[20:]}
+
+
+def test_a_file_that_cannot_be_written_is_told_from_one_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    below = tmp_path / "file" / "keys.json"
+    with pytest.raises(NotWritable):
+        clients.add(below, "crm", ALL)
+    assert clients.is_writable(tmp_path / "new" / "folder" / "keys.json")

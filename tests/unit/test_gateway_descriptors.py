@@ -64,7 +64,8 @@ def test_rights_divide_the_contracts_as_documented() -> None:
     walks = {"SearchCompanies", "SearchContacts", "ExportCompanies", "ExportContacts"}
     index = {method.name.rpartition(".")[2] for method in SERVICES["connectra.write.v1.IndexService"].methods}
     assert opened[Right.EXPORT] == jobs | walks
-    assert opened[Right.ADMIN] == index | jobs - {"CreateJob"}
+    keys = {method.name.rpartition(".")[2] for method in SERVICES["connectra.gateway.v1.KeysService"].methods}
+    assert opened[Right.ADMIN] == index | keys | jobs - {"CreateJob"}
     assert {name for name in opened[Right.IMPORT] if not name.endswith("Job")} >= {"CreateUploadUrl", "PreviewImport"}
     assert all(name.startswith(("Create", "Update", "Delete", "Upsert", "Batch")) for name in opened[Right.WRITE])
     assert all(

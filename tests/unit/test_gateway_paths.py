@@ -98,4 +98,4 @@ def test_literal_path_is_shadowed_for_the_verbs_of_the_variable_one() -> None:
 
 
 def test_path_variables_are_found() -> None:
-    assert paths.variables(BINDINGS) == ["service", "upload_id", "uuid"]
+    assert paths.variables(BINDINGS) == ["name", "service", "upload_id", "uuid"]

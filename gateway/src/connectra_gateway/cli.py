@@ -14,7 +14,7 @@ from connectra_common.rights import Right
 from connectra_common.settings import load
 
 from connectra_gateway import clients
-from connectra_gateway.clients import PREFIX, USUAL, Client, ClientsError, Key
+from connectra_gateway.clients import USUAL, Client, ClientsError, Key, begin
 from connectra_gateway.settings import KeysSettings
 
 app = typer.Typer(
@@ -146,13 +146,9 @@ def revoke(name: Name, file: File = None) -> None:
 
 
 def _described(client: Client) -> dict[str, object]:
-    keys = [{"begins": _begin(key), "expires_at": key.expires_at and key.expires_at.isoformat()} for key in client.keys]
+    keys = [{"begins": begin(key), "expires_at": key.expires_at and key.expires_at.isoformat()} for key in client.keys]
     limit = client.requests_per_minute
     return {"name": client.name, "rights": sorted(client.rights), "requests_per_minute": limit, "keys": keys}
-
-
-def _begin(key: Key) -> str:
-    return key.key[: len(PREFIX) + 4 if key.key.startswith(PREFIX) else 4]
 
 
 def _shown(key: Key) -> str:
@@ -160,7 +156,7 @@ def _shown(key: Key) -> str:
     if key.expires_at:
         word = "until" if key.expires_at > datetime.now(UTC) else "expired"
         end = f" {word} {key.expires_at:%Y-%m-%d %H:%M}Z"
-    return f"{_begin(key)}…{end}"
+    return f"{begin(key)}…{end}"
 
 
 def _file(given: Path | None) -> tuple[Path, str | None]:

@@ -8,13 +8,14 @@ A client with one key may have it as `"key": "…"`. The right `jobs` of older f
 """
 
 import contextlib
+import fcntl
 import json
 import os
 import secrets
 import string
 import tempfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -30,6 +31,18 @@ USUAL = ALL - {Right.ADMIN}
 
 class ClientsError(Exception):
     """The clients cannot be read or changed; the text says why and never contains a key."""
+
+
+class ClientExists(ClientsError):
+    """There is a client of this name."""
+
+
+class NoSuchClient(ClientsError):
+    """There is none of this name."""
+
+
+class NotWritable(ClientsError):
+    """The file cannot be written here."""
 
 
 # A generated key: the prefix, 32 random characters, and 6 that are a checksum of them, so that scanners of code and logs know one.
@@ -66,6 +79,11 @@ class Key(BaseModel):
 
     key: Annotated[str, Field(pattern=r"^[\x21-\x7e]+$", min_length=8, max_length=256, repr=False)]
     expires_at: AwareDatetime | None = None
+
+
+def begin(key: Key) -> str:
+    """As much of a key as may be shown."""
+    return key.key[: len(PREFIX) + 4 if key.key.startswith(PREFIX) else 4]
 
 
 class Client(BaseModel):
@@ -111,6 +129,9 @@ class Client(BaseModel):
         if not rights:
             raise ValueError(f"at least one of {', '.join(Right)} is required")
         return rights
+
+
+Check = Callable[[list[Client]], None]
 
 
 class _File(BaseModel):
@@ -182,6 +203,7 @@ def add(
     *,
     expires_at: datetime | None = None,
     requests_per_minute: int | None = None,
+    check: Check = lambda present: None,
 ) -> Client:
     """Add a client with a new key to the file.
 
@@ -191,23 +213,32 @@ def add(
         rights: of the client.
         expires_at: when the key ends; None: never.
         requests_per_minute: its own limit; None: that of all.
+        check: gets the clients before anything is changed, and raises if it must not be.
 
     Raises:
-        ClientsError: the name is taken or invalid.
+        ClientExists: the name is taken.
+        ClientsError: it is invalid, or the file cannot be read or written.
     """
-    clients = load(path)
-    if name == DEFAULT or name in {client.name for client in clients}:
-        raise ClientsError(f"there is already a client {name!r}")
     try:
         keys = (Key(key=new_key(), expires_at=expires_at),)
         client = Client(name=name, keys=keys, rights=rights, requests_per_minute=requests_per_minute)
     except ValidationError as error:
         raise ClientsError("; ".join(v.message for v in violations(error))) from None
-    _save(path, [*clients, client])
+    with _alone(path):
+        check(clients := load(path))
+        if name == DEFAULT or name in {client.name for client in clients}:
+            raise ClientExists(f"there is already a client {name!r}")
+        _save(path, [*clients, client])
     return client
 
 
-def rotate(path: Path, name: str, overlap: timedelta, expires_at: datetime | None = None) -> Client:
+def rotate(
+    path: Path,
+    name: str,
+    overlap: timedelta,
+    expires_at: datetime | None = None,
+    check: Check = lambda present: None,
+) -> Client:
     """Give a client a new key.
 
     Args:
@@ -215,33 +246,45 @@ def rotate(path: Path, name: str, overlap: timedelta, expires_at: datetime | Non
         name: of the client.
         overlap: how long its former keys go on.
         expires_at: when the new key ends; None: never.
+        check: as of `add`.
 
     Raises:
-        ClientsError: there is no client of that name.
+        NoSuchClient: there is none of that name.
+        ClientsError: the file cannot be read or written.
     """
-    clients, now = load(path), datetime.now(UTC)
-    for number, client in enumerate(clients):
-        if client.name == name:
-            end = now + overlap
-            former = [key.model_copy(update={"expires_at": min(key.expires_at or end, end)}) for key in client.keys]
-            keys = (*former, Key(key=new_key(), expires_at=expires_at))
-            clients[number] = client.model_copy(update={"keys": keys}).at(now)
-            _save(path, clients)
-            return clients[number]
-    raise ClientsError(f"there is no client {name!r} in {path}")
+    with _alone(path):
+        check(clients := load(path))
+        now = datetime.now(UTC)
+        for number, client in enumerate(clients):
+            if client.name == name:
+                end = now + overlap
+                former = [key.model_copy(update={"expires_at": min(key.expires_at or end, end)}) for key in client.keys]
+                keys = (*former, Key(key=new_key(), expires_at=expires_at))
+                clients[number] = client.model_copy(update={"keys": keys}).at(now)
+                _save(path, clients)
+                return clients[number]
+        raise NoSuchClient(f"there is no client {name!r} in {path}")
 
 
-def revoke(path: Path, name: str) -> None:
-    """Remove a client from the file.
+def revoke(path: Path, name: str, check: Check = lambda present: None) -> None:
+    """Remove a client from the file; `check` is as of `add`.
 
     Raises:
-        ClientsError: there is no client of that name.
+        NoSuchClient: there is none of that name.
+        ClientsError: the file cannot be read or written.
     """
-    clients = load(path)
-    left = [client for client in clients if client.name != name]
-    if len(left) == len(clients):
-        raise ClientsError(f"there is no client {name!r} in {path}")
-    _save(path, left)
+    with _alone(path):
+        check(clients := load(path))
+        left = [client for client in clients if client.name != name]
+        if len(left) == len(clients):
+            raise NoSuchClient(f"there is no client {name!r} in {path}")
+        _save(path, left)
+
+
+def is_writable(path: Path) -> bool:
+    """Whether the file can be replaced, or made."""
+    folder = next(folder for folder in path.absolute().parents if folder.exists())
+    return os.access(folder, os.W_OK | os.X_OK)
 
 
 def differences(before: Sequence[Client], after: Sequence[Client]) -> list[str]:
@@ -268,13 +311,34 @@ def _facts(client: Client) -> list[str]:
     return [f"rights {','.join(sorted(client.rights))}", limit, f"keys end: {ends or 'no key is valid'}"]
 
 
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Others who change the file, by command or by call, wait until this has read and written it.
+
+    The lock is on a file beside it, which is never replaced.
+    """
+    with _writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
 def _save(path: Path, clients: Sequence[Client]) -> None:
     document = {"clients": [_document(client) for client in clients]}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with _writing(path):
         write_private(path, json.dumps(document, indent=2).encode() + b"\n")
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
-        raise ClientsError(f"{path}: {error.strerror}") from None
+        raise NotWritable(f"{path}: {error.strerror}") from None
 
 
 def _document(client: Client) -> dict[str, Any]:

@@ -46,11 +46,17 @@ class Launcher:
         self._lame_duck_seconds, self._drain_seconds = lame_duck_seconds, drain_seconds
         self._stopping = threading.Event()
 
-    def run(self) -> int:
-        """Run Envoy until SIGTERM or SIGINT; return its exit code, or 0 after a drain."""
+    def run(self, started: Callable[[], None] = lambda: None) -> int:
+        """Run Envoy until SIGTERM or SIGINT; return its exit code, or 0 after a drain.
+
+        Args:
+            started: called once Envoy is there: nothing is forked any more, and threads may begin.
+        """
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self.stop())
-        return self.tend(self.start())
+        envoy = self.start()
+        started()
+        return self.tend(envoy)
 
     def start(self) -> "subprocess.Popen[bytes]":
         """Start Envoy. Call it from the main thread: Envoy ends with the thread that started it."""

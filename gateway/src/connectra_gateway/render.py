@@ -20,12 +20,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import jinja2
-from connectra_common import call
+from connectra_common import call, logging
 from connectra_common.rights import OPEN, Right
 from connectra_common.settings import AppSettings, PeerSettings, SettingsGroup, TracingSettings, load
 
 from connectra_gateway import clients, descriptors, keys, paths, tokens
 from connectra_gateway.clients import Client, ClientsError, write_private
+from connectra_gateway.key_service import serving
 from connectra_gateway.launcher import LISTENER_SECONDS, Launcher
 from connectra_gateway.memory import max_heap_bytes
 from connectra_gateway.pages import pages
@@ -49,6 +50,8 @@ RETRY_SECONDS = 10.0
 _RETRY_READS = "connect-failure,refused-stream,reset"
 _RETRY_SAFE = "connect-failure,refused-stream"
 _RETRY_ON = {"query": _RETRY_READS, "write": _RETRY_SAFE, "jobs": _RETRY_SAFE}
+# The upstream of what this process serves itself.
+OWN = "gateway"
 
 # The documented headers first, then those of the contracts, then those of gRPC-Web.
 _CORS = {
@@ -173,7 +176,7 @@ def configuration(files: Files, settings: GatewaySettings, peers: PeerSettings, 
     rest = [service for service in services if service.is_rest]
     bindings = [binding for service in rest for binding in service.bindings]
     single = min(settings.max_single_request_bytes, settings.max_request_bytes)
-    own = replies(single)
+    fixed = replies(single)
     collector = tracing.collector or ""
     return _template("envoy.yaml.j2").render(
         files=files,
@@ -188,7 +191,8 @@ def configuration(files: Files, settings: GatewaySettings, peers: PeerSettings, 
         sampled_percent=100 * tracing.ratio,
         peers={name: Address.parse(getattr(peers, name)) for name in _RETRY_ON},
         upstream_tls=peers,
-        retry_on=_RETRY_ON,
+        retry_on={**_RETRY_ON, OWN: _RETRY_SAFE},
+        own={"name": OWN, "socket": serving.socket(files.root)},
         rest_services=rest,
         typed_services=[service for service in services if not service.is_rest],
         alive=_ALIVE_METHODS,
@@ -200,12 +204,12 @@ def configuration(files: Files, settings: GatewaySettings, peers: PeerSettings, 
         batches=[paths.expression(template) for template in paths.batches(bindings)],
         batch_too_large=too_large(settings.max_request_bytes),
         not_found=NOT_FOUND,
-        replies=own,
+        replies=fixed,
         method_not_allowed=METHOD_NOT_ALLOWED,
         otherwise=OTHERWISE,
         challenge='ApiKey realm="connectra", header="X-API-Key"'
         + (', Bearer realm="connectra"' if settings.jwt_issuer else ""),
-        envelopes={str(reply.status): reply.envelope for reply in own},
+        envelopes={str(reply.status): reply.envelope for reply in fixed},
         cors={**_CORS, "origins": settings.origins},
         tls=settings.tls_cert_file,
         subject=keys.SUBJECT,
@@ -388,7 +392,11 @@ def _run(name: str, root: Path, read: Settings) -> None:
                 sys.exit(subprocess.run(run, check=False).returncode)
         case "run":
             files = render(root, settings, read.peers, read.tracing)
-            sys.exit(launcher(files, settings, app).run())
+            logging.configure(app, "gateway")
+            keys_by_call = serving.InThread(settings, files.root)
+            code = launcher(files, settings, app).run(keys_by_call.start)
+            keys_by_call.stop()
+            sys.exit(code)
 
 
 def launcher(files: Files, settings: GatewaySettings, app: AppSettings) -> Launcher:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from connectra_common.db.database import Database
@@ -14,6 +15,7 @@ from connectra_common.server.bulkheads import Bulkhead
 from connectra_common.server.process import Process, begin, run
 from connectra_common.settings import load
 from connectra_gateway.clients import ClientsError
+from connectra_gateway.key_service.serving import serve as serve_keys
 from connectra_gateway.launcher import Launcher
 from connectra_gateway.render import launcher, render
 from connectra_jobs import main as jobs
@@ -118,7 +120,8 @@ async def process(settings: Settings, front: Background) -> AsyncIterator[Proces
             write.process(settings.of(WriteSettings, shares.write), database) as of_write,
             jobs.process(settings.of(JobsSettings, shares.jobs), database) as of_jobs,
         ):
-            yield together([of_query, of_write, of_jobs], front, settings.gateway.profile)
+            keys = Process(background=[partial(serve_keys, settings.gateway, Path(settings.gateway.state_dir))])
+            yield together([of_query, of_write, of_jobs, keys], front, settings.gateway.profile)
 
 
 def shared(settings: Settings) -> AbstractAsyncContextManager[Database | None]:

@@ -6,8 +6,8 @@
     with SyncConnectra() as connectra:
         contact = connectra.get_contact(uuid)
 
-Other messages are in `connectra_client.proto.connectra.{common,query,write,jobs}.v1`; `vql` makes a query out of JSON. These and the
-names below are the public interface. The other modules serve the command line and the packages that add commands to it; in every
+Other messages are in `connectra_client.proto.connectra.{common,gateway,query,write,jobs}.v1`; `vql` makes a query out of JSON. These and
+the names below are the public interface. The other modules serve the command line and the packages that add commands to it; in every
 module a leading underscore marks what only that module uses.
 """
 

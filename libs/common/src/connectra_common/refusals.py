@@ -15,6 +15,7 @@ from connectra_common.errors import (
     TooManyRequests,
     Unavailable,
     ValidationFailed,
+    WrongState,
     listed,
 )
 from connectra_common.records.fields import Entity
@@ -282,3 +283,20 @@ class NotRead(DeadlineExceeded):
 
     def __init__(self, seconds: float) -> None:
         super().__init__(f"the stream has ended, because nothing of it was read for {seconds:g} seconds")
+
+
+class KeysReadOnly(WrongState):
+    """The gateway cannot write the file of clients."""
+
+    reason = "KEYS_READ_ONLY"
+
+
+class OwnKey(WrongState):
+    """A client would remove itself, and perhaps the last administrator."""
+
+    reason = "OWN_KEY"
+
+    def __init__(self, client: str) -> None:
+        super().__init__(
+            f"client {client!r} cannot revoke itself: another administrator can, or `connectra keys revoke {client}`"
+        )

@@ -41,6 +41,13 @@ def answers() -> Json:
             warnings=array(ref("Warning")),
         ),
         "IndexStatusAnswer": _answer("How the search index is.", data=ref("IndexStatus")),
+        "KeyList": _answer(
+            "The clients of the gateway.",
+            data=array(ref("KeyClient")),
+            writable=said("Whether they can be changed here.", FLAG),
+            read_only_reason=said("If not: where they are kept, and what to do.", TEXT),
+        ),
+        "NewKeyAnswer": _answer("A client with its new key, which is shown this once.", data=ref("NewKey")),
         "JobAnswer": _answer("A job.", data=ref("Job")),
         "JobEvents": said("Server-sent events: `job` with a Job as JSON, and `end` with its status.", {}),
         "JobCreated": _answer("The new job.", message=said("In words.", TEXT), data=ref("Job")),
@@ -62,7 +69,7 @@ def answers() -> Json:
 
 
 # Members of an answer that are there only if they were asked for, or have something to say.
-_OPTIONAL = ("did_you_mean", "next_cursor", "total", "facets", "explain")
+_OPTIONAL = ("did_you_mean", "next_cursor", "total", "facets", "explain", "read_only_reason")
 
 
 def _answer(about: str, **members: Json) -> Json:

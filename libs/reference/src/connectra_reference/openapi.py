@@ -34,6 +34,11 @@ _PARAMETERS: dict[tuple[str, str], Json] = {
         "schema": UUID,
         "example": NEW_UUID.example,
     },
+    ("path", "name"): {
+        "description": "Of the client.",
+        "schema": {**TEXT, "minLength": 1, "maxLength": 64},
+        "example": "crm",
+    },
     ("path", "service"): {
         "description": "Whose filters.",
         "schema": enum("company", "companies", "contact", "contacts"),
@@ -89,6 +94,7 @@ _TAGS = {
     "/common/upload": ("uploads", "Files to import."),
     "/common/imports": ("uploads", ""),
     "/common/batch-upsert": ("rows", "Rows of a file, a few at a time."),
+    "/common/keys": ("keys", "Who may call."),
     "/common/index": ("index", "How the search index is."),
     "/common/{service}": ("filters", "Values that users can choose from."),
     "/health": ("health", "Whether it works."),

@@ -44,7 +44,7 @@ SERVICE_CODES = {"VALIDATION_ERROR", "DATABASE_ERROR", "ELASTICSEARCH_ERROR", "S
 
 def schemas() -> Json:
     """All named schemas, sorted by name."""
-    parts = (_requests(), _errors(), _FOUND, _INDEX, _FILTERS, _jobs(), _UPLOADS, _PREVIEW, _batches())
+    parts = (_requests(), _errors(), _FOUND, _INDEX, _KEYS, _FILTERS, _jobs(), _UPLOADS, _PREVIEW, _batches())
     found = {name: schema for part in parts for name, schema in part.items()}
     for entity in (COMPANY, CONTACT):
         found |= _record(entity)
@@ -261,6 +261,24 @@ _INDEX: Json = {
         rebuild=said("A rebuild that runs.", nullable(OBJECT)),
         check=said("The comparison with the database that runs always.", nullable(OBJECT)),
     ),
+}
+
+_KEY_CLIENT = {
+    "name": said("As logs and the audit trail have it.", TEXT),
+    "rights": array(enum("admin", "export", "import", "read", "write")),
+    "requests_per_minute": said("Its own limit; null: that of all.", nullable(NUMBER)),
+    "keys": said("The newest last.", array(ref("KeyStub"))),
+    "fixed": said("Whether its key is the setting `API_KEY`, and changed there only.", FLAG),
+}
+_KEYS: Json = {
+    "KeyClient": obj("", "A client of the gateway.", **_KEY_CLIENT),
+    "KeyStub": obj(
+        "",
+        "What may be shown of a key.",
+        begins=said("Its first characters.", TEXT),
+        expires_at=said("null: never.", nullable(MOMENT)),
+    ),
+    "NewKey": obj("", "A client and its new key.", **_KEY_CLIENT, key=said("Sent as `X-API-Key`.", TEXT)),
 }
 
 _FILTERS: Json = {

@@ -87,6 +87,30 @@ INDEX = Like(
     },
 )
 
+NEW_KEY = Like(r"ctra_\w{38}", "ctra_3kZpQ0…")
+NO_CLIENT = "there is no client of this name"
+API_KEY_IS_A_SETTING = "the key of the client 'default' is the setting API_KEY: change it there"
+# Whoever there is; for people.
+EVERY_CLIENT = Like(
+    r"\[\{'name': 'default', .+\}\]",
+    [
+        {
+            "name": "default",
+            "rights": ["admin", "export", "import", "read", "write"],
+            "requests_per_minute": None,
+            "keys": [{"begins": "7f3a", "expires_at": None}],
+            "fixed": True,
+        },
+        {
+            "name": "crm",
+            "rights": ["read", "write"],
+            "requests_per_minute": 600,
+            "keys": [{"begins": "ctra_3kZp", "expires_at": "2027-01-31T00:00:00.000000Z"}],
+            "fixed": False,
+        },
+    ],
+)
+
 # What the placeholders are in examples.
 EXAMPLES = {"n": "1", "uuid": NEW_UUID.example, "token": TOKEN.example, "etag": ETAG.example, "key": UPLOADED.example}
 
@@ -104,7 +128,7 @@ class Row:
         body: what is sent as JSON; bytes go as they are.
         headers: what else is sent.
         shows: headers of the answer, beside content-type and x-request-id, which every answer has.
-        given: what is there before: `company`, `contact`, a `job` by its status, or an `upload` by how far it is.
+        given: what is there before: `company`, `contact`, a `job` by its status, an `upload` by how far it is, or the `client` crm-{n}.
         through: which gateway: `open`, `away` (services down), `slow` (services that never
             answer), `spent` (limit used up).
         lacks: rights that the caller's key does not have, separated by commas; `key`: it has no key.
@@ -419,6 +443,50 @@ def csv_rows() -> Iterator[Row]:
 
 def index() -> Iterator[Row]:
     yield Row("GetIndexStatus", "now", "GET /common/index", 200, {"data": INDEX, "success": True})
+
+
+def keys() -> Iterator[Row]:
+    """In the order in which they work on any file: each is given a client of its own."""
+    stub = {"begins": Like(r"ctra_\w{4}", "ctra_3kZp"), "expires_at": None}
+    client = {
+        "name": "crm-{n}",
+        "rights": ["read", "write"],
+        "requests_per_minute": 600,
+        "keys": [stub],
+        "fixed": False,
+    }
+    sent = {"name": "crm-{n}", "rights": ["read", "write"], "requests_per_minute": 600}
+    yield Row("ListKeys", "all", "GET /common/keys", 200, {"data": EVERY_CLIENT, "writable": True, "success": True})
+    call = "POST /common/keys"
+    new = {"data": {**client, "key": NEW_KEY}, "success": True}
+    yield Row("CreateKey", "new", call, 201, new, sent)
+    until = {**sent, "expires_at": "2999-01-31"}
+    ends = {**client, "keys": [{**stub, "expires_at": "2999-01-31T00:00:00.000000Z"}], "key": NEW_KEY}
+    yield Row("CreateKey", "with an end", call, 201, {"data": ends, "success": True}, until)
+    taken = error("CONFLICT", "there is already a client 'crm-{n}'")
+    yield Row("CreateKey", "name taken", call, 409, taken, sent, given="client")
+    right = invalid("rights[0]", "rights[0]: input should be 'read', 'export', 'write', 'import' or 'admin'")
+    yield Row("CreateKey", "unknown right", call, 400, right, {**sent, "rights": ["fly"]})
+    past = invalid("expires_at", "expires_at: must be in the future")
+    yield Row("CreateKey", "ended already", call, 400, past, {**sent, "expires_at": "2020-01-31"})
+    call = "POST /common/keys/crm-{n}/rotate"
+    former = {**stub, "expires_at": TIME}
+    rotated = {**client, "keys": [former, stub], "key": NEW_KEY}
+    done = {"data": rotated, "success": True}
+    yield Row("RotateKey", "another key", call, 200, done, {"overlap_seconds": 3600}, given="client")
+    at_once = {"data": {**client, "key": NEW_KEY}, "success": True}
+    yield Row("RotateKey", "at once", call, 200, at_once, {"overlap_seconds": 0}, given="client")
+    yield Row("RotateKey", "nobody", call, 404, error("NOT_FOUND", NO_CLIENT))
+    fixed_key = error("CONFLICT", API_KEY_IS_A_SETTING, reason="KEYS_READ_ONLY")
+    yield Row("RotateKey", "that of API_KEY", "POST /common/keys/default/rotate", 409, fixed_key)
+    call = "DELETE /common/keys/crm-{n}"
+    yield Row(
+        "RevokeKey", "a client", call, 200, {"message": "Client and keys revoked", "success": True}, given="client"
+    )
+    yield Row("RevokeKey", "nobody", call, 404, error("NOT_FOUND", NO_CLIENT))
+    itself = "client 'default' cannot revoke itself: another administrator can, or `connectra keys revoke default`"
+    own = error("CONFLICT", itself, reason="OWN_KEY")
+    yield Row("RevokeKey", "the caller itself", "DELETE /common/keys/default", 409, own)
 
 
 # ---- queries
@@ -759,7 +827,7 @@ def with_used_keys(found: list[Row]) -> Iterator[Row]:
     for row in found:
         if (
             row.method.startswith(("Create", "Upsert", "BatchUpsert"))
-            and not row.method.startswith("CreateUpload")
+            and not row.method.startswith(("CreateUpload", "CreateKey"))
             and row.body
             and row.status < 300
             and row.call not in seen
@@ -776,10 +844,13 @@ BODY_OPTIONAL = (
     *("ListCompanies", "ListContacts", "CountCompanies", "CountContacts", "AggregateCompanies", "AggregateContacts"),
     *("ExplainCompany", "ExplainContact"),
     "ListJobs",
+    "RotateKey",
 )
 # No JSON of a body is read there.
 BODY_UNREAD = ("CancelJob", "RetryJob", "CompleteUpload")
 KEYLESS = ("GetHealth",)
+# The gateway itself serves them: no service is away or too slow.
+OWN = ("ListKeys", "CreateKey", "RotateKey", "RevokeKey")
 # They last as long as there is something to tell.
 STREAMED = ("WatchJob",)
 CHALLENGE = 'ApiKey realm="connectra", header="X-API-Key"'
@@ -813,6 +884,7 @@ def _common(binding: descriptors.Binding, openers: frozenset[str], verbs: list[s
         binding.template.replace("{service}", "company")
         .replace("{uuid}", OTHER_UUID)
         .replace("{upload_id}", OTHER_UUID)
+        .replace("{name}", "crm")
     )
     call = f"{binding.verb} {path}"
     body = {"x": 1} if binding.verb in ("POST", "PUT") else None
@@ -825,9 +897,9 @@ def _common(binding: descriptors.Binding, openers: frozenset[str], verbs: list[s
     other = next(verb for verb in ("PATCH", "GET") if verb not in verbs)
     yield Row(method, "wrong method", f"{other} {path}", 405, fixed(405), shows={"allow": ", ".join(verbs)})
     yield Row(method, "parameter twice", f"{call}?x=1&x=2", 400, fixed(400), body)
-    if method not in KEYLESS:  # which the gateway answers itself
+    if method not in KEYLESS + OWN:  # which the gateway answers itself
         yield Row(method, "service away", call, 503, fixed(503), body, through="away")
-    if method not in KEYLESS + STREAMED:
+    if method not in KEYLESS + STREAMED + OWN:
         yield Row(method, "service too slow", call, 504, fixed(504), body, through="slow")
     if body is None:
         return
@@ -873,7 +945,7 @@ def rows() -> list[Row]:
             *new_record(entity),
             *many_records(entity),
         ]
-    found += [*filters(), *csv_rows(), *jobs(), *index()]
+    found += [*filters(), *csv_rows(), *jobs(), *index(), *keys()]
     return [*found, *with_used_keys(found), *of_every_path()]
 
 

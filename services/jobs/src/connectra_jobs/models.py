@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 from connectra_common.errors import ValidationFailed
-from connectra_common.times import rfc3339
+from connectra_common.times import read_moment, rfc3339
 
 from connectra_jobs.states import COMPLETED, FAILED
 
@@ -177,18 +177,3 @@ class JobFile:
     s3_key: str
     size_bytes: int
     download_url: str
-
-
-def read_moment(text: str) -> datetime:
-    """A moment in UTC, of any ISO 8601 spelling; without a zone it is UTC.
-
-    Raises:
-        ValueError: it is not one.
-    """
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        return moment.replace(tzinfo=UTC)
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("before the year 1 or after 9999") from None

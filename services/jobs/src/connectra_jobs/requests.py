@@ -33,6 +33,7 @@ from connectra_common.requests import (
     unknown_keys,
     violations,
 )
+from connectra_common.times import read_moment
 from connectra_common.vql.model import Vql
 from connectra_common.vql.validate import checked_export
 from pydantic import AfterValidator, BaseModel, Field, ValidationError, field_validator
@@ -47,7 +48,6 @@ from connectra_jobs.models import (
     JobType,
     JsonObject,
     NewJob,
-    read_moment,
 )
 from connectra_jobs.places import Places
 from connectra_jobs.states import STATES

@@ -4,6 +4,16 @@ from collections.abc import AsyncIterator
 
 from connectra_client.aio.calls import Stub
 from connectra_client.channel import DEFAULT, Metadata, Timeout
+from connectra_client.proto.connectra.gateway.v1 import (
+    CreateKeyRequest,
+    CreateKeyResponse,
+    ListKeysRequest,
+    ListKeysResponse,
+    RevokeKeyRequest,
+    RevokeKeyResponse,
+    RotateKeyRequest,
+    RotateKeyResponse,
+)
 from connectra_client.proto.connectra.jobs.v1 import (
     AbortUploadRequest,
     AbortUploadResponse,
@@ -122,6 +132,44 @@ from connectra_client.proto.connectra.write.v1 import (
     VerifyRequest,
     VerifyResponse,
 )
+
+
+class KeysServiceStub(Stub):
+    """The clients of the gateway and their keys, as `connectra keys` has them. The gateway serves it itself. A change takes effect within a second.
+    Where the file of clients cannot be written, as a secret of Kubernetes, changes are FAILED_PRECONDITION (KEYS_READ_ONLY), and the list says so.
+    """
+
+    async def list_keys(
+        self, message: ListKeysRequest, *, timeout: Timeout = DEFAULT, metadata: Metadata | None = None
+    ) -> ListKeysResponse:
+        """All clients, in the order of the file; that of API_KEY comes first. Nothing tells a key but its first characters."""
+        return await self._unary(
+            "/connectra.gateway.v1.KeysService/ListKeys", message, ListKeysResponse, timeout, metadata
+        )
+
+    async def create_key(
+        self, message: CreateKeyRequest, *, timeout: Timeout = DEFAULT, metadata: Metadata | None = None
+    ) -> CreateKeyResponse:
+        """Adds a client with a new key, which is shown in this answer and never again. ALREADY_EXISTS if there is a client of this name."""
+        return await self._unary(
+            "/connectra.gateway.v1.KeysService/CreateKey", message, CreateKeyResponse, timeout, metadata
+        )
+
+    async def rotate_key(
+        self, message: RotateKeyRequest, *, timeout: Timeout = DEFAULT, metadata: Metadata | None = None
+    ) -> RotateKeyResponse:
+        """Gives a client another key, which is shown in this answer and never again; its former keys go on for a while. NOT_FOUND."""
+        return await self._unary(
+            "/connectra.gateway.v1.KeysService/RotateKey", message, RotateKeyResponse, timeout, metadata
+        )
+
+    async def revoke_key(
+        self, message: RevokeKeyRequest, *, timeout: Timeout = DEFAULT, metadata: Metadata | None = None
+    ) -> RevokeKeyResponse:
+        """Removes a client and all of its keys. NOT_FOUND; FAILED_PRECONDITION (OWN_KEY) for the client that calls, so that an administrator is left."""
+        return await self._unary(
+            "/connectra.gateway.v1.KeysService/RevokeKey", message, RevokeKeyResponse, timeout, metadata
+        )
 
 
 class JobsServiceStub(Stub):

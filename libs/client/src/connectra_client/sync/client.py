@@ -60,7 +60,13 @@ from connectra_client.proto.connectra.write.v1 import (
     UpsertContactRequest,
 )
 from connectra_client.proto.google.protobuf import FieldMask
-from connectra_client.proto.sync import IndexServiceStub, JobsServiceStub, QueryServiceStub, WriteServiceStub
+from connectra_client.proto.sync import (
+    IndexServiceStub,
+    JobsServiceStub,
+    KeysServiceStub,
+    QueryServiceStub,
+    WriteServiceStub,
+)
 from connectra_client.retrying import PATIENCE_SECONDS, Patience
 from connectra_client.sync.calls import Channel, from_threads, in_thread, open_channel, sleep
 from connectra_client.vql_json import vql
@@ -75,7 +81,7 @@ Entity = Literal["contacts", "companies"]
 class SyncConnectra:
     """A connection to a Connectra server, opened by a `with` statement (`async with`, if its calls are awaited).
 
-    The methods here take and give records. `query`, `write`, `jobs` and `index` have one method per RPC, with all that its messages
+    The methods here take and give records. `query`, `write`, `jobs`, `index` and `keys` have one method per RPC, with all that its messages
     can say, and with `timeout` (seconds; None: as long as it takes), `metadata` of that call and, where the server takes one,
     `idempotency_key`. Reads and searches see what was written before through the same object (`read_your_writes`).
 
@@ -115,7 +121,7 @@ class SyncConnectra:
         direct = {"query": query_url, "write": write_url, "jobs": jobs_url}
         self._at = {name: checked(Connection(to.rstrip("/"))) for name, to in direct.items() if to}
         if url or not self._at:
-            self._at = dict.fromkeys(direct, find_connection(url, api_key)) | self._at
+            self._at = dict.fromkeys([*direct, "gateway"], find_connection(url, api_key)) | self._at
         pair = (Path(certificate[0]), Path(certificate[1])) if certificate else None
         self._tls = Tls(Path(ca_file) if ca_file else None, pair)
         self._session = Session(timeout, read_your_writes)
@@ -153,10 +159,16 @@ class SyncConnectra:
         """Administration of the search index: one method per RPC."""
         return self._stub(IndexServiceStub, "write")
 
+    @property
+    def keys(self) -> KeysServiceStub:
+        """The clients of the gateway and their keys: one method per RPC."""
+        return self._stub(KeysServiceStub, "gateway")
+
     def _stub(self, stub: Callable[[Channel, str, Session], T], name: str) -> T:
         self._session.require_open()
         if name not in self._at:
-            raise ClientError(f"this client has no address for {name}: give it {name}_url, or the url of a gateway")
+            own = "" if name == "gateway" else f"{name}_url, or "
+            raise ClientError(f"this client has no address for {name}: give it {own}the url of a gateway")
         to = self._at[name]
         return stub(self._channels[to], to.api_key, self._session)
 

@@ -77,6 +77,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """A job list with a negative limit."""
     ERROR_REASON_LIMIT_TOO_HIGH: _ErrorReason.ValueType  # 37
     """A job list with a limit above 100."""
+    ERROR_REASON_KEYS_READ_ONLY: _ErrorReason.ValueType  # 40
+    """The file of clients cannot be written by this gateway."""
+    ERROR_REASON_OWN_KEY: _ErrorReason.ValueType  # 41
+    """A client would remove itself."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Machine-readable cause of an error. Typed calls carry it, without the prefix, as `reason` of the google.rpc.ErrorInfo in the status
@@ -138,4 +142,8 @@ ERROR_REASON_INVALID_LIMIT: ErrorReason.ValueType  # 36
 """A job list with a negative limit."""
 ERROR_REASON_LIMIT_TOO_HIGH: ErrorReason.ValueType  # 37
 """A job list with a limit above 100."""
+ERROR_REASON_KEYS_READ_ONLY: ErrorReason.ValueType  # 40
+"""The file of clients cannot be written by this gateway."""
+ERROR_REASON_OWN_KEY: ErrorReason.ValueType  # 41
+"""A client would remove itself."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -37,7 +37,9 @@ class _RightEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Right.ValueType
     RIGHT_IMPORT: _Right.ValueType  # 5
     """Upload files and import them."""
     RIGHT_ADMIN: _Right.ValueType  # 6
-    """Administer the index and its dead letters, and see the jobs of all clients and who changed which record."""
+    """Administer the index and its dead letters, and the clients of the gateway with their keys; see the jobs of all clients and who changed
+    which record.
+    """
 
 class Right(_Right, metaclass=_RightEnumTypeWrapper):
     """What a client may do. A client has exactly the rights that are named with its key or in its token."""
@@ -54,7 +56,9 @@ RIGHT_WRITE: Right.ValueType  # 4
 RIGHT_IMPORT: Right.ValueType  # 5
 """Upload files and import them."""
 RIGHT_ADMIN: Right.ValueType  # 6
-"""Administer the index and its dead letters, and see the jobs of all clients and who changed which record."""
+"""Administer the index and its dead letters, and the clients of the gateway with their keys; see the jobs of all clients and who changed
+which record.
+"""
 Global___Right: _TypeAlias = Right  # noqa: Y015
 
 RIGHT_FIELD_NUMBER: _builtins.int

@@ -211,6 +211,16 @@ class ErrorReason(betterproto2.Enum):
     A job list with a limit above 100.
     """
 
+    KEYS_READ_ONLY = 40
+    """
+    The file of clients cannot be written by this gateway.
+    """
+
+    OWN_KEY = 41
+    """
+    A client would remove itself.
+    """
+
     @classmethod
     def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
         return {
@@ -243,6 +253,8 @@ class ErrorReason(betterproto2.Enum):
             35: "ERROR_REASON_UNKNOWN_SERVICE",
             36: "ERROR_REASON_INVALID_LIMIT",
             37: "ERROR_REASON_LIMIT_TOO_HIGH",
+            40: "ERROR_REASON_KEYS_READ_ONLY",
+            41: "ERROR_REASON_OWN_KEY",
         }
 
     @classmethod
@@ -277,6 +289,8 @@ class ErrorReason(betterproto2.Enum):
             "ERROR_REASON_UNKNOWN_SERVICE": 35,
             "ERROR_REASON_INVALID_LIMIT": 36,
             "ERROR_REASON_LIMIT_TOO_HIGH": 37,
+            "ERROR_REASON_KEYS_READ_ONLY": 40,
+            "ERROR_REASON_OWN_KEY": 41,
         }
 
 
@@ -375,7 +389,8 @@ class Right(betterproto2.Enum):
 
     ADMIN = 6
     """
-    Administer the index and its dead letters, and see the jobs of all clients and who changed which record.
+    Administer the index and its dead letters, and the clients of the gateway with their keys; see the jobs of all clients and who changed
+    which record.
     """
 
     @classmethod

@@ -1,0 +1,1 @@
+"""Clients and keys by call: what the gateway serves itself, beside Envoy."""
