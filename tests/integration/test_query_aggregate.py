@@ -115,6 +115,18 @@ async def test_groups_by_value(api: httpx.AsyncClient, corpus: Corpus, field: st
     assert (found["other"], found["exact"]) == (0, True)
 
 
+async def test_fields_of_the_company_have_the_names_that_conditions_take(
+    api: httpx.AsyncClient, corpus: Corpus
+) -> None:
+    spelled = {}
+    for dot in (".", "_"):
+        size = f"company{dot}employees_count"
+        asked = {"group_by": [f"company{dot}name"], "cardinality": [size], "percentiles": [{"field": size}]}
+        spelled[dot] = await aggregated(api, corpus, **asked)
+    assert spelled["."] == spelled["_"]
+    assert spelled["."]["groups"]
+
+
 async def test_what_is_beyond_the_size_is_counted(api: httpx.AsyncClient, corpus: Corpus) -> None:
     found = await aggregated(api, corpus, group_by=[{"field": "country", "size": 1}])
     expected = values(corpus.records, "country")

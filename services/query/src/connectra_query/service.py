@@ -145,6 +145,7 @@ class QueryService:
 
     async def aggregate(self, entity: Entity, asked: Aggregate, call: Call) -> Aggregated:
         """Numbers about all that matches; see `AggregateService.run`. Raises as `page`."""
+        asked = asked.named(entity)
         query = self._aggregate.check(entity, asked)
         await self._wait_for(entity, call)
         async with self._bulkheads.searches.entered():

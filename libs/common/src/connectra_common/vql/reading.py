@@ -15,6 +15,14 @@ COMPANY_PREFIX = "company."
 REFUSED: Node = And(())
 
 
+def indexed_name(entity: Entity, given: str) -> str:
+    """The name of a field in the index: of contacts, `company.name` is `company_name`."""
+    if entity is not CONTACT or not given.startswith(COMPANY_PREFIX):
+        return given
+    name = given.removeprefix(COMPANY_PREFIX)
+    return "company_id" if name == "uuid" else f"company_{name}"
+
+
 class Wrong(ValueError):
     """What is wrong with one condition, without its place."""
 
@@ -102,11 +110,8 @@ class Reading:
         return REFUSED
 
     def name(self, given: str) -> str:
-        """The field's name in the index: `company.name` is `company_name`."""
-        if self._entity is not CONTACT or not given.startswith(COMPANY_PREFIX):
-            return given
-        name = given.removeprefix(COMPANY_PREFIX)
-        return "company_id" if name == "uuid" else f"company_{name}"
+        """As `indexed_name`."""
+        return indexed_name(self._entity, given)
 
     def violations(self) -> list[FieldViolation]:
         """Everything that is wrong with the conditions, and with all of them together."""

@@ -1,6 +1,6 @@
 """The JSON document of an aggregation, and what is wrong with one."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from math import prod
 from typing import Annotated, Any, Literal, get_args
@@ -11,6 +11,7 @@ from connectra_common.records.fields import Entity, Field, Index, Rule
 from connectra_common.requests import Part, Request, at_most, between, hint
 from connectra_common.search.mappings import indexed_fields
 from connectra_common.vql.model import Columns, Kinds, OrderBy, Tree, Where
+from connectra_common.vql.reading import indexed_name
 from connectra_common.vql.validate import unknown_columns
 from pydantic import BeforeValidator
 from pydantic import Field as Member
@@ -97,6 +98,20 @@ class Aggregate(Request):
         None, description="Numbers of which percentiles are wanted."
     )
     top_hits: TopHits | None = Member(None, description="Shows the first records of each group.")
+
+    def named(self, entity: Entity) -> "Aggregate":
+        """The same with the names of the index: of contacts, `company.name` is `company_name`."""
+
+        def renamed(parts: Iterable[GroupBy | Percentiles]) -> list[GroupBy | Percentiles]:
+            return [one.model_copy(update={"field": indexed_name(entity, one.field)}) for one in parts]
+
+        return self.model_copy(
+            update={
+                "group_by": renamed(self.group_by or ()),
+                "percentiles": renamed(self.percentiles or ()),
+                "cardinality": [indexed_name(entity, name) for name in self.cardinality or ()],
+            }
+        )
 
     @property
     def groupings(self) -> Sequence[GroupBy]:
