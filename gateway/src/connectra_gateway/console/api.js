@@ -110,17 +110,18 @@ export function pause(milliseconds, signal) {
   });
 }
 
-/** Sends a file to a URL of the store, which is another host; `progress` gets the part that has arrived, 0 to 1. */
-export function upload(url, file, progress, signal) {
+/** Sends a file, or a part of one, to a URL of the store, which is another host; `arrived` gets the bytes that are there. */
+export function put(url, content, arrived, signal) {
   return new Promise((resolve, reject) => {
+    if (signal.aborted) return reject(signal.reason);
     const request = new XMLHttpRequest();
     request.open("PUT", url);
-    request.upload.onprogress = (event) => event.lengthComputable && progress(event.loaded / event.total);
+    request.upload.onprogress = (event) => event.lengthComputable && arrived(event.loaded);
     request.onload = () => (request.status < 300 ? resolve() : reject(new UploadRefused(url, request.status)));
     request.onerror = () => reject(new UploadRefused(url, 0));
     request.onabort = () => reject(signal.reason);
-    signal?.addEventListener("abort", () => request.abort(), { once: true });
-    request.send(file);
+    signal.addEventListener("abort", () => request.abort(), { once: true });
+    request.send(content);
   });
 }
 

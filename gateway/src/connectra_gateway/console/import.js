@@ -1,12 +1,11 @@
 // A file, step by step: drop it, see what its columns mean, check it, import it.
 
-import { ask, call, upload } from "./api.js";
+import { ask, call } from "./api.js";
 import { follow } from "./jobs.js";
 import { columnsOf } from "./records.js";
 import { announce, button, busy, choice, fill, h, heading, labelled, number, refused, size, table } from "./ui.js";
+import { upload } from "./upload.js";
 
-// Larger ones need many hours for a preview's patience, and the parts of the command line (docs/jobs.md).
-const MOST_BYTES = 5 * 2 ** 30;
 // Targets that are no column of a record (docs/import.md).
 const SPREAD = [["full_name", "Whole name"], ["last_first_name", "Whole name, last name first"], ["person_url", "Person's profile or website"], ["company_url", "Company's profile or website"]];
 const SURE = { exact: "documented name", known: "name that a tool has for it", guessed: "guessed", given: "as you said" };
@@ -35,16 +34,30 @@ export async function importPage(main, { signal }) {
   }
 
   async function send(file) {
-    if (file.size > MOST_BYTES) return choose(refused({ inWords: () => ({ title: "This file is too large for a browser", advice: "Files over 5 GiB go up in parts: connectra import FILE." }) }));
     const bar = h("progress", { max: "1", "aria-label": "Upload" });
-    fill(step, title(1, "Choose a file"), h("p", { role: "status" }, `Sending ${file.name}, ${size(file.size)} …`), bar);
+    const told = h("span");
+    const asked = new AbortController();
+    fill(step, title(1, "Choose a file"),
+      h("p", { role: "status" }, `Sending ${file.name}, ${size(file.size)} …`), bar,
+      h("p", { class: "actions" }, button("Stop", () => asked.abort()), told));
+    const progress = (part) => {
+      bar.value = part;
+      fill(told, `${Math.floor(part * 100)} %`);
+    };
     try {
-      const place = await call("GET", `/common/upload-url?${new URLSearchParams({ filename: file.name })}`, { signal });
-      await upload(place.upload_url, file, (part) => (bar.value = part), signal);
-      await preview({ key: place.s3_key, name: file.name });
+      const key = await upload(file, progress, AbortSignal.any([signal, asked.signal]));
+      await preview({ key, name: file.name });
     } catch (error) {
-      if (!signal.aborted) choose(refused(error));
+      if (signal.aborted) return;
+      if (asked.signal.aborted) choose(stopped(file));
+      else choose(refused(error, () => send(file)));
     }
+  }
+
+  function stopped(file) {
+    return h("div", { class: "state", role: "status" },
+      h("p", {}, h("strong", {}, "Stopped.")), h("p", {}, "What has arrived of a large file stays for some days: as long as this page is open, it goes on from there."),
+      button("Go on", () => send(file)));
   }
 
   async function preview(source, columns = {}) {
