@@ -1,6 +1,7 @@
 // How the system is, as far as the key may see it.
 
 import { call } from "./api.js";
+import { keys } from "./keys.js";
 import { empty, fill, h, heading, number, show, table } from "./ui.js";
 
 const NAMES = { postgres: "Database (PostgreSQL)", elasticsearch: "Search (Elasticsearch)", s3: "Files (S3)" };
@@ -8,7 +9,9 @@ const NAMES = { postgres: "Database (PostgreSQL)", elasticsearch: "Search (Elast
 export async function adminPage(main, { signal }) {
   const parts = h("section", { "aria-labelledby": "parts" });
   const index = h("section", { "aria-labelledby": "index" });
-  fill(main, heading("System"), parts, index);
+  const clients = h("section", { "aria-labelledby": "keys", hidden: true });
+  fill(main, heading("System"), parts, index, clients);
+  keys(clients, signal);
   show(parts, async () => {
     const { checks } = await call("GET", "/health/db", { signal }).catch((error) => {
       // It says so with a 503, and which.
