@@ -44,11 +44,21 @@ def linkedin() -> str:
     return text.getvalue()
 
 
+def large(file: Path) -> None:
+    """A file of 75 MiB, which has five parts and takes some time to be imported."""
+    notes = "x" * 700
+    with file.open("w") as text:
+        text.write("first_name,last_name,email,notes\n")
+        for i in range(104_000):
+            text.write(f"Lars,Large{i},lars{i}@large.example,{notes}\n")
+
+
 @pytest.mark.skipif(not (MODULES and CHROMIUM and shutil.which("node")), reason="run by `make console`")
 async def test_a_person_imports_finds_corrects_and_exports(stack: Stack, tmp_path: Path) -> None:
     sample, connections = tmp_path / "sample.csv", tmp_path / "Connections.csv"
     sample.write_bytes(b"".join(sample_csv(1_000)))
     connections.write_text(linkedin())
+    await asyncio.to_thread(large, tmp_path / "large.csv")
     imported = await asyncio.to_thread(stack.command, "import", str(sample))
     assert imported.returncode == 0, imported.stderr
     added = await asyncio.to_thread(stack.command, "keys", "add", "reader", "--right", "read")
@@ -59,6 +69,7 @@ async def test_a_person_imports_finds_corrects_and_exports(stack: Stack, tmp_pat
         "key": stack.api_key,
         "reader": reader,
         "file": str(connections),
+        "large": str(tmp_path / "large.csv"),
         "modules": MODULES,
         "chromium": CHROMIUM,
         "images": str(IMAGES),
