@@ -22,6 +22,7 @@ export async function searchPage(main, { kind, parameters, signal }) {
   let asked = new AbortController();
   let total = null;
   let turns = 0;
+  let place = () => {}; // says which rows are shown, of how many once that is known
   const count = h("p", { class: "count" });
   const chosen = h("ul", { class: "chips", "aria-label": "Conditions" });
   const hits = h("section", { "aria-label": "Hits", class: "hits" });
@@ -47,15 +48,20 @@ export async function searchPage(main, { kind, parameters, signal }) {
     for (const one of hits.querySelectorAll(".pager button")) one.disabled = true;
     drawChosen();
     fill(count);
-    page([null]);
-    if (query.conditions.every(complete)) {
-      facets(side, kind, query, columns, asked.signal, begin).then((found) => {
-        if (!found) return;
-        total = found.value;
-        fill(count, `${number(found.value)} ${found.value === 1 ? about.one : kind}`);
-      });
-    }
+    countAfter(page([null]), asked.signal);
+  }
+
+  /** What is counted takes the engine longer than the rows: it is asked once they are there, and not at all for what was typed over. */
+  async function countAfter(shown, current) {
+    await shown;
+    if (current.aborted) return;
     numbers.refresh();
+    if (!query.conditions.every(complete)) return;
+    const found = await facets(side, kind, query, columns, current, begin);
+    if (!found || current.aborted) return;
+    total = found.value;
+    place();
+    fill(count, `${number(found.value)} ${found.value === 1 ? about.one : kind}`);
   }
 
   function drawChosen() {
@@ -151,12 +157,15 @@ export async function searchPage(main, { kind, parameters, signal }) {
       hits.querySelector("[role=region]")?.focus();
     };
     const from = (cursors.length - 1) * ROWS;
+    const shown = h("span");
+    place = () => fill(shown, `${number(from + 1)} to ${number(from + answer.data.length)}${total === null ? "" : ` of ${number(total)}`}`);
+    place();
     return (
       (cursors.length > 1 || answer.next_cursor) &&
       h("nav", { "aria-label": "Pages", class: "pager" },
         button("First", step([null]), { disabled: cursors.length === 1 }),
         button("Previous", step(cursors.slice(0, -1)), { disabled: cursors.length === 1 }),
-        h("span", {}, `${number(from + 1)} to ${number(from + answer.data.length)}${total === null ? "" : ` of ${number(total)}`}`),
+        shown,
         button("Next", step([...cursors, answer.next_cursor]), { disabled: !answer.next_cursor }))
     );
   }
