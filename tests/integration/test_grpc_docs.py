@@ -18,6 +18,7 @@ from tests.support.stack import Stack
 PROGRAMS = ROOT / "docs/examples/grpc"
 SAID = {
     "typed_sync.py": "completed\nada Countess\nTrue True\nTrue\nINVALID_ARGUMENT VALIDATION_ERROR where.keyword_match.must.cuntry\n",
+    "jobs.py": "completed True 2\ncompleted True\n['result']\n",
     "writes.py": "True\nProfessor False\n1\n",
 }
 # What the others say depends on what is stored; these words do not.

@@ -19,7 +19,7 @@ from connectra_client.errors import ApiError, ClientError, FieldViolation, Unrea
 if TYPE_CHECKING:
     from connectra_client.aio.client import Connectra
     from connectra_client.proto.connectra.common.v1 import Company, Contact
-    from connectra_client.proto.connectra.jobs.v1 import Job
+    from connectra_client.proto.connectra.jobs.v1 import ExportQuery, ImportFile, Job
     from connectra_client.sync.client import SyncConnectra
     from connectra_client.vql_json import vql
 
@@ -29,7 +29,9 @@ __all__ = [
     "Company",
     "Connectra",
     "Contact",
+    "ExportQuery",
     "FieldViolation",
+    "ImportFile",
     "Job",
     "SyncConnectra",
     "Unreachable",
@@ -41,6 +43,8 @@ _LATER = {
     "Company": "proto.connectra.common.v1",
     "Connectra": "aio.client",
     "Contact": "proto.connectra.common.v1",
+    "ExportQuery": "proto.connectra.jobs.v1",
+    "ImportFile": "proto.connectra.jobs.v1",
     "Job": "proto.connectra.jobs.v1",
     "SyncConnectra": "sync.client",
     "vql": "vql_json",

@@ -173,6 +173,13 @@ class ExportData(Request):
         ),
     ] = False
 
+    @property
+    def query(self) -> Vql:
+        """The query without what does not matter to an export, which must not make it fail either."""
+        order, paging = ("order_by", "sort_by", "sort_direction"), ("page", "limit", "offset", "cursor")
+        ignored = (*order, *paging, "company_config", "facets")
+        return self.vql.model_copy(update=dict.fromkeys(ignored))
+
 
 class CreateJobBody(Request):
     """Body of `POST /common/jobs/create`."""
@@ -305,6 +312,13 @@ def read_data(job_type: str, data: JsonObject, places: Places) -> JobData:
     if value is None or wrong:
         raise ValidationFailed.together(wrong)
     return value
+
+
+def read_stored(job_type: str, data: JsonObject) -> JobData | None:
+    """`job_data` of a stored job, to show it: whether it may still run does not matter. None: it is no job of ours."""
+    if job_type not in JOB_TYPES:
+        return None
+    return (_validated(ImportData, data) if job_type == IMPORT else _validated(ExportData, data))[0]
 
 
 def read_list(body: JsonObject) -> tuple[JobFilter, list[Warning]]:

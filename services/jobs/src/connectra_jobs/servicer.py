@@ -1,35 +1,29 @@
 """The typed door."""
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator
 from dataclasses import asdict
 from datetime import UTC
-from typing import Any, TypeVar
 
 from connectra.jobs.v1 import jobs_service_pb2 as pb
 from connectra.jobs.v1 import jobs_service_pb2_grpc as pb_grpc
 from connectra_common.call import current
 from connectra_common.errors import ValidationFailed
-from connectra_common.export import ExportFormat
 from connectra_common.records.fields import COMPANY, CONTACT
 from connectra_common.records.messages import to_message
 from connectra_common.requests import read
 from connectra_common.server import Context
 from connectra_common.server.rest import replayed, send_headers
-from connectra_common.vql import proto as vql
-from google.protobuf.struct_pb2 import Struct
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from connectra_jobs.models import EXPORT, IMPORT, Job, JsonObject
+from connectra_jobs.messages import columns_to_json, create_to_json, job_message, present
+from connectra_jobs.models import JsonObject
 from connectra_jobs.places import Places
 from connectra_jobs.preview.models import Preview
 from connectra_jobs.preview.service import PreviewService
-from connectra_jobs.requests import MAX_COLUMNS, read_create, read_list, read_preview
+from connectra_jobs.requests import read_create, read_list, read_preview
 from connectra_jobs.service import JobsService
 from connectra_jobs.uploads.requests import MAX_URLS, CreateUploadBody, CreateUploadPartUrlsBody
 from connectra_jobs.uploads.service import UploadService, UploadState
-
-_Message = TypeVar("_Message", pb.JobResult, pb.JobProgress)
 
 
 class JobsServicer(pb_grpc.JobsServiceServicer):
@@ -39,10 +33,10 @@ class JobsServicer(pb_grpc.JobsServiceServicer):
         self._service, self._uploads, self._previews, self._places = service, uploads, previews, places
 
     async def CreateJob(self, request: pb.CreateJobRequest, context: Context) -> pb.CreateJobResponse:
-        new, _ = read_create(_create_to_json(request), self._places)
+        new, _ = read_create(create_to_json(request), self._places)
         created = await self._service.create(new, current().idempotency_key)
         await send_headers(context, status=None, **replayed(created))
-        return pb.CreateJobResponse(job=_job(created.job))
+        return pb.CreateJobResponse(job=job_message(created.job))
 
     async def ListJobs(self, request: pb.ListJobsRequest, context: Context) -> pb.ListJobsResponse:
         body: JsonObject = {
@@ -56,29 +50,29 @@ class JobsServicer(pb_grpc.JobsServiceServicer):
         }
         condition, _ = read_list(body)
         page = await self._service.find(condition)
-        return pb.ListJobsResponse(jobs=[_job(job) for job in page.jobs], next_cursor=page.next_cursor or "")
+        return pb.ListJobsResponse(jobs=[job_message(job) for job in page.jobs], next_cursor=page.next_cursor or "")
 
     async def GetJob(self, request: pb.GetJobRequest, context: Context) -> pb.GetJobResponse:
-        return pb.GetJobResponse(job=_job(await self._service.get(request.uuid)))
+        return pb.GetJobResponse(job=job_message(await self._service.get(request.uuid)))
 
     async def CancelJob(self, request: pb.CancelJobRequest, context: Context) -> pb.CancelJobResponse:
-        return pb.CancelJobResponse(job=_job(await self._service.cancel(request.uuid)))
+        return pb.CancelJobResponse(job=job_message(await self._service.cancel(request.uuid)))
 
     async def RetryJob(self, request: pb.RetryJobRequest, context: Context) -> pb.RetryJobResponse:
-        return pb.RetryJobResponse(job=_job(await self._service.retry(request.uuid)))
+        return pb.RetryJobResponse(job=job_message(await self._service.retry(request.uuid)))
 
     async def WatchJob(self, request: pb.WatchJobRequest, context: Context) -> AsyncIterator[pb.WatchJobResponse]:
         async for job in self._service.watch(request.uuid):
-            yield pb.WatchJobResponse(job=_job(job))
+            yield pb.WatchJobResponse(job=job_message(job))
 
     async def PreviewImport(self, request: pb.PreviewImportRequest, context: Context) -> pb.PreviewImportResponse:
         body = {
             "s3_key": request.s3_key,
             "s3_bucket": request.s3_bucket or None,
-            "columns": _columns(request.columns),
+            "columns": columns_to_json(request.columns),
             "encoding": request.encoding or None,
         }
-        wanted, _ = read_preview(_present(body), self._places)
+        wanted, _ = read_preview(present(body), self._places)
         return _preview(await self._previews.preview(wanted))
 
     async def ListJobFiles(self, request: pb.ListJobFilesRequest, context: Context) -> pb.ListJobFilesResponse:
@@ -145,42 +139,6 @@ def _upload(state: UploadState) -> pb.Upload:
     return message
 
 
-def _create_to_json(request: pb.CreateJobRequest) -> JsonObject:
-    """The REST body that asks the same, so that both doors are checked by one function."""
-    body: JsonObject = {"retry_count": request.retry_count}
-    match request.WhichOneof("work"):
-        case "import_file":
-            file = request.import_file
-            allowed = file.WhichOneof("max_rejected")
-            source = {
-                "s3_key": file.s3_key,
-                "s3_bucket": file.s3_bucket or None,
-                "max_rejected": getattr(file, allowed) if allowed else None,
-                "validate_only": file.validate_only or None,
-                "columns": _columns(file.columns),
-                "encoding": file.encoding or None,
-            }
-            body |= {"job_type": IMPORT, "job_data": _present(source)}
-        case "export_query":
-            export = request.export_query
-            data = {
-                "service": export.service,
-                "vql": _present(vql.to_json(export.vql)),
-                "s3_bucket": export.s3_bucket or None,
-                "format": _format(export.format),
-                "gzip": export.gzip or None,
-                "keep_formulas": export.keep_formulas or None,
-            }
-            body |= {"job_type": EXPORT, "job_data": _present(data)}
-    return body
-
-
-def _columns(columns: Mapping[str, str]) -> JsonObject | None:
-    if len(columns) > MAX_COLUMNS:
-        raise ValidationFailed.at("columns", f"{len(columns)} columns; at most {MAX_COLUMNS} are allowed")
-    return {header: target or None for header, target in columns.items()} or None
-
-
 def _preview(found: Preview) -> pb.PreviewImportResponse:
     return pb.PreviewImportResponse(
         shape=pb.FileShape(
@@ -218,58 +176,8 @@ def _preview(found: Preview) -> pb.PreviewImportResponse:
     )
 
 
-def _format(number: int) -> str | None:
-    """A format by its name; one that is not given is not stored, one without a name is refused later."""
-    return (ExportFormat.from_proto(number) or str(number)) if number else None
-
-
 def _moment(moment: Timestamp) -> str:
     try:
         return moment.ToDatetime(tzinfo=UTC).isoformat()
     except (ValueError, OverflowError):
         return f"{moment.seconds} s"  # in no year that there is: refused where it is read
-
-
-def _present(values: Mapping[str, object]) -> JsonObject:
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def _job(job: Job) -> pb.Job:
-    message = pb.Job(
-        id=job.id,
-        uuid=job.uuid,
-        job_type=job.job_type,
-        data=_struct(job.data),
-        status=job.status,
-        job_response=_struct(job.job_response),
-        retry_count=job.retry_count,
-        retry_interval=job.retry_interval,
-        attempts=job.attempts,
-        progress=_struct(job.progress),
-        client=job.client or "",
-        result=_typed(pb.JobResult(), job.job_response),
-        done=_typed(pb.JobProgress(), job.progress),
-    )
-    message.created_at.FromDatetime(job.created_at.astimezone(UTC))
-    message.updated_at.FromDatetime(job.updated_at.astimezone(UTC))
-    if job.run_after:
-        message.run_after.FromDatetime(job.run_after.astimezone(UTC))
-    return message
-
-
-def _typed(message: _Message, values: Mapping[str, Any]) -> _Message:
-    """The message with those of the values that it has fields for. What tables that were taken over have there may be of any type."""
-    for field in message.DESCRIPTOR.fields:
-        value = values.get(field.name)
-        with suppress(AttributeError, TypeError, ValueError):
-            if isinstance(value, list):
-                getattr(message, field.name).extend(value)
-            elif value is not None:
-                setattr(message, field.name, value)
-    return message
-
-
-def _struct(values: Mapping[str, Any]) -> Struct:
-    struct = Struct()
-    struct.update(values)
-    return struct

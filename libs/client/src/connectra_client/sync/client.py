@@ -390,7 +390,7 @@ class SyncConnectra:
         """
         key = self.upload(file)
         work = ImportFile(s3_key=key, columns=dict(columns or {}))
-        return self._create_job(CreateJobRequest(import_file=work, retry_count=retry_count))
+        return self.create_job(work, retry_count=retry_count)
 
     def export_csv(self, entity: Entity, query: Query, file: str | Path) -> int:
         """Write what matches into a file, as of now. For files of many gigabytes see `begin_export`, which goes on if this process dies.
@@ -432,7 +432,27 @@ class SyncConnectra:
         """
         form = ExportFormat.NDJSON if ndjson else ExportFormat.CSV
         work = ExportQuery(service=entity, vql=_message(query), format=form, gzip=gzip)
-        return self._create_job(CreateJobRequest(export_query=work, retry_count=retry_count))
+        return self.create_job(work, retry_count=retry_count)
+
+    def create_job(self, work: ImportFile | ExportQuery, *, retry_count: int = 0) -> Job:
+        """Begin an import or an export with all that can be said of it, once, also if it takes several tries.
+
+        Args:
+            work: what a `Job` has as its `import_file` or `export_query`. `upload` gives the key of a file.
+            retry_count: how many times the job is run again after a failure.
+        """
+        asked = CreateJobRequest(
+            import_file=work if isinstance(work, ImportFile) else None,
+            export_query=work if isinstance(work, ExportQuery) else None,
+            retry_count=retry_count,
+        )
+        left, key = Patience(), str(uuid4())
+        while True:
+            try:
+                return _given((self.jobs.create_job(asked, idempotency_key=key)).job)
+            except ClientError as error:
+                seconds = left.pause(error)
+            sleep(seconds)
 
     def get_job(self, uuid: str) -> Job:
         """The current state of a job."""
@@ -521,16 +541,6 @@ class SyncConnectra:
                 return begun.s3_key
         except OSError as error:
             raise ClientError(f"{path} cannot be read: {error.strerror}") from error
-
-    def _create_job(self, asked: CreateJobRequest) -> Job:
-        """Create it once, also if it takes several tries."""
-        left, key = Patience(), str(uuid4())
-        while True:
-            try:
-                return _given((self.jobs.create_job(asked, idempotency_key=key)).job)
-            except ClientError as error:
-                seconds = left.pause(error)
-            sleep(seconds)
 
 
 class _Uploads:

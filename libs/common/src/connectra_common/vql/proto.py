@@ -108,7 +108,7 @@ def to_json(message: vql_pb2.Vql) -> dict[str, Any]:
         document["filters"] = _tree_to_json(message.filters, counted)
     if message.HasField("where"):
         where = message.where
-        document["where"] = {
+        clauses = {
             "text_matches": {
                 side: [_text_to_json(t) for t in _conditions(where.text_matches, "text_matches", side)]
                 for side in _SIDES
@@ -125,6 +125,8 @@ def to_json(message: vql_pb2.Vql) -> dict[str, Any]:
                 for side in _SIDES
             },
         }
+        given = {field.name for field, _ in where.ListFields()}
+        document["where"] = {name: clause for name, clause in clauses.items() if name in given}
     return document
 
 

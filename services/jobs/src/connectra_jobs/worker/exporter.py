@@ -6,7 +6,6 @@ import zlib
 from typing import TypeAlias
 
 import grpc.aio
-from connectra.common.v1 import vql_pb2
 from connectra.query.v1 import query_service_pb2 as pb
 from connectra_common.records.fields import COMPANY, SERVICES
 from connectra_common.vql.proto import to_proto
@@ -50,7 +49,7 @@ async def run_export(attempt: Attempt, data: ExportData, deps: Deps) -> JsonObje
 
 async def _count(data: ExportData, deps: Deps) -> int:
     """Rows to come, for the progress; the file itself is counted."""
-    query = _query(data, "select_columns")
+    query = to_proto(data.query.model_copy(update={"select_columns": None}))
     if SERVICES[data.service] is COMPANY:
         companies = pb.CountCompaniesRequest(query=query)
         return int((await deps.query.CountCompanies(companies, timeout=COUNT_TIMEOUT_SECONDS)).count)
@@ -58,14 +57,8 @@ async def _count(data: ExportData, deps: Deps) -> int:
     return int((await deps.query.CountContacts(contacts, timeout=COUNT_TIMEOUT_SECONDS)).count)
 
 
-def _query(data: ExportData, *without: str) -> vql_pb2.Vql:
-    """The query without what does not matter to an export, which must not make it fail either."""
-    ignored = ("order_by", "page", "limit", "offset", "cursor", "company_config", "facets", *without)
-    return to_proto(data.vql.model_copy(update=dict.fromkeys(ignored)))
-
-
 async def _export(attempt: Attempt, data: ExportData, deps: Deps, bucket: str, key: str, total: int) -> tuple[int, int]:
-    query, format = _query(data), data.format.to_proto()
+    query, format = to_proto(data.query), data.format.to_proto()
     if SERVICES[data.service] is COMPANY:
         companies = pb.ExportCompaniesRequest(query=query, format=format, keep_formulas=data.keep_formulas)
         stream: _Pieces = deps.query.ExportCompanies(companies)

@@ -43,6 +43,8 @@ class Job(_message.Message):
     CLIENT_FIELD_NUMBER: _builtins.int
     RESULT_FIELD_NUMBER: _builtins.int
     DONE_FIELD_NUMBER: _builtins.int
+    IMPORT_FILE_FIELD_NUMBER: _builtins.int
+    EXPORT_QUERY_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     uuid: _builtins.str
     job_type: _builtins.str
@@ -87,6 +89,10 @@ class Job(_message.Message):
     def done(self) -> Global___JobProgress:
         """As `progress`."""
 
+    @_builtins.property
+    def import_file(self) -> Global___ImportFile: ...
+    @_builtins.property
+    def export_query(self) -> Global___ExportQuery: ...
     def __init__(
         self,
         *,
@@ -106,12 +112,16 @@ class Job(_message.Message):
         client: _builtins.str = ...,
         result: Global___JobResult | None = ...,
         done: Global___JobProgress | None = ...,
+        import_file: Global___ImportFile | None = ...,
+        export_query: Global___ExportQuery | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "data", b"data", "done", b"done", "job_response", b"job_response", "progress", b"progress", "result", b"result", "run_after", b"run_after", "updated_at", b"updated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "data", b"data", "done", b"done", "export_query", b"export_query", "import_file", b"import_file", "job_response", b"job_response", "progress", b"progress", "result", b"result", "run_after", b"run_after", "updated_at", b"updated_at", "work", b"work"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "client", b"client", "created_at", b"created_at", "data", b"data", "done", b"done", "id", b"id", "job_response", b"job_response", "job_type", b"job_type", "progress", b"progress", "result", b"result", "retry_count", b"retry_count", "retry_interval", b"retry_interval", "run_after", b"run_after", "status", b"status", "updated_at", b"updated_at", "uuid", b"uuid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "client", b"client", "created_at", b"created_at", "data", b"data", "done", b"done", "export_query", b"export_query", "id", b"id", "import_file", b"import_file", "job_response", b"job_response", "job_type", b"job_type", "progress", b"progress", "result", b"result", "retry_count", b"retry_count", "retry_interval", b"retry_interval", "run_after", b"run_after", "status", b"status", "updated_at", b"updated_at", "uuid", b"uuid", "work", b"work"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType_work: _TypeAlias = _typing.Literal["import_file", "export_query"]  # noqa: Y015
+    _WhichOneofArgType_work: _TypeAlias = _typing.Literal["work", b"work"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_work) -> _WhichOneofReturnType_work | None: ...
 
 Global___Job: _TypeAlias = Job  # noqa: Y015
 

@@ -427,6 +427,15 @@ default_message_pool.register_message("connectra.jobs.v1", "ImportFile", ImportF
 
 @dataclass(eq=False, repr=False)
 class Job(betterproto2.Message):
+    """
+
+
+    Oneofs:
+        - work: As `data`, read by the rules of today: what was left out has its default, and an export's query has neither order nor paging, which
+            mean nothing to it. Unset if the data is not such a job's, as it may be in a database that was taken over. Lists leave out what
+            is large, as in `data`; the query of an export is then unset.
+    """
+
     id: "int" = betterproto2.field(1, betterproto2.TYPE_INT64)
 
     uuid: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
@@ -503,6 +512,10 @@ class Job(betterproto2.Message):
     """
     As `progress`.
     """
+
+    import_file: "ImportFile | None" = betterproto2.field(17, betterproto2.TYPE_MESSAGE, optional=True, group="work")
+
+    export_query: "ExportQuery | None" = betterproto2.field(18, betterproto2.TYPE_MESSAGE, optional=True, group="work")
 
 
 default_message_pool.register_message("connectra.jobs.v1", "Job", Job)
