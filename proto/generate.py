@@ -50,6 +50,9 @@ def generate(output: Path) -> None:
             if folder.name != "__pycache__":
                 (folder / "__init__.py").touch()
     (output / GENERATED[0] / "py.typed").touch()
+    # With comments, which the code has not.
+    described = [tools / "buf", "build", "--path", "proto/connectra", "--exclude-imports", "--as-file-descriptor-set"]
+    subprocess.run([*described, "-o", output / GENERATED[0] / "contracts.binpb"], cwd=ROOT, check=True)
     for stubs in ("aio.py", "sync.py"):
         file = output / GENERATED[1] / stubs
         file.write_text(_formatted(file.read_text()))
@@ -93,9 +96,8 @@ def _formatted(code: str) -> str:
 
 def differing(left: Path, right: Path) -> list[str]:
     """Paths below `left` and `right` whose files are not the same."""
-    names = {
-        str(p.relative_to(side)) for side in (left, right) for p in side.rglob("*.py*") if "__pycache__" not in p.parts
-    }
+    files = [(side, path) for side in (left, right) for path in side.rglob("*") if "__pycache__" not in path.parts]
+    names = {str(path.relative_to(side)) for side, path in files if path.is_file()}
     return [name for name in sorted(names) if not _same(left / name, right / name)]
 
 

@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from typing import Any
 
 import orjson
 import pytest
@@ -14,10 +15,13 @@ from connectra_common.errors import DeadlineExceeded, ValidationFailed
 from connectra_common.rights import ALL, Right
 from connectra_common.server import process
 from connectra_common.server.background import every, first_of
-from connectra_common.server.reflection import visible
+from connectra_common.server.comments import commented
+from connectra_common.server.reflection import ReflectionServicer, visible
 from connectra_common.server.rest import envelope
 from connectra_common.server.streams import ahead
 from connectra_common.settings import AppSettings
+from google.protobuf.descriptor_pb2 import FileDescriptorProto
+from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest
 
 
 def test_rights_are_those_the_gateway_names_and_all_for_a_caller_inside() -> None:
@@ -51,6 +55,43 @@ def test_reflection_shows_a_client_only_what_its_rights_open(
     assert not {"ListContacts", "ExportContacts", "CreateJob", "ImportBatch"} & shown
     with pytest.raises(KeyError):
         pool.FindFileContainingSymbol("connectra.write.internal.v1.ImportService")
+
+
+async def described(*symbols: str) -> list[FileDescriptorProto]:
+    """The files that reflection gives inside for names."""
+
+    async def asked() -> AsyncIterator[ServerReflectionRequest]:
+        for symbol in symbols:
+            yield ServerReflectionRequest(file_containing_symbol=symbol)
+
+    servicer = ReflectionServicer(["connectra.query.v1.QueryService"])
+    context: Any = None
+    replies = [reply async for reply in servicer.ServerReflectionInfo(asked(), context)]
+    sent = (one for reply in replies for one in reply.file_descriptor_response.file_descriptor_proto)
+    return [FileDescriptorProto.FromString(one) for one in sent]
+
+
+async def test_reflection_has_the_comments_of_the_contracts() -> None:
+    files = {file.name: file for file in await described("connectra.query.v1.QueryService")}
+    service = files["connectra/query/v1/query_service.proto"]
+    at = {tuple(location.path): location for location in service.source_code_info.location}
+    names = [method.name for method in service.service[0].method]
+    assert at[6, 0].leading_comments
+    assert [name for i, name in enumerate(names) if not at[6, 0, 2, i].leading_comments] == []
+    vql = files["connectra/common/v1/vql.proto"]
+    fields = {tuple(location.path): location.leading_comments for location in vql.source_code_info.location}
+    names = [field.name for field in vql.message_type[0].field]
+    assert fields[4, 0, 2, names.index("limit")] == " 1 to 100; 0 means 25.\n"
+
+
+def test_comments_stay_with_their_methods_where_others_are_left_out() -> None:
+    _, pool = visible(frozenset({Right.WRITE}))
+    file = FileDescriptorProto()
+    pool.FindFileByName("connectra/query/v1/query_service.proto").CopyToProto(file)
+    assert [method.name for method in file.service[0].method] == ["CheckHealth"]
+    assert commented(file)
+    (said,) = (one.leading_comments for one in file.source_code_info.location if list(one.path) == [6, 0, 2, 0])
+    assert said.startswith(" Checks each dependency of the service now.")
 
 
 def test_a_call_carries_what_its_metadata_say() -> None:

@@ -18,6 +18,7 @@ from connectra_common import contracts
 from connectra_common.call import current
 from connectra_common.rights import OPEN, Right
 from connectra_common.server import Context
+from connectra_common.server.comments import commented
 
 Pool = Any  # a DescriptorPool, whose stub lacks what is used of it
 
@@ -34,6 +35,10 @@ class ReflectionServicer(reflection_pb2_grpc.ServerReflectionServicer):
         call = current()
         shown = _for_client(call.rights) if call.client else self._inside
         async for reply in shown.ServerReflectionInfo(requests, context):
+            # protobuf's descriptors have no comments.
+            if reply.HasField("file_descriptor_response"):
+                serialized = reply.file_descriptor_response.file_descriptor_proto
+                serialized[:] = map(_with_comments, serialized)
             yield reply
 
 
@@ -45,6 +50,11 @@ def enable(server: grpc.aio.Server, served: Sequence[str]) -> None:
     """
     add: Any = reflection_pb2_grpc.add_ServerReflectionServicer_to_server
     add(ReflectionServicer(served), server)
+
+
+def _with_comments(serialized: bytes) -> bytes:
+    file = FileDescriptorProto.FromString(serialized)
+    return file.SerializeToString() if commented(file) else serialized
 
 
 @cache
