@@ -51,7 +51,14 @@ def generate(output: Path) -> None:
                 (folder / "__init__.py").touch()
     (output / GENERATED[0] / "py.typed").touch()
     # With comments, which the code has not.
-    described = [tools / "buf", "build", "--path", "proto/connectra", "--exclude-imports", "--as-file-descriptor-set"]
+    described: list[str | Path] = [
+        tools / "buf",
+        "build",
+        "--path",
+        "proto/connectra",
+        "--exclude-imports",
+        "--as-file-descriptor-set",
+    ]
     subprocess.run([*described, "-o", output / GENERATED[0] / "contracts.binpb"], cwd=ROOT, check=True)
     for stubs in ("aio.py", "sync.py"):
         file = output / GENERATED[1] / stubs

@@ -266,6 +266,16 @@ async def test_services_are_called_directly_without_a_key(services: tuple[Servic
             await mixed.delete_contact("u")
 
 
+async def test_a_client_that_is_opened_the_other_way_says_how() -> None:
+    waits: Any = Connectra("http://127.0.0.1:1", "secret")
+    with pytest.raises(TypeError, match=r"opened by `async with`; .* use `with SyncConnectra"), waits:
+        pass
+    blocks: Any = SyncConnectra("http://127.0.0.1:1", "secret")
+    with pytest.raises(TypeError, match=r"opened by `with`; .* use `async with Connectra"):
+        async with blocks:
+            pass
+
+
 async def test_a_client_that_is_not_open_says_so(services: tuple[Services, str]) -> None:
     url = services[1]
     client = Connectra(url, "secret")

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import grpc
 from betterproto2 import Message
@@ -41,6 +41,19 @@ def from_threads() -> Callable[[Awaitable[T]], T]:
         return await call
 
     return lambda call: asyncio.run_coroutine_threadsafe(wait(call), loop).result()
+
+
+class Opened:
+    """What is opened by `async with`."""
+
+    if not TYPE_CHECKING:  # for type checkers it has none of these
+
+        def __enter__(self) -> NoReturn:
+            raise TypeError(
+                "Connectra is opened by `async with`; to call it without asyncio, use `with SyncConnectra()`"
+            )
+
+        def __exit__(self, *error: object) -> None: ...
 
 
 class Stub:

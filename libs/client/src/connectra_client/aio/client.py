@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 from uuid import uuid4
 
-from connectra_client.aio.calls import Channel, from_threads, in_thread, open_channel, sleep
+from connectra_client.aio.calls import Channel, Opened, from_threads, in_thread, open_channel, sleep
 from connectra_client.channel import Session, Tls
 from connectra_client.connection import Connection, checked, find_connection
 from connectra_client.errors import ClientError
@@ -78,7 +78,7 @@ Query = Vql | Mapping[str, Any]
 Entity = Literal["contacts", "companies"]
 
 
-class Connectra:
+class Connectra(Opened):
     """A connection to a Connectra server, opened by a `with` statement (`async with`, if its calls are awaited).
 
     The methods here take and give records. `query`, `write`, `jobs`, `index` and `keys` have one method per RPC, with all that its messages

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import grpc
 from betterproto2 import Message
@@ -36,6 +36,17 @@ def in_thread(work: Callable[[], T]) -> T:
 def from_threads() -> Callable[[T], T]:
     """A function by which threads wait for calls: they have ended when they return."""
     return lambda answer: answer
+
+
+class Opened:
+    """What is opened by `with`."""
+
+    if not TYPE_CHECKING:  # for type checkers it has none of these
+
+        async def __aenter__(self) -> NoReturn:
+            raise TypeError("SyncConnectra is opened by `with`; to await its calls, use `async with Connectra()`")
+
+        async def __aexit__(self, *error: object) -> None: ...
 
 
 class Stub:

@@ -68,7 +68,7 @@ from connectra_client.proto.sync import (
     WriteServiceStub,
 )
 from connectra_client.retrying import PATIENCE_SECONDS, Patience
-from connectra_client.sync.calls import Channel, from_threads, in_thread, open_channel, sleep
+from connectra_client.sync.calls import Channel, Opened, from_threads, in_thread, open_channel, sleep
 from connectra_client.vql_json import vql
 
 T = TypeVar("T")
@@ -78,7 +78,7 @@ Query = Vql | Mapping[str, Any]
 Entity = Literal["contacts", "companies"]
 
 
-class SyncConnectra:
+class SyncConnectra(Opened):
     """A connection to a Connectra server, opened by a `with` statement (`async with`, if its calls are awaited).
 
     The methods here take and give records. `query`, `write`, `jobs`, `index` and `keys` have one method per RPC, with all that its messages
