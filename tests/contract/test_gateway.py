@@ -113,9 +113,15 @@ async def test_who_comes_without_a_path_is_led_to_the_documentation(anyone: http
     assert (await anyone.post("/")).status_code == 401
 
 
+async def test_a_browser_gets_an_icon_without_a_key(anyone: httpx.AsyncClient) -> None:
+    reply = await anyone.get("/favicon.ico")
+    assert (reply.status_code, reply.headers["content-type"]) == (200, "image/svg+xml; charset=utf-8")
+    assert reply.text.startswith("<svg")
+
+
 @pytest.mark.parametrize(
     "path",
-    ["/nothing", "/v2/companies", "/companies/a/b", "/favicon.ico", "/admin/", "/config_dump", "/health/other"],
+    ["/nothing", "/v2/companies", "/companies/a/b", "/admin/", "/config_dump", "/health/other"],
 )
 async def test_unknown_path_is_404(api: httpx.AsyncClient, path: str) -> None:
     assert_envelope(await api.get(path), 404, "NOT_FOUND")

@@ -54,6 +54,9 @@ def pages(upload_origins: Sequence[str] = ()) -> Iterator[Page]:
     yield Page("/docs/docs[.]js", "docs.js", "text/javascript; charset=utf-8", _read("templates/docs.js"))
     for name, kind in (("swagger-ui.css", "text/css"), ("swagger-ui-bundle.js", "text/javascript")):
         yield Page(f"/docs/{name.replace('.', '[.]')}", name, f"{kind}; charset=utf-8", _read(f"swagger_ui/{name}"))
+    # Browsers ask for it of themselves, and have no key.
+    icon = _read("console/icon.svg")
+    yield Page("/favicon[.]ico", "favicon.ico", "image/svg+xml; charset=utf-8", icon, counted=False)
     yield from _console(upload_origins)
 
 

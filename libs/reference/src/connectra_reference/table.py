@@ -816,7 +816,7 @@ def health() -> Iterator[Row]:
     yield Row("GetDependencyHealth", "all up", "GET /health/db", 200, {"status": "ok", "checks": checks})
 
 
-UNKNOWN_PATHS = ("/nothing", "/v2/companies", "/companies/a/b", "/common/jobs/a/b", "/favicon.ico", "/admin/")
+UNKNOWN_PATHS = ("/nothing", "/v2/companies", "/companies/a/b", "/common/jobs/a/b", "/robots.txt", "/admin/")
 # The case in which a key for repeating a request is one of another request.
 USED_KEY = error("CONFLICT", "this Idempotency-Key was used with another request")
 
