@@ -31,6 +31,13 @@ def test_status_names_every_part_and_all_run(stack: Stack) -> None:
     assert all({"name", "pid", "state", "address", "restarts"} <= part.keys() for part in parts.values())
 
 
+def test_status_keeps_the_key_to_itself_unless_it_is_asked(stack: Stack) -> None:
+    for options in ((), ("-o", "json"), ("-o", "csv")):
+        assert stack.api_key not in stack.command("status", *options).stdout
+    assert stack.api_key in stack.command("status", "--show-secrets").stdout
+    assert stack.command("status", "-o", "name").stdout.split() == [*NAMES]
+
+
 async def test_the_gateway_answers_and_wants_the_key(stack: Stack, api: httpx.AsyncClient) -> None:
     assert (await api.get("/health")).status_code == 200
     async with client(stack.gateway) as stranger:
@@ -74,7 +81,7 @@ def stores() -> Iterator[Command]:
 
 async def test_a_restart_keeps_data_and_reset_deletes_it(stores: Command) -> None:
     async def run_sql(statement: str) -> Any:
-        connection = await asyncpg.connect(json.loads(stores("status", "--json").stdout)["postgres"])
+        connection = await asyncpg.connect(json.loads(stores("status", "--json", "--show-secrets").stdout)["postgres"])
         try:
             return await connection.fetchval(statement)
         finally:

@@ -99,7 +99,7 @@ def connectra(environment: Mapping[str, str], *arguments: str, timeout: float = 
 
 def status_of(environment: Mapping[str, str]) -> dict[str, Any]:
     """What `connectra status --json` says, running or not."""
-    status: dict[str, Any] = json.loads(connectra(environment, "status", "--json").stdout)
+    status: dict[str, Any] = json.loads(connectra(environment, "status", "--json", "--show-secrets").stdout)
     return status
 
 

@@ -1,5 +1,6 @@
 """Configuration of the local stack: precedence, and what counts as an external server."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from connectra_gateway.clients import is_generated
 from connectra_local.config import Config, merged_environment
 from connectra_local.home import Home, Secrets
 from connectra_local.ports import DEFAULT_PORTS
+from connectra_local.state import without_secrets
 
 
 @pytest.fixture
@@ -103,6 +105,14 @@ def test_status_has_exactly_the_promised_keys(home: Home) -> None:
     assert list(connection) == ["gateway", "api_key", "postgres", "elasticsearch", "s3", "grpc"]
     ports = {"query": 50051, "write": 50052, "jobs": 50053, "write_internal": 50057}
     assert connection["grpc"] == {name: f"127.0.0.1:{port}" for name, port in ports.items()}
+
+
+def test_status_shows_addresses_and_no_secret_unless_it_is_asked_to(home: Home) -> None:
+    config = config_of(home)
+    said = json.dumps(without_secrets(config.connection()))
+    secrets = (config.api_key, config.secrets.postgres_password, config.s3.secret_key)
+    assert [secret for secret in secrets if secret in said] == []
+    assert all(address in said for address in (config.gateway_url, config.elasticsearch_url, config.s3.url))
 
 
 def test_the_key_of_a_new_suite_is_one_that_scanners_of_secrets_know(home: Home) -> None:

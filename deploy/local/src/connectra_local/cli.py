@@ -1,15 +1,15 @@
 """`connectra up | down | status | logs | reset`: the whole suite on this machine."""
 
-import json
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from connectra_client.output import AsJson, Format, Output, format_of, show_json, show_records
 from rich.console import Console
 from rich.table import Table
 
@@ -19,7 +19,7 @@ from connectra_local.home import Home, LocalError
 from connectra_local.parts import NAMES, SINGLE, addresses, build_parts
 from connectra_local.processes import Identity, reap, tail
 from connectra_local.setup import install_parts
-from connectra_local.state import PartStatus, State
+from connectra_local.state import HIDDEN, PartStatus, State, without_secrets
 
 STOP_TIMEOUT = 20.0
 START_TIMEOUT = 300.0
@@ -71,23 +71,32 @@ def down() -> None:
 
 
 def status(
-    as_json: Annotated[bool, typer.Option("--json", help="Addresses, keys and parts as one JSON object.")] = False,
+    output: Output = Format.TABLE,
+    as_json: AsJson = False,
+    show_secrets: Annotated[
+        bool, typer.Option("--show-secrets", help="Show the API key and the passwords of the stores as well.")
+    ] = False,
 ) -> None:
-    """Show the parts, their restarts and addresses, and the API key. Exit code 1 if nothing is running.
+    """Show the parts, their restarts and addresses. Exit code 1 if nothing is running.
 
     Examples:
         connectra status
-        connectra status --json
+        connectra status --show-secrets
+        connectra status -o json
     """
     home = Home.find()
     state = State.load(home)
     running = state is not None and state.is_current()
     if state is None or not running:
         state = not_running(home)
-    if as_json:
-        print(json.dumps(state.public(), indent=2))  # noqa: T201 - for programs: no wrapping, no colours
-    else:
-        show(state)
+    described = state.public() if show_secrets else without_secrets(state.public())
+    match format_of(output, as_json):
+        case Format.JSON:
+            show_json(described)
+        case Format.TABLE:
+            show(state, described)
+        case format:
+            show_records(described["parts"], ("name", "state", "address", "pid", "restarts"), format, name="name")
     if not running:
         errors.print("Connectra is not running: `connectra up` starts it")
         raise typer.Exit(1)
@@ -253,7 +262,7 @@ def not_running(home: Home) -> State:
     return State(Identity(0, ""), config.connection(), "stopped", parts)
 
 
-def show(state: State) -> None:
+def show(state: State, described: Mapping[str, Any]) -> None:
     colours = {"running": "green", "starting": "yellow", "restarting": "red", "stopped": "dim"}
     columns = ("part", "state", "address", "pid", "restarts", "last exit")
     table = Table(*columns, box=None, header_style="bold", pad_edge=False)
@@ -264,7 +273,11 @@ def show(state: State) -> None:
         table.add_row(part.name, f"[{colour}]{part.state}[/]", part.address, pid, str(part.restarts), last)
     console.print(table)
     if state.phase == "ready":
-        console.print(f"\ngateway {state.connection['gateway']}\napi key {state.connection['api_key']}")
+        console.print(f"\ngateway {described['gateway']}")
+        if described["api_key"] == HIDDEN:
+            errors.print("the API key: `connectra status --show-secrets`")
+        else:
+            console.print(f"api key {described['api_key']}")
 
 
 def follow_logs(files: dict[str, Path], labelled: bool) -> None:

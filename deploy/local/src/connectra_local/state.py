@@ -1,6 +1,7 @@
 """The state the supervisor publishes: one small file, replaced at every change."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
@@ -10,6 +11,10 @@ from connectra_local.processes import Identity
 
 Phase = Literal["starting", "ready", "failed", "stopping", "stopped"]
 PartState = Literal["starting", "running", "restarting", "stopped"]
+
+
+# In place of a key or password.
+HIDDEN = "***"
 
 
 @dataclass
@@ -79,3 +84,11 @@ class State:
     def public(self) -> dict[str, Any]:
         """What `status --json` prints."""
         return {**self.connection, "parts": [part.public() for part in self.parts if part.listed]}
+
+
+def without_secrets(described: Mapping[str, Any]) -> dict[str, Any]:
+    """What `State.public` gives, to be shown where others may look: `***` for keys and passwords."""
+    stores = {
+        name: re.sub(r"(?<=:)[^:/@]+(?=@)", HIDDEN, str(described[name])) for name in ("postgres", "elasticsearch")
+    }
+    return {**described, **stores, "api_key": HIDDEN, "s3": {**described["s3"], "secret_key": HIDDEN}}

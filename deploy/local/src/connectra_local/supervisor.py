@@ -113,7 +113,7 @@ class Supervisor:
             await asyncio.wait((self._end, all_ready), return_when=asyncio.FIRST_COMPLETED)
             if not self._end.done():
                 self._enter("ready")
-                where = f"ready: {self.config.gateway_url}  (`connectra status` shows the API key)"
+                where = f"ready: {self.config.gateway_url}  (`connectra status --show-secrets` shows the API key)"
                 self.echo(where if {"gateway", SINGLE} & self.keepers.keys() else "ready")
                 self._when_ready(self.state)
             await self._end

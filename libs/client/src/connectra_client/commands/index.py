@@ -16,6 +16,7 @@ from connectra_client.display import console, hint, words
 from connectra_client.output import AsJson, Format, Output, format_of, show_json, show_records
 from connectra_client.proto.connectra.write.v1 import (
     DeadLetter,
+    Drift,
     DropPreviousIndexRequest,
     GetIndexStatusRequest,
     ListDeadLettersRequest,
@@ -204,6 +205,8 @@ def verify(
     rate: Annotated[int, typer.Option("--rate", help="Maximum number of records per second; 0: no limit.", min=0)] = 0,
     seconds: Annotated[int, typer.Option("--seconds", help="Stop after this many seconds; 0: at the end.", min=0)] = 0,
     abort: Annotated[bool, typer.Option("--abort", help="Abort the comparison that is in progress.")] = False,
+    output: Output = Format.TABLE,
+    as_json: AsJson = False,
     url: Url = None,
     api_key: ApiKey = None,
     profile: Profile = None,
@@ -212,24 +215,42 @@ def verify(
 
     Examples:
         connectra index verify contact --repair
+        connectra index verify company -o json
     """
     request = VerifyRequest(
         entity=entity, repair=repair, after_uuid=after, records_per_second=rate, max_seconds=seconds, abort=abort
     )
-    report = _run(url, api_key, profile, lambda client: _follow_walk(client.index.verify(request)))
+    format = format_of(output, as_json)
+    found: list[dict[str, str]] = []
+
+    def heard(drift: Drift) -> None:
+        if format is Format.TABLE:
+            console.print(f"{drift.kind:<10} {drift.uuid}", highlight=False)
+        else:
+            found.append({"kind": drift.kind, "uuid": drift.uuid})
+
+    report = _run(url, api_key, profile, lambda client: _follow_walk(client.index.verify(request), heard))
     wrong = report.missing + report.ghost + report.stale + report.different
     kinds = f"missing {report.missing}, ghost {report.ghost}, stale {report.stale}, different {report.different}"
-    console.print(f"{report.compared:,} compared: {kinds}; repaired {report.repaired}")
+    said = f"{report.compared:,} compared: {kinds}; repaired {report.repaired}"
+    match format:
+        case Format.TABLE:
+            console.print(said)
+        case Format.JSON:
+            show_json(asdict(report) | {"found": found})
+        case _:
+            show_records(found, ("kind", "uuid"), format)
+            hint(said)
     if not report.complete:
-        console.print(f"stopped before the end; continue with --after {report.after_uuid}", highlight=False)
+        hint(f"stopped before the end; continue with --after {report.after_uuid}")
     raise typer.Exit(1 if wrong and not repair else 0)
 
 
-async def _follow_walk(reports: AsyncIterator[VerifyResponse]) -> VerifyResponse:
-    """Print what is found; return the last report, which has the totals."""
+async def _follow_walk(reports: AsyncIterator[VerifyResponse], heard: Callable[[Drift], None]) -> VerifyResponse:
+    """Tell what is found; return the last report, which has the totals."""
     with words.status("comparing") as line:
         async for report in reports:
             line.update(f"compared {report.compared:,}, up to {report.after_uuid}")
             for drift in report.found:
-                console.print(f"{drift.kind:<10} {drift.uuid}", highlight=False)
+                heard(drift)
     return report

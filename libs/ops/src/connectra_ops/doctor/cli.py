@@ -1,13 +1,13 @@
 """The command: reads the settings, runs the checks, prints what they find."""
 
 import asyncio
-import json
 import logging
 from contextlib import AsyncExitStack
 from dataclasses import asdict
-from typing import Annotated, TypeVar
+from typing import TypeVar
 
 import typer
+from connectra_client.output import AsJson, Format, Output, format_of, show_json, show_records
 from connectra_common.db.database import Database
 from connectra_common.errors import from_exception
 from connectra_common.search.client import create_client
@@ -33,25 +33,29 @@ S = TypeVar("S", bound=SettingsGroup)
 
 
 def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of lines.")] = False,
+    output: Output = Format.TABLE,
+    as_json: AsJson = False,
 ) -> None:
     """Check that everything is as it must be, and say what to do where it is not. Exit code 1 if something is broken.
 
     Examples:
         connectra doctor
-        connectra doctor --json
+        connectra doctor -o json
     """
     logging.disable(logging.CRITICAL)  # what is wrong is said by the findings
     findings = asyncio.run(examine()) if here.find() else [fail("connectra", here.NOTHING, here.ADVICE)]
     worst = max((finding.level for finding in findings), key=list(Level).index)
-    if as_json:
-        typer.echo(json.dumps({"status": worst, "checks": [asdict(finding) for finding in findings]}, indent=2))
-    else:
-        for finding in findings:
-            mark = typer.style(f"{finding.level:<5}", fg=_MARKS[finding.level])
-            typer.echo(f"{mark} {finding.check:<28} {finding.message}")
-            if finding.advice:
-                typer.echo(f"{'':<34} → {finding.advice}")
+    match format_of(output, as_json):
+        case Format.JSON:
+            show_json({"status": worst, "checks": [asdict(finding) for finding in findings]})
+        case Format.TABLE:
+            for finding in findings:
+                mark = typer.style(f"{finding.level:<5}", fg=_MARKS[finding.level])
+                typer.echo(f"{mark} {finding.check:<28} {finding.message}")
+                if finding.advice:
+                    typer.echo(f"{'':<34} → {finding.advice}")
+        case format:
+            show_records(map(asdict, findings), ("check", "level", "message", "advice"), format, name="check")
     raise typer.Exit(1 if worst is Level.FAIL else 0)
 
 
