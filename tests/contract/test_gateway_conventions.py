@@ -27,7 +27,9 @@ from connectra_common.rights import ALL, Right
 from connectra_common.server.process import CONNECTIONS
 from connectra_gateway import clients, descriptors
 from google.api.httpbody_pb2 import HttpBody
+from google.rpc.error_details_pb2 import ErrorInfo
 from grpc_health.v1 import health, health_pb2_grpc
+from grpc_status import rpc_status
 
 from tests.support.gateway import Gateway, RunGateway
 from tests.support.health import NOT_SERVING, SERVING
@@ -556,32 +558,37 @@ async def test_stream_ends_at_the_callers_own_deadline(channel: grpc.aio.Channel
 
 
 @pytest.mark.parametrize(
-    ("method", "metadata", "uuid", "code", "details"),
+    ("method", "metadata", "uuid", "code", "details", "reason"),
     [
-        ("/connectra.query.v1.QueryService/GetCompany", (), "u", "UNAUTHENTICATED", "invalid API key"),
-        (
-            "/connectra.query.v1.QueryService/GetCompany",
-            (("x-api-key", "no"),),
-            "u",
-            "UNAUTHENTICATED",
-            "invalid API key",
-        ),
-        ("/connectra.query.v1.QueryService/GetCompany", None, "envelope", "NOT_FOUND", "for gRPC"),
-        ("/connectra.query.v1.QueryService/GetCompany", None, "slow", "DEADLINE_EXCEEDED", None),
-        ("/connectra.query.v1.QueryRestService/GetCompany", None, "u", "UNIMPLEMENTED", "not found"),
-        ("/no.Such/Method", None, "u", "UNIMPLEMENTED", "not found"),
+        ("QueryService/GetCompany", (), "u", "UNAUTHENTICATED", "invalid API key", "UNAUTHORIZED"),
+        ("QueryService/GetCompany", (("x-api-key", "no"),), "u", "UNAUTHENTICATED", "invalid API key", "UNAUTHORIZED"),
+        ("QueryService/GetCompany", None, "envelope", "NOT_FOUND", "for gRPC", None),
+        ("QueryService/GetCompany", None, "slow", "DEADLINE_EXCEEDED", None, None),  # the service says so
+        ("QueryRestService/GetCompany", None, "u", "UNIMPLEMENTED", "not found", "NOT_FOUND"),
+        ("NoSuchService/Method", None, "u", "UNIMPLEMENTED", "not found", "NOT_FOUND"),
     ],
 )
 async def test_grpc_caller_gets_a_grpc_status(
-    channel: grpc.aio.Channel, gateway: Gateway, method: str, metadata: Any, uuid: str, code: str, details: str | None
+    channel: grpc.aio.Channel,
+    gateway: Gateway,
+    method: str,
+    metadata: Any,
+    uuid: str,
+    code: str,
+    details: str | None,
+    reason: str | None,
 ) -> None:
     request = query_service_pb2.GetCompanyRequest(uuid=uuid).SerializeToString()
-    call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(method)
+    call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(f"/connectra.query.v1.{method}")
     with pytest.raises(grpc.aio.AioRpcError) as error:
         await call(request, metadata=key(gateway) if metadata is None else metadata)
 
     assert error.value.code() == grpc.StatusCode[code]
     assert details in (None, error.value.details())
+    # As the official helper reads it, which refuses those of another code or text.
+    status = rpc_status.from_call(error.value)  # type: ignore[arg-type]  # what it needs of a call, an error has
+    infos = [ErrorInfo.FromString(detail.value) for detail in status.details] if status else []
+    assert [(info.domain, info.reason) for info in infos] == ([("connectra", reason)] if reason else [])
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 from grpc import StatusCode
 
-# The grpc-status that Envoy gives its own replies. One that ran out of time may have either of two, and so gets no details.
+# The grpc-status that Envoy gives its own replies; it overwrites what a mapper sets. One that ran out of time may have either of two, and
+# so gets no details, which a client would refuse beside another status.
 _GRPC = {
     400: StatusCode.INTERNAL,
     401: StatusCode.UNAUTHENTICATED,
