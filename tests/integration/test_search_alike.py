@@ -112,7 +112,7 @@ async def test_a_condition_on_a_name_ranks_what_was_typed_first(
 
 async def test_what_is_written_nearly_so_comes_before_what_only_sounds_so(api: httpx.AsyncClient, mark: str) -> None:
     rows = await found(api, condition(mark, "Meier", "last_name", "sound"))
-    assert rows[-1] == "mary moore"
+    assert (set(rows[:2]), set(rows[2:])) == ({"bob meyer", "robert maier"}, {"bob mayr", "mary moore"})
 
 
 async def test_an_explanation_says_which_name_it_was(
