@@ -181,7 +181,7 @@ async def test_a_stream_that_is_cut_off_leaves_how_far_it_came(
     # More than is on its way before it is taken, in a field that the index does not have.
     await postgres.execute(
         """INSERT INTO contacts (uuid, first_name, facebook_url)
-           SELECT gen_random_uuid(), $1, repeat(md5(n::text), 300) FROM generate_series(1, 2_000) n""",
+           SELECT gen_random_uuid(), $1, repeat(md5(n::text), 300) FROM generate_series(1, 2000) n""",
         mark,
     )
     try:
