@@ -689,21 +689,7 @@ def jobs() -> Iterator[Row]:
     yield Row(method, "limit over 100", call, 400, high, {"limit": 101})
     yield Row(method, "limit below 0", call, 400, invalid("limit", LIMIT, reason="INVALID_LIMIT"), {"limit": -1})
 
-    method, call = "PreviewImport", "POST /common/imports/preview"
-    column = {"header": "company", "target": "company", "confidence": "exact", "samples": ["Acme"], "instead": None}
-    found = {
-        "shape": {"format": "csv", "gzip": False, "encoding": "utf-8", "delimiter": ",", "header_line": 1},
-        "columns": [column],
-        "rows": [{"line": 2, "company": {"name": "Acme"}, "contact": None}],
-        "problems": {"rejected_rows": [], "left_out_cells": [], "unknown_columns": []},
-        "sample": {"rows": 1, "rejected": 0, "left_out": 0, "whole_file": True},
-    }
-    yield Row(method, "a file", call, 200, {"data": found, "success": True}, {"s3_key": "{key}"})
-    target = "columns: unknown target 'compny'; did you mean 'company'?"
-    wanted = {"s3_key": "{key}", "columns": {"company": "compny"}}
-    yield Row(method, "unknown target", call, 400, invalid("columns", target), wanted)
-    absent = error("NOT_FOUND", "there is no object 'absent.csv' in the bucket 'connectra'")
-    yield Row(method, "no such file", call, 404, absent, {"s3_key": "absent.csv"})
+    yield from previews()
 
     path = "/common/jobs/{uuid}"
     done = {"data": job("completed"), "success": True}
@@ -736,6 +722,24 @@ def jobs() -> Iterator[Row]:
     long = invalid("filename", "filename: has 240 bytes in UTF-8; at most 218 are allowed")
     yield Row(method, "too many bytes", f"{call}?filename={quote('連' * 80)}", 400, long)
     yield from uploads()
+
+
+def previews() -> Iterator[Row]:
+    method, call = "PreviewImport", "POST /common/imports/preview"
+    column = {"header": "company", "target": "company", "confidence": "exact", "samples": ["Acme"], "instead": None}
+    found = {
+        "shape": {"format": "csv", "gzip": False, "encoding": "utf-8", "delimiter": ",", "header_line": 1},
+        "columns": [column],
+        "rows": [{"line": 2, "company": {"name": "Acme"}, "contact": None}],
+        "problems": {"rejected_rows": [], "left_out_cells": [], "unknown_columns": []},
+        "sample": {"rows": 1, "rejected": 0, "left_out": 0, "whole_file": True},
+    }
+    yield Row(method, "a file", call, 200, {"data": found, "success": True}, {"s3_key": "{key}"})
+    target = "columns: unknown target 'compny'; did you mean 'company'?"
+    wanted = {"s3_key": "{key}", "columns": {"company": "compny"}}
+    yield Row(method, "unknown target", call, 400, invalid("columns", target), wanted)
+    absent = error("NOT_FOUND", "there is no object 'absent.csv' in the bucket 'connectra'")
+    yield Row(method, "no such file", call, 404, absent, {"s3_key": "absent.csv"})
 
 
 def uploads() -> Iterator[Row]:
