@@ -59,6 +59,29 @@ async def ended_by_the_server(connection: Connection, dsn: str) -> None:
         await broken.wait()
 
 
+async def test_a_copy_that_is_given_up_leaves_nothing_to_who_comes_next(
+    one: Database, other: asyncpg.Connection
+) -> None:
+    async def copy(begun: asyncio.Event) -> None:
+        async def take(_: bytes) -> None:
+            begun.set()
+
+        async with one.connection() as connection:
+            await connection.copy_from_query("SELECT repeat('x', 10000) FROM generate_series(1, 9999)", output=take)
+
+    # The driver forgets a copy that is cancelled between the arrival of a piece and its taking.
+    for turns in range(30):
+        given_up = asyncio.create_task(copy(begun := asyncio.Event()))
+        await begun.wait()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        given_up.cancel()
+        await asyncio.wait([given_up])
+        async with one.connection() as connection:
+            assert await connection.fetchval("SELECT 1") == 1
+    await until(lambda: backends(other), lambda left: left == 1, seconds=10)
+
+
 async def test_a_listener_that_the_server_ends_ends_quietly_and_its_place_is_free(
     one: Database, empty_database: str
 ) -> None:

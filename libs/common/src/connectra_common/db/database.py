@@ -275,6 +275,16 @@ class _Connection(asyncpg.Connection):
             await self.execute(f"SET statement_timeout = '{seconds}s'; SET lock_timeout = '{lock}ms'")
             self._limit = seconds
 
+    async def copy_from_query(self, query: str, *args: Any, **options: Any) -> str:
+        """As the driver's, but one that is given up ends with its connection."""
+        try:
+            return await super().copy_from_query(query, *args, **options)
+        except BaseException:
+            # A cancellation between the arrival of a piece and its taking is not passed on to the server, and whoever used the connection
+            # next would meet the rest.
+            self.terminate()
+            raise
+
     def transaction(self, *, isolation: Any = None, readonly: bool = False, deferrable: bool = False) -> Transaction:
         """As the driver's, but undone in bounded time."""
         return _Transaction(self, isolation, readonly, deferrable)
