@@ -24,8 +24,6 @@ FIRST_ROWS, FEWEST_ROWS = 1_000, 20
 SLICES = 2
 # Pages that are made before they are taken.
 PAGES_AHEAD = 2
-# After which a walk that was to end is told so again.
-CANCEL_SECONDS = 0.5
 
 
 async def export(database: Database, search: Search, query: Query, layout: Layout, call: Call) -> AsyncGenerator[Chunk]:
@@ -128,9 +126,6 @@ async def _merged(walks: Sequence[AsyncGenerator[Chunk]]) -> AsyncGenerator[Chun
                 case page:
                     yield page
     finally:
-        left = set(tasks)
-        while left:
-            # Again, if it was lost: `wait_for` of Python 3.11, which drivers use, forgets a cancellation that comes as its wait ends.
-            for task in left:
-                task.cancel()
-            _, left = await asyncio.wait(left, timeout=CANCEL_SECONDS)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
