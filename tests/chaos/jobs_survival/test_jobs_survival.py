@@ -10,8 +10,8 @@ import json
 import os
 import random
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -456,3 +456,135 @@ async def test_an_export_of_which_a_part_is_killed_anywhere(place: Place, part: 
     os.kill(pid, signal.SIGKILL)
     await check_export(place, uuid)
     assert await place.uploads() == []
+
+
+PERSON = ("first_name", "last_name", "email", "contact_linkedin_url", "title", "company", "company_city")
+MERGES = """SELECT count(*) > 0 FROM pg_stat_activity
+            WHERE state = 'active' AND query LIKE '%INSERT INTO contacts AS t%' AND pid <> pg_backend_pid()"""
+
+
+@dataclass
+class Crowd:
+    """A file in which people come again: in the next row, thousands of rows later, and under another name with the same profile.
+
+    Some are stored already, as `before` has them; of these some are told anew by the file, early or late in it, and some are as they were.
+    """
+
+    tag: str
+    rows: int
+    lines: list[tuple[str, ...]] = field(default_factory=list)
+    before: list[tuple[str, ...]] = field(default_factory=list)
+    people: set[int] = field(default_factory=set)
+    known: set[int] = field(default_factory=set)
+    told_anew: set[int] = field(default_factory=set)
+    rejected: int = 0
+
+    def __post_init__(self) -> None:
+        apart = self.rows // 3
+        for n in range(self.rows):
+            person, name, title = n, "p", "the same"
+            match n % 10:
+                case 1:
+                    person = n - 1
+                case 5:
+                    person = n % apart
+                case 7:
+                    person = n % apart
+                    name = f"q{n // apart}-"
+                case 3:
+                    self.known.add(n)
+                    self.before.append(self._line(n, "p", "old" if n % 20 == 3 else title))
+                    if n % 20 == 3:
+                        self.told_anew.add(n)
+                case 9 if n > 2 * apart:  # one that was as before until now
+                    person = n - 2 * apart - (n - 2 * apart) % 20 + 13
+                    title = "new"
+                    self.told_anew.add(person)
+            self.people.add(person)
+            self.lines.append(self._line(person, name, title))
+            if n % 500 == 250:
+                self.lines.append(("", "", "", "", "of nobody", "", ""))
+                self.rejected += 1
+
+    def _line(self, person: int, name: str, title: str) -> tuple[str, ...]:
+        url = f"https://www.linkedin.com/in/{self.tag}-{person}" if person % 10 == 7 else ""
+        company = person % 300
+        mail = f"p{person}@c{company}.{self.tag}.example"
+        return (f"{name}{person}", self.tag, mail, url, title, f"{self.tag} company {company}", f"city {company % 7}")
+
+    @staticmethod
+    def file(lines: Iterable[tuple[str, ...]]) -> bytes:
+        text = io.StringIO(newline="")
+        csv.writer(text).writerows([PERSON, *lines])
+        return text.getvalue().encode()
+
+    def counts(self) -> dict[str, int]:
+        """What an import counts, by the rules of docs/identity.md."""
+        companies = {person % 300 for person in self.people}
+        stored_companies = {person % 300 for person in self.known}
+        return {
+            "rows": len(self.lines),
+            "created": len(self.people - self.known) + len(companies - stored_companies),
+            "updated": len(self.told_anew),
+            "unchanged": len(self.known - self.told_anew) + len(companies & stored_companies),
+            "merged": len(self.lines) - self.rejected - len(self.people),
+            "rejected": self.rejected,
+        }
+
+    async def stored(self, place: Place) -> list[tuple[str, ...]]:
+        """Its people with their companies, without what tells them from those of another crowd."""
+        rows = await place.fetch(
+            """SELECT c.email, c.first_name, c.title, c.linkedin_url, o.name, o.city
+               FROM contacts c LEFT JOIN companies o ON o.uuid = c.company_id
+               WHERE c.last_name = $1 AND c.deleted_at IS NULL ORDER BY 1""",
+            self.tag,
+        )
+        return [tuple(str(cell).replace(self.tag, "tag") for cell in row) for row in rows]
+
+
+async def import_crowd(place: Place, victim: str | None) -> tuple[Crowd, Job]:
+    """A crowd and its import, during which a process is killed six times: between two batches, and in the middle of one."""
+    crowd = Crowd(word(), FEW_ROWS)
+    before = await place.put(crowd.file(crowd.before))
+    await place.ended(await place.create("insert_csv_file", {"s3_key": before}))
+    uuid = await place.create("insert_csv_file", {"s3_key": await place.put(crowd.file(crowd.lines))})
+
+    async def is_merging() -> bool:
+        (merging,) = await place.fetch(MERGES)
+        return bool(merging[0]) or (await place.job(uuid))["status"] in ENDED
+
+    for n in range(6 if victim else 0):
+        process = await until(lambda: process_of(place.stack, victim or ""))
+        await reached(place, uuid, (n + 1) * FEW_ROWS // 8)
+        if n % 2:
+            await place.until(is_merging, pause=0.005)
+        process.kill()
+    return crowd, await place.ended(uuid)
+
+
+async def process_of(stack: Stack, command: str) -> psutil.Process | None:
+    """The process of a stack whose command ends like this. Asking the stack would take longer than half of an import."""
+    for process in psutil.process_iter(["cmdline", "environ"]):
+        home = (process.info["environ"] or {}).get("CONNECTRA_HOME")
+        if home == str(stack.home) and " ".join(process.info["cmdline"] or ()).endswith(command):
+            return process
+    return None
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("victim", ["/connectra jobs first_time", "/connectra-write"])
+async def test_who_comes_again_is_counted_once_however_often_an_import_is_killed(place: Place, victim: str) -> None:
+    undisturbed, smooth = await import_crowd(place, None)
+    crowd, job = await import_crowd(place, victim)
+    assert job["status"] == smooth["status"] == "completed", job["job_response"]
+    wanted = crowd.counts()
+    assert {name: smooth["job_response"][name] for name in wanted} == wanted
+    assert {name: job["job_response"][name] for name in wanted} == wanted
+    if victim.endswith("first_time"):
+        (attempts,) = await place.fetch("SELECT count(*) FROM job_attempts WHERE job_uuid = $1", job["uuid"])
+        assert attempts[0] > 4
+
+    stored = await crowd.stored(place)
+    assert len(stored) == len(crowd.people)
+    assert stored == await undisturbed.stored(place)
