@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from typing import Any
 from uuid import uuid4
 
@@ -17,7 +18,7 @@ from connectra.write.v1 import index_service_pb2 as index_pb
 from connectra.write.v1.index_service_pb2_grpc import IndexServiceStub
 from connectra_common.db.audit import Event, Origin, record, recorded
 from connectra_common.db.database import Database
-from connectra_common.records.fields import COMPANY, CONTACT
+from connectra_common.records.fields import COMPANY, CONTACT, ENTITIES, Entity, Type
 from connectra_common.requests import read
 from connectra_common.settings import PostgresSettings
 from connectra_common.vql.model import Vql
@@ -32,6 +33,7 @@ from tests.support.wait import until
 from tests.support.words import word
 
 UUID = "00000000-0000-0000-0000-000000000001"
+SQL_TYPES = {Type.INTEGER: "bigint", Type.TEXT: "text", Type.LIST: "text[]", Type.TIME: "timestamptz"}
 
 
 async def trail(database: asyncpg.Connection, uuid: str) -> list[dict[str, Any]]:
@@ -101,6 +103,63 @@ async def test_plain_sql_is_known_by_its_login_and_what_it_removes_is_kept(datab
     ]
     assert entries[1]["changes"] == {"title": ["x", "y"]}
     assert entries[2]["changes"]["departments"] == [["a"], None]
+
+
+NO_CHANGE = ("uuid", "row_version", "updated_at")  # of the values of a record
+TIMES = ("2026-11-28T07:00:00.000001+00:00", "2025-01-01T00:00:00+00:00")
+ODD: dict[Type, tuple[Any, ...]] = {
+    Type.INTEGER: (7, 9_007_199_254_740_993),
+    Type.TEXT: ('a "b"\n\\u0000', "", "ﬁ 𝄞"),
+    Type.LIST: ([], ["a,b", '{"c"}', "ä"], [None], ["ä", "a,b"]),
+    Type.TIME: TIMES,
+}
+
+
+@pytest.mark.parametrize("entity", ENTITIES.values(), ids=lambda entity: entity.name)
+async def test_a_change_of_any_column_is_an_entry_with_both_values(
+    database: asyncpg.Connection, entity: Entity
+) -> None:
+    await database.execute("SET timezone = 'UTC'")
+    table = entity.table
+    wanted: list[dict[str, list[Any]]] = []
+    await database.execute(f"INSERT INTO {table} (uuid) VALUES ('another'), ('{UUID}')")
+    columns = await database.fetch(
+        "SELECT attname FROM pg_attribute WHERE attrelid = $1::text::regclass AND attnum > 0", table
+    )
+    kinds = {row[0]: entity.by_name[row[0]].type for row in columns if row[0] not in NO_CHANGE}
+    for name, kind in kinds.items():
+        now = f"SELECT jsonb_build_array({name}) FROM {table} WHERE uuid = $1"
+        (was,) = json.loads(await database.fetchval(now, UUID))
+        given = f"SELECT v FROM jsonb_to_record($2::jsonb) AS given (v {SQL_TYPES[kind]})"
+        for value in (*ODD[kind], *(() if name in ("id", "created_at") else (None,))):
+            for _ in range(2):  # the second time it changes nothing
+                await database.execute(
+                    f"""UPDATE {table} SET updated_at = clock_timestamp(),
+                        {name} = CASE WHEN uuid = $1 THEN ({given}) ELSE {name} END""",
+                    *(UUID, json.dumps({"v": value})),
+                )
+            wanted.append({name: [was, value]})
+            was = value
+    rows = await database.fetch("SELECT uuid, changes FROM audit WHERE operation <> 'create' ORDER BY id")
+    assert [json.loads(row["changes"]) for row in rows] == wanted
+    assert {row["uuid"] for row in rows} == {UUID}
+
+
+async def test_a_session_that_began_with_one_record_changes_many_as_fast_as_another(
+    database: asyncpg.Connection, empty_database: str
+) -> None:
+    """A session plans the statements of triggers once, for the number of rows that it happens to change first."""
+    await database.execute("INSERT INTO contacts (uuid) SELECT n FROM generate_series(1, 5000) n")
+    await database.execute("UPDATE contacts SET title = 'x' WHERE uuid = '5'")
+    other = await asyncpg.connect(empty_database)
+    seconds: list[float] = []
+    for session, title in ((other, "y"), (database, "z")):
+        began = time.monotonic()
+        await session.execute("UPDATE contacts SET title = $1", title)
+        seconds.append(time.monotonic() - began)
+    await other.close()
+    # If each row is compared with all others, it is 40 times.
+    assert seconds[1] < 6 * seconds[0]
 
 
 async def test_a_connection_forgets_for_whom_it_worked(database: asyncpg.Connection) -> None:
