@@ -2,7 +2,8 @@
 -- that adds one calls it. Rows compared as JSON, field by field, cost several times as much.
 --
 -- What a statement changed is joined by FULL JOIN, which is never a nested loop. A session plans these statements once, for the number of rows
--- that it happens to change first: one that began with a single record would compare each row of a batch with all others.
+-- that it happens to change first: one that began with a single record would compare each row of a batch with all others. And they have no
+-- parameters: a statement that has some may be planned at each call, which takes longer than the statement.
 CREATE FUNCTION define_audit_updated() RETURNS void LANGUAGE plpgsql AS $define$
 DECLARE
     entity text;
@@ -16,13 +17,13 @@ BEGIN
         INTO STRICT fields FROM pg_attribute
         WHERE attrelid = to_regclass(records) AND attnum > 0 AND NOT attisdropped AND attname NOT IN ('uuid', 'row_version', 'updated_at');
         branches := branches || format($branch$
-            WHEN %L THEN
+            WHEN %1$L THEN
                 INSERT INTO audit (actor, request_id, entity, uuid, operation, row_version, changes)
-                SELECT audit_actor(), audit_request(), TG_ARGV[0], uuid, operation, row_version, changes
+                SELECT audit_actor(), audit_request(), %1$L, uuid, operation, row_version, changes
                 FROM (SELECT n.uuid, n.row_version,
                              CASE WHEN (n.deleted_at IS NULL) = (o.deleted_at IS NULL) THEN 'update'
                                   WHEN n.deleted_at IS NULL THEN 'revive' ELSE 'delete' END AS operation,
-                             jsonb_strip_nulls(jsonb_build_object(%s)) AS changes
+                             jsonb_strip_nulls(jsonb_build_object(%2$s)) AS changes
                       FROM changed n FULL JOIN before o USING (uuid) OFFSET 0) AS updated
                 WHERE changes <> '{}';$branch$, entity, fields);
     END LOOP;
@@ -36,6 +37,19 @@ BEGIN
 END $define$;
 REVOKE ALL ON FUNCTION define_audit_updated() FROM PUBLIC;
 SELECT define_audit_updated();
+
+CREATE OR REPLACE FUNCTION audit_inserted() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    CASE TG_ARGV[0]
+        WHEN 'company' THEN
+            INSERT INTO audit (actor, request_id, entity, uuid, operation, row_version)
+            SELECT audit_actor(), audit_request(), 'company', uuid, 'create', row_version FROM changed;
+        WHEN 'contact' THEN
+            INSERT INTO audit (actor, request_id, entity, uuid, operation, row_version)
+            SELECT audit_actor(), audit_request(), 'contact', uuid, 'create', row_version FROM changed;
+    END CASE;
+    RETURN NULL;
+END $$;
 
 DO $$
 DECLARE
@@ -51,4 +65,5 @@ BEGIN
         END IF;
         EXECUTE now;
     END LOOP;
+    EXECUTE format('ALTER FUNCTION audit_inserted() SECURITY DEFINER SET search_path = %I, pg_temp', current_schema());
 END $$;
