@@ -204,6 +204,9 @@ async def test_a_search_box_offers_values_with_counts(
         f"vp of sales {corpus.mark}",
     }
     assert await offered(corpus.mark[:-1], "company_name") == [("company_name", f"ac-me {corpus.mark} gmbh", 2)]
+    # Whether a company's field is written with a dot or not, it is one field.
+    of_company = await offered(corpus.mark[:-1], "company.name", "company_name")
+    assert of_company == [("company.name", f"ac-me {corpus.mark} gmbh", 2)]
     assert ("city", "zürich", 1) in [(f, v, min(n, 1)) for f, v, n in await offered("zur", "city")]
     assert await offered("?!") == []
 

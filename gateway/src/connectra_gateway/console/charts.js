@@ -34,8 +34,7 @@ export function chart(kind, query, columns, signal) {
     ];
   }
 
-  function grouping({ name, type }) {
-    const field = name.replace(".", "_");
+  function grouping({ name: field, type }) {
     if (type === "time") return { field, calendar_interval: PERIODS.month };
     return { field, size: BARS };
   }

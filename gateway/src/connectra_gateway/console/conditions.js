@@ -72,7 +72,7 @@ export async function askForCondition(kind, columns, add) {
         return answer.data.map((one) => one.display_value);
       }
       if (!text || !column.group_by || column.type === "integer") return [];
-      return (await ask(`/${kind}/suggest`, { text, fields: [column.name.replace(".", "_")], limit: OFFERED })).data.map((one) => one.value);
+      return (await ask(`/${kind}/suggest`, { text, fields: [column.name], limit: OFFERED })).data.map((one) => one.value);
     } catch {
       return []; // it is only an offer
     }

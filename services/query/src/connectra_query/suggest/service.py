@@ -13,6 +13,7 @@ from connectra_common.requests import Request, at_most, between, hint
 from connectra_common.search.folding import fold, table
 from connectra_common.search.mappings import indexed_fields, shown_field
 from connectra_common.search.words import asked_words
+from connectra_common.vql.reading import indexed_name
 from pydantic import Field as Member
 
 from connectra_query.limits import SuggestLimits
@@ -31,7 +32,9 @@ class SuggestRequest(Request):
 
     text: str = Member(description=f"What was typed so far, at most {LIMITS.text_chars} characters.")
     fields: Annotated[list[str] | None, at_most(LIMITS.fields, "fields")] = Member(
-        None, description="Text and categorical fields; by default those that people search for."
+        None,
+        description="Text and categorical fields, of contacts also `company.name` and others of their company; by default those that "
+        "people search for.",
     )
     limit: int | None = Member(
         None,
@@ -42,7 +45,7 @@ class SuggestRequest(Request):
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """A value, in lower case, and how many records have it."""
+    """A value, in lower case, and how many records have it. `field` is as it was asked for."""
 
     field: str
     value: str
@@ -72,7 +75,8 @@ class SuggestService:
         """
         if found := list(_violations(entity, asked)):
             raise ValidationFailed.of(found)
-        names = list(dict.fromkeys(asked.fields or _DEFAULT_FIELDS[entity]))
+        given = {indexed_name(entity, name): name for name in reversed(asked.fields or _DEFAULT_FIELDS[entity])}
+        names = list(reversed(given))
         limit, text = asked.limit or LIMITS.default_limit, tidy(asked.text)
         if not asked_words(text):
             return Suggestions([], exact=True)
@@ -80,7 +84,7 @@ class SuggestService:
             entity, lambda version: [_body(entity, name, text, limit, version) for name in names], call
         )
         values = [
-            Suggestion(name, str(bucket["key"]), bucket["doc_count"])
+            Suggestion(given[name], str(bucket["key"]), bucket["doc_count"])
             for name, answer in zip(names, answers, strict=True)
             for bucket in answer["aggregations"]["values"]["buckets"]
         ]
@@ -95,7 +99,7 @@ def _violations(entity: Entity, asked: SuggestRequest) -> Iterator[FieldViolatio
         yield FieldViolation.at("limit", f"{asked.limit}; 1 to {LIMITS.limit} are allowed")
     known = {name: field for name, field in indexed_fields(entity).items() if _has_values(field)}
     for i, name in enumerate(asked.fields or ()):
-        if name not in known:
+        if indexed_name(entity, name) not in known:
             yield FieldViolation.at(f"fields[{i}]", hint(name, sorted(known)))
 
 

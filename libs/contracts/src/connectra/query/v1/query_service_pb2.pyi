@@ -1346,7 +1346,7 @@ Global___AggregateContactsResponse: _TypeAlias = AggregateContactsResponse  # no
 
 @_typing.final
 class Suggestion(_message.Message):
-    """A value of a field, in lower case, and how many records have it."""
+    """A value of a field, which is named as it was asked for; in lower case, and how many records have it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1384,7 +1384,7 @@ class SuggestContactsRequest(_message.Message):
     """1 to 50; 0 means 10."""
     @_builtins.property
     def fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """At most 10 text or categorical fields; empty: those that people search for."""
+        """At most 10 text or categorical fields, those of their company as `company_name` or `company.name`; empty: those that people search for."""
 
     def __init__(
         self,

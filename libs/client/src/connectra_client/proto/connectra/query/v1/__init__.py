@@ -1542,7 +1542,7 @@ class SuggestContactsRequest(betterproto2.Message):
 
     fields: "list[str]" = betterproto2.field(2, betterproto2.TYPE_STRING, repeated=True)
     """
-    At most 10 text or categorical fields; empty: those that people search for.
+    At most 10 text or categorical fields, those of their company as `company_name` or `company.name`; empty: those that people search for.
     """
 
     limit: "int" = betterproto2.field(3, betterproto2.TYPE_INT32)
@@ -1578,7 +1578,7 @@ default_message_pool.register_message("connectra.query.v1", "SuggestContactsRest
 @dataclass(eq=False, repr=False)
 class Suggestion(betterproto2.Message):
     """
-    A value of a field, in lower case, and how many records have it.
+    A value of a field, which is named as it was asked for; in lower case, and how many records have it.
     """
 
     field: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
