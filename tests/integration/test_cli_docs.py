@@ -26,7 +26,7 @@ from tests.support.words import word
 CONTACT, COMPANY = "6f1c0b52-7c5e-4f0e-9d2b-0c8a0e3b7a11", "00c5752b-4b70-5e55-a027-63ae68753a52"
 # Commands that look at the suite itself or do something to it, do not end, or need another server; their own tests run them.
 ELSEWHERE = re.compile(
-    r"connectra (run|up|down|reset|logs|migrate|index|api-server|login|logout|profiles use|status|doctor|keys (add|rotate|revoke))\b"
+    r"connectra (run|up|down|reset|logs|migrate|index|api-server|login|logout|profiles use|status|doctor|keys (add|update|rotate|revoke))\b"
     r"|connectra jobs (first_time|retry$)"
 )
 # Examples that are refused for what is stored here.

@@ -150,6 +150,22 @@ def test_a_rotated_key_goes_on_for_a_while_and_then_leaves_the_file(tmp_path: Pa
         clients.rotate(file, "other", day)
 
 
+def test_what_a_client_may_do_is_changed_and_its_keys_stay(tmp_path: Path) -> None:
+    file = tmp_path / "keys.json"
+    crm = clients.add(file, "crm", frozenset({Right.READ}), requests_per_minute=7)
+    other = clients.add(file, "other", frozenset({Right.READ}))
+    changed = clients.update(file, "crm", {"rights": frozenset({Right.WRITE})})
+    assert changed == crm.model_copy(update={"rights": frozenset({Right.WRITE})})
+    assert clients.update(file, "crm", {"requests_per_minute": None}).requests_per_minute is None
+    with pytest.raises(ClientsError, match="at least one of"):
+        clients.update(file, "crm", {"rights": frozenset()})
+    with pytest.raises(ClientsError, match="requests_per_minute"):
+        clients.update(file, "crm", {"requests_per_minute": 0})
+    with pytest.raises(ClientsError, match="no client 'nobody'"):
+        clients.update(file, "nobody", {})
+    assert clients.load(file) == [changed.model_copy(update={"requests_per_minute": None}), other]
+
+
 def test_a_client_may_have_a_limit_of_its_own() -> None:
     own = Client(name="own", keys=(), requests_per_minute=7)
     config = keys.rate_limit([own, Client(name="crm", keys=())], 60, 600)["resources"][0]["typed_config"]
@@ -165,6 +181,12 @@ def test_the_command_says_which_file_it_changed_and_who_reads_it(
     run = CliRunner().invoke
     added = run(app, ["add", "crm", "--expires", "90d", "--per-minute", "600"])
     assert f"changed {tmp_path}/home/keys.json; gateways whose" in added.stderr
+    assert run(app, ["update", "crm"]).exit_code == 2
+    changed = run(app, ["update", "crm", "--right", "read", "--right", "export"])
+    assert changed.stdout == "crm: export,read, 600/min\n"
+    assert f"changed {tmp_path}/home/keys.json" in changed.stderr
+    assert "the limit of all" in run(app, ["update", "crm", "--per-minute", "0"]).stdout
+    run(app, ["update", "crm", "--per-minute", "600"])
     rotated = run(app, ["rotate", "crm", "--overlap", "2h"])
     assert clients.is_generated(rotated.stdout.strip())
     listed = run(app, ["list"]).stdout

@@ -19,7 +19,7 @@ from connectra_common.requests import read
 from connectra_common.rights import ALL, Right
 from connectra_gateway import clients
 from connectra_gateway.key_service import serving
-from connectra_gateway.key_service.requests import CreateKeyBody, RotateKeyBody
+from connectra_gateway.key_service.requests import CreateKeyBody, RotateKeyBody, UpdateKeyBody
 from connectra_gateway.key_service.service import KeysService
 from connectra_gateway.settings import GatewaySettings
 
@@ -57,13 +57,16 @@ async def test_a_client_is_there_with_its_key_until_it_is_revoked(
     client = await service.create(named("crm", rights=["read"], requests_per_minute=7))
     assert clients.load(file) == [client]
     assert [one.name for one in (await service.all()).clients] == ["default", "crm"]
+    changed = await service.update("crm", read(UpdateKeyBody, {"rights": ["write"], "requests_per_minute": None}).model)
+    assert changed == client.model_copy(update={"rights": {Right.WRITE}, "requests_per_minute": None})
+    assert await service.update("crm", UpdateKeyBody()) == changed
     again = await service.rotate("crm", RotateKeyBody(overlap_seconds=0))
     assert [key.key for key in again.keys] == [again.key]
     assert again.key != client.key
     await service.revoke("crm")
     assert clients.load(file) == []
     told = capsys.readouterr().err
-    for what in ("client crm added", "client crm got another key", "client crm revoked"):
+    for what in ("client crm added", "client crm changed", "client crm got another key", "client crm revoked"):
         assert f"{what} by default, request request-1" in told
     assert client.key not in told
 
@@ -78,10 +81,15 @@ async def test_an_administrator_is_left_whoever_revokes_whom(service: KeysServic
     with bound(Call("", "anna")):
         with pytest.raises(OwnKey):
             await service.revoke("anna")
-        await service.revoke("ben")
+        with pytest.raises(OwnKey, match="right `admin`"):
+            await service.update("anna", UpdateKeyBody(rights=["read"]))
+        assert (await service.update("anna", UpdateKeyBody(rights=["admin", "read"]))).name == "anna"
+        await service.update("ben", UpdateKeyBody(rights=["read"]))
     # The gateway may not know yet that this key is none any more.
     with bound(Call("", "ben")), pytest.raises(Forbidden):
         await service.revoke("anna")
+    with bound(Call("", "anna")):
+        await service.revoke("ben")
     assert [client.name for client in clients.load(file)] == ["anna"]
 
 
@@ -94,6 +102,10 @@ async def test_what_there_is_or_is_not_is_said(service: KeysService, file: Path)
             await service.rotate(name, RotateKeyBody())
         with pytest.raises(NotFound):
             await service.revoke(name)
+        with pytest.raises(NotFound):
+            await service.update(name, UpdateKeyBody())
+    with pytest.raises(KeysReadOnly, match="always has all rights"):
+        await service.update("default", UpdateKeyBody(rights=["read"]))
     with pytest.raises(KeysReadOnly, match="API_KEY"):
         await service.rotate("default", RotateKeyBody())
     await asyncio.to_thread(file.write_text, "{")
@@ -138,6 +150,10 @@ async def test_only_who_runs_the_gateway_reaches_the_socket(settings: GatewaySet
             request = pb.CreateKeyRequest(name="crm", rights=["read"])
             request.expires_at.FromDatetime(datetime.now(UTC) + timedelta(days=1))
             made = await stub.CreateKey(request, wait_for_ready=True)
+            changes = pb.UpdateKeyRequest(name="crm", rights=["write"], requests_per_minute=600)
+            assert list((await stub.UpdateKey(changes)).client.rights) == ["write"]
+            changed = (await stub.UpdateKey(pb.UpdateKeyRequest(name="crm", requests_per_minute=0))).client
+            assert (list(changed.rights), changed.HasField("requests_per_minute")) == (["write"], False)
             listed = await stub.ListKeys(pb.ListKeysRequest())
         assert [(one.name, one.fixed) for one in listed.clients] == [("default", True), ("crm", False)]
         assert made.key.startswith(made.client.keys[0].begins)

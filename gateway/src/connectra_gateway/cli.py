@@ -1,4 +1,4 @@
-"""What the gateway adds to the `connectra` command: `keys add | list | rotate | revoke`."""
+"""What the gateway adds to the `connectra` command: `keys add | list | update | rotate | revoke`."""
 
 import json
 import re
@@ -18,7 +18,8 @@ from connectra_gateway.clients import USUAL, Client, ClientsError, Key, begin
 from connectra_gateway.settings import KeysSettings
 
 app = typer.Typer(
-    help="Add, list, rotate and revoke API keys; a running gateway picks up the change at once.", no_args_is_help=True
+    help="Add, list, update, rotate and revoke API keys; a running gateway picks up the change at once.",
+    no_args_is_help=True,
 )
 # Group of entry points: functions that return the file of clients of a gateway on this machine and its URL while it runs, or None.
 _GATEWAYS = "connectra.gateways"
@@ -106,11 +107,44 @@ def show(
         typer.echo(json.dumps([_described(client) for client in found], indent=2))
         return
     for client in found:
-        limit = f"{client.requests_per_minute}/min" if client.requests_per_minute else "-"
+        limit = _limit(client) or "-"
         keys = ", ".join(map(_shown, client.keys))
         typer.echo(f"{client.name:<24} {','.join(sorted(client.rights)):<28} {limit:<10} {keys}")
     if not found:
         typer.echo(f"no clients in {path}, besides `default`, whose key is API_KEY", err=True)
+
+
+@app.command()
+def update(
+    name: Name,
+    right: Annotated[
+        list[Right] | None,
+        typer.Option(
+            "--right", help="Repeatable: all rights from now on, in the place of those it has; as before when absent."
+        ),
+    ] = None,
+    per_minute: Annotated[
+        int | None,
+        typer.Option(
+            "--per-minute", min=0, max=1_000_000, help="Its own rate limit, 0: that of all; as before when absent."
+        ),
+    ] = None,
+    file: File = None,
+) -> None:
+    """Change what a client may do; its keys stay as they are.
+
+    Examples:
+        connectra keys update crm --right read --right write
+        connectra keys update crm --per-minute 600
+    """
+    changes: dict[str, object] = {"rights": frozenset(right)} if right else {}
+    if per_minute is not None:
+        changes["requests_per_minute"] = per_minute or None
+    if not changes:
+        raise typer.BadParameter("nothing to change: give --right or --per-minute")
+    with _changing(file) as path:
+        client = clients.update(path, name, changes)
+    typer.echo(f"{client.name}: {','.join(sorted(client.rights))}, {_limit(client) or 'the limit of all'}")
 
 
 @app.command()
@@ -149,6 +183,10 @@ def _described(client: Client) -> dict[str, object]:
     keys = [{"begins": begin(key), "expires_at": key.expires_at and key.expires_at.isoformat()} for key in client.keys]
     limit = client.requests_per_minute
     return {"name": client.name, "rights": sorted(client.rights), "requests_per_minute": limit, "keys": keys}
+
+
+def _limit(client: Client) -> str | None:
+    return f"{client.requests_per_minute}/min" if client.requests_per_minute else None
 
 
 def _shown(key: Key) -> str:

@@ -15,7 +15,7 @@ import secrets
 import string
 import tempfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -230,6 +230,32 @@ def add(
             raise ClientExists(f"there is already a client {name!r}")
         _save(path, [*clients, client])
     return client
+
+
+def update(path: Path, name: str, changes: Mapping[str, Any], check: Check = lambda present: None) -> Client:
+    """Change a client; its keys stay.
+
+    Args:
+        path: the file.
+        name: of the client.
+        changes: `rights` and `requests_per_minute`, as of `add`; what is not there stays.
+        check: as of `add`.
+
+    Raises:
+        NoSuchClient: there is none of that name.
+        ClientsError: a change is invalid, or the file cannot be read or written.
+    """
+    with _alone(path):
+        check(clients := load(path))
+        for number, client in enumerate(clients):
+            if client.name == name:
+                try:
+                    clients[number] = Client.model_validate({**client.model_dump(), **changes})
+                except ValidationError as error:
+                    raise ClientsError("; ".join(v.message for v in violations(error))) from None
+                _save(path, clients)
+                return clients[number]
+        raise NoSuchClient(f"there is no client {name!r} in {path}")
 
 
 def rotate(

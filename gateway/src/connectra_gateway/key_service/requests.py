@@ -18,6 +18,9 @@ Name = Annotated[
 ]
 
 
+Rights = list[Literal["read", "export", "write", "import", "admin"]]
+
+
 class _Ending(Request):
     expires_at: Annotated[datetime, Field(description="When the key ends, in the future; absent: never.")] | None = None
 
@@ -43,7 +46,7 @@ class CreateKeyBody(_Ending):
     name: Name
     rights: (
         Annotated[
-            list[Literal["read", "export", "write", "import", "admin"]],
+            Rights,
             Field(description="What the client may do; absent or empty: all but `admin`.", max_length=5),
         ]
         | None
@@ -51,6 +54,28 @@ class CreateKeyBody(_Ending):
     requests_per_minute: (
         Annotated[int, Field(ge=1, le=1_000_000, description="Its own rate limit; absent: that of all.")] | None
     ) = None
+
+
+class UpdateKeyBody(Request):
+    """Body of `PATCH /common/keys/{name}`."""
+
+    rights: (
+        Annotated[Rights, Field(description="What the client may do from now on; absent: as before.", max_length=5)]
+        | None
+    ) = None
+    requests_per_minute: (
+        Annotated[
+            int, Field(ge=1, le=1_000_000, description="Its own rate limit; null: that of all; absent: as it is.")
+        ]
+        | None
+    ) = None
+
+    @field_validator("rights")
+    @classmethod
+    def _some(cls, given: Rights | None) -> Rights | None:
+        if given == []:
+            raise ValueError("at least one is required; whoever may do nothing is revoked")
+        return given
 
 
 class RotateKeyBody(_Ending):

@@ -11,7 +11,7 @@ from connectra_common.times import rfc3339
 from google.api.httpbody_pb2 import HttpBody
 
 from connectra_gateway.clients import DEFAULT, Client, begin
-from connectra_gateway.key_service.requests import CreateKeyBody, RotateKeyBody
+from connectra_gateway.key_service.requests import CreateKeyBody, RotateKeyBody, UpdateKeyBody
 from connectra_gateway.key_service.service import KeysService
 
 
@@ -34,6 +34,10 @@ class KeysRestServicer(pb_grpc.KeysRestServiceServicer):
         client = await self._service.create(body)
         await send_headers(context, status=201)
         return _shown_once(client, warnings)
+
+    async def UpdateKey(self, request: pb.UpdateKeyRestRequest, context: Context) -> HttpBody:
+        body, warnings = read(UpdateKeyBody, await read_object(request.body, required=True))
+        return envelope(data=_client(await self._service.update(request.name, body)), warnings=warnings or None)
 
     async def RotateKey(self, request: pb.RotateKeyRestRequest, context: Context) -> HttpBody:
         body, warnings = read(RotateKeyBody, await read_object(request.body))

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from connectra_common.call import current
 from connectra_common.errors import Conflict, Forbidden, NotFound, WrongState
@@ -16,7 +16,7 @@ from connectra_common.rights import Right
 
 from connectra_gateway import clients
 from connectra_gateway.clients import DEFAULT, USUAL, Client, ClientExists, ClientsError, NoSuchClient, NotWritable
-from connectra_gateway.key_service.requests import CreateKeyBody, RotateKeyBody
+from connectra_gateway.key_service.requests import CreateKeyBody, RotateKeyBody, UpdateKeyBody
 from connectra_gateway.keys import TOKEN
 from connectra_gateway.settings import GatewaySettings
 
@@ -70,6 +70,27 @@ class KeysService:
         _record(f"client {client.name} added")
         return client
 
+    async def update(self, name: str, body: UpdateKeyBody) -> Client:
+        """A client with other rights or another limit; what the body does not name stays.
+
+        Raises:
+            NotFound: there is none of this name.
+            OwnKey: it is the caller, who would be no administrator any more.
+            KeysReadOnly: the file cannot be written, or it is the client of API_KEY.
+        """
+        if name == DEFAULT and self._api_key:
+            raise KeysReadOnly("the client 'default', whose key is the setting API_KEY, always has all rights")
+        changes: dict[str, Any] = body.model_dump(exclude_unset=True)
+        if body.rights is None:
+            changes.pop("rights", None)
+        else:
+            changes["rights"] = frozenset(map(Right, body.rights))
+            if name == current().client and Right.ADMIN not in changes["rights"]:
+                raise OwnKey(name, "give up its right `admin`", f"update {name}")
+        client = await self._done(lambda: clients.update(self._path, name, changes, check=self._check))
+        _record(f"client {name} changed")
+        return client
+
     async def rotate(self, name: str, body: RotateKeyBody) -> Client:
         """A client with another key, the last of its keys.
 
@@ -92,7 +113,7 @@ class KeysService:
             KeysReadOnly: the file cannot be written, or it is the client of API_KEY.
         """
         if name == current().client:
-            raise OwnKey(name)
+            raise OwnKey(name, "revoke itself", f"revoke {name}")
         self._refuse_default(name)
         await self._done(lambda: clients.revoke(self._path, name, check=self._check))
         _record(f"client {name} revoked")

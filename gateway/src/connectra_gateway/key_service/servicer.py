@@ -11,7 +11,7 @@ from connectra_common.times import rfc3339
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from connectra_gateway.clients import DEFAULT, Client, begin
-from connectra_gateway.key_service.requests import CreateKeyBody, RotateKeyBody
+from connectra_gateway.key_service.requests import CreateKeyBody, RotateKeyBody, UpdateKeyBody
 from connectra_gateway.key_service.service import KeysService
 
 
@@ -34,6 +34,14 @@ class KeysServicer(pb_grpc.KeysServiceServicer):
         body = {"name": request.name, "rights": list(request.rights), "requests_per_minute": limit, **_end(request)}
         client = await self._service.create(read(CreateKeyBody, body).model)
         return pb.CreateKeyResponse(client=_client(client), key=client.key)
+
+    async def UpdateKey(self, request: pb.UpdateKeyRequest, context: Context) -> pb.UpdateKeyResponse:
+        body: dict[str, Any] = {"rights": list(request.rights)} if request.rights else {}
+        if request.HasField("requests_per_minute"):
+            body["requests_per_minute"] = request.requests_per_minute or None
+        return pb.UpdateKeyResponse(
+            client=_client(await self._service.update(request.name, read(UpdateKeyBody, body).model))
+        )
 
     async def RotateKey(self, request: pb.RotateKeyRequest, context: Context) -> pb.RotateKeyResponse:
         overlap = {"overlap_seconds": request.overlap_seconds} if request.HasField("overlap_seconds") else {}

@@ -292,11 +292,15 @@ class KeysReadOnly(WrongState):
 
 
 class OwnKey(WrongState):
-    """A client would remove itself, and perhaps the last administrator."""
+    """A client would remove itself, or its right `admin`, and so perhaps the last administrator.
+
+    Args:
+        client: its name.
+        what: that it cannot do.
+        command: of `connectra keys`, that does it.
+    """
 
     reason = "OWN_KEY"
 
-    def __init__(self, client: str) -> None:
-        super().__init__(
-            f"client {client!r} cannot revoke itself: another administrator can, or `connectra keys revoke {client}`"
-        )
+    def __init__(self, client: str, what: str, command: str) -> None:
+        super().__init__(f"client {client!r} cannot {what}: another administrator can, or `connectra keys {command}`")

@@ -47,6 +47,7 @@ def answers() -> Json:
             writable=said("Whether they can be changed here.", FLAG),
             read_only_reason=said("If not: where they are kept, and what to do.", TEXT),
         ),
+        "KeyAnswer": _answer("A client.", data=ref("KeyClient")),
         "NewKeyAnswer": _answer("A client with its new key, which is shown this once.", data=ref("NewKey")),
         "JobAnswer": _answer("A job.", data=ref("Job")),
         "JobEvents": said("Server-sent events: `job` with a Job as JSON, and `end` with its status.", {}),

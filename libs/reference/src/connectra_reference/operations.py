@@ -46,6 +46,7 @@ _ALWAYS = {
     "GetIndexStatus": Operation({200: "IndexStatusAnswer"}),
     "ListKeys": Operation({200: "KeyList"}),
     "CreateKey": Operation({201: "NewKeyAnswer"}, "CreateKeyBody"),
+    "UpdateKey": Operation({200: "KeyAnswer"}, "UpdateKeyBody"),
     "RotateKey": Operation({200: "NewKeyAnswer"}, "RotateKeyBody"),
     "RevokeKey": Operation({200: "Message"}),
     "CreateUploadUrl": Operation({200: "UploadUrl"}),

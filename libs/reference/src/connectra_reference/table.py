@@ -469,6 +469,17 @@ def keys() -> Iterator[Row]:
     yield Row("CreateKey", "unknown right", call, 400, right, {**sent, "rights": ["fly"]})
     past = invalid("expires_at", "expires_at: must be in the future")
     yield Row("CreateKey", "ended already", call, 400, past, {**sent, "expires_at": "2020-01-31"})
+    call = "PATCH /common/keys/crm-{n}"
+    other = {"data": {**client, "rights": ["read"]}, "success": True}
+    yield Row("UpdateKey", "other rights", call, 200, other, {"rights": ["read"]}, given="client")
+    no_limit = {"data": {**client, "requests_per_minute": None}, "success": True}
+    yield Row("UpdateKey", "the limit of all", call, 200, no_limit, {"requests_per_minute": None}, given="client")
+    none = invalid("rights", "rights: at least one is required; whoever may do nothing is revoked")
+    yield Row("UpdateKey", "none left", call, 400, none, {"rights": []}, given="client")
+    yield Row("UpdateKey", "nobody", call, 404, error("NOT_FOUND", NO_CLIENT), {"rights": ["read"]})
+    all_rights = "the client 'default', whose key is the setting API_KEY, always has all rights"
+    fixed_rights = error("CONFLICT", all_rights, reason="KEYS_READ_ONLY")
+    yield Row("UpdateKey", "that of API_KEY", "PATCH /common/keys/default", 409, fixed_rights, {"rights": ["read"]})
     call = "POST /common/keys/crm-{n}/rotate"
     former = {**stub, "expires_at": TIME}
     rotated = {**client, "keys": [former, stub], "key": NEW_KEY}
@@ -854,7 +865,7 @@ BODY_OPTIONAL = (
 BODY_UNREAD = ("CancelJob", "RetryJob", "CompleteUpload")
 KEYLESS = ("GetHealth",)
 # The gateway itself serves them: no service is away or too slow.
-OWN = ("ListKeys", "CreateKey", "RotateKey", "RevokeKey")
+OWN = ("ListKeys", "CreateKey", "UpdateKey", "RotateKey", "RevokeKey")
 # They last as long as there is something to tell.
 STREAMED = ("WatchJob",)
 CHALLENGE = 'ApiKey realm="connectra", header="X-API-Key"'
@@ -891,7 +902,7 @@ def _common(binding: descriptors.Binding, openers: frozenset[str], verbs: list[s
         .replace("{name}", "crm")
     )
     call = f"{binding.verb} {path}"
-    body = {"x": 1} if binding.verb in ("POST", "PUT") else None
+    body = {"x": 1} if binding.verb in ("POST", "PUT", "PATCH") else None
     if method not in KEYLESS:
         yield Row(method, "no key", call, 401, fixed(401), body, lacks="key", shows={"www-authenticate": CHALLENGE})
         limited = {"retry-after": Like(r"\d+", "1"), "x-ratelimit-remaining": "0"}

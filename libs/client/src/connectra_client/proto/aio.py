@@ -13,6 +13,8 @@ from connectra_client.proto.connectra.gateway.v1 import (
     RevokeKeyResponse,
     RotateKeyRequest,
     RotateKeyResponse,
+    UpdateKeyRequest,
+    UpdateKeyResponse,
 )
 from connectra_client.proto.connectra.jobs.v1 import (
     AbortUploadRequest,
@@ -153,6 +155,16 @@ class KeysServiceStub(Stub):
         """Adds a client with a new key, which is shown in this answer and never again. ALREADY_EXISTS if there is a client of this name."""
         return await self._unary(
             "/connectra.gateway.v1.KeysService/CreateKey", message, CreateKeyResponse, timeout, metadata
+        )
+
+    async def update_key(
+        self, message: UpdateKeyRequest, *, timeout: Timeout = DEFAULT, metadata: Metadata | None = None
+    ) -> UpdateKeyResponse:
+        """Changes the rights or the limit of a client; its keys stay as they are. NOT_FOUND; FAILED_PRECONDITION (OWN_KEY) for the client that
+        calls, if it would lose `admin`, so that an administrator is left.
+        """
+        return await self._unary(
+            "/connectra.gateway.v1.KeysService/UpdateKey", message, UpdateKeyResponse, timeout, metadata
         )
 
     async def rotate_key(

@@ -12,6 +12,8 @@ from connectra_client.proto.connectra.gateway.v1 import (
     RevokeKeyResponse,
     RotateKeyRequest,
     RotateKeyResponse,
+    UpdateKeyRequest,
+    UpdateKeyResponse,
 )
 from connectra_client.proto.connectra.jobs.v1 import (
     AbortUploadRequest,
@@ -150,6 +152,14 @@ class KeysServiceStub(Stub):
     ) -> CreateKeyResponse:
         """Adds a client with a new key, which is shown in this answer and never again. ALREADY_EXISTS if there is a client of this name."""
         return self._unary("/connectra.gateway.v1.KeysService/CreateKey", message, CreateKeyResponse, timeout, metadata)
+
+    def update_key(
+        self, message: UpdateKeyRequest, *, timeout: Timeout = DEFAULT, metadata: Metadata | None = None
+    ) -> UpdateKeyResponse:
+        """Changes the rights or the limit of a client; its keys stay as they are. NOT_FOUND; FAILED_PRECONDITION (OWN_KEY) for the client that
+        calls, if it would lose `admin`, so that an administrator is left.
+        """
+        return self._unary("/connectra.gateway.v1.KeysService/UpdateKey", message, UpdateKeyResponse, timeout, metadata)
 
     def rotate_key(
         self, message: RotateKeyRequest, *, timeout: Timeout = DEFAULT, metadata: Metadata | None = None

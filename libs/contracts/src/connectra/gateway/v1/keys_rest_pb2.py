@@ -27,7 +27,7 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$connectra/gateway/v1/keys_rest.proto\x12\x14\x63onnectra.gateway.v1\x1a connectra/common/v1/rights.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\"\x15\n\x13ListKeysRestRequest\"@\n\x14\x43reateKeyRestRequest\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"T\n\x14RotateKeyRestRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12(\n\x04\x62ody\x18\x02 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"*\n\x14RevokeKeyRestRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name2\xc8\x04\n\x0fKeysRestService\x12y\n\x08ListKeys\x12).connectra.gateway.v1.ListKeysRestRequest\x1a\x14.google.api.HttpBody\",\xc2\xf3\x18\x01\x06\x82\xd3\xe4\x93\x02!\x12\x0c/common/keysZ\x11\x12\x0f/v1/common/keys\x12\x87\x01\n\tCreateKey\x12*.connectra.gateway.v1.CreateKeyRestRequest\x1a\x14.google.api.HttpBody\"8\xc2\xf3\x18\x01\x06\x82\xd3\xe4\x93\x02-\"\x0c/common/keys:\x04\x62odyZ\x17\"\x0f/v1/common/keys:\x04\x62ody\x12\xa3\x01\n\tRotateKey\x12*.connectra.gateway.v1.RotateKeyRestRequest\x1a\x14.google.api.HttpBody\"T\xc2\xf3\x18\x01\x06\x82\xd3\xe4\x93\x02I\"\x1a/common/keys/{name}/rotate:\x04\x62odyZ%\"\x1d/v1/common/keys/{name}/rotate:\x04\x62ody\x12\x89\x01\n\tRevokeKey\x12*.connectra.gateway.v1.RevokeKeyRestRequest\x1a\x14.google.api.HttpBody\":\xc2\xf3\x18\x01\x06\x82\xd3\xe4\x93\x02/*\x13/common/keys/{name}Z\x18*\x16/v1/common/keys/{name}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$connectra/gateway/v1/keys_rest.proto\x12\x14\x63onnectra.gateway.v1\x1a connectra/common/v1/rights.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\"\x15\n\x13ListKeysRestRequest\"@\n\x14\x43reateKeyRestRequest\x12(\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"T\n\x14UpdateKeyRestRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12(\n\x04\x62ody\x18\x02 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"T\n\x14RotateKeyRestRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12(\n\x04\x62ody\x18\x02 \x01(\x0b\x32\x14.google.api.HttpBodyR\x04\x62ody\"*\n\x14RevokeKeyRestRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name2\xe0\x05\n\x0fKeysRestService\x12y\n\x08ListKeys\x12).connectra.gateway.v1.ListKeysRestRequest\x1a\x14.google.api.HttpBody\",\xc2\xf3\x18\x01\x06\x82\xd3\xe4\x93\x02!\x12\x0c/common/keysZ\x11\x12\x0f/v1/common/keys\x12\x87\x01\n\tCreateKey\x12*.connectra.gateway.v1.CreateKeyRestRequest\x1a\x14.google.api.HttpBody\"8\xc2\xf3\x18\x01\x06\x82\xd3\xe4\x93\x02-\"\x0c/common/keys:\x04\x62odyZ\x17\"\x0f/v1/common/keys:\x04\x62ody\x12\x95\x01\n\tUpdateKey\x12*.connectra.gateway.v1.UpdateKeyRestRequest\x1a\x14.google.api.HttpBody\"F\xc2\xf3\x18\x01\x06\x82\xd3\xe4\x93\x02;2\x13/common/keys/{name}:\x04\x62odyZ\x1e\x32\x16/v1/common/keys/{name}:\x04\x62ody\x12\xa3\x01\n\tRotateKey\x12*.connectra.gateway.v1.RotateKeyRestRequest\x1a\x14.google.api.HttpBody\"T\xc2\xf3\x18\x01\x06\x82\xd3\xe4\x93\x02I\"\x1a/common/keys/{name}/rotate:\x04\x62odyZ%\"\x1d/v1/common/keys/{name}/rotate:\x04\x62ody\x12\x89\x01\n\tRevokeKey\x12*.connectra.gateway.v1.RevokeKeyRestRequest\x1a\x14.google.api.HttpBody\":\xc2\xf3\x18\x01\x06\x82\xd3\xe4\x93\x02/*\x13/common/keys/{name}Z\x18*\x16/v1/common/keys/{name}b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,6 +38,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_KEYSRESTSERVICE'].methods_by_name['ListKeys']._serialized_options = b'\302\363\030\001\006\202\323\344\223\002!\022\014/common/keysZ\021\022\017/v1/common/keys'
   _globals['_KEYSRESTSERVICE'].methods_by_name['CreateKey']._loaded_options = None
   _globals['_KEYSRESTSERVICE'].methods_by_name['CreateKey']._serialized_options = b'\302\363\030\001\006\202\323\344\223\002-\"\014/common/keys:\004bodyZ\027\"\017/v1/common/keys:\004body'
+  _globals['_KEYSRESTSERVICE'].methods_by_name['UpdateKey']._loaded_options = None
+  _globals['_KEYSRESTSERVICE'].methods_by_name['UpdateKey']._serialized_options = b'\302\363\030\001\006\202\323\344\223\002;2\023/common/keys/{name}:\004bodyZ\0362\026/v1/common/keys/{name}:\004body'
   _globals['_KEYSRESTSERVICE'].methods_by_name['RotateKey']._loaded_options = None
   _globals['_KEYSRESTSERVICE'].methods_by_name['RotateKey']._serialized_options = b'\302\363\030\001\006\202\323\344\223\002I\"\032/common/keys/{name}/rotate:\004bodyZ%\"\035/v1/common/keys/{name}/rotate:\004body'
   _globals['_KEYSRESTSERVICE'].methods_by_name['RevokeKey']._loaded_options = None
@@ -46,10 +48,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTKEYSRESTREQUEST']._serialized_end=174
   _globals['_CREATEKEYRESTREQUEST']._serialized_start=176
   _globals['_CREATEKEYRESTREQUEST']._serialized_end=240
-  _globals['_ROTATEKEYRESTREQUEST']._serialized_start=242
-  _globals['_ROTATEKEYRESTREQUEST']._serialized_end=326
-  _globals['_REVOKEKEYRESTREQUEST']._serialized_start=328
-  _globals['_REVOKEKEYRESTREQUEST']._serialized_end=370
-  _globals['_KEYSRESTSERVICE']._serialized_start=373
-  _globals['_KEYSRESTSERVICE']._serialized_end=957
+  _globals['_UPDATEKEYRESTREQUEST']._serialized_start=242
+  _globals['_UPDATEKEYRESTREQUEST']._serialized_end=326
+  _globals['_ROTATEKEYRESTREQUEST']._serialized_start=328
+  _globals['_ROTATEKEYRESTREQUEST']._serialized_end=412
+  _globals['_REVOKEKEYRESTREQUEST']._serialized_start=414
+  _globals['_REVOKEKEYRESTREQUEST']._serialized_end=456
+  _globals['_KEYSRESTSERVICE']._serialized_start=459
+  _globals['_KEYSRESTSERVICE']._serialized_end=1195
 # @@protoc_insertion_point(module_scope)

@@ -53,6 +53,29 @@ class CreateKeyRestRequest(_message.Message):
 Global___CreateKeyRestRequest: _TypeAlias = CreateKeyRestRequest  # noqa: Y015
 
 @_typing.final
+class UpdateKeyRestRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    BODY_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    @_builtins.property
+    def body(self) -> _httpbody_pb2.HttpBody: ...
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        body: _httpbody_pb2.HttpBody | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateKeyRestRequest: _TypeAlias = UpdateKeyRestRequest  # noqa: Y015
+
+@_typing.final
 class RotateKeyRestRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -47,6 +47,11 @@ class KeysRestServiceStub:
                 request_serializer=connectra_dot_gateway_dot_v1_dot_keys__rest__pb2.CreateKeyRestRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
+        self.UpdateKey = channel.unary_unary(
+                '/connectra.gateway.v1.KeysRestService/UpdateKey',
+                request_serializer=connectra_dot_gateway_dot_v1_dot_keys__rest__pb2.UpdateKeyRestRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
         self.RotateKey = channel.unary_unary(
                 '/connectra.gateway.v1.KeysRestService/RotateKey',
                 request_serializer=connectra_dot_gateway_dot_v1_dot_keys__rest__pb2.RotateKeyRestRequest.SerializeToString,
@@ -79,6 +84,14 @@ class KeysRestServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UpdateKey(self, request, context):
+        """Changes the rights or the limit of a client: what the body does not name stays, and so do its keys. 409 for the client that calls, if it
+        would lose `admin`: another administrator can.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RotateKey(self, request, context):
         """Gives a client another key, and shows it this once; its former keys go on for a day, or as long as `overlap_seconds` says.
         """
@@ -104,6 +117,11 @@ def add_KeysRestServiceServicer_to_server(servicer, server):
             'CreateKey': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateKey,
                     request_deserializer=connectra_dot_gateway_dot_v1_dot_keys__rest__pb2.CreateKeyRestRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'UpdateKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateKey,
+                    request_deserializer=connectra_dot_gateway_dot_v1_dot_keys__rest__pb2.UpdateKeyRestRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
             'RotateKey': grpc.unary_unary_rpc_method_handler(
@@ -172,6 +190,33 @@ class KeysRestService:
             target,
             '/connectra.gateway.v1.KeysRestService/CreateKey',
             connectra_dot_gateway_dot_v1_dot_keys__rest__pb2.CreateKeyRestRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/connectra.gateway.v1.KeysRestService/UpdateKey',
+            connectra_dot_gateway_dot_v1_dot_keys__rest__pb2.UpdateKeyRestRequest.SerializeToString,
             google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,

@@ -42,6 +42,10 @@ class KeysRestServiceStub:
     """
     CreateKey: _aio.UnaryUnaryMultiCallable[_keys_rest_pb2.CreateKeyRestRequest, _httpbody_pb2.HttpBody]
     """Adds a client, and shows its key this once. 409 if there is a client of this name, or the file of clients cannot be written."""
+    UpdateKey: _aio.UnaryUnaryMultiCallable[_keys_rest_pb2.UpdateKeyRestRequest, _httpbody_pb2.HttpBody]
+    """Changes the rights or the limit of a client: what the body does not name stays, and so do its keys. 409 for the client that calls, if it
+    would lose `admin`: another administrator can.
+    """
     RotateKey: _aio.UnaryUnaryMultiCallable[_keys_rest_pb2.RotateKeyRestRequest, _httpbody_pb2.HttpBody]
     """Gives a client another key, and shows it this once; its former keys go on for a day, or as long as `overlap_seconds` says."""
     RevokeKey: _aio.UnaryUnaryMultiCallable[_keys_rest_pb2.RevokeKeyRestRequest, _httpbody_pb2.HttpBody]
@@ -60,6 +64,10 @@ class KeysRestServiceSyncStub(KeysRestServiceStub):
     """
     CreateKey: _grpc.UnaryUnaryMultiCallable[_keys_rest_pb2.CreateKeyRestRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """Adds a client, and shows its key this once. 409 if there is a client of this name, or the file of clients cannot be written."""
+    UpdateKey: _grpc.UnaryUnaryMultiCallable[_keys_rest_pb2.UpdateKeyRestRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """Changes the rights or the limit of a client: what the body does not name stays, and so do its keys. 409 for the client that calls, if it
+    would lose `admin`: another administrator can.
+    """
     RotateKey: _grpc.UnaryUnaryMultiCallable[_keys_rest_pb2.RotateKeyRestRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """Gives a client another key, and shows it this once; its former keys go on for a day, or as long as `overlap_seconds` says."""
     RevokeKey: _grpc.UnaryUnaryMultiCallable[_keys_rest_pb2.RevokeKeyRestRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
@@ -87,6 +95,16 @@ class KeysRestServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """Adds a client, and shows its key this once. 409 if there is a client of this name, or the file of clients cannot be written."""
+
+    @_abc_1.abstractmethod
+    def UpdateKey(
+        self,
+        request: _keys_rest_pb2.UpdateKeyRestRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
+        """Changes the rights or the limit of a client: what the body does not name stays, and so do its keys. 409 for the client that calls, if it
+        would lose `admin`: another administrator can.
+        """
 
     @_abc_1.abstractmethod
     def RotateKey(

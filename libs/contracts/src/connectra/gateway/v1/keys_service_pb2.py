@@ -26,7 +26,7 @@ from connectra.common.v1 import rights_pb2 as connectra_dot_common_dot_v1_dot_ri
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'connectra/gateway/v1/keys_service.proto\x12\x14\x63onnectra.gateway.v1\x1a connectra/common/v1/rights.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcd\x01\n\tKeyClient\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n\x06rights\x18\x02 \x03(\tR\x06rights\x12\x33\n\x13requests_per_minute\x18\x03 \x01(\x05H\x00R\x11requestsPerMinute\x88\x01\x01\x12\x31\n\x04keys\x18\x04 \x03(\x0b\x32\x1d.connectra.gateway.v1.KeyStubR\x04keys\x12\x14\n\x05\x66ixed\x18\x05 \x01(\x08R\x05\x66ixedB\x16\n\x14_requests_per_minute\"\\\n\x07KeyStub\x12\x16\n\x06\x62\x65gins\x18\x01 \x01(\tR\x06\x62\x65gins\x12\x39\n\nexpires_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\texpiresAt\"\x11\n\x0fListKeysRequest\"\x93\x01\n\x10ListKeysResponse\x12\x39\n\x07\x63lients\x18\x01 \x03(\x0b\x32\x1f.connectra.gateway.v1.KeyClientR\x07\x63lients\x12\x1a\n\x08writable\x18\x02 \x01(\x08R\x08writable\x12(\n\x10read_only_reason\x18\x03 \x01(\tR\x0ereadOnlyReason\"\xc6\x01\n\x10\x43reateKeyRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n\x06rights\x18\x02 \x03(\tR\x06rights\x12\x39\n\nexpires_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\texpiresAt\x12\x33\n\x13requests_per_minute\x18\x04 \x01(\x05H\x00R\x11requestsPerMinute\x88\x01\x01\x42\x16\n\x14_requests_per_minute\"^\n\x11\x43reateKeyResponse\x12\x37\n\x06\x63lient\x18\x01 \x01(\x0b\x32\x1f.connectra.gateway.v1.KeyClientR\x06\x63lient\x12\x10\n\x03key\x18\x02 \x01(\tR\x03key\"\xa3\x01\n\x10RotateKeyRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12,\n\x0foverlap_seconds\x18\x02 \x01(\x05H\x00R\x0eoverlapSeconds\x88\x01\x01\x12\x39\n\nexpires_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\texpiresAtB\x12\n\x10_overlap_seconds\"^\n\x11RotateKeyResponse\x12\x37\n\x06\x63lient\x18\x01 \x01(\x0b\x32\x1f.connectra.gateway.v1.KeyClientR\x06\x63lient\x12\x10\n\x03key\x18\x02 \x01(\tR\x03key\"&\n\x10RevokeKeyRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\"\x13\n\x11RevokeKeyResponse2\x9e\x03\n\x0bKeysService\x12`\n\x08ListKeys\x12%.connectra.gateway.v1.ListKeysRequest\x1a&.connectra.gateway.v1.ListKeysResponse\"\x05\xc2\xf3\x18\x01\x06\x12\x63\n\tCreateKey\x12&.connectra.gateway.v1.CreateKeyRequest\x1a\'.connectra.gateway.v1.CreateKeyResponse\"\x05\xc2\xf3\x18\x01\x06\x12\x63\n\tRotateKey\x12&.connectra.gateway.v1.RotateKeyRequest\x1a\'.connectra.gateway.v1.RotateKeyResponse\"\x05\xc2\xf3\x18\x01\x06\x12\x63\n\tRevokeKey\x12&.connectra.gateway.v1.RevokeKeyRequest\x1a\'.connectra.gateway.v1.RevokeKeyResponse\"\x05\xc2\xf3\x18\x01\x06\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'connectra/gateway/v1/keys_service.proto\x12\x14\x63onnectra.gateway.v1\x1a connectra/common/v1/rights.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcd\x01\n\tKeyClient\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n\x06rights\x18\x02 \x03(\tR\x06rights\x12\x33\n\x13requests_per_minute\x18\x03 \x01(\x05H\x00R\x11requestsPerMinute\x88\x01\x01\x12\x31\n\x04keys\x18\x04 \x03(\x0b\x32\x1d.connectra.gateway.v1.KeyStubR\x04keys\x12\x14\n\x05\x66ixed\x18\x05 \x01(\x08R\x05\x66ixedB\x16\n\x14_requests_per_minute\"\\\n\x07KeyStub\x12\x16\n\x06\x62\x65gins\x18\x01 \x01(\tR\x06\x62\x65gins\x12\x39\n\nexpires_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\texpiresAt\"\x11\n\x0fListKeysRequest\"\x93\x01\n\x10ListKeysResponse\x12\x39\n\x07\x63lients\x18\x01 \x03(\x0b\x32\x1f.connectra.gateway.v1.KeyClientR\x07\x63lients\x12\x1a\n\x08writable\x18\x02 \x01(\x08R\x08writable\x12(\n\x10read_only_reason\x18\x03 \x01(\tR\x0ereadOnlyReason\"\xc6\x01\n\x10\x43reateKeyRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n\x06rights\x18\x02 \x03(\tR\x06rights\x12\x39\n\nexpires_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\texpiresAt\x12\x33\n\x13requests_per_minute\x18\x04 \x01(\x05H\x00R\x11requestsPerMinute\x88\x01\x01\x42\x16\n\x14_requests_per_minute\"^\n\x11\x43reateKeyResponse\x12\x37\n\x06\x63lient\x18\x01 \x01(\x0b\x32\x1f.connectra.gateway.v1.KeyClientR\x06\x63lient\x12\x10\n\x03key\x18\x02 \x01(\tR\x03key\"\x8b\x01\n\x10UpdateKeyRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n\x06rights\x18\x02 \x03(\tR\x06rights\x12\x33\n\x13requests_per_minute\x18\x03 \x01(\x05H\x00R\x11requestsPerMinute\x88\x01\x01\x42\x16\n\x14_requests_per_minute\"L\n\x11UpdateKeyResponse\x12\x37\n\x06\x63lient\x18\x01 \x01(\x0b\x32\x1f.connectra.gateway.v1.KeyClientR\x06\x63lient\"\xa3\x01\n\x10RotateKeyRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12,\n\x0foverlap_seconds\x18\x02 \x01(\x05H\x00R\x0eoverlapSeconds\x88\x01\x01\x12\x39\n\nexpires_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\texpiresAtB\x12\n\x10_overlap_seconds\"^\n\x11RotateKeyResponse\x12\x37\n\x06\x63lient\x18\x01 \x01(\x0b\x32\x1f.connectra.gateway.v1.KeyClientR\x06\x63lient\x12\x10\n\x03key\x18\x02 \x01(\tR\x03key\"&\n\x10RevokeKeyRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\"\x13\n\x11RevokeKeyResponse2\x83\x04\n\x0bKeysService\x12`\n\x08ListKeys\x12%.connectra.gateway.v1.ListKeysRequest\x1a&.connectra.gateway.v1.ListKeysResponse\"\x05\xc2\xf3\x18\x01\x06\x12\x63\n\tCreateKey\x12&.connectra.gateway.v1.CreateKeyRequest\x1a\'.connectra.gateway.v1.CreateKeyResponse\"\x05\xc2\xf3\x18\x01\x06\x12\x63\n\tUpdateKey\x12&.connectra.gateway.v1.UpdateKeyRequest\x1a\'.connectra.gateway.v1.UpdateKeyResponse\"\x05\xc2\xf3\x18\x01\x06\x12\x63\n\tRotateKey\x12&.connectra.gateway.v1.RotateKeyRequest\x1a\'.connectra.gateway.v1.RotateKeyResponse\"\x05\xc2\xf3\x18\x01\x06\x12\x63\n\tRevokeKey\x12&.connectra.gateway.v1.RevokeKeyRequest\x1a\'.connectra.gateway.v1.RevokeKeyResponse\"\x05\xc2\xf3\x18\x01\x06\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,6 +37,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_KEYSSERVICE'].methods_by_name['ListKeys']._serialized_options = b'\302\363\030\001\006'
   _globals['_KEYSSERVICE'].methods_by_name['CreateKey']._loaded_options = None
   _globals['_KEYSSERVICE'].methods_by_name['CreateKey']._serialized_options = b'\302\363\030\001\006'
+  _globals['_KEYSSERVICE'].methods_by_name['UpdateKey']._loaded_options = None
+  _globals['_KEYSSERVICE'].methods_by_name['UpdateKey']._serialized_options = b'\302\363\030\001\006'
   _globals['_KEYSSERVICE'].methods_by_name['RotateKey']._loaded_options = None
   _globals['_KEYSSERVICE'].methods_by_name['RotateKey']._serialized_options = b'\302\363\030\001\006'
   _globals['_KEYSSERVICE'].methods_by_name['RevokeKey']._loaded_options = None
@@ -53,14 +55,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEKEYREQUEST']._serialized_end=802
   _globals['_CREATEKEYRESPONSE']._serialized_start=804
   _globals['_CREATEKEYRESPONSE']._serialized_end=898
-  _globals['_ROTATEKEYREQUEST']._serialized_start=901
-  _globals['_ROTATEKEYREQUEST']._serialized_end=1064
-  _globals['_ROTATEKEYRESPONSE']._serialized_start=1066
-  _globals['_ROTATEKEYRESPONSE']._serialized_end=1160
-  _globals['_REVOKEKEYREQUEST']._serialized_start=1162
-  _globals['_REVOKEKEYREQUEST']._serialized_end=1200
-  _globals['_REVOKEKEYRESPONSE']._serialized_start=1202
-  _globals['_REVOKEKEYRESPONSE']._serialized_end=1221
-  _globals['_KEYSSERVICE']._serialized_start=1224
-  _globals['_KEYSSERVICE']._serialized_end=1638
+  _globals['_UPDATEKEYREQUEST']._serialized_start=901
+  _globals['_UPDATEKEYREQUEST']._serialized_end=1040
+  _globals['_UPDATEKEYRESPONSE']._serialized_start=1042
+  _globals['_UPDATEKEYRESPONSE']._serialized_end=1118
+  _globals['_ROTATEKEYREQUEST']._serialized_start=1121
+  _globals['_ROTATEKEYREQUEST']._serialized_end=1284
+  _globals['_ROTATEKEYRESPONSE']._serialized_start=1286
+  _globals['_ROTATEKEYRESPONSE']._serialized_end=1380
+  _globals['_REVOKEKEYREQUEST']._serialized_start=1382
+  _globals['_REVOKEKEYREQUEST']._serialized_end=1420
+  _globals['_REVOKEKEYRESPONSE']._serialized_start=1422
+  _globals['_REVOKEKEYRESPONSE']._serialized_end=1441
+  _globals['_KEYSSERVICE']._serialized_start=1444
+  _globals['_KEYSSERVICE']._serialized_end=1959
 # @@protoc_insertion_point(module_scope)

@@ -46,6 +46,11 @@ class KeysServiceStub:
                 request_serializer=connectra_dot_gateway_dot_v1_dot_keys__service__pb2.CreateKeyRequest.SerializeToString,
                 response_deserializer=connectra_dot_gateway_dot_v1_dot_keys__service__pb2.CreateKeyResponse.FromString,
                 _registered_method=True)
+        self.UpdateKey = channel.unary_unary(
+                '/connectra.gateway.v1.KeysService/UpdateKey',
+                request_serializer=connectra_dot_gateway_dot_v1_dot_keys__service__pb2.UpdateKeyRequest.SerializeToString,
+                response_deserializer=connectra_dot_gateway_dot_v1_dot_keys__service__pb2.UpdateKeyResponse.FromString,
+                _registered_method=True)
         self.RotateKey = channel.unary_unary(
                 '/connectra.gateway.v1.KeysService/RotateKey',
                 request_serializer=connectra_dot_gateway_dot_v1_dot_keys__service__pb2.RotateKeyRequest.SerializeToString,
@@ -77,6 +82,14 @@ class KeysServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UpdateKey(self, request, context):
+        """Changes the rights or the limit of a client; its keys stay as they are. NOT_FOUND; FAILED_PRECONDITION (OWN_KEY) for the client that
+        calls, if it would lose `admin`, so that an administrator is left.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RotateKey(self, request, context):
         """Gives a client another key, which is shown in this answer and never again; its former keys go on for a while. NOT_FOUND.
         """
@@ -103,6 +116,11 @@ def add_KeysServiceServicer_to_server(servicer, server):
                     servicer.CreateKey,
                     request_deserializer=connectra_dot_gateway_dot_v1_dot_keys__service__pb2.CreateKeyRequest.FromString,
                     response_serializer=connectra_dot_gateway_dot_v1_dot_keys__service__pb2.CreateKeyResponse.SerializeToString,
+            ),
+            'UpdateKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateKey,
+                    request_deserializer=connectra_dot_gateway_dot_v1_dot_keys__service__pb2.UpdateKeyRequest.FromString,
+                    response_serializer=connectra_dot_gateway_dot_v1_dot_keys__service__pb2.UpdateKeyResponse.SerializeToString,
             ),
             'RotateKey': grpc.unary_unary_rpc_method_handler(
                     servicer.RotateKey,
@@ -171,6 +189,33 @@ class KeysService:
             '/connectra.gateway.v1.KeysService/CreateKey',
             connectra_dot_gateway_dot_v1_dot_keys__service__pb2.CreateKeyRequest.SerializeToString,
             connectra_dot_gateway_dot_v1_dot_keys__service__pb2.CreateKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/connectra.gateway.v1.KeysService/UpdateKey',
+            connectra_dot_gateway_dot_v1_dot_keys__service__pb2.UpdateKeyRequest.SerializeToString,
+            connectra_dot_gateway_dot_v1_dot_keys__service__pb2.UpdateKeyResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,6 +39,10 @@ class KeysServiceStub:
     """All clients, in the order of the file; that of API_KEY comes first. Nothing tells a key but its first characters."""
     CreateKey: _aio.UnaryUnaryMultiCallable[_keys_service_pb2.CreateKeyRequest, _keys_service_pb2.CreateKeyResponse]
     """Adds a client with a new key, which is shown in this answer and never again. ALREADY_EXISTS if there is a client of this name."""
+    UpdateKey: _aio.UnaryUnaryMultiCallable[_keys_service_pb2.UpdateKeyRequest, _keys_service_pb2.UpdateKeyResponse]
+    """Changes the rights or the limit of a client; its keys stay as they are. NOT_FOUND; FAILED_PRECONDITION (OWN_KEY) for the client that
+    calls, if it would lose `admin`, so that an administrator is left.
+    """
     RotateKey: _aio.UnaryUnaryMultiCallable[_keys_service_pb2.RotateKeyRequest, _keys_service_pb2.RotateKeyResponse]
     """Gives a client another key, which is shown in this answer and never again; its former keys go on for a while. NOT_FOUND."""
     RevokeKey: _aio.UnaryUnaryMultiCallable[_keys_service_pb2.RevokeKeyRequest, _keys_service_pb2.RevokeKeyResponse]
@@ -55,6 +59,10 @@ class KeysServiceSyncStub(KeysServiceStub):
     """All clients, in the order of the file; that of API_KEY comes first. Nothing tells a key but its first characters."""
     CreateKey: _grpc.UnaryUnaryMultiCallable[_keys_service_pb2.CreateKeyRequest, _keys_service_pb2.CreateKeyResponse]  # type: ignore[assignment]
     """Adds a client with a new key, which is shown in this answer and never again. ALREADY_EXISTS if there is a client of this name."""
+    UpdateKey: _grpc.UnaryUnaryMultiCallable[_keys_service_pb2.UpdateKeyRequest, _keys_service_pb2.UpdateKeyResponse]  # type: ignore[assignment]
+    """Changes the rights or the limit of a client; its keys stay as they are. NOT_FOUND; FAILED_PRECONDITION (OWN_KEY) for the client that
+    calls, if it would lose `admin`, so that an administrator is left.
+    """
     RotateKey: _grpc.UnaryUnaryMultiCallable[_keys_service_pb2.RotateKeyRequest, _keys_service_pb2.RotateKeyResponse]  # type: ignore[assignment]
     """Gives a client another key, which is shown in this answer and never again; its former keys go on for a while. NOT_FOUND."""
     RevokeKey: _grpc.UnaryUnaryMultiCallable[_keys_service_pb2.RevokeKeyRequest, _keys_service_pb2.RevokeKeyResponse]  # type: ignore[assignment]
@@ -80,6 +88,16 @@ class KeysServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_keys_service_pb2.CreateKeyResponse, _abc.Awaitable[_keys_service_pb2.CreateKeyResponse]]:
         """Adds a client with a new key, which is shown in this answer and never again. ALREADY_EXISTS if there is a client of this name."""
+
+    @_abc_1.abstractmethod
+    def UpdateKey(
+        self,
+        request: _keys_service_pb2.UpdateKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_keys_service_pb2.UpdateKeyResponse, _abc.Awaitable[_keys_service_pb2.UpdateKeyResponse]]:
+        """Changes the rights or the limit of a client; its keys stay as they are. NOT_FOUND; FAILED_PRECONDITION (OWN_KEY) for the client that
+        calls, if it would lose `admin`, so that an administrator is left.
+        """
 
     @_abc_1.abstractmethod
     def RotateKey(

@@ -18,6 +18,9 @@ __all__ = (
     "RotateKeyRequest",
     "RotateKeyResponse",
     "RotateKeyRestRequest",
+    "UpdateKeyRequest",
+    "UpdateKeyResponse",
+    "UpdateKeyRestRequest",
 )
 
 import datetime
@@ -148,7 +151,7 @@ class ListKeysResponse(betterproto2.Message):
 
     writable: "bool" = betterproto2.field(2, betterproto2.TYPE_BOOL)
     """
-    Whether clients can be added, rotated and revoked here.
+    Whether clients can be added, changed, rotated and revoked here.
     """
 
     read_only_reason: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
@@ -230,6 +233,42 @@ class RotateKeyRestRequest(betterproto2.Message):
 
 
 default_message_pool.register_message("connectra.gateway.v1", "RotateKeyRestRequest", RotateKeyRestRequest)
+
+
+@dataclass(eq=False, repr=False)
+class UpdateKeyRequest(betterproto2.Message):
+    name: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    rights: "list[str]" = betterproto2.field(2, betterproto2.TYPE_STRING, repeated=True)
+    """
+    Of read, export, write, import, admin, in the place of those it has; empty: as they are.
+    """
+
+    requests_per_minute: "int | None" = betterproto2.field(3, betterproto2.TYPE_INT32, optional=True)
+    """
+    1 to 1,000,000; 0: the limit of all; not set: as it is.
+    """
+
+
+default_message_pool.register_message("connectra.gateway.v1", "UpdateKeyRequest", UpdateKeyRequest)
+
+
+@dataclass(eq=False, repr=False)
+class UpdateKeyResponse(betterproto2.Message):
+    client: "KeyClient | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
+
+
+default_message_pool.register_message("connectra.gateway.v1", "UpdateKeyResponse", UpdateKeyResponse)
+
+
+@dataclass(eq=False, repr=False)
+class UpdateKeyRestRequest(betterproto2.Message):
+    name: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+
+    body: "___google__api__.HttpBody | None" = betterproto2.field(2, betterproto2.TYPE_MESSAGE, optional=True)
+
+
+default_message_pool.register_message("connectra.gateway.v1", "UpdateKeyRestRequest", UpdateKeyRestRequest)
 
 
 from ....google import api as ___google__api__
