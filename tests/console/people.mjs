@@ -257,7 +257,7 @@ try {
     await picture("system");
   });
 
-  await doing("keys: make one, see it once, rotate and revoke it", async () => {
+  await doing("keys: make one, see it once, change, rotate and revoke it", async () => {
     await context.grantPermissions(["clipboard-read", "clipboard-write"], { origin: given.gateway });
     const line = page.getByRole("row").filter({ hasText: "sales-list" });
     await role("button", { name: "New key" }).click();
@@ -289,6 +289,20 @@ try {
     await role("button", { name: "Make the key" }).click();
     await page.getByText("there is already a client 'sales-list'").waitFor();
     await role("button", { name: "Cancel" }).click();
+
+    await role("button", { name: "Change what sales-list may do" }).click();
+    assert.equal(await page.getByLabel("Calls a minute").inputValue(), "600");
+    await role("checkbox", { name: /^read:/ }).uncheck();
+    await role("button", { name: "Save" }).click();
+    await page.getByText("It may do nothing").waitFor();
+    await role("checkbox", { name: /^write:/ }).check();
+    await page.getByLabel("Calls a minute").fill("");
+    await accessible();
+    await role("button", { name: "Save" }).click();
+    await line.getByText("as all").waitFor();
+    assert.deepEqual(await line.getByRole("cell").nth(0).innerText(), "write");
+    for (let i = 0; i < 50 && (await answers()) !== 403; i++) await page.waitForTimeout(100);
+    assert.equal(await answers(), 403);
 
     await role("button", { name: "Rotate the key of sales-list" }).click();
     await accessible();

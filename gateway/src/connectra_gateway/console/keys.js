@@ -39,6 +39,7 @@ export function keys(element, signal) {
     if (writable && client.fixed) cells.push("setting API_KEY");
     else if (writable) {
       cells.push(h("span", { class: "actions" },
+        button("Change", () => change(client), { "aria-label": `Change what ${client.name} may do` }),
         button("Rotate", () => rotate(client), { "aria-label": `Rotate the key of ${client.name}` }),
         button("Revoke", () => revoke(client), { "aria-label": `Revoke ${client.name}` })));
     }
@@ -54,20 +55,43 @@ export function keys(element, signal) {
 
   function create() {
     const name = h("input", { required: true, pattern: "[A-Za-z0-9][A-Za-z0-9._\\-]{0,63}", title: "Letters, digits, dots, dashes and underscores", autocomplete: "off", spellcheck: "false" });
-    const boxes = Object.entries(RIGHTS).map(([right, words]) => tick(`${right}: ${words}`, USUAL.has(right), undefined, { value: right, name: "right" }));
+    const may = permissions(USUAL);
     const end = h("input", { type: "date" });
-    const limit = h("input", { type: "number", min: "1", max: "1000000" });
     ask("New key", "Make the key", [
       labelled("Name", name, "Who will use it, such as crm. Logs and histories show it."),
-      h("fieldset", {}, h("legend", {}, "What it may do"), boxes),
+      may.rights,
       labelled("Valid until", end, "The beginning of that day (UTC). Empty: until it is revoked."),
-      labelled("Calls a minute", limit, "Empty: as many as all."),
+      may.limit,
     ], async () => {
-      const rights = boxes.map((box) => box.querySelector("input")).filter((box) => box.checked).map((box) => box.value);
-      if (!rights.length) throw { inWords: () => ({ title: "It may do nothing", advice: "Choose at least one right." }) };
-      const body = { name: name.value.trim(), rights, ...(end.value && { expires_at: end.value }), ...(limit.value && { requests_per_minute: Number(limit.value) }) };
+      const body = { name: name.value.trim(), ...may.chosen(), ...(end.value && { expires_at: end.value }) };
       reveal((await call("POST", "/common/keys", { body, signal })).data);
     });
+  }
+
+  function change(client) {
+    const may = permissions(new Set(client.rights), client.requests_per_minute);
+    ask(`Change ${client.name}`, "Save", [
+      h("p", {}, "Its keys stay as they are. What is changed holds within a second."),
+      may.rights, may.limit,
+    ], async () => {
+      await call("PATCH", `/common/keys/${encodeURIComponent(client.name)}`, { body: may.chosen(), signal });
+      again(`${client.name} was changed`);
+    });
+  }
+
+  /** The controls of what a client may do, and what they say. */
+  function permissions(rights, perMinute) {
+    const boxes = Object.entries(RIGHTS).map(([right, words]) => tick(`${right}: ${words}`, rights.has(right), undefined, { value: right, name: "right" }));
+    const limit = h("input", { type: "number", min: "1", max: "1000000", value: perMinute ?? "" });
+    return {
+      rights: h("fieldset", {}, h("legend", {}, "What it may do"), boxes),
+      limit: labelled("Calls a minute", limit, "Empty: as many as all."),
+      chosen() {
+        const named = boxes.map((box) => box.querySelector("input")).filter((box) => box.checked).map((box) => box.value);
+        if (!named.length) throw { inWords: () => ({ title: "It may do nothing", advice: "Choose at least one right." }) };
+        return { rights: named, requests_per_minute: limit.value ? Number(limit.value) : null };
+      },
+    };
   }
 
   function rotate(client) {
