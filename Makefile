@@ -57,11 +57,11 @@ sam-deploy: setup ## Deploy the function that `make sam-build` has built, and it
 
 CONSOLE := $(CURDIR)/.connectra/console
 IMAGES_TO := $(CONSOLE)/images
-console: setup ## Test the console in Chromium with axe, and take its pictures (IMAGES_TO=docs/images); needs Node
+console: setup ## Test the console in Chromium with axe, and take its pictures (IMAGES_TO=docs/images); ARGS="-m long": with many records; needs Node
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
 	  { echo "make console: there is no Chromium here; install it (Debian: apt-get install chromium)"; exit 1; }
 	@npm install --silent --no-audit --no-fund --prefix $(CONSOLE) playwright-core@1.65.1 axe-core@4.14.1
-	@CONNECTRA_CONSOLE_MODULES=$(CONSOLE)/node_modules CONNECTRA_CONSOLE_IMAGES=$(IMAGES_TO) .venv/bin/pytest -s tests/console
+	@CONNECTRA_CONSOLE_MODULES=$(CONSOLE)/node_modules CONNECTRA_CONSOLE_IMAGES=$(IMAGES_TO) .venv/bin/pytest -s tests/console $(ARGS)
 
 chaos: setup ## Run the long tests, which inject faults, kill processes and send what no client would
 	@.venv/bin/pytest -m long $(ARGS)

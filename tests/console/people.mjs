@@ -1,25 +1,14 @@
 // What somebody does at the console who has never seen a command line, in a real browser.
 //
-//   node people.mjs '{"gateway", "key", "reader", "file", "large", "modules", "chromium", "images", "store"}'
-//
 // Every page is looked at by axe. Ends with 1 at the first thing that is not as it should be.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
-import { createRequire } from "node:module";
 
-const given = JSON.parse(process.argv[2]);
-const require = createRequire(`${given.modules}/`);
-const { chromium } = require("playwright-core");
+import { given, opened, require } from "./browser.mjs";
+
 const axe = require("axe-core").source;
-
-const browser = await chromium.launch({
-  executablePath: given.chromium,
-  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-});
-const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, locale: "en-GB", timezoneId: "UTC" });
-context.setDefaultTimeout(30_000);
-const page = await context.newPage();
+const { browser, context, page } = await opened();
 
 const hosts = new Set();
 const wrong = [];

@@ -1,29 +1,20 @@
 """The console in Chromium, from the import of a file to the download of a segment; axe looks at every page.
 
-Needs Chromium, Node and the packages that `make console` fetches, which runs this; skipped without. The pictures of docs/console.md come
-from here.
+The pictures of docs/console.md come from here.
 """
 
 import asyncio
 import csv
 import io
-import json
-import os
 import re
-import shutil
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import pytest
 from connectra_local.sample import sample_csv
 
+from tests.console.browser import drive, needs_browser
 from tests.support.stack import Stack
 
-# Folder of node_modules with playwright-core and axe-core; where the pictures go.
-MODULES = os.environ.get("CONNECTRA_CONSOLE_MODULES")
-IMAGES = Path(os.environ.get("CONNECTRA_CONSOLE_IMAGES", "")).resolve()
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-SCRIPT = Path(__file__).with_name("people.mjs")
 TITLES = ("Head of Sales", "Buyer", "Software Engineer", "Chief Financial Officer")
 COMPANIES = ("Petrol Lab, Inc.", "Nordhaus GmbH", "Sol y Mar", "Windmill Works", "C++ Partners")
 FIRST_NAMES = ("Mirela", "Oskar", "Ada", "Elena", "Jürgen", "Yuki", "Priya", "Tomasz")
@@ -53,7 +44,7 @@ def large(file: Path) -> None:
             text.write(f"Lars,Large{i},lars{i}@large.example,{notes}\n")
 
 
-@pytest.mark.skipif(not (MODULES and CHROMIUM and shutil.which("node")), reason="run by `make console`")
+@needs_browser
 async def test_a_person_imports_finds_corrects_and_exports(stack: Stack, tmp_path: Path) -> None:
     sample, connections = tmp_path / "sample.csv", tmp_path / "Connections.csv"
     sample.write_bytes(b"".join(sample_csv(1_000)))
@@ -63,23 +54,5 @@ async def test_a_person_imports_finds_corrects_and_exports(stack: Stack, tmp_pat
     assert imported.returncode == 0, imported.stderr
     added = await asyncio.to_thread(stack.command, "keys", "add", "reader", "--right", "read")
     [reader] = re.findall(r"ctra_\w{38}", added.stdout)
-    IMAGES.mkdir(parents=True, exist_ok=True)
-    given = {
-        "gateway": stack.gateway,
-        "key": stack.api_key,
-        "reader": reader,
-        "file": str(connections),
-        "large": str(tmp_path / "large.csv"),
-        "modules": MODULES,
-        "chromium": CHROMIUM,
-        "images": str(IMAGES),
-        "store": urlsplit(stack.s3.endpoint).netloc,
-    }
-    environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
-    process = await asyncio.create_subprocess_exec(
-        "node", str(SCRIPT), json.dumps(given),
-        env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
-    said = (await process.communicate())[0].decode()
-    print(said)  # how long each took
-    assert process.returncode == 0, said
+    files = {"file": str(connections), "large": str(tmp_path / "large.csv")}
+    await drive("people.mjs", stack, reader=reader, store=urlsplit(stack.s3.endpoint).netloc, **files)
