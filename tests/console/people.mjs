@@ -136,6 +136,7 @@ try {
     await page.getByText("Created", { exact: true }).waitFor();
     await accessible();
     await picture("record");
+    assert.match(await role("link", { name: "← Contacts" }).getAttribute("href"), /q=fieldcase&where=/);
     uuid = new URL(page.url()).hash.split("/").at(-1);
     await role("button", { name: "Edit" }).click();
     await page.getByLabel("Title").fill("Head of Sales, Europe");
@@ -225,7 +226,13 @@ try {
     await role("button", { name: "Delete" }).click();
     assert.equal(await page.evaluate(() => document.activeElement.textContent), "Cancel");
     await accessible();
-    await page.locator("dialog").getByRole("button", { name: "Delete" }).click();
+    await api("PUT", `/contacts/${data.uuid}`, { city: "Delft" });
+    const really = page.locator("dialog").getByRole("button", { name: "Delete" });
+    await really.click();
+    await page.getByText("Somebody else changed this record.").waitFor();
+    assert.equal(await page.locator(".record dd").getByText("Delft").count(), 1);
+    await accessible();
+    await really.click();
     await rows().first().waitFor();
     await box().fill("Dora Deleted");
     await page.getByText("Nothing matches.").waitFor();
@@ -333,8 +340,26 @@ try {
     assert.equal(await page.evaluate(() => document.activeElement.tagName), "H1");
   });
 
+  await doing("page after page by Enter", async () => {
+    await role("link", { name: "Contacts", exact: true }).click();
+    await page.getByText(/^1 to 25 of/).waitFor();
+    await role("button", { name: "Next" }).focus();
+    for (const from of [26, 51]) {
+      await page.keyboard.press("Enter");
+      await page.getByText(new RegExp(`^${from} to ${from + 24} of`)).waitFor();
+    }
+    assert.equal(await page.evaluate(() => document.activeElement.textContent), "Next");
+    const seen = await page.evaluate(() => [document.activeElement, document.querySelector(".hits tbody tr")].every((one) => {
+      const { top, bottom } = one.getBoundingClientRect();
+      return top >= 0 && bottom <= innerHeight;
+    }));
+    assert.ok(seen, "the button and the first row are in sight");
+    await accessible();
+  });
+
   await doing("on a phone", async () => {
     await page.setViewportSize({ width: 390, height: 844 });
+    await role("link", { name: "Jobs", exact: true }).click();
     await role("link", { name: "Contacts", exact: true }).click();
     await rows().first().waitFor();
     await page.getByText(/[0-9] contacts$/).waitFor();
@@ -342,6 +367,13 @@ try {
     const wider = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
     assert.ok(wider <= 0, `the page is ${wider} pixels wider than the phone`);
     await picture("phone");
+    await rows().first().getByRole("link").first().click();
+    await role("button", { name: "Edit" }).click();
+    assert.equal(await page.locator(".edit").evaluate((form) => getComputedStyle(form).columnCount), "1");
+    await accessible();
+    await picture("phone-edit");
+    await role("link", { name: "← Contacts" }).click();
+    await rows().first().waitFor();
     await page.setViewportSize({ width: 1280, height: 800 });
   });
 
@@ -391,14 +423,17 @@ try {
 
   await doing("cancel a job, and run it again", async () => {
     await role("button", { name: "Import", exact: true }).click();
-    for (const again of [true, false]) {
-      await role("button", { name: "Cancel" }).click();
-      await page.getByText("Cancelled", { exact: true }).waitFor();
-      await accessible();
-      if (again) await role("button", { name: "Run it again" }).click();
-    }
+    await role("button", { name: "Cancel" }).click();
+    await page.getByText("Cancelled", { exact: true }).waitFor();
+    await accessible();
+    await role("button", { name: "Run it again" }).click();
+    await role("button", { name: "Cancel" }).waitFor();
     await role("link", { name: "Jobs", exact: true }).click();
-    await page.getByText("Cancelled", { exact: true }).first().waitFor();
+    const line = page.locator("tbody tr").first();
+    await line.getByText(/^(Waiting|Running)/).waitFor();
+    const running = (await line.getByRole("link").getAttribute("href")).split("/").at(-1);
+    await api("POST", `/common/jobs/${running}/cancel`);
+    await line.getByText("Cancelled", { exact: true }).waitFor(); // without a reload
   });
 
   await doing("without a network it says so", async () => {
@@ -431,6 +466,7 @@ try {
     assert.equal(await page.getByText("API keys").count(), 0);
     await page.goto(`${given.gateway}/console#/contacts/${uuid}`);
     await role("button", { name: "Edit" }).click();
+    assert.equal(await role("link", { name: "← Contacts" }).getAttribute("href"), "#/contacts");
     await page.getByLabel("City", { exact: true }).fill("Delft");
     await role("button", { name: "Save" }).click();
     await page.getByText("Your key may not do this").waitFor();

@@ -85,8 +85,9 @@ function signIn(problem) {
   fill(main,
     h("form", { class: "sign-in", onsubmit: submit },
       heading("Sign in"),
-      labelled("API key", key, "It stays in the memory of this page: reloading the page or signing out forgets it."),
-      wrong, enter));
+      labelled("API key", key, "Whoever runs Connectra gives it out. It stays in the memory of this page: reloading or signing out forgets it."),
+      wrong, enter,
+      h("p", { class: "note" }, "For programs there is ", h("a", { href: "/docs" }, "the API"), ".")));
   key.focus();
 }
 

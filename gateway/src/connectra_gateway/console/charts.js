@@ -2,7 +2,7 @@
 
 import { ask } from "./api.js";
 import { vql } from "./query.js";
-import { KINDS } from "./records.js";
+import { capitals, KINDS } from "./records.js";
 import { choice, fill, h, labelled, number, show } from "./ui.js";
 
 const BARS = 15;
@@ -41,7 +41,7 @@ export function chart(kind, query, columns, signal) {
 }
 
 function named(column, value) {
-  return column.type === "time" ? String(value).slice(0, 7) : column.type === "integer" ? number(value) : String(value);
+  return column.type === "time" ? String(value).slice(0, 7) : column.type === "integer" ? number(value) : capitals(String(value).replaceAll("_", " "));
 }
 
 function bar(part) {

@@ -49,7 +49,7 @@ export async function facets(element, kind, query, columns, signal, changed) {
       h("summary", {}, columns.get(name).display_name),
       h("ul", { "aria-label": columns.get(name).display_name }, shown.map(([value, text, count]) => {
         const box = h("input", { type: "checkbox", checked: chosen.has(value), "data-key": `${name}=${value}`, onchange: () => choose(name, facet, value, box.checked) });
-        const label = facet.ranges ? text : capitals(text);
+        const label = facet.ranges ? text : capitals(text.replaceAll("_", " "));
         return h("li", {}, h("label", { class: "tick" }, box, h("span", { class: "value" }, label), " ", h("span", { class: "number" }, number(count))));
       })));
   }

@@ -5,6 +5,7 @@ import { announce, button, busy, choice, empty, fill, h, heading, labelled, numb
 
 const ENDED = new Set(["completed", "failed"]);
 const POLL_MILLISECONDS = { least: 400, most: 5_000 };
+const LIST_MILLISECONDS = 5_000;
 
 const STATES = {
   open: "Waiting", in_queue: "Waiting", processing: "Running", completed: "Completed", failed: "Failed", retry_in_queued: "Waiting to be tried again", retrying: "Running again",
@@ -21,19 +22,28 @@ export async function jobsPage(main, { signal }) {
   const list = h("section", { "aria-label": "Jobs" });
   fill(main, heading("Jobs"), labelled("State", state), list);
   const draw = () => page([]);
+  let later, turns = 0;
+  signal.addEventListener("abort", () => clearTimeout(later));
   state.addEventListener("change", draw);
   await draw();
 
-  async function page(before, cursor) {
-    if (!cursor) fill(list, busy());
+  /** The first page is asked for again while something on it goes on. */
+  async function page(before, cursor, again = false) {
+    clearTimeout(later);
+    const turn = (turns += 1);
+    if (!cursor && !again) fill(list, busy());
     try {
       const answer = await ask("/common/jobs", { status: GROUPS[state.value], limit: 25, ...(cursor && { cursor }) }, signal);
+      if (turn !== turns) return;
       const all = [...before, ...answer.data];
+      if (!cursor && all.some((job) => !ENDED.has(job.status))) later = setTimeout(() => page([], undefined, true), LIST_MILLISECONDS);
+      const focused = list.contains(document.activeElement) && document.activeElement.getAttribute("href");
       fill(list,
         all.length ? table("Jobs, newest first", ["Job", "State", "Begun", "Rows"], all.map(row)) : empty("There are no jobs here.", h("p", {}, h("a", { href: "#/import" }, "Import a file"), " or export what you have found.")),
         answer.next_cursor && button("Earlier", () => page(all, answer.next_cursor)));
+      if (focused) list.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
     } catch (error) {
-      if (!signal.aborted) fill(list, refused(error, draw));
+      if (!signal.aborted && turn === turns) fill(list, refused(error, draw));
     }
   }
 

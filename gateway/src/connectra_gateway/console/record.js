@@ -1,7 +1,8 @@
 // One record: its fields, its company or its people, what happened to it, and editing.
 
 import { ask, call } from "./api.js";
-import { asText, capitals, columnsOf, KINDS, shown } from "./records.js";
+import { asText, columnsOf, isName, KINDS, shown } from "./records.js";
+import { session } from "./session.js";
 import { announce, button, busy, dialog, empty, fill, h, heading, labelled, number, refused, show, table, time } from "./ui.js";
 
 const HISTORY_ROWS = 10;
@@ -22,7 +23,7 @@ export async function recordPage(main, { kind, id, signal }) {
   function draw() {
     const title = KINDS[kind].name(record);
     fill(main,
-      h("p", {}, h("a", { href: `#/${kind}` }, `← ${about.title}`)),
+      h("p", {}, h("a", { href: session.list(kind) }, `← ${about.title}`)),
       h("div", { class: "title" }, heading(title), button("Edit", edit), button("Delete", remove)),
       h("div", { class: "record" }, fields, h("div", {}, beside, past)));
     drawFields();
@@ -31,7 +32,8 @@ export async function recordPage(main, { kind, id, signal }) {
   }
 
   function drawFields() {
-    const filled = own.filter((one) => asText(one, record[one.name]) !== "");
+    // What nobody edits comes last.
+    const filled = [...own].sort((one, other) => one.read_only - other.read_only).filter((one) => asText(one, record[one.name]) !== "");
     fill(fields, h("h2", { id: "fields" }, "Fields"), list(filled, record), h("p", { class: "note" }, `${own.length - filled.length} more fields are empty.`));
   }
 
@@ -105,8 +107,12 @@ export async function recordPage(main, { kind, id, signal }) {
         main.querySelector("h1").focus();
       } catch (error) {
         save.disabled = false;
-        if (error.status === 412) await conflict(changed);
-        else fill(wrong, refused(error)).scrollIntoView({ block: "nearest" });
+        try {
+          if (error.status !== 412) throw error;
+          await conflict(changed);
+        } catch (refusal) { // it may even be gone
+          fill(wrong, refused(refusal)).scrollIntoView({ block: "nearest" });
+        }
       }
     }
 
@@ -148,10 +154,15 @@ export async function recordPage(main, { kind, id, signal }) {
       try {
         await call("DELETE", path, { ifMatch: etag, signal });
         opened.close();
-        location.hash = `#/${kind}`;
+        location.hash = session.list(kind);
       } catch (error) {
-        fill(wrong, refused(error));
+        fill(wrong, error.status === 412 ? await changed().catch(refused) : refused(error));
       }
+    };
+    const changed = async () => {
+      ({ data: record, etag } = await call("GET", path, { signal }));
+      draw();
+      return empty("Somebody else changed this record.", h("p", {}, "Behind this question it is as it is now. Delete it all the same?"));
     };
     const opened = dialog(`Delete ${KINDS[kind].name(record)}?`,
       h("p", {}, `This ${about.one} will not be found any more.`), wrong,
@@ -162,7 +173,7 @@ export async function recordPage(main, { kind, id, signal }) {
 function list(columns, record) {
   return h("dl", {}, columns.map((one) => [
     h("dt", {}, one.display_name),
-    h("dd", { class: /^(first|last)_name$/.test(one.name) ? "name" : undefined }, shown(one, record[one.name])),
+    h("dd", { class: isName(one) ? "name" : undefined }, shown(one, record[one.name])),
   ]));
 }
 

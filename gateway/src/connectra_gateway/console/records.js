@@ -45,7 +45,11 @@ export async function columnsOf(kind) {
   }
 }
 
-/** Names are stored in lower case. */
+/** Whether a column has names of people or places, which are stored in lower case. */
+export function isName(column) {
+  return /(^|[.])((first|last)_name|city|state|country)$/.test(column.name);
+}
+
 export function capitals(text) {
   return text.replace(/(^|[\s'’-])(\p{Ll})/gu, (_, before, letter) => before + letter.toUpperCase());
 }
@@ -65,6 +69,6 @@ export function shown(column, value) {
   if (!text) return h("span", { class: "none" }, "–");
   if (/(_url|website)$/.test(column.name)) return outside(text);
   if (column.name === "email" && /^[^\s@]+@[^\s@]+$/.test(text)) return h("a", { href: `mailto:${encodeURIComponent(text)}` }, text);
-  if (/(^|[.])(first|last)_name$/.test(column.name)) return capitals(text);
+  if (isName(column)) return capitals(text);
   return text;
 }

@@ -6,7 +6,8 @@ import { askForCondition } from "./conditions.js";
 import { exportDialog } from "./export.js";
 import { facets } from "./facets.js";
 import { complete, inWords, read, vql, write } from "./query.js";
-import { columnsOf, KINDS, shown } from "./records.js";
+import { columnsOf, isName, KINDS, shown } from "./records.js";
+import { session } from "./session.js";
 import { announce, button, busy, dialog, empty, fill, h, heading, marked, number, refused, settled, table, tick } from "./ui.js";
 
 const ROWS = 25;
@@ -40,6 +41,7 @@ export async function searchPage(main, { kind, parameters, signal }) {
   function begin(replacing = false) {
     if (signal.aborted) return;
     const address = write(kind, query);
+    session.listed(kind, address);
     if (address !== location.hash) history[replacing ? "replaceState" : "pushState"](null, "", address);
     asked.abort();
     asked = new AbortController();
@@ -120,7 +122,7 @@ export async function searchPage(main, { kind, parameters, signal }) {
     const column = columns.get(name);
     const found = row.highlight?.[name.replace(".", "_")]?.[0];
     const text = found && typeof row[name] === "string" ? marked(found) : shown(column, row[name]);
-    const kindOfText = /(first|last)_name$/.test(name) ? "name" : undefined;
+    const kindOfText = isName(column) ? "name" : undefined;
     if (!first) return h("td", { class: kindOfText }, text);
     const title = row[name] ? text : "Without a value";
     return h("th", { scope: "row", class: kindOfText }, h("a", { href: `#/${kind}/${row.uuid}` }, plainText(title)));
@@ -152,9 +154,13 @@ export async function searchPage(main, { kind, parameters, signal }) {
   }
 
   function pager(cursors, answer) {
-    const step = (next) => async () => {
+    // The focus stays on the button, which is always in sight, so that Enter turns page after page.
+    const step = (next) => async (event) => {
+      const text = event.target.textContent;
       await page(next);
-      hits.querySelector("[role=region]")?.focus();
+      if (hits.getBoundingClientRect().top < 0) hits.scrollIntoView();
+      const same = [...hits.querySelectorAll(".pager button:enabled")].find((one) => one.textContent === text);
+      (same ?? hits.querySelector("[role=region]"))?.focus({ preventScroll: true });
     };
     const from = (cursors.length - 1) * ROWS;
     const shown = h("span");

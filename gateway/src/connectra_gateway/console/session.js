@@ -4,6 +4,7 @@ const FRESH_MILLISECONDS = 10_000;
 
 let key = null;
 let written = null;
+let lists = {};
 
 export const session = {
   get open() {
@@ -14,6 +15,14 @@ export const session = {
   },
   leave() {
     key = written = null;
+    lists = {};
+  },
+  /** The address of the list of a kind as it was left: the way back from a record keeps what was searched for. */
+  list(kind) {
+    return lists[kind] ?? `#/${kind}`;
+  },
+  listed(kind, address) {
+    lists[kind] = address;
   },
   /** What every call sends: the key, and for a while after a write what it has to see. */
   headers() {
