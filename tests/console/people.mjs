@@ -141,6 +141,10 @@ try {
     await role("button", { name: "Edit" }).click();
     await page.getByLabel("Title").fill("Head of Sales, Europe");
     await accessible();
+    await role("link", { name: "← Contacts" }).click();
+    await page.getByText("Leave without saving?").waitFor();
+    await accessible();
+    await role("button", { name: "Stay" }).click();
     await api("PUT", `/contacts/${uuid}`, { city: "Utrecht" });
     await role("button", { name: "Save" }).click();
     await page.getByText("Somebody else changed this record").waitFor();
@@ -472,6 +476,7 @@ try {
     await page.getByText("Your key may not do this").waitFor();
     await accessible();
     await role("link", { name: "Import", exact: true }).click();
+    await role("button", { name: "Leave", exact: true }).click();
     await page.getByLabel(/Drop a file here/).setInputFiles(given.file);
     await page.getByText("Your key may not do this").waitFor();
     await accessible();

@@ -140,11 +140,28 @@ export async function recordPage(main, { kind, id, signal }) {
           button("Go on editing", () => opened.close())));
     }
 
-    fill(fields, h("h2", { id: "fields" }, "Edit"),
-      h("form", { onsubmit: submit, class: "edit" },
-        [...inputs].map(([column, control]) => labelled(column.display_name, control, column.type === "list" ? "Several with commas between." : undefined)),
-        wrong,
-        h("p", { class: "actions" }, save, button("Cancel", draw))));
+    const form = h("form", { onsubmit: submit, class: "edit" },
+      [...inputs].map(([column, control]) => labelled(column.display_name, control, column.type === "list" ? "Several with commas between." : undefined)),
+      wrong,
+      h("p", { class: "actions" }, save, button("Cancel", draw)));
+    const unsaved = () => form.isConnected && Object.keys(changes()).length > 0;
+
+    /** Before a link is followed, or the page closed, that would lose what was typed. */
+    function leaving(event) {
+      const link = event.target.closest("a[href^='#']");
+      if (!link || !unsaved()) return;
+      event.preventDefault();
+      const opened = dialog("Leave without saving?", h("p", {}, "What you changed in this record has not been saved."),
+        h("p", { class: "actions" }, button("Stay", () => opened.close(), { class: "main" }), button("Leave", () => {
+          opened.close();
+          form.remove();
+          location.hash = link.hash;
+        })));
+    }
+    document.addEventListener("click", leaving, { capture: true, signal });
+    addEventListener("beforeunload", (event) => unsaved() && event.preventDefault(), { signal });
+
+    fill(fields, h("h2", { id: "fields" }, "Edit"), form);
     inputs.values().next().value.focus();
   }
 
