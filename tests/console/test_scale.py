@@ -21,6 +21,7 @@ def sample(file: Path) -> None:
 
 @needs_browser
 @pytest.mark.long
+@pytest.mark.timeout(3600)
 async def test_many_records_are_searched_paged_and_opened(tmp_path: Path) -> None:
     file = tmp_path / "people.csv"
     await asyncio.to_thread(sample, file)
