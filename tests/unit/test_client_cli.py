@@ -208,3 +208,19 @@ def test_a_shell_is_offered_commands_choices_options_and_profiles(
     asked = {"_CONNECTRA_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" "))}
     shown = CliRunner().invoke(app, [], env=asked, prog_name="connectra")
     assert set(shown.stdout.split()) == offered
+
+
+# They answer with nothing but words about what they did, or with a file or a key as it is.
+WITHOUT_FORMAT = (
+    *("run", "up", "down", "reset", "migrate", "api-server", "login", "logout", "profiles use", "sample", "export"),
+    *("contacts delete", "companies delete", "jobs fetch", "jobs cancel", "jobs first_time"),
+    *("keys add", "keys update", "keys rotate", "keys revoke"),
+)
+
+
+def test_every_command_that_answers_does_so_in_all_formats() -> None:
+    every = commands(Commands(name="connectra"))
+    found = {name: {option for param in command.params for option in param.opts} for name, command in every}
+    without = [name for name, options in found.items() if not {"-o", "--output", "--json"} <= options]
+
+    assert sorted(without) == sorted(WITHOUT_FORMAT)

@@ -113,6 +113,10 @@ def test_the_command_shows_a_key_once_and_lists_clients_without_it(tmp_path: Pat
     assert "crm" in listed
     assert "read" in listed
     assert key not in listed
+    assert run(app, ["list", "--file", file, "-o", "name"]).stdout == "crm\n"
+    assert run(app, ["list", "--file", file, "-o", "csv"]).stdout.startswith(
+        f"name,rights,limit,keys\ncrm,read,,{key[:9]}"
+    )
     assert run(app, ["add", "crm", "--file", file]).exit_code == 1
     assert run(app, ["revoke", "crm", "--file", file]).exit_code == 0
     assert clients.load(Path(file)) == []

@@ -1,6 +1,5 @@
-"""What the gateway adds to the `connectra` command: `keys add | list | update | rotate | revoke`."""
+"""What the gateway adds to the `connectra` command of connectra-client, which loads this: `keys add | list | update | rotate | revoke`."""
 
-import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from connectra_client.output import AsJson, Format, Output, format_of, show_json, show_records
 from connectra_common.rights import Right
 from connectra_common.settings import load
 
@@ -26,7 +26,8 @@ _GATEWAYS = "connectra.gateways"
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
-def _duration(text: str) -> timedelta:
+def duration(text: str) -> timedelta:
+    """A duration as options take it."""
     if not (found := re.fullmatch(r"(\d{1,6})([mhd])", text)):
         raise typer.BadParameter("a number and m, h or d are expected, such as 90m, 24h or 30d")
     return timedelta(**{_UNITS[found[2]]: int(found[1])})
@@ -37,7 +38,7 @@ def _end(text: str) -> datetime:
     try:
         at = datetime.fromisoformat(text)
     except ValueError:
-        return (datetime.now(UTC) + _duration(text)).replace(microsecond=0)
+        return (datetime.now(UTC) + duration(text)).replace(microsecond=0)
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
@@ -91,25 +92,24 @@ def add(
 @app.command("list")
 def show(
     file: File = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print an array of objects instead of lines.")] = False,
+    output: Output = Format.TABLE,
+    as_json: AsJson = False,
 ) -> None:
     """Show the clients, their rights and limits, and the first characters of their keys.
 
     Examples:
         connectra keys list
-        connectra keys list --json
+        connectra keys list -o json
     """
     path, gateway = _file(file)
     with _complaining():
         found = clients.load(path)
     typer.echo(f"keys: in {path.absolute()}; {_reader(gateway)}", err=True)
-    if as_json:
-        typer.echo(json.dumps([_described(client) for client in found], indent=2))
-        return
-    for client in found:
-        limit = _limit(client) or "-"
-        keys = ", ".join(map(_shown, client.keys))
-        typer.echo(f"{client.name:<24} {','.join(sorted(client.rights)):<28} {limit:<10} {keys}")
+    match format_of(output, as_json):
+        case Format.JSON:
+            show_json([_described(client) for client in found])
+        case format:
+            show_records(map(_row, found), ("name", "rights", "limit", "keys"), format, chosen=True, name="name")
     if not found:
         typer.echo(f"no clients in {path}, besides `default`, whose key is API_KEY", err=True)
 
@@ -151,7 +151,7 @@ def update(
 def rotate(
     name: Name,
     overlap: Annotated[
-        timedelta, typer.Option("--overlap", parser=_duration, metavar="DURATION", help="How long former keys go on.")
+        timedelta, typer.Option("--overlap", parser=duration, metavar="DURATION", help="How long former keys go on.")
     ] = timedelta(hours=24),
     expires: Expires = None,
     file: File = None,
@@ -187,6 +187,15 @@ def _described(client: Client) -> dict[str, object]:
 
 def _limit(client: Client) -> str | None:
     return f"{client.requests_per_minute}/min" if client.requests_per_minute else None
+
+
+def _row(client: Client) -> dict[str, object]:
+    return {
+        "name": client.name,
+        "rights": sorted(client.rights),
+        "limit": _limit(client) or "",
+        "keys": list(map(_shown, client.keys)),
+    }
 
 
 def _shown(key: Key) -> str:

@@ -1,32 +1,49 @@
 """`connectra up | down | status | logs | reset`: the whole suite on this machine."""
 
+import json
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from connectra_client.output import AsJson, Format, Output, format_of, show_json, show_records
+from connectra_gateway.cli import duration
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from connectra_local import supervisor
 from connectra_local.config import Config
 from connectra_local.home import Home, LocalError
+from connectra_local.logs import Entry, Level, Wanted, ends
+from connectra_local.logs import follow as follow_logs
 from connectra_local.parts import NAMES, SINGLE, addresses, build_parts
-from connectra_local.processes import Identity, reap, tail
+from connectra_local.processes import Identity, reap
 from connectra_local.setup import install_parts
 from connectra_local.state import HIDDEN, PartStatus, State, without_secrets
 
 STOP_TIMEOUT = 20.0
 START_TIMEOUT = 300.0
 POLL = 0.1
+_COLOURS = {Level.DEBUG: "dim", Level.INFO: "", Level.WARNING: "yellow", Level.ERROR: "red"}
 
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
+
+
+def _ago(text: str) -> datetime:
+    """A duration until now, or a time; UTC unless it says otherwise."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return datetime.now(UTC) - duration(text)
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def up(
@@ -103,29 +120,54 @@ def status(
 
 
 def logs(
-    part: Annotated[str | None, typer.Argument(help="Only the log of this part.", metavar="PART")] = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep printing new lines.")] = False,
-    lines: Annotated[int, typer.Option("--lines", "-n", help="Number of lines to print.")] = 20,
+    parts: Annotated[list[str] | None, typer.Argument(help="Only the logs of these parts.", metavar="PARTS")] = None,
+    level: Annotated[Level, typer.Option("--level", help="Only what is at least as grave.")] = Level.DEBUG,
+    since: Annotated[
+        datetime | None,
+        typer.Option("--since", parser=_ago, metavar="TIME", help="Only what is newer: 15m, 2h, or 2027-01-31T12:00."),
+    ] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep printing what is added.")] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", help="Number of entries of each part.", min=0)] = 20,
+    output: Output = Format.TABLE,
+    as_json: AsJson = False,
 ) -> None:
-    """Print the end of the logs.
+    """Print the end of the logs of all parts, by time (UTC); as JSON an object in each line.
 
     Examples:
         connectra logs
-        connectra logs query -n 100 -f
+        connectra logs query write -n 100 -f
+        connectra logs --level error --since 2h
+        connectra logs gateway --json | grep '"status": 404'
     """
     home = Home.find()
     known = ("supervisor", "migrate", *NAMES, SINGLE)
-    if part and part not in known:
-        fail(f"there is no part {part}; the parts are {', '.join(known)}")
-    files = {name: home.log_of(name) for name in ([part] if part else known)}
-    for name, file in files.items():
-        for line in tail(file, lines):
-            print_log(name, line, labelled=not part)
-    if follow:
-        try:
-            follow_logs(files, labelled=not part)
-        except KeyboardInterrupt:
-            return
+    if unknown := [part for part in parts or () if part not in known]:
+        fail(f"there is no part {unknown[0]}; the parts are {', '.join(known)}")
+    files = {name: home.log_of(name) for name in parts or known}
+    wanted = Wanted(level, since)
+    format = format_of(output, as_json)
+    try:
+        found = chain(ends(files, lines, wanted), follow_logs(files, wanted) if follow else ())
+        show_entries(found, format)
+    except KeyboardInterrupt:
+        return
+
+
+def show_entries(entries: Iterable[Entry], format: Format) -> None:
+    """Print entries as they come."""
+    match format:
+        case Format.JSON:
+            for entry in entries:
+                print(json.dumps(entry.record, ensure_ascii=False), flush=True)  # noqa: T201 - unchanged
+        case Format.TABLE if console.is_terminal:
+            for entry in entries:
+                at = f"{entry.at:%H:%M:%S}.{entry.at.microsecond // 1000:03}" if entry.at else ""
+                text = Text(f"{at:<12} ", "dim") + Text(f"{entry.part:<13} ", "cyan")
+                text += Text(f"{entry.level:<7} ", _COLOURS[entry.level])
+                console.print(text + Text(entry.text, _COLOURS[entry.level]), soft_wrap=True)
+        case _:
+            rows = (entry.record | {"event": entry.text} for entry in entries)
+            show_records(rows, ("timestamp", "part", "level", "event"), format, name="part")
 
 
 def reset(
@@ -278,28 +320,6 @@ def show(state: State, described: Mapping[str, Any]) -> None:
             errors.print("the API key: `connectra status --show-secrets`")
         else:
             console.print(f"api key {described['api_key']}")
-
-
-def follow_logs(files: dict[str, Path], labelled: bool) -> None:
-    positions = {name: file.stat().st_size if file.exists() else 0 for name, file in files.items()}
-    while True:
-        for name, file in files.items():
-            size = file.stat().st_size if file.exists() else 0
-            if size < positions[name]:  # the log has been rotated
-                positions[name] = 0
-            if size > positions[name]:
-                with file.open("rb") as log:
-                    log.seek(positions[name])
-                    added = log.read()
-                whole = added[: added.rfind(b"\n") + 1]
-                positions[name] += len(whole)
-                for line in whole.decode(errors="replace").splitlines():
-                    print_log(name, line, labelled)
-        time.sleep(POLL * 2)
-
-
-def print_log(name: str, line: str, labelled: bool) -> None:
-    print(f"{name:<14} {line}" if labelled else line, flush=True)  # noqa: T201 - unchanged: no wrapping, no colours
 
 
 def echo(line: str) -> None:

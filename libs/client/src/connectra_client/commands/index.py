@@ -13,15 +13,19 @@ from connectra_client import Connectra
 from connectra_client.commands.options import ApiKey, Profile, Url
 from connectra_client.connection import find_connection
 from connectra_client.display import console, hint, words
-from connectra_client.output import AsJson, Format, Output, format_of, show_json, show_records
+from connectra_client.output import AsJson, Format, Output, format_of, show_json, show_record, show_records
 from connectra_client.proto.connectra.write.v1 import (
     DeadLetter,
     Drift,
     DropPreviousIndexRequest,
+    DropPreviousIndexResponse,
     GetIndexStatusRequest,
+    GetIndexStatusResponse,
     ListDeadLettersRequest,
     ReindexRequest,
+    ReindexResponse,
     ReplayDeadLettersRequest,
+    ReplayDeadLettersResponse,
     RollbackIndexRequest,
     RollbackIndexResponse,
     VerifyRequest,
@@ -55,18 +59,46 @@ def _run(url: str | None, api_key: str | None, profile: str | None, work: Callab
     return asyncio.run(connected())
 
 
+def _answer(
+    answer: ReplayDeadLettersResponse | ReindexResponse | RollbackIndexResponse | DropPreviousIndexResponse,
+    said: str,
+    format: Format,
+    *,
+    name: str = "index_name",
+) -> None:
+    if format is Format.TABLE:
+        console.print(said, highlight=False)
+    else:
+        show_record(asdict(answer), format, name=name)
+
+
 @app.command()
-def status(as_json: AsJson = False, url: Url = None, api_key: ApiKey = None, profile: Profile = None) -> None:
+def status(
+    output: Output = Format.TABLE,
+    as_json: AsJson = False,
+    url: Url = None,
+    api_key: ApiKey = None,
+    profile: Profile = None,
+) -> None:
     """Show how far the index lags behind, and any rebuild in progress.
 
     Examples:
         connectra index status
-        connectra index status --json
+        connectra index status -o json
     """
     state = _run(url, api_key, profile, lambda client: client.index.get_index_status(GetIndexStatusRequest()))
-    if as_json:
-        show_json(asdict(state))
-        return
+    match format_of(output, as_json):
+        case Format.TABLE:
+            _show(state)
+        case Format.JSON:
+            show_json(asdict(state))
+        case format:
+            show_records(
+                map(asdict, state.indices), ("entity", "index_name", "documents", "previous"), format, name="index_name"
+            )
+
+
+def _show(state: GetIndexStatusResponse) -> None:
     console.print(f"pending        {state.pending:,} (oldest {state.oldest_pending_seconds:.1f} s)")
     console.print(f"dead letters   {state.dead_letters:,}")
     console.print(f"indexers       {state.indexers}")
@@ -122,6 +154,8 @@ def dead_letters(
 @app.command()
 def replay(
     uuids: Annotated[list[str] | None, typer.Argument(help="uuids of dead letters; all when none are given.")] = None,
+    output: Output = Format.TABLE,
+    as_json: AsJson = False,
     url: Url = None,
     api_key: ApiKey = None,
     profile: Profile = None,
@@ -133,7 +167,7 @@ def replay(
     """
     request = ReplayDeadLettersRequest(uuids=uuids or [])
     answer = _run(url, api_key, profile, lambda client: client.index.replay_dead_letters(request))
-    console.print(f"{answer.replayed} queued for indexing")
+    _answer(answer, f"{answer.replayed} queued for indexing", format_of(output, as_json), name="replayed")
 
 
 @app.command()
@@ -144,6 +178,8 @@ def reindex(
         bool, typer.Option("--accept-other-answers", help="Accept that queries find other records than before.")
     ] = False,
     abort: Annotated[bool, typer.Option("--abort", help="Abort the rebuild or rollback that is in progress.")] = False,
+    output: Output = Format.TABLE,
+    as_json: AsJson = False,
     url: Url = None,
     api_key: ApiKey = None,
     profile: Profile = None,
@@ -155,18 +191,26 @@ def reindex(
     """
     request = ReindexRequest(entity=entity, shards=shards, accept_other_answers=accept_other_answers, abort=abort)
 
-    async def follow(client: Connectra) -> None:
+    async def follow(client: Connectra) -> ReindexResponse:
         with words.status("starting") as line:
             async for progress in client.index.reindex(request):
                 text = f"{progress.phase}  {progress.documents_done:,} of {progress.documents_total:,}"
                 line.update(f"{text}  {progress.index_name}  {progress.reason}")
-        console.print(f"{progress.phase}: {progress.index_name}", highlight=False)
+        return progress
 
-    _run(url, api_key, profile, follow)
+    answer = _run(url, api_key, profile, follow)
+    _answer(answer, f"{answer.phase}: {answer.index_name}", format_of(output, as_json))
 
 
 @app.command()
-def rollback(entity: _Which, url: Url = None, api_key: ApiKey = None, profile: Profile = None) -> None:
+def rollback(
+    entity: _Which,
+    output: Output = Format.TABLE,
+    as_json: AsJson = False,
+    url: Url = None,
+    api_key: ApiKey = None,
+    profile: Profile = None,
+) -> None:
     """Bring the index from before the last rebuild up to date, and switch back to it. Run again, it goes on or tells how it ended.
 
     Examples:
@@ -182,11 +226,19 @@ def rollback(entity: _Which, url: Url = None, api_key: ApiKey = None, profile: P
                 line.update(f"{answer.phase}  {answer.marked:,} had changed  {answer.index_name}  {answer.reason}")
 
     answer = _run(url, api_key, profile, follow)
-    console.print(f"live: {answer.index_name}; {answer.marked:,} records that had changed since were copied to it")
+    said = f"live: {answer.index_name}; {answer.marked:,} records that had changed since were copied to it"
+    _answer(answer, said, format_of(output, as_json))
 
 
 @app.command("drop-previous")
-def drop_previous(entity: _Which, url: Url = None, api_key: ApiKey = None, profile: Profile = None) -> None:
+def drop_previous(
+    entity: _Which,
+    output: Output = Format.TABLE,
+    as_json: AsJson = False,
+    url: Url = None,
+    api_key: ApiKey = None,
+    profile: Profile = None,
+) -> None:
     """Delete the index that was live before the last rebuild or rollback.
 
     Examples:
@@ -194,7 +246,7 @@ def drop_previous(entity: _Which, url: Url = None, api_key: ApiKey = None, profi
     """
     request = DropPreviousIndexRequest(entity=entity)
     answer = _run(url, api_key, profile, lambda client: client.index.drop_previous_index(request))
-    console.print(f"removed: {answer.index_name}", highlight=False)
+    _answer(answer, f"removed: {answer.index_name}", format_of(output, as_json))
 
 
 @app.command()
