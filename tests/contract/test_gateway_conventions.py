@@ -467,12 +467,14 @@ async def test_what_a_service_answered_is_not_asked_again(rest: httpx.AsyncClien
 
 
 class Cable:
-    """What leads from a gateway to an upstream, until it is cut."""
+    """What leads from a gateway to an upstream, until it is cut. `open` is cleared where nothing shall pass for a while."""
 
     def __init__(self, upstream: Upstream) -> None:
         self._host, _, port = upstream.address.partition(":")
         self._port = int(port)
         self._ends: list[asyncio.StreamWriter] = []
+        self.open = asyncio.Event()
+        self.open.set()
 
     async def lead(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, back = await asyncio.open_connection(self._host, self._port)
@@ -482,6 +484,7 @@ class Cable:
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(65_536):
+            await self.open.wait()
             writer.write(data)
             await writer.drain()
         writer.close()
@@ -510,6 +513,37 @@ async def test_read_whose_connection_breaks_is_tried_again_and_a_write_is_not(
             assert (await asked).status_code == status
             assert calls[name] == (2 if status == 200 else 1)
     server.close()
+
+
+async def test_calls_that_ran_out_of_time_in_the_gateway_say_so(run_gateway: RunGateway, upstream: Upstream) -> None:
+    cable = Cable(upstream)
+    server = await asyncio.start_server(cable.lead, "127.0.0.1", 0)
+    address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    gateway = await asyncio.to_thread(run_gateway, QUERY_ADDRESS=address, GATEWAY_TIMEOUT_SECONDS=str(TIMEOUT))
+    async with opened(gateway) as http:
+        await until_status(http, 200, "GET", "/companies/u")
+
+    async def parts(whole: bool) -> AsyncIterator[bytes]:
+        yield query_service_pb2.GetCompanyRequest(uuid="u").SerializeToString()
+        if not whole:
+            await asyncio.Event().wait()
+
+    async def outcome(through: grpc.aio.Channel, whole: bool, timeout: float | None) -> tuple[str, list[str]]:
+        call: Any = through.stream_unary("/connectra.query.v1.QueryService/GetCompany")
+        with pytest.raises(grpc.aio.AioRpcError) as error:
+            await call(parts(whole), metadata=key(gateway), timeout=timeout)
+        status = rpc_status.from_call(error.value)  # type: ignore[arg-type]  # what it needs of a call, an error has
+        reasons = [ErrorInfo.FromString(detail.value).reason for detail in status.details] if status else []
+        return error.value.code().name, reasons
+
+    cable.open.clear()
+    async with grpc.aio.insecure_channel(gateway.target) as own:
+        # Without a deadline, with one beyond the gateway's limit, and with a request that never was whole.
+        outcomes = await asyncio.gather(outcome(own, True, None), outcome(own, True, 10), outcome(own, False, 10))
+    cable.cut()
+    server.close()
+
+    assert list(outcomes) == [("DEADLINE_EXCEEDED", ["DEADLINE_EXCEEDED"])] * 3
 
 
 async def test_stream_outlasts_the_deadline_of_calls_and_is_not_buffered(
@@ -563,7 +597,7 @@ async def test_stream_ends_at_the_callers_own_deadline(channel: grpc.aio.Channel
         ("QueryService/GetCompany", (), "u", "UNAUTHENTICATED", "invalid API key", "UNAUTHORIZED"),
         ("QueryService/GetCompany", (("x-api-key", "no"),), "u", "UNAUTHENTICATED", "invalid API key", "UNAUTHORIZED"),
         ("QueryService/GetCompany", None, "envelope", "NOT_FOUND", "for gRPC", None),
-        ("QueryService/GetCompany", None, "slow", "DEADLINE_EXCEEDED", None, None),  # the service says so
+        ("QueryService/GetCompany", None, "slow", "DEADLINE_EXCEEDED", None, "DEADLINE_EXCEEDED"),
         ("QueryRestService/GetCompany", None, "u", "UNIMPLEMENTED", "not found", "NOT_FOUND"),
         ("NoSuchService/Method", None, "u", "UNIMPLEMENTED", "not found", "NOT_FOUND"),
     ],

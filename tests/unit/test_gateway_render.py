@@ -1,5 +1,6 @@
 """What the gateway renders, short of letting Envoy read it (tests/contract does)."""
 
+import base64
 import errno
 import json
 import stat
@@ -10,6 +11,7 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
+from connectra.common.v1.error_reason_pb2 import ErrorReason
 from connectra_common.rights import ALL
 from connectra_common.settings import AppSettings, PeerSettings, TracingSettings
 from connectra_gateway import clients, keys, render
@@ -18,6 +20,9 @@ from connectra_gateway.memory import max_heap_bytes
 from connectra_gateway.pages import pages
 from connectra_gateway.replies import replies
 from connectra_gateway.settings import GatewaySettings
+from google.rpc.error_details_pb2 import ErrorInfo
+from google.rpc.status_pb2 import Status
+from grpc import StatusCode
 from pydantic import ValidationError
 
 KEY = "a-key-that-must-not-leak"
@@ -57,6 +62,14 @@ def test_documented_texts() -> None:
         "message": "too many requests, please try again later",
     }
     assert set(envelopes[404]) == {"success", "error", "error_code", "message", "details"}
+
+
+def test_reasons_of_replies_by_grpc_are_in_the_contract() -> None:
+    rich = [Status.FromString(base64.b64decode(f"{reply.rich_status}===")) for reply in replies(1) if reply.rich_status]
+    reasons = {(status.code, ErrorInfo.FromString(status.details[0].value).reason) for status in rich}
+
+    assert {f"ERROR_REASON_{reason}" for _, reason in reasons} <= set(ErrorReason.keys())
+    assert (StatusCode.DEADLINE_EXCEEDED.value[0], "DEADLINE_EXCEEDED") in reasons
 
 
 def test_replies_hold_nothing_that_envoy_would_expand() -> None:

@@ -12,16 +12,19 @@ from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 from grpc import StatusCode
 
-# The grpc-status that Envoy gives its own replies; it overwrites what a mapper sets. One that ran out of time may have either of two, and
-# so gets no details, which a client would refuse beside another status.
+# The grpc-status of the replies that native gRPC may get, which must be that of their details: clients refuse others. Envoy gives its own
+# replies these, but to what ran out of time by which clock it did: also UNAVAILABLE, after which callers repeat a write that may have
+# happened, or UNKNOWN.
 _GRPC = {
     400: StatusCode.INTERNAL,
     401: StatusCode.UNAUTHENTICATED,
     403: StatusCode.PERMISSION_DENIED,
     404: StatusCode.UNIMPLEMENTED,
+    408: StatusCode.DEADLINE_EXCEEDED,
     429: StatusCode.RESOURCE_EXHAUSTED,
     502: StatusCode.UNAVAILABLE,
     503: StatusCode.UNAVAILABLE,
+    504: StatusCode.DEADLINE_EXCEEDED,
 }
 # Seconds after which the same request may succeed.
 _RETRY = {429: 1, 502: 1, 503: 1}
@@ -62,11 +65,18 @@ class Reply:
         return json.dumps(self.body, separators=(",", ":"))
 
     @property
+    def grpc_status(self) -> int | None:
+        """grpc-status of native gRPC, where it is not Envoy's own."""
+        code = _GRPC.get(self.status)
+        return code.value[0] if code is StatusCode.DEADLINE_EXCEEDED else None
+
+    @property
     def rich_status(self) -> str | None:
-        """grpc-status-details-bin of native gRPC: ErrorInfo, and RetryInfo if it is worth trying again. None: the code is not certain."""
+        """grpc-status-details-bin of native gRPC: ErrorInfo, and RetryInfo where it helps to wait. None: it has no such reply."""
         if not (code := _GRPC.get(self.status)):
             return None
-        details: list[ErrorInfo | RetryInfo] = [ErrorInfo(reason=self.code, domain=DOMAIN)]
+        reason = code.name if code is StatusCode.DEADLINE_EXCEEDED else self.code
+        details: list[ErrorInfo | RetryInfo] = [ErrorInfo(reason=reason, domain=DOMAIN)]
         if seconds := _RETRY.get(self.status):
             details.append(RetryInfo(retry_delay=Duration(seconds=seconds)))
         status = Status(code=code.value[0], message=self.text)
