@@ -1,5 +1,6 @@
 """Create, update, delete, upsert and batches of records, through the gateway and the typed door of the running services."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
@@ -68,6 +69,8 @@ async def test_a_created_record_is_answered_whole_and_searchable(api: httpx.Asyn
     assert (read.json()["data"], read.headers["etag"]) == (stored, reply.headers["etag"])
     (hit,) = await found(api, entity, stored["uuid"], reply.headers["x-consistency-token"])
     assert hit["uuid"] == stored["uuid"]
+    for answer in (reply, read):
+        assert answer.text == json.dumps(answer.json(), ensure_ascii=False, separators=(",", ":"))
 
 
 async def test_the_uuid_of_a_new_record_is_the_clients_or_the_recipes(api: httpx.AsyncClient) -> None:

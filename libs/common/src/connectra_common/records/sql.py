@@ -21,15 +21,12 @@ def json_object(entity: Entity, alias: str, columns: Sequence[str] = (), extra: 
     Columns must come from the catalogue, or be ROW_VERSION: they are not quoted. Those of a contact's company are read from the alias `c`
     (COMPANY_JOIN). `extra` is further members: name and SQL.
     """
+    # Not json_build_object, which takes longer, no more than fifty members, and puts three blanks beside each (ADR 13).
     members = [*(_member(entity, alias, name) for name in columns or entity.columns), *extra]
-    if len(members) <= MOST_MEMBERS:
-        return f"json_build_object({', '.join([part for name, value in members for part in (repr(name), value)])})"
-    named = [f'{value} AS "{name}"' for name, value in members]
-    return f"(SELECT row_to_json(r) FROM (SELECT {', '.join(named)}) r)"
+    named = ", ".join(f'{value} AS "{name}"' for name, value in members)
+    return f"(SELECT row_to_json(r) FROM (SELECT {named}) r)"
 
 
-# A function of PostgreSQL takes a hundred arguments. The other way costs more.
-MOST_MEMBERS = 50
 # Of contacts with the alias `t`.
 COMPANY_JOIN = "LEFT JOIN companies c ON c.uuid = t.company_id AND c.deleted_at IS NULL"
 
