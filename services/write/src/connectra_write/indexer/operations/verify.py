@@ -66,10 +66,12 @@ async def walk(
     """
     began = time.monotonic()
     report = Report(after)
+    # At a slow pace one a second: searches beside it do not wait for many at once.
+    size = min(SLICE, records_per_second or SLICE)
     while not report.complete:
         async with database.connection() as connection:
             repository = OperationRepository(connection)
-            documents, whole = await repository.slice(entity, report.after_uuid, SLICE)
+            documents, whole = await repository.slice(entity, report.after_uuid, size)
             last = None if whole else documents[-1].uuid
             suspects = await _suspects(search, entity, documents, report.after_uuid, last)
             chars = sum(len(document.source or "") for document in documents)
