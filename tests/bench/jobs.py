@@ -155,7 +155,7 @@ async def run(target: Stack, options: Options) -> list[dict[str, Any]]:
 async def people(rows: int, wide: int) -> AsyncIterator[bytes]:
     """A file of `rows` people that no earlier one has; beyond SAMPLE_ROWS they have the same names and titles.
 
-    `wide` bytes more stand in the last column, which is stored and exported but not indexed.
+    `wide` bytes more stand in the last column, an address, which is stored and exported but not indexed.
     """
     mark, left = word(), rows
     text = b"".join(sample_csv(min(rows, SAMPLE_ROWS), seed=hash(mark) & 0xFFFF))
@@ -172,6 +172,7 @@ async def people(rows: int, wide: int) -> AsyncIterator[bytes]:
             .replace(b"linkedin.com/in/", b"linkedin.com/in/" + tag)
             .replace(b"linkedin.com/company/", b"linkedin.com/company/" + tag)
             .replace(b".example", b"-" + tag[:-1] + b".example")
+            .replace(b",\n", b",https://x.com/\n" if wide else b",\n")
             .replace(b"\n", b"x" * wide + b"\n")
         )
         left, n = left - len(some), n + 1
