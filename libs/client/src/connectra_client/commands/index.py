@@ -109,9 +109,8 @@ def _show(state: GetIndexStatusResponse) -> None:
             console.print(f"{'':<14} previous: {index.previous}", highlight=False)
         if check := index.check:
             oldest = timedelta(seconds=int(check.oldest_seconds))
-            console.print(
-                f"{'':<14} {check.differing:,} of {check.compared:,} differ, oldest check {oldest}", highlight=False
-            )
+            found = f"{check.differing:,} of {check.compared:,} differ, oldest check {oldest}"
+            console.print(f"{'':<14} {found if check.compared else 'not compared yet'}", highlight=False)
         if under_way := index.rebuild:
             done = f"{under_way.documents_done:,} of {under_way.documents_total:,}"
             text = f"{under_way.kind}: {under_way.phase}, {done}, {under_way.index_name}  {under_way.reason}"
