@@ -496,7 +496,9 @@ def test_names_of_countries_come_without_those_of_towns() -> None:
 
 
 @pytest.mark.parametrize("read", READERS.values())
-@pytest.mark.parametrize("text", ["+1" + "1" * 400 + "x", "<" * 7_000 + "x", "x" * 10**6, ",;" * 4_000])
+@pytest.mark.parametrize(
+    "text", ["+1" + "1" * 400 + "x", "<" * 7_000 + "x", "x" * 10**6, ",;" * 4_000, "www.a.com/" + ", " * 3_900]
+)
 def test_no_text_takes_long(read: Reader, text: str) -> None:
     began = time.process_time()
     with suppress(Refused, Malformed):

@@ -4,6 +4,7 @@ import re
 from unicodedata import is_normalized
 from urllib.parse import urlsplit
 
+from connectra_common.records.limits import MAX_TEXT_CHARS
 from connectra_common.records.values.hosts import compared_host
 from connectra_common.records.values.refused import Malformed, shown
 from connectra_common.records.values.text import is_nothing, lower, read_text
@@ -17,7 +18,8 @@ _USUAL = re.compile(rf"https?://(?:[a-z0-9]++(?:-++[a-z0-9]++)*+\.)++[a-z]{{2,63
 _LINKEDIN = re.compile(r"(?:[a-z0-9-]+\.)?linkedin\.com", re.IGNORECASE)
 # Letters of Latin, Greek and Cyrillic script have no invisible characters among them.
 _USUAL_LINKEDIN = re.compile(rf"https?://(?:[a-z0-9-]+\.)?linkedin\.com/(?:{_PATH}|[À-ɏͰ-ԯ])*")
-_SEVERAL = re.compile(r"\s*(?:[;,|\s]|:::)+\s*(?=(?:https?://|www\.))", re.IGNORECASE)
+# Where the next of several addresses begins.
+_NEXT = re.compile(r"(?:(?<=[;,|\s])|(?<=:::))(?=https?://|www\.)", re.IGNORECASE)
 
 
 def read_url(text: str) -> str | None:
@@ -31,7 +33,8 @@ def read_url(text: str) -> str | None:
     tidied = read_text(text)
     if tidied is None or is_nothing(tidied):
         return None
-    url = _SEVERAL.split(tidied.strip("<>"), maxsplit=1)[0].rstrip(";,|")
+    first, *others = _NEXT.split(tidied.strip("<>"), maxsplit=1)
+    url = first.rstrip(";,|: " if others else ";,|")
     url = _with_scheme(url)
     if url is None or _host(url) is None:
         raise Malformed(f"{shown(tidied)} is not the address of a web page; write one such as https://example.com")
@@ -76,7 +79,7 @@ def read_domain(text: str) -> str | None:
 
 def _looks(usual: re.Pattern[str], text: str) -> bool:
     """Whether a text is one address of the usual kind; http(s):// inside may begin another one."""
-    return len(text) < 1_000 and usual.fullmatch(text) is not None and text.find("://", 8) < 0
+    return len(text) <= MAX_TEXT_CHARS and usual.fullmatch(text) is not None and text.find("://", 8) < 0
 
 
 def domain_of(url: str) -> str | None:
