@@ -95,7 +95,8 @@ document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault();
   main.focus();
 });
-addEventListener("hashchange", draw);
+// A page that has something to lose may refuse.
+addEventListener("hashchange", () => dispatchEvent(new Event("leaving", { cancelable: true })) && draw());
 addEventListener("signed-out", () => {
   session.leave();
   shown.abort();

@@ -146,19 +146,31 @@ export async function recordPage(main, { kind, id, signal }) {
       h("p", { class: "actions" }, save, button("Cancel", draw)));
     const unsaved = () => form.isConnected && Object.keys(changes()).length > 0;
 
-    /** Before a link is followed, or the page closed, that would lose what was typed. */
-    function leaving(event) {
+    // Before what was typed is lost: by a link, the way back, or closing the page.
+    const here = location.hash;
+    function following(event) {
       const link = event.target.closest("a[href^='#']");
       if (!link || !unsaved()) return;
       event.preventDefault();
+      question(link.hash);
+    }
+    function leaving(event) {
+      if (!unsaved()) return;
+      event.preventDefault();
+      const there = location.hash;
+      window.history.pushState(null, "", here);
+      question(there);
+    }
+    function question(there) {
       const opened = dialog("Leave without saving?", h("p", {}, "What you changed in this record has not been saved."),
         h("p", { class: "actions" }, button("Stay", () => opened.close(), { class: "main" }), button("Leave", () => {
           opened.close();
           form.remove();
-          location.hash = link.hash;
+          location.hash = there;
         })));
     }
-    document.addEventListener("click", leaving, { capture: true, signal });
+    document.addEventListener("click", following, { capture: true, signal });
+    addEventListener("leaving", leaving, { signal });
     addEventListener("beforeunload", (event) => unsaved() && event.preventDefault(), { signal });
 
     fill(fields, h("h2", { id: "fields" }, "Edit"), form);
