@@ -276,11 +276,11 @@ async def half_way(place: Place, uuid: str, rows: int) -> None:
 
 @pytest.mark.timeout(600)
 async def test_an_import_during_which_everything_is_killed_in_turn(place: Place) -> None:
-    uuid, tag, data = await begin_import(place, FEW_ROWS)
+    uuid, tag, data = await begin_import(place, ROWS)
     parts = ["first_time", "write", "postgres", "elasticsearch", "s3"]
     random.shuffle(parts)
     for n, part in enumerate(parts, 1):
-        await reached(place, uuid, n * FEW_ROWS // (len(parts) + 2))
+        await half_way(place, uuid, n * FEW_ROWS // (len(parts) + 2))
         await place.kill(part)
     await check_import(place, uuid, tag, data)
 
