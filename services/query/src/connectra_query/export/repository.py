@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from connectra_common.db.database import Connection, rows_of
+from connectra_common.db.database import IN_ORDER, Connection, rows_of
 from connectra_common.export import ExportFormat
 from connectra_common.records.fields import Entity, Field, Type, column_of
 from connectra_common.records.sql import COMPANY_JOIN, expression
@@ -45,7 +45,9 @@ class ExportRepository:
         """The last id of the page of `rows` rows after an id, up to another; None when nothing follows."""
         table = self._query.entity.table
         page = f"SELECT id FROM {table} WHERE id > $1 AND id <= $2 ORDER BY id LIMIT $3"
-        end: int | None = await self._connection.fetchval(f"SELECT max(id) FROM ({page}) p", after, until, rows)
+        async with self._connection.transaction():
+            await self._connection.execute(IN_ORDER)
+            end: int | None = await self._connection.fetchval(f"SELECT max(id) FROM ({page}) p", after, until, rows)
         return end
 
     async def page(self, after: int, until: int) -> Chunk:

@@ -10,7 +10,7 @@ from datetime import datetime
 from uuid import uuid4
 
 from connectra_common.db import locks
-from connectra_common.db.database import Connection
+from connectra_common.db.database import IN_ORDER, Connection
 from connectra_common.db.queues import OLDEST, QUEUE, queue
 from connectra_common.records.fields import ENTITIES, Entity
 
@@ -112,6 +112,7 @@ class OutboxRepository:
             number = await self._connection.fetchval(_FIRST, list(limits), since)
             if number is None:
                 return []
+            await self._connection.execute(IN_ORDER)
             places = await self._places(_FREE.format("$1", "$2", "$3"), number, since, limits[number])
             rows = await self._connection.fetch(
                 """UPDATE outbox
@@ -284,6 +285,7 @@ class OutboxRepository:
         """
         place = (claim.uuid, claim.fan_out_after, limit)
         async with self._connection.transaction():
+            await self._connection.execute(IN_ORDER)
             if not await self._connection.fetchval("SELECT EXISTS (SELECT FROM companies WHERE uuid = $1)", claim.uuid):
                 # The company's version has gone with it: its contacts need versions of their own above it.
                 await self._connection.execute(f"SET LOCAL connectra.lane = '{Lane.REPAIR.value}'")

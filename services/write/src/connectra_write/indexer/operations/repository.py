@@ -8,7 +8,7 @@ from functools import lru_cache
 import orjson
 from connectra_common.db import audit, locks
 from connectra_common.db.audit import Event
-from connectra_common.db.database import Connection, rows_of
+from connectra_common.db.database import IN_ORDER, Connection, rows_of
 from connectra_common.records.fields import COMPANY, ENTITIES, Entity
 
 from connectra_write.indexer import documents
@@ -188,10 +188,12 @@ class OperationRepository:
 
     async def listed(self, entity: Entity, after: str, limit: int) -> list[Listed]:
         """The next records that it does not have as they are now."""
-        rows = await self._connection.fetch(
-            "SELECT uuid, generation FROM index_catch_up WHERE entity = $1 AND uuid > $2 ORDER BY uuid LIMIT $3",
-            *(entity.name, after, limit),
-        )
+        async with self._connection.transaction():
+            await self._connection.execute(IN_ORDER)
+            rows = await self._connection.fetch(
+                "SELECT uuid, generation FROM index_catch_up WHERE entity = $1 AND uuid > $2 ORDER BY uuid LIMIT $3",
+                *(entity.name, after, limit),
+            )
         return [Listed(*row) for row in rows]
 
     async def list_refused(self, entity: Entity, refused: dict[str, str]) -> None:
@@ -249,6 +251,7 @@ class OperationRepository:
     async def slice(self, entity: Entity, after: str, limit: int) -> tuple[list[Document], bool]:
         """The next records that are not deleted, in uuid order, as many as fit; and whether there are no more."""
         async with self._connection.transaction():
+            await self._connection.execute(IN_ORDER)
             cursor = await self._connection.cursor(documents.slice_of(entity), after, limit)
             rows = [row async for row in documents.read(cursor, PART_CHARS)]
             whole = not await cursor.fetch(1)
@@ -265,7 +268,9 @@ class OperationRepository:
 
     async def versions(self, entity: Entity, after: str, limit: int) -> list[tuple[str, int]]:
         """The next records that are not deleted, in uuid order: uuid and version of the document."""
-        rows = await self._connection.fetch(documents.versions_of(entity), after, limit)
+        async with self._connection.transaction():
+            await self._connection.execute(IN_ORDER)
+            rows = await self._connection.fetch(documents.versions_of(entity), after, limit)
         return [(row["uuid"], row["version"]) for row in rows]
 
     async def current(self, entity: Entity, uuids: Sequence[str], *, live: bool) -> dict[str, Current]:
