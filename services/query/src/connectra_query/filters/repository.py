@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from connectra_common.db.database import Connection
+from connectra_common.db.database import IN_ORDER, Connection
 from connectra_common.records.fields import COMPANY, Entity, Field, Type
 from connectra_common.records.limits import MAX_FILTER_VALUE_CHARS
 
@@ -126,7 +126,7 @@ class FilterRepository:
         if (
             listed.search == ""
         ):  # by an index, which has the order: to sort all values is slower than what the planner takes it for
-            await self._connection.execute("SET LOCAL enable_sort = off")
+            await self._connection.execute(IN_ORDER)
         numbered = f"SELECT *, row_number() OVER () AS n FROM ({statement} LIMIT {most}) AS values"
         rows = await self._connection.fetch(
             f"SELECT {listed.names} FROM ({numbered}) AS numbered WHERE n % {int(every)} = 0 ORDER BY n", *arguments
