@@ -132,6 +132,7 @@ def test_a_whole_number_is_itself_however_it_is_grouped(number: int) -> None:
         ("+44 (0)20 7946 0000", None, "+442079460000"),
         ("+39 06 12345678", None, "+390612345678"),
         ("(+49) 30 5550100", None, "+49305550100"),
+        ("++44 20 7946 0000", None, "+442079460000"),
         ("tel:+1-415-555-0100", None, "+14155550100"),
         ("(415) 555-0100", None, "4155550100"),
         ("(415) 555-0100", "United States", "+14155550100"),
@@ -183,6 +184,8 @@ def test_a_phone_is_searched_by_its_digits() -> None:
         ("2.125550147E9", "has lost digits to a spreadsheet"),
         ("4,91512E+11", "has lost digits to a spreadsheet"),
         ("call Jane", "has no digits"),
+        ("ext. 12", "is an extension without its number"),
+        ("x4711", "is an extension without its number"),
         ("+1234567890123456", "has 16 digits; a phone number has at most 15"),
     ],
 )

@@ -20,6 +20,8 @@ _SCIENTIFIC = re.compile(r"\+?\d+(?:[.,]\d+)?\s*e\s*[+-]?\d+", re.IGNORECASE)
 # A spreadsheet's number.
 _WITH_FRACTION = re.compile(r"(\+?\d{5,})[.,]0+")
 _LABEL = re.compile(r"^(?:[^\d+(＋]|\((?=[^\d+]))*")
+_PLUSES = re.compile(r"^\+{2,}")
+_EXTENSION = re.compile(r"(?:ext|extn|extension|x|durchwahl|poste)[\s.:]*\d{1,6}", re.IGNORECASE)
 _VANITY = re.compile(r"\+?[\d\s().-]{1,9}[A-Za-z][A-Za-z-]{2,}")
 # Digits and what people put between them. A comma, a semicolon, a bar or a word ends the number: an extension or another one follows.
 _NUMBER = re.compile(r"\(?\s*\+?[\d\s().\-‐-―−/*•·_'’]*")
@@ -36,7 +38,7 @@ def read_phone(text: str, country: str | None = None) -> str | None:
     """`+` and digits of a number that says its country, or is a valid one of the record's country; else its digits; None for an empty one.
 
     Raises:
-        Refused: scientific notation, no digits, or more than a phone number has.
+        Refused: scientific notation, an extension alone, no digits, or more than a phone number has.
     """
     if "(0" not in text and _USUAL.fullmatch(text):
         digits = text.translate(_SIGNS)
@@ -76,7 +78,9 @@ def _read(given: str, region: str | None) -> str | None:
         text = whole[1]
     if _VANITY.fullmatch(text):
         text = phonenumbers.convert_alpha_characters_in_number(text)
-    number = _first(text[_LABEL.match(text).end() :])  # type: ignore[union-attr]
+    if _EXTENSION.fullmatch(text):
+        raise Refused(f"{shown(given)} is an extension without its number; write one such as +49 30 5550100")
+    number = _first(_PLUSES.sub("+", text[_LABEL.match(text).end() :]))  # type: ignore[union-attr]
     plus = number.lstrip(" (").startswith("+")
     if plus:
         number = _TRUNK.sub("", number)
