@@ -61,6 +61,8 @@ def split_name(name: str) -> tuple[str, str]:
     begin with the family's.
     """
     words = name.split()
+    while len(words) > 2 and not any(map(str.isalnum, words[-1])):  # a sign, such as an emoji, is no name
+        words[-2:] = [f"{words[-2]} {words[-1]}"]
     if name.count(",") == 1:
         before, after = (part.strip() for part in name.split(","))
         if before and after and not all(_CREDENTIAL.fullmatch(word) for word in after.replace(".", "").split()):
