@@ -105,6 +105,8 @@ def test_a_file_without_a_header_says_what_its_first_line_is() -> None:
         (b'------X\r\nContent-Disposition: form-data; name="file"\r\n\r\na,b', "HTML form"),
         (b'--b\nContent-Type: text/csv\nContent-Disposition: form-data; name="f"\n\n', "HTML form"),
         (b"%PDF-1.7", "PDF"),
+        (b'\xef\xbb\xbf[\n  {"email": "ann@x.example"}]', "the file is JSON"),
+        (b'{"email": "ann@x.example"}\n', "the file is JSON"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "xls"),
         (b"\xef\xbb\xbf <!DOCTYPE html><table>", "HTML page"),
         (b"<html xmlns:x=''>", "HTML page"),

@@ -215,6 +215,8 @@ def refuse_other_kinds(head: bytes) -> None:
         raise UnreadableFile(f"the file is an HTML page, whatever its name; {_SAVE}")
     if lower.startswith(b"<?xml"):
         raise UnreadableFile(f"the file is XML; {_SAVE}")
+    if _JSON.match(start):
+        raise UnreadableFile(f"the file is JSON; {_SAVE}")
     if lower.startswith(b"begin:vcard"):
         raise UnreadableFile("the file has vCards, not a table; export the contacts as CSV and import that")
 
@@ -222,6 +224,7 @@ def refuse_other_kinds(head: bytes) -> None:
 _SAVE = "save the table as CSV or XLSX and import that"
 _UNPACK = "unpack it and import the table in it"
 _FORM = re.compile(rb"--[^\r\n]{1,200}\r?\n(?:content-[^\r\n]*\r?\n)*?content-disposition: *form-data", re.IGNORECASE)
+_JSON = re.compile(rb'(?:\[\s*)?\{\s*"')
 _KINDS = (
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", f"an old Excel workbook (.xls), or one with a password; {_SAVE}"),
     (b"%PDF-", f"a PDF document; {_SAVE}"),
