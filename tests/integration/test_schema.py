@@ -165,7 +165,7 @@ async def keys_of(database: asyncpg.Connection) -> set[tuple[int, int]]:
 
 
 def key(entity: Entity, kind: str, value: str) -> int:
-    found = keys.read(kind, value)
+    found = keys.read(entity, kind, value)
     assert found
     return keys.number(entity, found)
 
@@ -209,6 +209,6 @@ async def test_the_database_makes_the_numbers_of_plain_keys_as_the_services_do(d
     for start, host, path in product(("", "https://", "HTTP://", "//", " "), hosts, paths):
         for kind in (keys.EMAIL, keys.DOMAIN, keys.URL):
             value = f"{start}{host}{path}"
-            if found := keys.read(kind, value):
+            if found := keys.read(CONTACT_, kind, value):
                 number = await database.fetchval("SELECT match_key('contact', $1, $2)", kind, value)
                 assert number == keys.number(CONTACT_, found), (kind, value)

@@ -37,23 +37,46 @@ from hypothesis import strategies as st
     ],
 )
 def test_spellings_of_one_thing_are_one_key(kind: str, spellings: list[str], form: str) -> None:
-    assert {keys.read(kind, spelled) for spelled in spellings} == {Key(kind, form)}
+    entity = COMPANY if kind == DOMAIN else CONTACT
+    assert {keys.read(entity, kind, spelled) for spelled in spellings} == {Key(kind, form)}
 
 
 @pytest.mark.parametrize(
-    ("kind", "value"),
+    ("entity", "kind", "value"),
     [
-        (DOMAIN, "gmail.com"),
-        (DOMAIN, "https://www.GMAIL.com/"),
-        (URL, "https://www.linkedin.com/in/"),
-        (URL, "https://linkedin.com"),
-        (URL, "https://www.linkedin.com/in/?x=1"),
-        (EMAIL, None),
-        (URL, ""),
+        (COMPANY, DOMAIN, "gmail.com"),
+        (COMPANY, DOMAIN, "https://www.GMAIL.com/"),
+        (CONTACT, URL, "https://www.linkedin.com/in/"),
+        (CONTACT, URL, "https://linkedin.com"),
+        (CONTACT, URL, "https://www.linkedin.com/in/?x=1"),
+        (CONTACT, URL, "https://www.linkedin.com/company/acme"),
+        (CONTACT, URL, "https://www.linkedin.com/search/results/people/?keywords=jane"),
+        (CONTACT, URL, "https://www.linkedin.com/profile/view?id=12345"),
+        (CONTACT, URL, "https://www.linkedin.com/sales/company/12345"),
+        (COMPANY, URL, "https://www.linkedin.com/edu/school?id=18483"),
+        (COMPANY, URL, "https://de.linkedin.com/in/jane-doe"),
+        (COMPANY, URL, "https://www.linkedin.com/sales/lead/ACwAAB,x,y"),
+        (CONTACT, EMAIL, None),
+        (CONTACT, URL, ""),
     ],
 )
-def test_what_identifies_nobody_is_no_key(kind: str, value: str | None) -> None:
-    assert keys.read(kind, value) is None
+def test_what_identifies_nobody_is_no_key(entity: Entity, kind: str, value: str | None) -> None:
+    assert keys.read(entity, kind, value) is None
+
+
+@pytest.mark.parametrize(
+    ("entity", "value"),
+    [
+        (CONTACT, "linkedin.com/pub/jane/1/2/3"),
+        (CONTACT, "linkedin.com/sales/lead/acwaab,x,y"),
+        (CONTACT, "linkedin.com/company-of-one/jane"),
+        (COMPANY, "linkedin.com/company/acme"),
+        (COMPANY, "linkedin.com/school/acme"),
+        (COMPANY, "linkedin.com/showcase/acme"),
+    ],
+)
+def test_pages_of_their_own_are_keys(entity: Entity, value: str) -> None:
+    assert keys.read(entity, URL, f"https://www.{value}") == Key(URL, value)
 
 
 def test_only_what_was_given_is_a_key() -> None:
@@ -69,14 +92,14 @@ def test_only_what_was_given_is_a_key() -> None:
 def test_a_compared_form_is_its_own_compared_form(kind: str, text: str) -> None:
     if kind == URL:
         text = f"https://linkedin.com/in/{text.replace('%', '')}"
-    if key := keys.read(kind, text):
-        assert keys.read(kind, key.value) in (key, None)
+    if key := keys.read(CONTACT, kind, text):
+        assert keys.read(CONTACT, kind, key.value) in (key, None)
 
 
 @given(st.from_regex(r"[A-Za-zÀ-ž\u0301Σİ'(),-]{1,12}/?", fullmatch=True))
 def test_a_usual_profile_url_has_the_key_of_an_unusual_one(name: str) -> None:
     usual, unusual = f"https://www.linkedin.com/in/{name}", f"HTTPS://linkedin.com:443/in/{name}?trk=x"
-    assert keys.read(URL, usual) == keys.read(URL, unusual)
+    assert keys.read(CONTACT, URL, usual) == keys.read(CONTACT, URL, unusual)
 
 
 @pytest.mark.parametrize("entity", [COMPANY, CONTACT])

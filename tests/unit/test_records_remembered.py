@@ -8,7 +8,7 @@ import pytest
 from connectra_common.errors import ConnectraError
 from connectra_common.records import keys
 from connectra_common.records.cleaning import CellRefused
-from connectra_common.records.fields import CONTACT
+from connectra_common.records.fields import COMPANY, CONTACT
 from connectra_common.records.providers import is_shared_domain
 from connectra_common.records.remembered import MOST_CHARS, remembered
 from connectra_common.records.values.countries import region_of
@@ -49,7 +49,7 @@ def quietly(work: Callable[[str], object]) -> Callable[[int], object]:
         region_of,
         keys.profile_url,
         lambda text: keys.number(CONTACT, keys.Key(keys.URL, text)),
-        lambda text: keys.read(keys.DOMAIN, text),
+        lambda text: keys.read(COMPANY, keys.DOMAIN, text),
     ],
     ids=["phone", "host", "shared domain", "country", "profile", "number", "domain"],
 )

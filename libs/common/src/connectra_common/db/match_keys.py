@@ -25,7 +25,7 @@ async def add_unusual(connection: asyncpg.Connection) -> None:
                     (keys.number(entity, key), row["id"])
                     for row in rows
                     for kind, name in fields
-                    if (key := keys.read(kind, row[name]))
+                    if (key := keys.read(entity, kind, row[name]))
                 ]
                 await connection.executemany(
                     """INSERT INTO match_keys SELECT $1, $2

@@ -1,7 +1,8 @@
 """Match keys: what identifies a record besides its uuid, in the form in which two spellings of one thing are equal.
 
 A contact's are its e-mail address and profile URL, a company's its domain and profile URL. Only what a caller gave is a key, not a value
-that was computed out of others; a domain that mail providers or platforms share identifies nobody.
+that was computed out of others. A domain that mail providers or platforms share identifies nobody; nor does a page of LinkedIn that is not
+the record's own: of a company for a contact, of a person for a company, of a search.
 
 The table `match_keys` has a key as a number (`number`), so that an entry has 16 bytes whatever the key's length. Whoever reads the table
 compares the records it names by their keys: a number may be shared, once in 10^19 pairs, and an entry may be out of date.
@@ -44,14 +45,16 @@ def of(entity: Entity, candidate: Candidate) -> tuple[Key, ...]:
     values, derived, found = candidate.values, candidate.derived, []
     for kind, name in FIELDS[entity]:
         value = values.get(name)
-        if value and name not in derived and (key := read(kind, value)):
+        if value and name not in derived and (key := read(entity, kind, value)):
             found.append(key)
     return tuple(found)
 
 
-def read(kind: str, value: Value) -> Key | None:
+def read(entity: Entity, kind: str, value: Value) -> Key | None:
     """The key of a field's value; None when it identifies nobody."""
     if not isinstance(value, str) or not (form := _FORMS[kind](value)):
+        return None
+    if kind == URL and _OTHERS[entity].match(form):
         return None
     return Key(kind, form)
 
@@ -115,6 +118,17 @@ _USUAL_PROFILE = re.compile(r"https?://(?:[a-z]++\.)?linkedin\.com/([a-z]++/[^\s
 _SCHEME = re.compile(r"^(?:[a-z][a-z0-9+.-]*:)?//", re.IGNORECASE)
 _HOST = re.compile(r"[:/?#]")
 _QUERY = re.compile(r"[?#]")
+# Pages of LinkedIn that many records may name.
+_OF_NOBODY = (
+    "authwall|checkpoint|events?|feed|groups?|jobs?|learning|login|messaging|mynetwork|newsletters?|posts?|profile|pulse|redir"
+    "|(?:sales/)?search|edu/school"
+)
+_OF_COMPANIES = "company(?:-beta)?|edu|organization|school|showcase|sales/(?:accounts?|company)"
+_OF_PEOPLE = "in|pub|sales/(?:lead|people)|talent/profile"
+_OTHERS = {
+    CONTACT: re.compile(rf"linkedin\.com/(?:{_OF_NOBODY}|{_OF_COMPANIES})(?:/|$)"),
+    COMPANY: re.compile(rf"linkedin\.com/(?:{_OF_NOBODY}|{_OF_PEOPLE})(?:/|$)"),
+}
 _FORMS: dict[str, Callable[[str], str]] = {EMAIL: email, DOMAIN: domain, URL: profile_url}
 
 

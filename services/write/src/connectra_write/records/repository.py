@@ -210,7 +210,7 @@ class RecordRepository:
             given = {
                 kind: key
                 for (kind, _), value in zip(keys.FIELDS[entity], values, strict=True)
-                if (key := keys.read(kind, value))
+                if (key := keys.read(entity, kind, value))
             }
             found[uuid] = Known(id_, uuid, deleted, (values[0], values[1]), given)
             if domain := given.get(keys.DOMAIN):
