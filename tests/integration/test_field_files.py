@@ -378,3 +378,24 @@ async def test_how_imports_end(importing: Any, api: httpx.AsyncClient) -> None:
 async def test_a_fault_of_the_file_ends_the_job_at_its_first_run(api: httpx.AsyncClient) -> None:
     job = await import_file(api, b"", retry_count=3)
     assert (job["status"], job["attempts"], job["run_after"]) == ("failed", 1, None)
+
+
+async def test_people_who_share_a_page_or_have_no_name_are_not_made_one(importing: Any) -> None:
+    mark = word()
+    page, found = (
+        "https://www.linkedin.com/company/" + mark,
+        "https://www.linkedin.com/search/results/people/?keywords=" + mark,
+    )
+    rows = [
+        f"Ann,{mark},,{page}",
+        f"Bo,{mark},,{page}",
+        f"Cy,{mark},,{found}",
+        f"Di,{mark},,{found}",
+        "N/A,N/A,null,",
+        "-,-,unknown,",
+    ]
+    done = await importing("\n".join(["First Name,Last Name,Company,Person Linkedin Url", *rows, ""]).encode())
+    assert set(done.contacts) == {"ann", "bo", "cy", "di"}
+    assert (done.response["created"], done.response["merged"], list(done.rejected)) == (4, 0, [6, 7])
+    again = await importing(f"First Name,Last Name,Person Linkedin Url,Title\nAnn,{mark},{page},CEO\n".encode())
+    assert (again.response["updated"], again.column("title")) == (1, {"ann": "CEO"})

@@ -131,6 +131,19 @@ def test_a_header_that_cannot_be_read_is_refused() -> None:
         Columns.read(["email", "E-mail".replace("-", "")])
 
 
+@pytest.mark.parametrize("nothing", ["-", "---", "N/A", "null", "(none)", "Unknown"])
+def test_what_stands_for_nothing_is_nobody_s_name(nothing: str) -> None:
+    header = ("first_name", "last_name", "email", "company")
+
+    def read(*cells: str) -> tuple[object, object]:
+        company, contact, _ = RowReader(Columns.read(header)).read(cells)
+        return company and company.values.get("name"), contact and contact.values.get("last_name")
+
+    assert read(nothing, nothing, "", nothing) == (None, None)
+    assert read("Chris", "Null", "", "Null & Sons") == ("Null & Sons", "null")
+    assert read(nothing, nothing, "a@x.example", nothing) == (None, nothing.lower())
+
+
 @pytest.mark.parametrize(
     ("row", "reason"),
     [

@@ -127,3 +127,14 @@ def test_rows_of_other_tables_are_told_apart_as_well() -> None:
     rows = read(text, ("first_name", "last_name", "email", "company", "city", "mobile_phone"), ";")
     assert people(rows) == ["abe", "bea", "cal"]
     assert problems(rows) == [(2, "a quote in it is not closed")]
+
+
+def test_a_header_that_stands_in_the_file_again_is_no_person() -> None:
+    headers = ("First Name", "Last Name", "Email")
+    rows = read("Ann,Lee,a@x.org\nFIRST NAME, Last name,EMAIL\nEmail,First Name,\nBo,Email,\n", headers)
+    assert [(row.line, row.problem is None) for row in rows] == [(2, True), (4, False), (5, True)]
+    assert (
+        rows[1].problem
+        == "the header again, with other columns; split the file here, its columns are read by its first header"
+    )
+    assert read("a@x.org\nEMAIL\n", ("Email",))[-1].cells == ["a@x.org"]

@@ -52,7 +52,7 @@ In **every text** and every item of a list Unicode is composed (NFC), white spac
 and invisible characters are left out. Nothing else is cut: `C++`, `Fieldcase (UK)`, `शर्मा` and `👩‍💻` stay. A NUL character is refused.
 
 **What says that there is nothing** (`n/a`, `none`, `-`, `unavailable`, `unknown` and the like, in many languages) is empty in a field of
-numbers, phones, e-mail and web addresses; in a text it is a text.
+numbers, phones, e-mail and web addresses; in a text it is a text, but for the name of a company in a file.
 
 **A value that is not valid for its field** is refused by the API, naming the field, what is wrong and what is allowed. In a file and in
 `/common/batch-upsert` the cell is left out, the row is stored without it, and the report names line, column, value and reason.

@@ -1,7 +1,7 @@
 """Rows of a CSV text, each with the records it yields or the reason it yields none: the loop of an import, its dry run and its preview."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from connectra_common.records.cleaning import CellRefused
@@ -13,6 +13,7 @@ BOM = b"\xef\xbb\xbf"
 # Of a row that cannot be read, so much is shown.
 MAX_SHOWN_CHARS = 10_000
 # What a row that lacks many cells must have in order to be more than a note below the table.
+_ANOTHER_HEADER = "the header again, with other columns; split the file here, its columns are read by its first header"
 _KEYS = {"email", "linkedin_url", "website", "normalized_domain"}
 
 
@@ -51,12 +52,16 @@ class Rows:
 
     def __iter__(self) -> Iterator[Row]:
         headers, read = self._headers, self._reader.read
-        width = len(headers)
+        names, width = frozenset(map(_name, headers)) - {""}, len(headers)
         for line, cells, fault in self._split():
             if fault:
                 yield self._refused(line, fault)
                 continue
             if cells == headers or not (cells[0].strip() or any(map(str.strip, cells))):
+                continue
+            if _name(cells[0]) in names and (fault := _header_again(cells, headers)) is not None:
+                if fault:
+                    yield self._refused(line, fault)
                 continue
             try:
                 found = len(cells)
@@ -127,6 +132,18 @@ class Rows:
         row = self._records[start : min(end, start + 4 * MAX_SHOWN_CHARS)].decode(errors="replace")
         row = row.removeprefix("\ufeff").rstrip("\r\n").replace("\0", "\ufffd")
         return row if len(row) <= MAX_SHOWN_CHARS else row[:MAX_SHOWN_CHARS] + "…"
+
+
+def _name(cell: str) -> str:
+    return cell.strip().casefold()
+
+
+def _header_again(cells: Sequence[str], headers: Sequence[str]) -> str | None:
+    """What is wrong with a row of the header's names, nothing if it is the same header; None for another row."""
+    found, names = ([name for cell in row if (name := _name(cell))] for row in (cells, headers))
+    if found == names:
+        return ""
+    return _ANOTHER_HEADER if len(found) > 1 and set(names).issuperset(found) else None
 
 
 def _fit(cells: list[str], width: int) -> bool:

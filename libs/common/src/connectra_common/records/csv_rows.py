@@ -16,6 +16,7 @@ from connectra_common.records.values import READERS, Reader, Refused, Value
 from connectra_common.records.values.emails import domain_of, read_address
 from connectra_common.records.values.hosts import compared_host
 from connectra_common.records.values.phones import read_phone
+from connectra_common.records.values.text import is_nothing
 from connectra_common.records.values.urls import domain_of as domain_of_url
 
 NOTHING_IDENTIFIED = "nothing identifies a company or a person"
@@ -84,7 +85,7 @@ class RowReader:
             note = read_address(as_text(cell)).note
             if note:
                 left_out.append(LeftOut(self._headers[plan.positions["email"]], cell, note))
-        if not (first or last or url or email):
+        if not (url or email) and all(name is None or is_nothing(name) for name in (first, last)):
             return record, None
         return record, ids.contact_recipe(first, last, url, email)  # type: ignore[arg-type]
 
@@ -93,9 +94,11 @@ class RowReader:
     ) -> tuple[Record, str | None, frozenset[str]]:
         plan = self._company
         record = plan.read(cells, self._headers, left_out)
-        if (name := plan.written(cells, record, "name")) is not None and not clean(name):
+        if (name := plan.written(cells, record, "name")) is not None and (
+            not clean(name) or name.casefold() in _NAMELESS
+        ):
             del record["name"]
-            if name.strip(_DASHES):
+            if name.strip(_DASHES) and name.casefold() not in _NAMELESS:
                 left_out.append(LeftOut(self._headers[plan.positions["name"]], name, "has no letter and no digit"))
             name = None
         recipe = ids.company_recipe(name, plan.written(cells, record, "linkedin_url")) if name else None
@@ -112,6 +115,12 @@ class RowReader:
 
 # What stands for an empty cell.
 _DASHES = " \t.-–—_/"
+# What is no company's name; other words for nothing are those of some.
+_NAMELESS = frozenset(
+    ("n/a", "#n/a", "n.a.", "#value!", "#ref!", "#name?", "null", "nan", "nil", "none", "undefined", "unknown")
+)
+_NAMELESS |= {"not available", "not applicable", "not provided", "no company", "keine angabe", "non renseigné"}
+_NAMELESS |= {f"({name})" for name in _NAMELESS} | {"(blank)", "[blank]"}
 _NONE = frozenset[str]()
 _DOMAIN = frozenset({"normalized_domain"})
 
