@@ -61,7 +61,7 @@ def split_name(name: str) -> tuple[str, str]:
     begin with the family's.
     """
     words = name.split()
-    while len(words) > 2 and not any(map(str.isalnum, words[-1])):  # a sign, such as an emoji, is no name
+    while len(words) > 2 and _BEHIND_NAME.fullmatch(words[-1]):
         words[-2:] = [f"{words[-2]} {words[-1]}"]
     if name.count(",") == 1:
         before, after = (part.strip() for part in name.split(","))
@@ -149,6 +149,8 @@ _PARTICLES = frozenset(
     ("van", "von", "vom", "zu", "zur", "der", "den", "ter", "ten", "te", "de", "del", "della", "dei", "di", "da", "do")
 ) | {"dos", "das", "du", "des", "la", "le", "el", "al", "bin", "ibn", "ben", "af", "av"}
 _CREDENTIAL = re.compile(r"[A-Z]{2,6}|(?i:jr|sr|phd|dr|mba|md|esq|ii|iii|iv)|[A-Z][a-zA-Z]?[A-Z]")
+# What is no name itself: signs, such as an emoji, words in parentheses, and suffixes.
+_BEHIND_NAME = re.compile(r"[\W_]+|\(.*\)|(?:jr|sr|ii|iii|iv|ph\.?d|mba|esq)\.?", re.IGNORECASE)
 _FAMILY_FIRST = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u3005·]+")
 _GOOGLE = re.compile(r"\dvalue$")
 _LISTS = frozenset(
