@@ -1,8 +1,8 @@
 """Match keys: what identifies a record besides its uuid, in the form in which two spellings of one thing are equal.
 
 A contact's are its e-mail address and profile URL, a company's its domain and profile URL. Only what a caller gave is a key, not a value
-that was computed out of others. A domain that mail providers or platforms share identifies nobody; nor does a page of LinkedIn that is not
-the record's own: of a company for a contact, of a person for a company, of a search.
+that was computed out of others. A domain that mail providers or platforms share identifies nobody; nor does a page of LinkedIn that many
+share, such as a search, nor for a contact that of a company.
 
 The table `match_keys` has a key as a number (`number`), so that an entry has 16 bytes whatever the key's length. Whoever reads the table
 compares the records it names by their keys: a number may be shared, once in 10^19 pairs, and an entry may be out of date.
@@ -124,10 +124,9 @@ _OF_NOBODY = (
     "|(?:sales/)?search|edu/school"
 )
 _OF_COMPANIES = "company(?:-beta)?|edu|organization|school|showcase|sales/(?:accounts?|company)"
-_OF_PEOPLE = "in|pub|sales/(?:lead|people)|talent/profile"
 _OTHERS = {
     CONTACT: re.compile(rf"linkedin\.com/(?:{_OF_NOBODY}|{_OF_COMPANIES})(?:/|$)"),
-    COMPANY: re.compile(rf"linkedin\.com/(?:{_OF_NOBODY}|{_OF_PEOPLE})(?:/|$)"),
+    COMPANY: re.compile(rf"linkedin\.com/(?:{_OF_NOBODY})(?:/|$)"),
 }
 _FORMS: dict[str, Callable[[str], str]] = {EMAIL: email, DOMAIN: domain, URL: profile_url}
 
