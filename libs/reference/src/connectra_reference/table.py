@@ -869,9 +869,10 @@ OWN = ("ListKeys", "CreateKey", "UpdateKey", "RotateKey", "RevokeKey")
 # They last as long as there is something to tell.
 STREAMED = ("WatchJob",)
 CHALLENGE = 'ApiKey realm="connectra", header="X-API-Key"'
+_VARIABLE = re.compile(r"\{\w+\}")
 EVERY_PATH = (
-    "no key", "no right", "limit used up", "wrong method", "parameter twice", "not JSON", "wrong type", "empty body", "too large",
-    "service away", "service too slow",
+    "no key", "no right", "limit used up", "wrong method", "escaped slash", "parameter twice", "not JSON", "wrong type", "empty body",
+    "too large", "service away", "service too slow",
 )  # fmt: skip
 
 
@@ -911,6 +912,9 @@ def _common(binding: descriptors.Binding, openers: frozenset[str], verbs: list[s
         yield Row(method, "no right", call, 403, fixed(403), body, lacks=",".join(sorted(openers)))
     other = next(verb for verb in ("PATCH", "GET") if verb not in verbs)
     yield Row(method, "wrong method", f"{other} {path}", 405, fixed(405), shows={"allow": ", ".join(verbs)})
+    if "{" in binding.template:
+        escaped = _VARIABLE.sub("a%5Cb", binding.template)
+        yield Row(method, "escaped slash", f"{binding.verb} {escaped}", 404, fixed(404), body)
     yield Row(method, "parameter twice", f"{call}?x=1&x=2", 400, fixed(400), body)
     if method not in KEYLESS + OWN:  # which the gateway answers itself
         yield Row(method, "service away", call, 503, fixed(503), body, through="away")
