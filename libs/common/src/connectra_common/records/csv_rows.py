@@ -94,13 +94,13 @@ class RowReader:
     ) -> tuple[Record, str | None, frozenset[str]]:
         plan = self._company
         record = plan.read(cells, self._headers, left_out)
-        if (name := plan.written(cells, record, "name")) is not None and (
-            not clean(name) or name.casefold() in _NAMELESS
-        ):
-            del record["name"]
-            if name.strip(_DASHES) and name.casefold() not in _NAMELESS:
-                left_out.append(LeftOut(self._headers[plan.positions["name"]], name, "has no letter and no digit"))
-            name = None
+        if (name := plan.written(cells, record, "name")) is not None:
+            nothing = not name.strip(_DASHES) or name.casefold() in _NAMELESS
+            if nothing or not clean(name):
+                del record["name"]
+                if not nothing:
+                    left_out.append(LeftOut(self._headers[plan.positions["name"]], name, "has no letter and no digit"))
+                name = None
         recipe = ids.company_recipe(name, plan.written(cells, record, "linkedin_url")) if name else None
         # A company that is named by its uuid has the domain that it has.
         if "normalized_domain" in record or (self._company_uuid is not None and cells[self._company_uuid]):
