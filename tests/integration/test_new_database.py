@@ -76,7 +76,7 @@ async def test_pages_look_records_up_by_their_uuids(settings: PostgresSettings) 
 
 
 @pytest.fixture
-async def unknown(database: asyncpg.Connection) -> None:
+async def without_statistics(database: asyncpg.Connection) -> None:
     """A company with ten thousand contacts of which there are no statistics, as right after an import."""
     await database.execute(
         f"""ALTER TABLE contacts SET (autovacuum_enabled = off);
@@ -90,7 +90,7 @@ async def unknown(database: asyncpg.Connection) -> None:
 
 @asynccontextmanager
 async def reads_few(connection: Connection, most: int) -> AsyncIterator[None]:
-    """A transaction in which at most so many rows of a table are read."""
+    """A transaction that fails if it has read more than `most` rows of any table."""
     async with connection.transaction():
         yield
         read = await connection.fetch(
@@ -107,17 +107,19 @@ async def indexer(settings: PostgresSettings) -> AsyncIterator[Connection]:
         yield connection
 
 
-@pytest.mark.usefixtures("unknown")
+@pytest.mark.usefixtures("without_statistics")
 async def test_a_walk_over_the_records_reads_slice_by_slice(indexer: Connection) -> None:
     records = OperationRepository(indexer)
     async with reads_few(indexer, 2_500):
-        for _ in range(CALLS):
-            await records.slice(CONTACT, str(uuid4()), 100)
-            await records.versions(CONTACT, str(uuid4()), 100)
-            await records.listed(CONTACT, str(uuid4()), 100)
+        for after in map(str, range(CALLS)):
+            documents, _ = await records.slice(CONTACT, after, 100)
+            uuids = [document.uuid for document in documents]
+            assert len(uuids) == 100
+            assert [uuid for uuid, _ in await records.versions(CONTACT, after, 100)] == uuids
+            assert [listed.uuid for listed in await records.listed(CONTACT, after, 100)] == uuids
 
 
-@pytest.mark.usefixtures("unknown")
+@pytest.mark.usefixtures("without_statistics")
 async def test_an_indexer_reads_the_marks_that_it_claims(indexer: Connection) -> None:
     outbox = OutboxRepository(indexer)
     async with reads_few(indexer, 1_000):
@@ -126,7 +128,7 @@ async def test_an_indexer_reads_the_marks_that_it_claims(indexer: Connection) ->
         assert not await outbox.fan_out_slice(company, 100)
 
 
-@pytest.mark.usefixtures("unknown")
+@pytest.mark.usefixtures("without_statistics")
 async def test_an_export_reads_page_by_page(settings: PostgresSettings) -> None:
     query = Query(CONTACT, And(()), sort=(), size=25, skip=0, cursor=None, columns=("uuid",), company_columns=None)
     async with (
