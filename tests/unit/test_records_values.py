@@ -86,6 +86,8 @@ def test_lower_case_goes_character_by_character() -> None:
         ("1,234M", 1_234_000_000), ("1.234 Mio", 1_234_000_000), ("1,234 Mio", 1_234_000),
         ("51-200", 51), ("51 – 200 employees", 51), ("1,001-5,000", 1001), ("10 000–50 000", 10_000), ("$10M-$50M", 10_000_000),
         ("$10-50M", 10_000_000), ("5 to 10", 5), ("10,001+", 10_001), ("~500", 500), (">1000", 1000), ("ca. 80 Mitarbeiter", 80),
+        ("More than 5,000", 5000), ("at least $1M", 1_000_000), ("≥ 50", 50), ("über 1.000 Mitarbeiter", 1000), ("plus de 500", 500),
+        ("от 100", 100),
         ("۱۲۳۴", 1234), ("١٬٢٣٤٫٥", 1234), ("１２００", 1200), ("3.8E+07", 38_000_000), ("0", 0), (str(2**63 - 1), 2**63 - 1),
         ("", None), ("n/a", None), ("-", None), ("—", None), ("None", None), ("unknown", None),
     ],
@@ -102,6 +104,14 @@ def test_numbers_are_read_as_people_write_them(text: str, number: int | None) ->
         *(
             (text, "is not a number; write a whole number such as 1200, 1,200 or 1.2M")
             for text in ("1.234,567,890", "12.34.56", "1,234,56", "May-10", "2024-01-05", "200-51", "12,5%", "3 mil", "1.234 M€", "1,2oo+")
+        ),
+        *(
+            (text, "has no lower bound")
+            for text in ("Under $1M", "<50", "< 50 employees", "≤10", "up to 200", "Less than 10", "unter 1.000", "bis 500")
+        ),
+        *(
+            (text, "has no lower bound")
+            for text in ("bis zu 10 Mio. €", "moins de 50", "Jusqu’à 10", "menos de 1.000", "до 100", "max. 20", "tot 50")
         ),
         ("123 Main St", "is not a number"),
     ],

@@ -66,8 +66,8 @@ of mail providers (gmail.com, yahoo.com.mx) and platforms (facebook.com, linktr.
 `1234`, `1,234`, `1.234`, `1 234` and `1'234` are the same number, as are `1.234,50 €` and `$1,234.50` (without their fraction),
 `1,00,000` and `100000`. A single comma or full stop before three digits groups them; before one, two or more than three it is the decimal
 sign. `k`, `M`, `Mio`, `bn`, `Mrd`, `lakh`, `crore` and the like multiply: `$1.5M`, `2,5 Mio`, `5k`. Of a range (`51-200`, `$10M-$50M`)
-the lower bound is taken, and `10,001+` is 10001. Digits of all scripts count. A negative number, and what cannot be told (`May-10`,
-`1.234 M€`), is not valid.
+the lower bound is taken, and `10,001+` is 10001. Digits of all scripts count. A negative number, one of which only the most is told
+(`<50`, `under $1M`), and what cannot be told (`May-10`, `1.234 M€`), is not valid.
 
 ### Phones
 

@@ -43,8 +43,18 @@ _WORDS = (
     "employees|employee|people|persons|staff|headcount|fte|ftes|workers|mitarbeiter|mitarbeitende|beschäftigte|empleados|employés|salariés|"
     "dipendenti|funcionários|medewerkers|pracowników|сотрудников|人|名|명"
 )
+# Before the least that a number can be, and before the most.
+_FROM = (
+    "over|above|more than|at least|from|min|über|mehr als|mindestens|ab|plus de|au moins|más de|al menos|mais de|più di|almeno|oltre|"
+    "meer dan|minstens|ponad|powyżej|więcej niż|от|более|свыше"
+)
+_UP_TO = re.compile(
+    r"(?:(?:under|below|less than|fewer than|up to|at most|max|unter|weniger als|bis|bis zu|höchstens|moins de|jusqu'[àa]|menos de|hasta|"
+    r"até|meno di|fino a|minder dan|tot|hoogstens|poniżej|mniej niż|do|до|менее|меньше)(?=[\s\W\d])|[<≤])",
+    re.IGNORECASE,
+)
 _NOISE = re.compile(
-    rf"^(?:(?:ca|circa|approx|approximately|about|around|over|under|etwa|rund|über|env|environ)\b\.?|[~≈><≥≤+=])\s*"
+    rf"^(?:(?:ca|circa|approx|approximately|about|around|etwa|rund|env|environ|{_FROM})\b\.?|[~≈>≥+=])\s*"
     rf"|^(?:us|a|ca|c|au|nz|hk|s|mx|r)(?=\$)|^(?:{_CODES})(?=[^\w]|\d)\.?\s*|\s*\.?[\-–—]$|(?<=[\d\W])(?:{_CODES}|{_WORDS})\.?$|\s*\+$|^(?:{_CODES})$",
     re.IGNORECASE,
 )
@@ -83,6 +93,8 @@ def _amount(given: str) -> Decimal | None:
         return Decimal(mantissa.replace(",", ".")).scaleb(int(exponent))
     if _NEGATIVE.match(text):
         raise Refused(f"{shown(given)} is negative; allowed are numbers from 0")
+    if _UP_TO.match(text):
+        raise Refused(f"{shown(given)} has no lower bound; {_ALLOWED}")
     first, *rest = _RANGE.split(_bare(text), maxsplit=1)
     if not rest:
         return _one(first, given)
