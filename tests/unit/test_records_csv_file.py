@@ -104,6 +104,23 @@ def test_in_a_table_of_one_column_a_line_is_a_row() -> None:
     assert [str(row.contact.values["email"]) for row in rows if row.contact][-1] == "d@x.org"
 
 
+@pytest.mark.parametrize("odd", ["bad", "p,l", "", "p,l,p@x.org,more", "p, l, p@x.org"])
+@pytest.mark.parametrize("close", ['zoe,z,zoe@x.org"', 'zoe,z,"zoe@x.org"'])
+def test_an_odd_row_among_those_between_two_stray_quotes_does_not_take_the_others_with_it(odd: str, close: str) -> None:
+    names = [f"p{n}" for n in range(20)]
+    between = [f"{name},l,{name}@x.org" for name in names]
+    between[7:7] = [odd]
+    rows = read("\n".join(['ann,a,"ann@x.org', *between, close, ""]), ("first_name", "last_name", "email"))
+    assert problems(rows)[0] == (2, "a quote in it is not closed")
+    assert [name for name in people(rows) if name != "p"] == [*names, "zoe"]
+
+
+def test_a_long_text_in_a_narrow_table_is_one_cell() -> None:
+    text = "\n".join(["Met at the fair", *("Asked for prices, dates, and terms", "Berlin, again", "No answer") * 8])
+    rows = read(f'ann@x.org,Ann,"{text}"\nbob@x.org,Bob,x\n', ("email", "first_name", "title"))
+    assert (people(rows), problems(rows)) == (["ann", "bob"], [])
+
+
 def test_a_byte_that_is_no_text_costs_its_row_and_is_named() -> None:
     rows = read(b"abe,f,a@x.org,B\nbea,f,b@x.org,10 \x96 20\n\xffcal,f,c@x.org,C\ndan,f,d@x.org,D\n")
     assert people(rows) == ["abe", "dan"]

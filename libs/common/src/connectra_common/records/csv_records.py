@@ -23,6 +23,8 @@ TOO_LONG = f"the row is longer than {MAX_ROW_BYTES:,} bytes"
 
 # Lines up to this length are looked at in one piece.
 _LINE_BYTES = 64 * 1024
+# In so many lines one that is no row does not make a text of those that are.
+_MANY_LINES = 10
 _QUOTE, _CR = b'"\r'
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _BLANKS = re.compile(rb" *+")
@@ -151,7 +153,8 @@ class Splitter:
         opening = cells + self._count(first)
         full = [self.is_full(line, spaced) for line in lines if line.strip(b" ")]
         if expected < 3:  # an address has as many commas
-            enough = len(full) if close is not None else max(1, len(full) // 2)
+            few = close is not None and len(full) < _MANY_LINES
+            enough = len(full) if few else max(1, len(full) // 2)
             return opening == expected and 0 < enough <= sum(full)
         inner = full if close is None else full[:-1]
         if any(inner) or (full and full[-1] and opening == expected):
