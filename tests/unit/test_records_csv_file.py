@@ -6,8 +6,9 @@ import io
 import pytest
 from connectra_common.records.columns import Columns
 from connectra_common.records.csv_file import Row, Rows
-from connectra_common.records.csv_records import MAX_ROW_BYTES, Splitter
+from connectra_common.records.csv_records import MAX_ROW_BYTES, TOO_LONG, Splitter
 from connectra_common.records.csv_rows import RowReader
+from connectra_jobs.worker.csv_stream import Cutter
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -137,6 +138,21 @@ def test_a_long_cell_is_one_row() -> None:
     assert people(rows) == ["bob"]
     assert problems(rows) == [(2, f"the row is longer than {MAX_ROW_BYTES:,} bytes")]
     assert rows[1].line == MAX_ROW_BYTES // 10 + 3
+
+
+@pytest.mark.parametrize("letter", ["x", "é", "語"])
+@pytest.mark.parametrize(
+    "length", [MAX_ROW_BYTES, MAX_ROW_BYTES + 1, MAX_ROW_BYTES + 2, MAX_ROW_BYTES + 3, 2 * MAX_ROW_BYTES]
+)
+def test_a_row_of_one_line_may_have_so_many_bytes_whatever_its_letters(letter: str, length: int) -> None:
+    begin, end = "ann,f,", ",a@x.org\n"
+    letters, rest = divmod(length - len(begin + end), len(letter.encode()))
+    data = f"{begin}{letter * letters}{'x' * rest}{end}bob,f,B,b@x.org\n".encode()
+    headers = ("first_name", "last_name", "title", "email")
+    cutter = Cutter(Splitter(",", len(headers)), 0, 2, 100)
+    rows = [row for b in (*cutter.feed(data), *cutter.finish()) for row in read(b.records, headers)]
+    assert people(rows) == (["ann", "bob"] if length <= MAX_ROW_BYTES else ["bob"])
+    assert [problem for _, problem in problems(rows)] == ([] if length <= MAX_ROW_BYTES else [TOO_LONG])
 
 
 def test_rows_of_other_tables_are_told_apart_as_well() -> None:

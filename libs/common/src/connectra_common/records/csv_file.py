@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from connectra_common.records.cleaning import CellRefused
-from connectra_common.records.csv_records import Splitter, cells_of, count_lines
+from connectra_common.records.csv_records import MAX_ROW_BYTES, Splitter, cells_of, count_lines
 from connectra_common.records.csv_rows import NOTHING_IDENTIFIED, LeftOut, RowReader
 from connectra_common.records.identity import Candidate
 
@@ -91,8 +91,11 @@ class Rows:
             try:
                 texts.append(row.decode().removeprefix("\ufeff") if joined else row.decode())
                 cells = next(parse)
+                whole = len(row) <= MAX_ROW_BYTES
             except (csv.Error, IndexError, UnicodeDecodeError):  # IndexError: a quoted cell goes on in the next line
                 texts.clear()
+                whole = False
+            if not whole:
                 end, fault = splitter.row(records, position)
                 row = records[position:end]
                 taken = max(count_lines(row), 1)
