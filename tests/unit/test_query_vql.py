@@ -300,17 +300,28 @@ def test_the_boolean_tree_nests_and_joins_where() -> None:
             ({"where": {"range_query": {"must": {"company_employees_count": {"gt": n}}}}}, "is not a number")
             for n in ("--5", "+-5", "1 2", "nan", "1" * 4_400)
         ),
+        # More than a double can be.
+        *(
+            (document, "is beyond 64 bits")
+            for number in (10**399, -(10**399))
+            for document in (
+                {"where": {"range_query": {"must": {"company_employees_count": {"gt": number}}}}},
+                {"where": {"keyword_match": {"must": {"company_employees_count": number}}}},
+                leaf("company_employees_count", "in", [5, number]),
+                {"facets": [{"field": "company_employees_count", "ranges": [{"lt": number}]}]},
+            )
+        ),
         *(
             ({"where": {"range_query": {"must": {"created_at": {"gt": moment}}}}}, "is not a date")
             for moment in ("2024-W03-1", "2024-13-01", "01/15/2024", "2024-01-15T25:00:00Z", 1705276800000)
         ),
         *(
             ({"order_by": [{"order_by": "id"}], "cursor": [number, "u"]}, "is not a value of id")
-            for number in ("nan", "inf", "1e400", "--5", "1" * 4_400, "1.5", True, None)
+            for number in ("nan", "inf", "1e400", "--5", "1" * 4_400, "1.5", True, None, 10**399)
         ),
         *(
             ({**text("a"), "cursor": [score, "u"]}, "is not a value of _score")
-            for score in ("nan", "inf", "1e400", None, "x")
+            for score in ("nan", "inf", "1e400", None, "x", 10**399)
         ),
         *(
             (leaf("title", "contains", value), "contains needs a text as `value`, not ")

@@ -57,7 +57,7 @@ def with_typed_cursor(query: Query) -> Query:
     for value, key in zip(given, query.sort, strict=True):
         try:
             values.append(_score(value) if key.field == SCORE else _typed(value, fields[key.field].index))
-        except ValueError:
+        except (ValueError, OverflowError):
             raise ValidationFailed.at("cursor", f"{shown(value)} is not a value of {key.field}") from None
     return replace(query, cursor=tuple(values))
 

@@ -42,7 +42,7 @@ def read_number(value: Scalar | None) -> Span:
     number: int | float | Decimal
     if isinstance(value, str) and _NUMBER.fullmatch(text := value.strip()):
         number = Decimal(text) if "." in text else int(text)
-    elif isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+    elif isinstance(value, int | float) and not isinstance(value, bool) and -math.inf < value < math.inf:
         number = value
     else:
         raise ValueError(f"{shown(value)} is not a number")
