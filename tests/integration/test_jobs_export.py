@@ -13,6 +13,8 @@ import httpx
 import pytest
 from connectra_common.records.columns import Columns
 from connectra_common.records.csv_rows import RowReader
+from connectra_common.records.formulas import harmless
+from connectra_query.export.repository import harmless as harmless_sql
 
 from tests.support.contacts import named
 from tests.support.jobs import Job, download, export, files_of
@@ -117,6 +119,18 @@ async def test_what_a_spreadsheet_would_calculate_is_made_harmless_and_comes_bac
     names = ("first_name", "title", "departments", "company.name")
     for name, row in rows.items():
         assert reader.read([row[n] for n in names]) == reader.read([kept[name][n] for n in names])
+
+
+async def test_the_database_escapes_what_we_do(postgres: asyncpg.Connection) -> None:
+    begins = [
+        chr(code)
+        for code in (*range(1, 0x180), *range(0x2000, 0x2070), 0x2212, *range(0xFE50, 0xFE70), *range(0xFF00, 0xFF70))
+    ]
+    texts = [f"{marks}{begin}{rest}" for marks in ("", "'", "''") for begin in begins for rest in ("", "1", "1.5", "x")]
+    escaped = await postgres.fetch(
+        f"SELECT {harmless_sql('t', 't')} FROM unnest($1::text[]) WITH ORDINALITY AS texts(t, n) ORDER BY n", texts
+    )
+    assert [row[0] for row in escaped] == [harmless(text) for text in texts]
 
 
 async def test_json_lines_have_the_types_of_the_answers(run_export: Exporter, tag: str) -> None:

@@ -39,6 +39,12 @@ def test_csv_is_as_in_an_export(capsys: pytest.CaptureFixture[str]) -> None:
     assert rows == [COLUMNS, ["u-1", "Acme,\tInc.", 'a,"b, ""c"""', ""], ["u-2", "'=HYPERLINK(1)", "", "-5"]]
 
 
+@pytest.mark.parametrize(("text", "cell"), [("'=x", "''=x"), ("＝1+1", "'＝1+1"), ("'tis", "'tis"), ("+1.5", "+1.5")])
+def test_no_cell_of_csv_calculates(capsys: pytest.CaptureFixture[str], text: str, cell: str) -> None:
+    show_record({"name": text}, Format.CSV)
+    assert capsys.readouterr().out == f"name\n{cell}\n"
+
+
 def test_names_are_one_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert shown(capsys, Format.NAME) == "u-1\nu-2\n"
 

@@ -33,7 +33,7 @@ Output = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="The same as -o json.")]
 
 # What a spreadsheet would take for a formula, as in exports; a plain number is none.
-_FORMULA, _NUMBER = ("=", "+", "-", "@", "\t", "\r"), re.compile(r"[+-]?\d+([.,]\d+)?")
+_FORMULA, _NUMBER = re.compile("'*[\t\n\r+=@＋－＝＠-]"), re.compile(r"[+-]?\d+([.,]\d+)?")
 
 
 def format_of(output: Format, as_json: bool) -> Format:
@@ -127,7 +127,7 @@ def _cell(value: Any) -> str:
         text = json.dumps(value, ensure_ascii=False)
     else:
         text = "" if value is None else str(value)
-    return f"'{text}" if text.startswith(_FORMULA) and not _NUMBER.fullmatch(text) else text
+    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
 
 
 def _item(text: str) -> str:

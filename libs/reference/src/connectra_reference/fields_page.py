@@ -80,8 +80,8 @@ Conditions on phones compare digits.
 ### Files
 
 In city, state, country and LinkedIn URL of a company and in lists, a file's cells are stored in lower case, while JSON clients may give
-them in any case; an import leaves a stored value that differs in case alone as it is. An apostrophe before `=`, `+`, `-` or `@`, which
-exports put there to keep spreadsheets from calculating, comes off again; other apostrophes stay (`'tis Ltd`).
+them in any case; an import leaves a stored value that differs in case alone as it is. An apostrophe before `=`, `+`, `-` or `@`
+(also in full width), which exports put there to keep spreadsheets from calculating, comes off again; other apostrophes stay (`'tis Ltd`).
 """
 # The others are those of every field that can be searched, see the head of the page.
 _OWN_OPERATORS = ("contains", "prefix", "domain", "gt", "gte", "lt", "lte")

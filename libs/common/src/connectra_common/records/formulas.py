@@ -2,8 +2,8 @@
 
 import re
 
-# First characters that make a spreadsheet calculate.
-SIGNS = "\t\r+-=@"
+# First characters that make a spreadsheet calculate; the wide ones do where people type them.
+SIGNS = "\t\n\r+-=@＋－＝＠"
 
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?")
 _LIKE_A_FORMULA = re.compile(rf"'*[{re.escape(SIGNS)}]")

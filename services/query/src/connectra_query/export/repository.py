@@ -124,7 +124,8 @@ def _joined(column: str) -> str:
 
 
 # As `records/formulas.py` has it; the first character is looked at first, since most texts end there.
-_BEGINS, _LIKE_A_FORMULA = "9, 13, 39, 43, 45, 61, 64", r"E'^''*[\t\r+=@-]'"
+_BEGINS = "9, 10, 13, 39, 43, 45, 61, 64, 65291, 65293, 65309, 65312"
+_LIKE_A_FORMULA = r"E'^''*[\t\n\r+=@＋－＝＠-]'"
 _NUMBER = "'^[+-]?[0-9]+([.][0-9]+)?$'"
 
 
