@@ -18,6 +18,7 @@ from connectra_write.imports.parse import ImportBatch
 from connectra_write.imports.repository import ImportRepository
 from connectra_write.imports.service import ImportService
 from connectra_write.notifier import Notifier
+from connectra_write.records.repository import RecordRepository
 from connectra_write.records.service import RecordService
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -364,6 +365,24 @@ async def test_records_of_a_batch_see_what_those_before_them_did(service: Servic
         CONTACT, [{"uuid": b, "email": "o@batch.example"}, {"email": "o@batch.example"}]
     )
     assert bulk.uuids == [b, b]
+
+
+async def test_a_record_that_gets_another_address_while_a_batch_decides_is_not_the_one_that_is_meant(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uuid, lock = str(uuid4()), RecordRepository.lock
+    await service.records.upsert(CONTACT, {"uuid": uuid, "email": "k@moved.example"})
+
+    async def late(self: RecordRepository, entity: Entity, uuids: Iterable[str]) -> Any:
+        monkeypatch.undo()
+        await service.records.update(CONTACT, uuid, {"email": "o@moved.example"})
+        return await lock(self, entity, uuids)
+
+    monkeypatch.setattr(RecordRepository, "lock", late)
+    bulk = await service.records.batch_upsert(CONTACT, [{"email": "k@moved.example", "title": "new"}])
+    assert (bulk.created, bulk.uuids == [uuid]) == (1, False)
+    kept = (await service.stored(CONTACT))[uuid]
+    assert (kept["email"], kept["title"]) == ("o@moved.example", None)
 
 
 FILE = "first_name,last_name,email,person_linkedin_url,company,company_linkedin_url,title"
