@@ -4,11 +4,13 @@ import gzip
 import hashlib
 import random
 from collections.abc import AsyncIterator
+from typing import Any
 
 import asyncpg
 import pytest
 from connectra_common.db.database import Database
 from connectra_common.settings import PostgresSettings
+from connectra_common.storage.s3 import ObjectStore
 from connectra_jobs.repository import JobRepository
 from connectra_jobs.settings import JobsSettings
 from connectra_jobs.states import FIRST_TIME
@@ -52,6 +54,33 @@ async def test_parts_grow_and_the_larger_ones_are_not_kept_in_memory(
     assert head["ETag"].strip('"').endswith("-3")  # 8, 16 and 17 MiB
     got = await store.get_object(Bucket=bucket.name, Key=key, Range=f"bytes=0-{len(data)}", IfMatch="*")
     assert hashlib.sha256(await got["Body"].read()).digest() == hashlib.sha256(data).digest()
+
+
+class WithoutChecksums:
+    """The store as one that knows no checksums of parts, as many do not."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def create_multipart_upload(self, **asked: Any) -> Any:
+        del asked["ChecksumAlgorithm"]
+        return await self._store.create_multipart_upload(**asked)
+
+    async def upload_part(self, **asked: Any) -> dict[str, Any]:
+        answer = await self._store.upload_part(**asked)
+        return {name: value for name, value in answer.items() if not name.startswith("Checksum")}
+
+
+async def test_a_store_need_not_give_checksums_back(attempt: Attempt, bucket: Bucket) -> None:
+    key = bucket.settings.key("unchecked.csv")
+    store: Any = WithoutChecksums(bucket.store)
+    async with objects.Upload(attempt, store, bucket.name, key, "text/csv") as upload:
+        await upload.write(b"x" * (9 * MIB))
+        await upload.complete()
+    assert (await bucket.store.head_object(Bucket=bucket.name, Key=key))["ContentLength"] == 9 * MIB
 
 
 async def test_a_gzip_file_that_no_table_makes_is_not_unpacked_to_its_end(
