@@ -14,7 +14,7 @@ from connectra.query.v1 import query_service_pb2 as pb
 from connectra.query.v1.query_service_pb2_grpc import QueryServiceStub
 from connectra_common.call import Call
 from connectra_common.db.database import Database
-from connectra_common.errors import SearchUnavailable
+from connectra_common.errors import DeadlineExceeded, SearchUnavailable
 from connectra_common.records.fields import CONTACT
 from connectra_common.requests import read
 from connectra_common.search.client import create_client
@@ -202,10 +202,10 @@ async def names_of(api: httpx.AsyncClient, document: dict[str, Any]) -> list[str
 class Reader:
     """A query service in this process, on the engines of the stack, whose points in time can be taken away from it."""
 
-    def __init__(self, database: Database, elastic: AsyncElasticsearch) -> None:
+    def __init__(self, database: Database, elastic: AsyncElasticsearch, seconds: float) -> None:
         connections = Connections(database, database, database, database)
         bulkheads = Bulkheads.of(BoundSettings(_env_file=None), connections)
-        self.service = QueryService(connections, Search(elastic, 10), elastic.info, Limits(), bulkheads)
+        self.service = QueryService(connections, Search(elastic, seconds), elastic.info, Limits(), bulkheads)
         self._elastic, self._open = elastic, elastic.open_point_in_time
         self._opened: list[str] = []
         elastic.open_point_in_time = self._remember  # type: ignore[method-assign]
@@ -221,11 +221,20 @@ class Reader:
 
 
 @pytest.fixture
-async def reader(stack: Stack) -> AsyncIterator[Reader]:
+async def reader(stack: Stack, request: pytest.FixtureRequest) -> AsyncIterator[Reader]:
     postgres = PostgresSettings(connection=SecretStr(stack.postgres), _env_file=None)
     elasticsearch = ElasticsearchSettings(connection=stack.elasticsearch, _env_file=None)
     async with Database.open(postgres, "test") as database, create_client(elasticsearch) as elastic:
-        yield Reader(database, elastic)
+        yield Reader(database, elastic, getattr(request, "param", 10))
+
+
+@pytest.mark.parametrize("reader", [-1], indirect=True, ids=["no time for a search"])
+async def test_a_page_of_a_walk_has_more_time_than_a_search(corpus: Corpus, reader: Reader) -> None:
+    request, call = read(Vql, corpus.where(select_columns=["uuid"])).model, Call(token=corpus.token)
+    with pytest.raises(DeadlineExceeded, match="the search took too long"):
+        await reader.service.page(CONTACT, request, call)
+    async with aclosing(reader.service.export(CONTACT, request, Layout(), call)) as pieces:
+        assert sum([piece.rows async for piece in pieces]) == ROWS
 
 
 async def test_a_stream_that_loses_its_view_can_be_asked_for_again(corpus: Corpus, reader: Reader) -> None:

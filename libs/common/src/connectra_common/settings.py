@@ -362,7 +362,7 @@ class ElasticsearchSettings(SettingsGroup, title="Elasticsearch"):
         10,
         gt=0,
         validation_alias="ELASTICSEARCH_TIMEOUT_SECONDS",
-        description="Maximum duration of a request in seconds.",
+        description="Maximum duration of a request in seconds. A page of an export or a stream has 120.",
     )
     max_connections: Positive | None = Field(
         None,

@@ -22,8 +22,10 @@ from connectra_query.search.compile import OF_FIRST_VERSION, Json
 
 log = structlog.get_logger()
 
-# How long Elasticsearch keeps a point in time after its last page was asked for.
-PIT_KEEP_ALIVE = "5m"
+# How long Elasticsearch keeps a point in time after its last page was asked for: longer than a job waits for the object store.
+PIT_KEEP_ALIVE = "15m"
+# A page of a walk, for which nobody sits and waits: rare matches among tens of millions take longer than a search may.
+PAGE_SECONDS = 120.0
 # Elasticsearch gives up a little before we do, so that its own error reaches us.
 ANSWER_SECONDS = 0.05
 _HEADERS = {"accept": "application/json", "content-type": "application/json"}
@@ -39,7 +41,7 @@ _FIRST = "of_first_version"
 
 
 class Search:
-    """Searches within the time that a call has left, `most_seconds` at most each."""
+    """Searches within the time that a call has left, `most_seconds` at most each; pages of a walk have `PAGE_SECONDS`."""
 
     def __init__(self, client: AsyncElasticsearch, most_seconds: float) -> None:
         self._client = client
@@ -106,14 +108,14 @@ class Search:
         self._versions[entity.alias] = version = 1
         return await self._run_each(entity.alias, bodies(version), call)
 
-    async def run(self, alias: str | None, body: Json, call: Call) -> Json:
+    async def run(self, alias: str | None, body: Json, call: Call, most_seconds: float | None = None) -> Json:
         """The answer to a search body; `alias` None when the body names a point in time.
 
         Raises:
             DeadlineExceeded: not within the call's time.
             SearchUnavailable: it, or a part of the index, does not answer.
         """
-        seconds = call.seconds(self._most)
+        seconds = call.seconds(most_seconds or self._most)
         path = f"/{alias}/_search" if alias else "/_search"
         answer = await self._post(f"{path}?{_QUERY}", orjson.dumps({**body, "timeout": _time(seconds)}), seconds)
         return _whole(answer.body)
@@ -186,7 +188,7 @@ class Snapshot:
         while True:
             pit = {"id": self.id, "keep_alive": PIT_KEEP_ALIVE}
             try:
-                answer = await self._search.run(None, {**body, **after, "pit": pit}, call)
+                answer = await self._search.run(None, {**body, **after, "pit": pit}, call, PAGE_SECONDS)
             except NotFoundError:
                 # The node that held it was restarted, or it expired.
                 raise SearchUnavailable("the search engine lost the view of the index; ask again") from None
