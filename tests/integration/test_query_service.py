@@ -1,5 +1,6 @@
 """The query service beyond one page of rows: streams, batches, what accompanies the rows, deadlines."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
@@ -31,6 +32,7 @@ from connectra_query.service import QueryService
 from connectra_query.settings import BoundSettings
 from elasticsearch import AsyncElasticsearch
 from google.protobuf.json_format import MessageToDict
+from grpc_status import rpc_status
 from pydantic import SecretStr
 
 from tests.support.http import client
@@ -356,6 +358,21 @@ async def test_a_deadline_that_has_no_time_left_is_an_error_never_a_short_answer
     with pytest.raises(grpc.aio.AioRpcError) as late:
         await query.ListContacts(pb.ListContactsRequest(query=typed(corpus.where())), timeout=0.001)
     assert late.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+async def test_a_caller_whose_time_runs_out_is_told_so_by_the_service(
+    stack: Stack, corpus: Corpus, query: QueryServiceStub
+) -> None:
+    request = pb.CountContactsRequest(query=typed(corpus.where()))
+    await query.CountContacts(request)
+    with frozen(stack, "elasticsearch"):
+        errors = await asyncio.gather(
+            *(query.CountContacts(request, timeout=1) for _ in range(5)), return_exceptions=True
+        )
+    for error in errors:
+        assert isinstance(error, grpc.aio.AioRpcError)
+        assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        assert rpc_status.from_call(error) is not None  # type: ignore[arg-type]  # what it needs of a call, an error has
 
 
 @pytest.mark.parametrize(
