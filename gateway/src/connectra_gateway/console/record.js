@@ -28,7 +28,7 @@ export async function recordPage(main, { kind, id, signal }) {
       h("div", { class: "record" }, fields, h("div", {}, beside, past)));
     drawFields();
     related();
-    history();
+    drawPast();
   }
 
   function drawFields() {
@@ -54,7 +54,7 @@ export async function recordPage(main, { kind, id, signal }) {
     } else fill(beside, h("h2", { id: "beside" }, "Company"), empty("None is known."));
   }
 
-  function history(cursor, before = []) {
+  function drawPast(cursor, before = []) {
     show(past, async () => {
       const query = new URLSearchParams({ limit: HISTORY_ROWS, ...(cursor && { cursor }) });
       const answer = await call("GET", `${path}/history?${query}`, { signal });
@@ -62,7 +62,7 @@ export async function recordPage(main, { kind, id, signal }) {
       return [
         h("h2", { id: "past" }, "History"),
         entries.length ? h("ol", { class: "history" }, entries.map(entry)) : empty("Nothing is recorded."),
-        answer.next_cursor && button("Earlier", () => history(answer.next_cursor, entries)),
+        answer.next_cursor && button("Earlier", () => drawPast(answer.next_cursor, entries)),
       ];
     });
   }
@@ -158,7 +158,7 @@ export async function recordPage(main, { kind, id, signal }) {
       if (!unsaved()) return;
       event.preventDefault();
       const there = location.hash;
-      window.history.pushState(null, "", here);
+      history.pushState(null, "", here);
       question(there);
     }
     function question(there) {
