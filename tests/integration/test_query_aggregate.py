@@ -218,6 +218,18 @@ async def test_the_first_records_of_each_group(api: httpx.AsyncClient, corpus: C
     assert last["hits"] == [{"uuid": max(record["uuid"] for record in corpus.records)}]
 
 
+@pytest.mark.parametrize("name", ["company_employees_count", "company.employees_count"])
+@pytest.mark.parametrize("direction", ["desc", "DESC", "Desc"])
+async def test_first_records_are_ordered_as_lists_are(
+    api: httpx.AsyncClient, corpus: Corpus, name: str, direction: str
+) -> None:
+    order = [{"order_by": name, "order_direction": direction}, {"order_by": "uuid"}, {"order_by": "id"}]
+    answer = await api.post("/contacts", json=corpus.asked(order_by=order, select_columns=["uuid"], limit=5))
+    listed = [row["uuid"] for row in answer.json()["data"]]
+    found = await aggregated(api, corpus, top_hits={"size": 5, "order_by": order, "select_columns": ["uuid"]})
+    assert [row["uuid"] for row in found["hits"]] == listed
+
+
 async def test_nothing_is_measured_where_nothing_matches(api: httpx.AsyncClient) -> None:
     asked = {
         **keyword_query(stage=word()),
@@ -328,6 +340,7 @@ REFUSED: list[tuple[Json, str]] = [
     ({"percentiles": [{"field": "company_employees_count", "percents": []}]}, "give at least one"),
     ({"top_hits": {"size": 11}}, "1 to 10 are allowed"),
     ({"top_hits": {"select_columns": ["citi"]}}, "did you mean 'city'"),
+    ({"top_hits": {"order_by": [{"order_by": "city", "order_direction": "up"}]}}, "neither 'asc' nor 'desc'"),
     ({"group_by": [{"field": "country", "size": 101}], "top_hits": {"size": 10}}, "at most 1,000 rows"),
     ({"group_by": [{"field": "country", "size": 600}], "cardinality": ["city", "state"]}, "at most 1,000 measures"),
     ({"where": {"keyword_match": {"must": {"contry": "x"}}}, "group_by": ["citi"]}, "(and 1 more)"),

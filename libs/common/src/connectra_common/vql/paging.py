@@ -8,7 +8,8 @@ from connectra_common.vql.limits import Limits
 from connectra_common.vql.model import Vql
 from connectra_common.vql.reading import Reading
 
-_DIRECTIONS = {"asc": False, "desc": True, "": False}
+# Of an order: whether it is descending, by its name in small letters.
+DIRECTIONS = {"asc": False, "desc": True, "": False}
 
 
 def window(request: Vql, limits: Limits) -> tuple[int, int, list[ValidationFailed]]:
@@ -41,7 +42,7 @@ def order_keys(reading: Reading, request: Vql, limits: Limits, found: list[Field
     for path, given, direction in asked[: limits.sort_keys]:
         if (name := reading.name(given)) not in known:
             unknown.append((f"{path}.order_by" if path else "sort_by", given))
-        if (descending := _DIRECTIONS.get(direction.lower())) is None:
+        if (descending := DIRECTIONS.get(direction.lower())) is None:
             place = f"{path}.order_direction" if path else "sort_direction"
             found.append(FieldViolation.at(place, f"{direction[:60]!r} is neither 'asc' nor 'desc'"))
         sort.append(Sort(name, bool(descending)))

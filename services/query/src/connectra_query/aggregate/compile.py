@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from connectra_common.records.fields import Entity, Field, Index
 from connectra_common.search.mappings import indexed_fields, shown_field, sort_field
+from connectra_common.vql.paging import DIRECTIONS
 
 from connectra_query.aggregate.models import Aggregate, GroupBy, TopHits
 from connectra_query.search.compile import Json
@@ -132,13 +133,13 @@ def _measures(asked: Aggregate, fields: Mapping[str, Field]) -> Json:
 
 
 def _top_hits(hits: TopHits, fields: Mapping[str, Field]) -> Json:
-    order = [(key.order_by, key.order_direction == "desc") for key in hits.order_by or ()] or [("created_at", True)]
-    sort = [{sort_field(n, fields[n]): {"order": "desc" if down else "asc"}} for n, down in order if n != "uuid"]
-    # The uuid is the last sort value, whether it was asked for or not.
-    uuid = next((down for n, down in order if n == "uuid"), False)
+    order = [(key.order_by, DIRECTIONS[key.order_direction]) for key in hits.order_by or ()] or [("created_at", True)]
+    # The uuid is the last sort value: keys after it have no effect.
+    order.append(("uuid", False))
+    order = order[: [n for n, _ in order].index("uuid") + 1]
     return {
         "size": hits.size,
-        "sort": [*sort, {"uuid": {"order": "desc" if uuid else "asc"}}],
+        "sort": [{sort_field(n, fields[n]): {"order": "desc" if down else "asc"}} for n, down in order],
         "_source": False,
         "stored_fields": "_none_",
         "track_scores": False,

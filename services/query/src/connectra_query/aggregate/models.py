@@ -11,6 +11,7 @@ from connectra_common.records.fields import Entity, Field, Index, Rule
 from connectra_common.requests import Part, Request, at_most, between, hint
 from connectra_common.search.mappings import indexed_fields
 from connectra_common.vql.model import Columns, Kinds, OrderBy, Tree, Where
+from connectra_common.vql.paging import DIRECTIONS
 from connectra_common.vql.reading import indexed_name
 from connectra_common.vql.validate import unknown_columns
 from pydantic import BeforeValidator
@@ -105,11 +106,19 @@ class Aggregate(Request):
         def renamed(parts: Iterable[GroupBy | Percentiles]) -> list[GroupBy | Percentiles]:
             return [one.model_copy(update={"field": indexed_name(entity, one.field)}) for one in parts]
 
+        def in_order(hits: TopHits) -> TopHits:
+            keys = [
+                OrderBy(order_by=indexed_name(entity, key.order_by), order_direction=key.order_direction.lower())
+                for key in hits.order_by or ()
+            ]
+            return hits.model_copy(update={"order_by": keys})
+
         return self.model_copy(
             update={
                 "group_by": renamed(self.group_by or ()),
                 "percentiles": renamed(self.percentiles or ()),
                 "cardinality": [indexed_name(entity, name) for name in self.cardinality or ()],
+                "top_hits": in_order(self.top_hits) if self.top_hits else None,
             }
         )
 
@@ -199,8 +208,13 @@ def _top_hits(entity: Entity, hits: TopHits, fields: Mapping[str, Field]) -> Ite
     if not 1 <= hits.size <= LIMITS.hits:
         yield FieldViolation.at("top_hits.size", f"{hits.size}; 1 to {LIMITS.hits} are allowed")
     for i, key in enumerate(hits.order_by or ()):
+        path = f"top_hits.order_by[{i}]"
         if key.order_by not in fields:
-            yield FieldViolation.at(f"top_hits.order_by[{i}].order_by", hint(key.order_by, sorted(fields)))
+            yield FieldViolation.at(f"{path}.order_by", hint(key.order_by, sorted(fields)))
+        if key.order_direction not in DIRECTIONS:
+            yield FieldViolation.at(
+                f"{path}.order_direction", f"{key.order_direction[:60]!r} is neither 'asc' nor 'desc'"
+            )
     yield from unknown_columns(entity, hits.select_columns or (), "top_hits.select_columns")
 
 
