@@ -95,6 +95,12 @@ async def test_both_doors_list_the_same_filters_and_values(
         ("/contacts/filters/data", {"filter_key": "citty"}, 404, "did you mean 'city'?"),
         ("/contacts/filters/data", {"filter_key": "city", "limit": 101}, 400, "ERR_PAGE_SIZE_EXCEEDED"),
         ("/contacts/filters/data", {"filter_key": "city", "search_text": "\0"}, 400, "NUL"),
+        (
+            "/contacts/filters/data",
+            {"filter_key": "email", "search_text": "x" * 301},
+            400,
+            "has 301 bytes; at most 300",
+        ),
         ("/contacts/filters/data", {}, 400, "filter_key"),
     ],
 )
@@ -138,6 +144,8 @@ async def test_a_search_is_literal_and_ignores_case(pool: Database, database: as
         ("\\", ["c\\d"]),
         ("Axb", ["aXb"]),
         ("üLL", ["MÜLLER", "müller"]),
+        ("mu\u0308ll", ["MÜLLER", "müller"]),
+        ("\u200fM\u00dcLLER ", ["MÜLLER", "müller"]),
     ):
         assert await values(pool, "contact", "last_name", search_text=text) == found
 

@@ -12,6 +12,7 @@ from connectra_common.call import Call
 from connectra_common.db.database import Database
 from connectra_common.errors import NotFound, ValidationFailed
 from connectra_common.records.fields import COMPANY, CONTACT, SERVICES, Entity, Field
+from connectra_common.records.values import tidy
 from connectra_common.refusals import PageSizeExceeded, UnsupportedService
 from connectra_common.requests import Request, between, hint
 from connectra_common.vql.limits import LIMITS, Limits
@@ -120,7 +121,7 @@ class FilterService:
             SearchUnavailable: the values are in the index, which does not answer.
         """
         entity = _entity(service)
-        limit, skip, search = _checked(request, self._limits)
+        limit, skip, search = _checked(service, request, self._limits)
         fresh = call.token is not None
         async with self._reads(call) as repository:
             known = {f.key: f for f in await repository.filters(entity.name)}
@@ -225,14 +226,16 @@ def _entity(service: str) -> Entity:
     return entity
 
 
-def _checked(request: FilterValuesRequest, limits: Limits) -> tuple[int, int, str]:
-    limit, page, search = request.limit or 0, request.page or 0, (request.search_text or "").strip()
+def _checked(service: str, request: FilterValuesRequest, limits: Limits) -> tuple[int, int, str]:
+    limit, page, search = request.limit or 0, request.page or 0, tidy(request.search_text or "")
     if limit > limits.page_size:
         raise PageSizeExceeded(limit, limits.page_size)
     if len(search) > limits.text_chars:
         raise ValidationFailed.at(
             "search_text", f"has {len(search)} characters; at most {limits.text_chars} are allowed"
         )
+    if lists_from_index(service, request.filter_key) and (size := len(search.encode())) > limits.part_bytes:
+        raise ValidationFailed.at("search_text", f"has {size} bytes; at most {limits.part_bytes} are allowed")
     # Zero and negative values always meant the default.
     limit = limit if limit > 0 else limits.default_page_size
     return limit, (min(page, 2**31) - 1) * limit if page > 0 else 0, search
