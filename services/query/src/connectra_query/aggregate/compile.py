@@ -121,7 +121,8 @@ def _measures(asked: Aggregate, fields: Mapping[str, Field]) -> Json:
         found[f"percentiles{i}"] = {
             "percentiles": {
                 "field": percentiles.field,
-                "percents": percentiles.percents,
+                # Elasticsearch refuses one that is given twice.
+                "percents": list(dict.fromkeys(percentiles.percents)),
                 "keyed": False,
                 "tdigest": digest,
             }
