@@ -119,6 +119,9 @@ def counting(boost: float, query: dict[str, Any]) -> dict[str, Any]:
         (leaf("city", "contains", "a*b?c\\"), {"wildcard": {"city": {"value": "*a\\*b\\?c\\\\*"}}}),
         (leaf("mobile_phone", "contains", "(030) 55"), {"wildcard": {"mobile_phone": {"value": "*03055*"}}}),
         (leaf("last_name", "contains", "Li"), begins("last_name", "Li")),
+        # Two letters with a vowel point, and one that stands for two.
+        (leaf("last_name", "contains", "مُح"), begins("last_name", "مُح")),
+        (leaf("last_name", "contains", "ßa"), {"match_phrase": {"last_name.ngram": "ßa"}}),
         (leaf("last_name", "contains", "京"), {"match_phrase": {"last_name": {"query": "京", "slop": 0}}}),
         (leaf("title", "prefix", "head of sal"), begins("title", "head of sal")),
         (leaf("city", "prefix", "New Y"), {"prefix": {"city": {"value": "New Y"}}}),
@@ -261,6 +264,7 @@ def test_the_boolean_tree_nests_and_joins_where() -> None:
         (text("a", "seniority"), "seniority is not a text field; use keyword_match"),
         (text("a", "departments", "substring"), "departments is not a text field; use keyword_match"),
         (text("ab", kind="substring"), "'ab' is too short for a substring; at least 3 characters"),
+        (text("مُح", kind="substring"), "is too short for a substring; at least 3 characters"),
         (text("  "), "the text is empty"),
         (text("x" * 1001), "at most 1000 are allowed"),
         (text("a", kind="fuzzy"), "search_type: input should be 'exact', 'shuffle' or 'substring'"),

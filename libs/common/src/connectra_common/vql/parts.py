@@ -5,6 +5,7 @@ import re
 from connectra_common.records.fields import Index, Rule, Type
 from connectra_common.records.values import tidy
 from connectra_common.search.alike import kinds
+from connectra_common.search.folding import fold
 from connectra_common.search.words import UNSPACED
 from connectra_common.vql.ast import And, Domain, Node, Or, Phrase, Prefix, Substring, Word
 from connectra_common.vql.model import TextMatch
@@ -51,7 +52,7 @@ def contains(of: Target, value: object) -> Node:
         return equals(of, text)
     if of.field.index is not Index.TEXT:
         return _part(of, text)
-    if len(text) >= of.amount.limits.substring_chars:
+    if _trigrams(of, text):
         return _of_text(of, text)
     return Phrase(of.path, of.name, text) if UNSPACED.fullmatch(text) else _begins(of, text)
 
@@ -112,13 +113,18 @@ def _checked(of: Target, given: str) -> str:
 
 
 def _substring(of: Target, part: str) -> Node:
-    least = of.amount.limits.substring_chars
-    if len(part) < least and not UNSPACED.fullmatch(part):
+    if not _trigrams(of, part) and not UNSPACED.fullmatch(part):
+        least = of.amount.limits.substring_chars
         problem = f"{part!r} is too short for a substring; at least {least} characters are needed"
         raise Wrong(f"{problem} (`shuffle` finds whole words, `contains` in `filters` words that begin so)")
     if of.field.index is not Index.TEXT:
         return _part(of, part)
-    return _of_text(of, part) if len(part) >= least else Phrase(of.path, of.name, part)
+    return _of_text(of, part) if _trigrams(of, part) else Phrase(of.path, of.name, part)
+
+
+def _trigrams(of: Target, text: str) -> bool:
+    """Whether the index has trigrams for it: of the folded text, which lacks vowel points and has two letters for ß."""
+    return len(fold(text)) >= of.amount.limits.substring_chars
 
 
 def _of_text(of: Target, text: str) -> Node:
