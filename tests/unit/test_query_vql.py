@@ -118,6 +118,8 @@ def counting(boost: float, query: dict[str, Any]) -> dict[str, Any]:
         (leaf("email", "contains", "@acme.com"), {"wildcard": {"email": {"value": "*@acme.com*"}}}),
         (leaf("city", "contains", "a*b?c\\"), {"wildcard": {"city": {"value": "*a\\*b\\?c\\\\*"}}}),
         (leaf("mobile_phone", "contains", "(030) 55"), {"wildcard": {"mobile_phone": {"value": "*03055*"}}}),
+        (leaf("mobile_phone", "contains", "٠٣٠ ５５"), {"wildcard": {"mobile_phone": {"value": "*03055*"}}}),
+        (leaf("mobile_phone", "prefix", "٠٠٤٩ ٣٠"), {"prefix": {"mobile_phone": {"value": "+4930"}}}),
         (leaf("last_name", "contains", "Li"), begins("last_name", "Li")),
         # Two letters with a vowel point, and one that stands for two.
         (leaf("last_name", "contains", "مُح"), begins("last_name", "مُح")),

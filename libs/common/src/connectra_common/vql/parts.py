@@ -4,6 +4,7 @@ import re
 
 from connectra_common.records.fields import Index, Rule, Type
 from connectra_common.records.values import tidy
+from connectra_common.records.values.phones import decimal_digits
 from connectra_common.search.alike import kinds
 from connectra_common.search.folding import fold
 from connectra_common.search.words import UNSPACED
@@ -151,7 +152,7 @@ def _begins(of: Target, text: str) -> Node:
 
 
 def _digits(text: str) -> str:
-    if digits := "".join([c for c in text if c.isdecimal()]):
+    if digits := decimal_digits(text):
         return digits
     raise Wrong(f"{shown(text)} has no digits; conditions on phones compare digits")
 

@@ -54,12 +54,17 @@ def read_phone(text: str, country: str | None = None) -> str | None:
 
 def phone_spellings(text: str) -> list[str]:
     """How a number that is searched for may be stored: with and without a plus, and as it would be stored itself."""
-    digits = "".join([str(unicodedata.decimal(c)) for c in text if c.isdecimal()])
+    digits = decimal_digits(text)
     try:
         stored = read_phone(text)
     except Refused:
         stored = None
     return list(dict.fromkeys([digits, f"+{digits}", stored or text]))
+
+
+def decimal_digits(text: str) -> str:
+    """The digits in a text, of any script, as 0 to 9."""
+    return "".join([str(unicodedata.decimal(c)) for c in text if c.isdecimal()])
 
 
 def needs_country(text: str) -> bool:
