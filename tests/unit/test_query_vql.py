@@ -114,6 +114,18 @@ def counting(boost: float, query: dict[str, Any]) -> dict[str, Any]:
             {"filters": {"field": "title", "operator": "contains", "value": "ale"}},
             {"match_phrase": {"title.ngram": "ale"}},
         ),
+        (
+            leaf("linkedin_url", "eq", "linkedin.com/in/jane"),
+            {"terms": {"linkedin_url": ["https://linkedin.com/in/jane", "linkedin.com/in/jane"]}},
+        ),
+        (
+            leaf("linkedin_url", "eq", "https://linkedin.com/in/Jane"),
+            {"term": {"linkedin_url": "https://linkedin.com/in/jane"}},
+        ),
+        (
+            leaf("company.website", "in", ["acme.example"]),
+            {"terms": {"company_website.keyword": ["https://acme.example", "acme.example"]}},
+        ),
         (leaf("departments", "contains", "it"), {"term": {"departments": "it"}}),
         (leaf("email", "contains", "@acme.com"), {"wildcard": {"email": {"value": "*@acme.com*"}}}),
         (leaf("city", "contains", "a*b?c\\"), {"wildcard": {"city": {"value": "*a\\*b\\?c\\\\*"}}}),

@@ -133,5 +133,7 @@ def shown(value: object) -> str:
 
 
 # Where the rule says more than that a text is tidy.
-_READ: Mapping[Rule, Callable[[str], Any]] = {rule: READERS[rule] for rule in (Rule.EMAIL, Rule.DOMAIN)}
+_READ: Mapping[Rule, Callable[[str], Any]] = {
+    rule: READERS[rule] for rule in (Rule.EMAIL, Rule.DOMAIN, Rule.URL, Rule.LINKEDIN, Rule.LINKEDIN_LOWER)
+}
 _USUAL_EMAIL = re.compile(r"[a-z0-9._%+'-]+@[a-z0-9.-]+[a-z]", re.ASCII | re.IGNORECASE)
