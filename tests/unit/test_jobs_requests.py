@@ -302,7 +302,7 @@ def test_a_mapping_of_columns_is_taken_as_it_is() -> None:
         ({"Job": "title", "Role": "title"}, "'title' is given to 2 columns"),
         ({"Job Title": "title", "job_title": None}, "'job_title' is given twice"),
         ({"Job": 5}, "string"),
-        (["Job"], "dictionary"),
+        (["Job"], "input should be an object"),
     ],
 )
 def test_a_mapping_that_cannot_be_meant_is_refused(columns: object, message: str) -> None:

@@ -22,6 +22,8 @@ from google.protobuf import struct_pb2
 
 from tests.support.queries import text_clause, text_query
 
+NO_VALUES: list[Any] = [None, {}, [None], [["x"]], [{}] * 9]
+
 
 def compiled(document: dict[str, Any], entity: Entity = CONTACT) -> Query:
     return checked(entity, read(Vql, document).model)
@@ -308,7 +310,24 @@ def test_the_boolean_tree_nests_and_joins_where() -> None:
         ({"filters": {"and": [], "not": {"or": [{}] * 201}}}, "filters: has more than 200 conditions"),
         (text_query(*[text_clause("a", "title")] * 201), "where.text_matches.must: 201 conditions; at most 200"),
         ({"where": {"range_query": {"must": {f"f{n}": {} for n in range(201)}}}}, "201 conditions; at most 200"),
-        ({"where": {"keyword_match": {"must": {"stage": [{}] * 9}}}}, "input should be a valid boolean"),
+        *(
+            (
+                {"where": {"keyword_match": {"must": {"stage": value}}}},
+                "where.keyword_match.must.stage: input should be a text, a number, true or false, or a list of these",
+            )
+            for value in NO_VALUES
+        ),
+        (leaf("stage", "eq", {}), "filters.value: input should be a text, a number, true or false, or a list of these"),
+        (
+            {"where": {"range_query": {"must": {"id": {"gte": True}}}}},
+            "where.range_query.must.id.gte: input should be a number or a text",
+        ),
+        ({"cursor": [{}]}, "cursor[0]: input should be a text, a number, true, false or null"),
+        ({"cursor": [None, "u"]}, "null is not a value of created_at"),
+        ({"where": []}, "where: input should be an object"),
+        ({"filters": {"not": []}}, "filters.not: input should be an object"),
+        ({"where": {"range_query": {"must": {"id": 5}}}}, "where.range_query.must.id: input should be an object"),
+        ({"where": {"keyword_match": {"must": []}}}, "where.keyword_match.must: input should be an object"),
         ({"where": {f"k{n}": 1 for n in range(30)}}, "20 more unknown fields"),
         ({"order_by": [{"order_by": "agee"}] * 6}, "order_by: 6 keys; at most 5 are allowed"),
         ({"select_columns": ["uuid"] * 101}, "select_columns: 101 columns; at most 100 are allowed"),

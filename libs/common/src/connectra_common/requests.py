@@ -6,7 +6,16 @@ from difflib import get_close_matches
 from functools import cache
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, JsonValue, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    JsonValue,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
 
 from connectra_common.errors import FieldViolation, ValidationFailed, listed
 
@@ -106,11 +115,16 @@ def violations(error: ValidationError, prefix: str = "") -> list[FieldViolation]
     found = []
     for item in error.errors(include_url=False, include_context=False, include_input=False):
         field = path(item["loc"], prefix)
-        text = item["msg"].removeprefix("Value error, ")
+        # Pydantic names the class, and what JSON has not.
+        text = _AN_OBJECT if item["type"] in _NO_OBJECT else item["msg"].removeprefix("Value error, ")
         text = text[0].lower() + text[1:]
         message = f"{field}: {text}" if field else text
         found.append(FieldViolation(field, message))
     return found
+
+
+_NO_OBJECT = ("model_type", "dict_type")
+_AN_OBJECT = "input should be an object"
 
 
 def path(location: Iterable[str | int], prefix: str = "") -> str:
@@ -175,6 +189,18 @@ def at_most(number: int, noun: str) -> BeforeValidator:
         return value
 
     return BeforeValidator(counted)
+
+
+def one_of(what: str) -> WrapValidator:
+    """Of a union in a model: refuses with one sentence, instead of one for each type that it might have been."""
+
+    def checked(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return read(value)
+        except ValidationError:
+            raise ValueError(f"input should be {what}") from None
+
+    return WrapValidator(checked)
 
 
 def between(least: int, most: int) -> dict[str, JsonValue]:

@@ -13,14 +13,19 @@ from pydantic import (
     model_validator,
 )
 
-from connectra_common.requests import Part, Request, at_most, between
+from connectra_common.requests import Part, Request, at_most, between, one_of
 from connectra_common.search.alike import Alike
 from connectra_common.vql.limits import LIMITS
 from connectra_common.vql.tree import check_tree
 
 Scalar = StrictBool | StrictInt | StrictFloat | StrictStr
-Bound = StrictInt | StrictFloat | StrictStr | None
-Values = Annotated[Scalar | Annotated[list[Scalar], Field(fail_fast=True)], at_most(LIMITS.terms, "values")]
+Bound = Annotated[StrictInt | StrictFloat | StrictStr | None, one_of("a number or a text")]
+Values = Annotated[
+    Scalar | Annotated[list[Scalar], Field(fail_fast=True)],
+    one_of("a text, a number, true or false, or a list of these"),
+    at_most(LIMITS.terms, "values"),
+]
+Position = Annotated[Scalar | None, one_of("a text, a number, true, false or null")]
 Columns = Annotated[list[str], at_most(LIMITS.columns, "columns")]
 Kinds = Annotated[list[Alike] | None, at_most(len(get_args(Alike)), "kinds")]
 # Conditions of one kind; those of all kinds together are counted when they are known.
@@ -207,7 +212,7 @@ class Vql(Request):
     offset: int | None = Field(
         None, description="Rows to skip, instead of `page`.", json_schema_extra=between(0, LIMITS.window)
     )
-    cursor: Annotated[list[Scalar | None] | None, at_most(LIMITS.sort_keys + 1, "values")] = Field(
+    cursor: Annotated[list[Position] | None, at_most(LIMITS.sort_keys + 1, "values")] = Field(
         None,
         validation_alias=AliasChoices("cursor", "search_after"),
         description="`next_cursor` of the previous page, with the same query and order; instead of `page` and `offset`.",

@@ -126,9 +126,16 @@ def as_text(value: Scalar) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
+_JSON = {None: "null", True: "true", False: "false"}
+
+
 def shown(value: object) -> str:
     """A value as messages quote it."""
-    text = repr(value[:60] if isinstance(value, str) else value)
+    text = (
+        _JSON[value]
+        if value is None or isinstance(value, bool)
+        else repr(value[:60] if isinstance(value, str) else value)
+    )
     return text if len(text) <= 60 else text[:60] + "…"
 
 
