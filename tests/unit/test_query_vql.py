@@ -11,6 +11,7 @@ from connectra_common.errors import ValidationFailed
 from connectra_common.records.fields import COMPANY, CONTACT, Entity
 from connectra_common.requests import read
 from connectra_common.vql.ast import And, Equals, Query, Range
+from connectra_common.vql.evaluate import meets
 from connectra_common.vql.limits import Limits
 from connectra_common.vql.model import Vql
 from connectra_common.vql.order import cursor_values, ordered
@@ -693,6 +694,24 @@ def test_the_typed_spelling_asks_the_same(document: dict[str, Any]) -> None:
     request = read(Vql, document).model
     again = read(Vql, to_json(to_proto(request))).model
     assert unordered(checked(CONTACT, again)) == unordered(checked(CONTACT, request))
+
+
+@pytest.mark.parametrize(
+    ("asked", "met"),
+    [
+        ("head of s", True),
+        ("of head sal", True),
+        ("head of sales,", True),
+        ("head of sal,", False),
+        ("head o/", False),
+        ("(sal", True),
+        ("/", False),
+    ],
+)
+def test_a_beginning_is_judged_as_the_index_does(asked: str, met: bool) -> None:
+    """With a sign behind it, the last word is a whole one."""
+    (condition,) = compiled(leaf("title", "prefix", asked)).root.nodes
+    assert meets(condition, CONTACT, {"title": "Head of Sales"}) is met
 
 
 def unordered(query: Query) -> Query:

@@ -144,6 +144,12 @@ def asked_words(text: str) -> list[str]:
     return [part.replace("'", "") for token in _tokens(text) for part in _parts(token)]
 
 
+def ends_in_a_word(text: str) -> bool:
+    """Whether its last word may go on: no sign stands behind it. Elasticsearch takes the last word of a beginning for a whole one else."""
+    folded = fold(text)
+    return any(found.end() == len(folded) for found in _tokenizer().finditer(folded))
+
+
 def _tokens(text: str) -> list[str]:
     return ["and" if found == "&" else found for found in _tokenizer().findall(fold(text))]
 

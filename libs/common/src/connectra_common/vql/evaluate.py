@@ -13,7 +13,7 @@ from connectra_common.search.alike import Alike, name_fields, nicknames, sounds
 from connectra_common.search.folding import fold
 from connectra_common.search.free_text import phone_fields, phrase_fields, searched_fields, uuid_fields
 from connectra_common.search.mappings import indexed_fields
-from connectra_common.search.words import UNSPACED, asked_words, indexed_words
+from connectra_common.search.words import UNSPACED, asked_words, ends_in_a_word, indexed_words
 from connectra_common.vql.ast import (
     And,
     Condition,
@@ -176,10 +176,12 @@ def _edits(a: str, b: str, most: int) -> bool:
 
 
 def _begins(text: str, asked: str) -> bool:
-    """Whether it has the words, and one that begins as the last of them."""
-    *whole, last = asked_words(asked) or [""]
-    there = [word.text for word in indexed_words(text)]
-    return last != "" and set(whole) <= set(there) and any(word.startswith(last) for word in there)
+    """Whether it has the words, and one that begins as the last of them; with a sign behind it, the last is whole as well."""
+    words, there = asked_words(asked), {word.text for word in indexed_words(text)}
+    if not words:
+        return False
+    whole = words[:-1] if ends_in_a_word(asked) else words
+    return there.issuperset(whole) and any(word.startswith(words[-1]) for word in there)
 
 
 def _has_text(node: FreeText, record: Record) -> bool:
