@@ -230,6 +230,14 @@ async def test_first_records_are_ordered_as_lists_are(
     assert [row["uuid"] for row in found["hits"]] == listed
 
 
+async def test_first_records_have_columns_of_their_company(api: httpx.AsyncClient, corpus: Corpus) -> None:
+    columns = ["uuid", "company.name", "company.city"]
+    answer = await api.post("/contacts", json=corpus.asked(select_columns=columns, limit=3))
+    listed = [{name: row[name] for name in columns} for row in answer.json()["data"]]
+    found = await aggregated(api, corpus, top_hits={"size": 3, "select_columns": columns})
+    assert found["hits"] == listed
+
+
 async def test_nothing_is_measured_where_nothing_matches(api: httpx.AsyncClient) -> None:
     asked = {
         **keyword_query(stage=word()),

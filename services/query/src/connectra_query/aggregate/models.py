@@ -13,7 +13,7 @@ from connectra_common.search.mappings import indexed_fields
 from connectra_common.vql.model import Columns, Kinds, OrderBy, Tree, Where
 from connectra_common.vql.paging import DIRECTIONS
 from connectra_common.vql.reading import indexed_name
-from connectra_common.vql.validate import unknown_columns
+from connectra_common.vql.validate import unselectable
 from pydantic import BeforeValidator
 from pydantic import Field as Member
 
@@ -215,7 +215,7 @@ def _top_hits(entity: Entity, hits: TopHits, fields: Mapping[str, Field]) -> Ite
             yield FieldViolation.at(
                 f"{path}.order_direction", f"{key.order_direction[:60]!r} is neither 'asc' nor 'desc'"
             )
-    yield from unknown_columns(entity, hits.select_columns or (), "top_hits.select_columns")
+    yield from unselectable(entity, hits.select_columns or (), "top_hits.select_columns", besides=())
 
 
 def too_much(asked: Aggregate, sizes: Sequence[int]) -> Iterator[FieldViolation]:
