@@ -211,6 +211,23 @@ async def test_a_search_box_offers_values_with_counts(
     assert await offered("?!") == []
 
 
+async def test_what_is_typed_as_far_as_the_sign_is_a_beginning(
+    api: httpx.AsyncClient, postgres: asyncpg.Connection
+) -> None:
+    mark = word()
+    await api.post("/companies/create", json={"name": f"{mark} R&Z Shop"})
+    headers = {"x-consistency-token": await indexed(postgres)}
+    for typed, times in ((f"{mark} r&", 1), (f"{mark} R&z", 1), (f"{mark} z&", 0), (f"{mark}x r&", 0)):
+        answer = await api.post("/companies/suggest", json={"text": typed, "fields": ["name"]}, headers=headers)
+        assert [one["value"] for one in answer.json()["data"]] == [f"{mark} r&z shop"] * times, typed
+        leaf = {"field": "name", "operator": "prefix", "value": typed}
+        answer = await api.post("/companies/count", json={"filters": leaf}, headers=headers)
+        assert answer.json()["count"] == times, typed
+    both = {"and": [{"field": "name", "operator": "contains", "value": text} for text in (mark, "R&")]}
+    answer = await api.post("/companies", json={"filters": both}, headers=headers)
+    assert [row["name"] for row in answer.json()["data"]] == [f"{mark} R&Z Shop"]
+
+
 async def test_of_lists_only_what_begins_so_is_offered(api: httpx.AsyncClient, postgres: asyncpg.Connection) -> None:
     mark = word()
     await api.post("/companies/create", json={"name": mark, "industries": [f"{mark}.a b", "software"]})

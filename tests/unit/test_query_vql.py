@@ -141,6 +141,10 @@ def counting(boost: float, query: dict[str, Any]) -> dict[str, Any]:
         (leaf("last_name", "contains", "ßa"), {"match_phrase": {"last_name.ngram": "ßa"}}),
         (leaf("last_name", "contains", "京"), {"match_phrase": {"last_name": {"query": "京", "slop": 0}}}),
         (leaf("title", "prefix", "head of sal"), begins("title", "head of sal")),
+        (
+            leaf("title", "contains", "R&"),
+            any_of(begins("title", "R&"), {"bool": {"must": [{"prefix": {"title": {"value": "r&"}}}]}}),
+        ),
         (leaf("city", "prefix", "New Y"), {"prefix": {"city": {"value": "New Y"}}}),
         (leaf("company.city", "prefix", "New Y"), {"prefix": {"company_city": {"value": "New Y"}}}),
         (
@@ -705,13 +709,19 @@ def test_the_typed_spelling_asks_the_same(document: dict[str, Any]) -> None:
         ("head of sal,", False),
         ("head o/", False),
         ("(sal", True),
+        ("r&", True),
+        ("sales R&", True),
+        ("sales of&", True),
+        ("sale r&", False),
+        ("of&", True),
+        ("d&", False),
         ("/", False),
     ],
 )
 def test_a_beginning_is_judged_as_the_index_does(asked: str, met: bool) -> None:
     """With a sign behind it, the last word is a whole one."""
     (condition,) = compiled(leaf("title", "prefix", asked)).root.nodes
-    assert meets(condition, CONTACT, {"title": "Head of Sales"}) is met
+    assert meets(condition, CONTACT, {"title": "Head of Sales, R&D"}) is met
 
 
 def unordered(query: Query) -> Query:

@@ -150,6 +150,15 @@ def ends_in_a_word(text: str) -> bool:
     return any(found.end() == len(folded) for found in _tokenizer().finditer(folded))
 
 
+def open_part(text: str) -> tuple[str, str]:
+    """What is before the last part of a text, and that part, where it is that of a word with &: `r&` of R&D; else the text alone."""
+    before, _, last = fold(text).rpartition(" ")
+    return (before, last) if _OPEN.fullmatch(last) else (text, "")
+
+
+_OPEN = re.compile(r"(?:[^\W_]{1,3}&)+")
+
+
 def _tokens(text: str) -> list[str]:
     return ["and" if found == "&" else found for found in _tokenizer().findall(fold(text))]
 

@@ -13,7 +13,7 @@ from connectra_common.search.alike import Alike, name_fields, nicknames, sounds
 from connectra_common.search.folding import fold
 from connectra_common.search.free_text import phone_fields, phrase_fields, searched_fields, uuid_fields
 from connectra_common.search.mappings import indexed_fields
-from connectra_common.search.words import UNSPACED, asked_words, ends_in_a_word, indexed_words
+from connectra_common.search.words import UNSPACED, asked_words, ends_in_a_word, indexed_words, open_part
 from connectra_common.vql.ast import (
     And,
     Condition,
@@ -181,7 +181,10 @@ def _begins(text: str, asked: str) -> bool:
     if not words:
         return False
     whole = words[:-1] if ends_in_a_word(asked) else words
-    return there.issuperset(whole) and any(word.startswith(words[-1]) for word in there)
+    if there.issuperset(whole) and any(word.startswith(words[-1]) for word in there):
+        return True
+    before, part = open_part(asked)
+    return part != "" and there.issuperset(asked_words(before)) and any(word.startswith(part) for word in there)
 
 
 def _has_text(node: FreeText, record: Record) -> bool:

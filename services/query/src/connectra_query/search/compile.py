@@ -5,7 +5,7 @@ from typing import Any
 
 from connectra_common.records.fields import Field, Index, Rule
 from connectra_common.search.mappings import indexed_fields, sort_field
-from connectra_common.search.words import asked_words
+from connectra_common.search.words import asked_words, open_part
 from connectra_common.vql.ast import (
     And,
     Domain,
@@ -170,7 +170,7 @@ def _text(node: Text, name: str, *, scored: bool) -> Json:
             # Each trigram has its own position, so a phrase of them is the substring.
             return {"match_phrase": {name: node.text}}
         case Prefix(whole=False):
-            begins: Json = {"match_bool_prefix": {name: {"query": node.text, "operator": "and"}}}
+            begins = beginning(name, node.text)
             if not scored:
                 return begins
             # Every beginning counts the same: whole words come first.
@@ -181,6 +181,18 @@ def _text(node: Text, name: str, *, scored: bool) -> Json:
             return {"wildcard": {name: {"value": f"*{literal(node.text)}*"}}}
         case Domain():
             return {"match": {name: node.text}}
+
+
+def beginning(name: str, text: str) -> Json:
+    """Has the words of a text, and one that begins as the last of them. AT& is the word at, and the beginning of at&t."""
+    begins: Json = {"match_bool_prefix": {name: {"query": text, "operator": "and"}}}
+    before, part = open_part(text)
+    if not part:
+        return begins
+    parts: list[Json] = [{"prefix": {name: {"value": part}}}]
+    if asked_words(before):
+        parts.append({"match": {name: {"query": before, "operator": "and"}}})
+    return {"bool": {"should": [begins, {"bool": {"must": parts}}], "minimum_should_match": 1}}
 
 
 def _words(node: Word, name: str, text: str) -> Json:

@@ -17,7 +17,7 @@ from connectra_common.vql.reading import indexed_name
 from pydantic import Field as Member
 
 from connectra_query.limits import SuggestLimits
-from connectra_query.search.compile import Json
+from connectra_query.search.compile import Json, beginning
 from connectra_query.search.engine import Search
 
 LIMITS = SuggestLimits()
@@ -129,7 +129,7 @@ def _body(entity: Entity, name: str, text: str, limit: int, version: int) -> Jso
 def _begins(name: str, field: Field, text: str) -> Json:
     if field.index is Index.TEXT or field.also_text:
         words = name if field.index is Index.TEXT else f"{name}.text"
-        return {"match_bool_prefix": {words: {"query": text, "operator": "and"}}}
+        return beginning(words, text)
     return {"prefix": {name: {"value": fold(text)}}}
 
 
