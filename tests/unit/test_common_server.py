@@ -127,9 +127,10 @@ def test_an_idempotency_key_that_is_none_is_refused_by_name(key: str) -> None:
     assert refused.value.fields[0].field == "Idempotency-Key"
 
 
-def test_a_header_that_is_no_list_of_tags_is_refused_by_name() -> None:
+@pytest.mark.parametrize("tags", ["soon", ""])
+def test_a_header_that_is_no_list_of_tags_is_refused_by_name(tags: str) -> None:
     with pytest.raises(ValidationFailed) as refused:
-        _ = Call.read({"if-match": "soon"}, "r1", None).versions
+        _ = Call.read({"if-match": tags}, "r1", None).versions
     assert refused.value.fields[0].field == "If-Match"
 
 

@@ -103,7 +103,8 @@ class Call:
         Raises:
             ValidationFailed: it is not a list of entity tags.
         """
-        return _versions("If-Match", self._if_match or "*")
+        # An empty one is of a caller who believes himself protected.
+        return None if self._if_match is None else _versions("If-Match", self._if_match)
 
     def has(self, version: int) -> bool:
         """Whether the call's If-None-Match header says that its caller has this version of a record already.
