@@ -65,6 +65,7 @@ def values(entity: Entity, record: object, mode: Mode = Mode.CREATE) -> dict[str
             {"phone_number": "4.9E+11"},
             "phone_number '4.9E+11' has lost digits to a spreadsheet; format the column as text and export it again",
         ),
+        (CONTACT, {"mobile_phone": "030 12\x0034"}, "mobile_phone contains a NUL character, which cannot be stored"),
         (CONTACT, {"first_name": ""}, "first_name is required"),
         (CONTACT, {"last_name": None}, "last_name is required"),
         (CONTACT, {"email": " "}, "email is required"),

@@ -38,7 +38,7 @@ def read_phone(text: str, country: str | None = None) -> str | None:
     """`+` and digits of a number that says its country, or is a valid one of the record's country; else its digits; None for an empty one.
 
     Raises:
-        Refused: scientific notation, an extension alone, no digits, or more than a phone number has.
+        Refused: scientific notation, an extension alone, no digits, more than a phone number has, or a NUL.
     """
     if "(0" not in text and _USUAL.fullmatch(text):
         digits = text.translate(_SIGNS)
@@ -74,6 +74,8 @@ def needs_country(text: str) -> bool:
 
 @remembered(8_192)
 def _read(given: str, region: str | None) -> str | None:
+    if "\x00" in given:
+        raise Refused("contains a NUL character, which cannot be stored")
     text = _plain(_SECOND_LINE.sub(";", given.strip()) if "\n" in given or "\r" in given else given)
     if is_nothing(text):
         return None
