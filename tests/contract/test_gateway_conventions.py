@@ -6,6 +6,7 @@ import json
 import os
 import re
 import struct
+import zlib
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
@@ -440,6 +441,25 @@ async def test_packed_body_is_unpacked(rest: httpx.AsyncClient) -> None:
     assert reply.json() == {"received": len(body)}
 
 
+@pytest.mark.parametrize("path", ["/companies", "/companies/create"])
+async def test_body_that_is_not_packed_as_it_says_is_400_and_not_an_empty_one(
+    rest: httpx.AsyncClient, path: str
+) -> None:
+    for body in (b'{"bytes": 1}', zlib.compress(b'{"bytes": 1}'), gzip.compress(b'{"bytes": 1}')[:10]):
+        reply = await rest.post(path, content=body, headers={"content-encoding": "gzip"})
+
+        assert (reply.status_code, reply.json()["error_code"]) == (400, "BAD_REQUEST")
+
+
+@pytest.mark.parametrize("coding", ["gzip", "identity"])
+async def test_no_body_is_none_however_it_would_be_packed(rest: httpx.AsyncClient, coding: str) -> None:
+    headers = {"content-encoding": coding}
+
+    assert (await rest.post("/companies", headers=headers)).json()["received"] == 0
+    assert (await rest.get("/companies/u", headers=headers)).json()["uuid"] == "u"
+    assert (await rest.delete("/companies/u", headers=headers)).status_code == 204
+
+
 async def test_what_a_packed_body_becomes_is_limited(rest: httpx.AsyncClient) -> None:
     incompressible = os.urandom(20_000).hex().encode()
     body = gzip.compress(incompressible + b" " * 50_000_000)
@@ -451,6 +471,8 @@ async def test_what_a_packed_body_becomes_is_limited(rest: httpx.AsyncClient) ->
 @pytest.mark.parametrize(("path", "limit"), [("/companies/create", 2**20), ("/companies/bulk", 3_000_000)])
 async def test_body_up_to_the_limit_of_its_kind_arrives(rest: httpx.AsyncClient, path: str, limit: int) -> None:
     assert (await rest.post(path, content=b" " * limit)).status_code in (201, 207)
+    packed = gzip.compress(os.urandom(limit // 2).hex().encode(), 1)
+    assert (await rest.post(path, content=packed, headers={"content-encoding": "gzip"})).status_code in (201, 207)
     reply = await rest.post(path, content=b" " * (limit + 1))
 
     assert reply.status_code == 413
