@@ -182,7 +182,8 @@ async def test_what_another_client_uploaded_or_exported_does_not_exist(callers: 
     owner, stranger = callers["owner"], callers["stranger"]
     uploaded = await upload(owner, b"first_name,email\n")
     exported = (await export(owner, "contact", QUERY))["job_response"]["s3_key"]
-    for key in (uploaded, exported, f"{uuid4()}.csv"):
+    respelled = [key.replace("/", slash) for key in (uploaded, exported) for slash in ("//", "\\")]
+    for key in (uploaded, exported, *respelled, "\\" + uploaded, f"{uuid4()}.csv"):
         absent = f"there is no object '{key}' in the bucket '{bucket.name}'"
         preview = await stranger.post("/common/imports/preview", json={"s3_key": key})
         assert (preview.status_code, preview.json()["message"]) == (404, absent)

@@ -117,6 +117,7 @@ def test_what_a_job_is_given_is_small() -> None:
         ({"s3_key": "backups/a.csv"}, "job_data.s3_key"),
         ({"s3_key": "backups/a.csv", "s3_bucket": "own"}, "job_data.s3_key"),
         ({"s3_key": "uploads/../backups/a.csv"}, "job_data.s3_key"),
+        ({"s3_key": "uploads\\..\\backups/a.csv"}, "job_data.s3_key"),
         ({"s3_key": "s3://own/uploads/../../other/a.csv"}, "job_data.s3_key"),
         # The operator named this bucket as a whole.
         ({"s3_key": "anything.csv", "s3_bucket": "partner"}, None),

@@ -10,11 +10,13 @@ from connectra_common.settings import S3Settings
 
 from connectra_jobs.models import EXPORT
 
+# Some stores take keys for paths: several slashes are one, and a backslash is one too.
+_SLASHES = re.compile(r"[/\\]+")
 _JOB_FILE = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.")
 
 # Whether an object was uploaded by another client, or written by a job of another.
 OF_OTHERS = """
-    SELECT EXISTS (SELECT FROM uploads WHERE bucket = $1 AND s3_key = $2 AND client <> $3)
+    SELECT EXISTS (SELECT FROM uploads WHERE bucket = $1 AND s3_key = ANY($2::text[]) AND client <> $3)
         OR EXISTS (SELECT FROM jobs WHERE uuid = $4 AND client IS DISTINCT FROM $3)"""
 
 # Whether an object was uploaded by a client, or by any.
@@ -48,11 +50,16 @@ class SourceRepository:
         """Whether an object is somebody else's. Objects that came into the bucket by other ways are nobody's."""
         if (owner := owner_of(call)) is None:
             return False
-        written = _JOB_FILE.match(key.removeprefix(self._settings.key("")))
-        found: bool = await self._connection.fetchval(OF_OTHERS, bucket, key, owner, written and written[1])
+        path = _path(key)
+        written = _JOB_FILE.match(path.removeprefix(_path(self._settings.key(""))))
+        found: bool = await self._connection.fetchval(OF_OTHERS, bucket, [key, path], owner, written and written[1])
         return found
 
     async def uploaded(self, client: str | None, bucket: str, key: str) -> bool:
         """Whether a client uploaded an object; None: any client."""
         found: bool = await self._connection.fetchval(UPLOADED, bucket, key, client)
         return found
+
+
+def _path(key: str) -> str:
+    return _SLASHES.sub("/", key).lstrip("/")

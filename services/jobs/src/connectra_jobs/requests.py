@@ -125,7 +125,7 @@ class ImportSource(Request):
             raise ValueError(f"is a URL; a key is expected: {expected}")
         if len(key.encode()) > MAX_KEY_BYTES:
             raise ValueError(f"has more than {MAX_KEY_BYTES} bytes")
-        if {".", ".."} & {*key.split("/")}:
+        if {".", ".."} & {*re.split(r"[/\\]", key)}:
             raise ValueError("has '.' or '..' between slashes, by which some stores understand another object")
         return key
 
