@@ -128,6 +128,7 @@ async def test_a_file_that_cannot_be_written_is_read_and_changes_say_what_to_do(
         ({}, "name"),
         ({"name": "a b"}, "name"),
         ({"name": "crm", "rights": ["fly"]}, "rights[0]"),
+        ({"name": "crm", "rights": []}, "rights"),
         ({"name": "crm", "expires_at": "soon"}, "expires_at"),
         ({"name": "crm", "expires_at": "2020-01-31"}, "expires_at"),
         ({"name": "crm", "expires_at": 1893456000}, "expires_at"),

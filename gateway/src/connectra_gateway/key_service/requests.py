@@ -47,13 +47,20 @@ class CreateKeyBody(_Ending):
     rights: (
         Annotated[
             Rights,
-            Field(description="What the client may do; absent or empty: all but `admin`.", max_length=5),
+            Field(description="What the client may do; absent: all but `admin`.", max_length=5),
         ]
         | None
     ) = None
     requests_per_minute: (
         Annotated[int, Field(ge=1, le=1_000_000, description="Its own rate limit; absent: that of all.")] | None
     ) = None
+
+    @field_validator("rights")
+    @classmethod
+    def _some(cls, given: Rights | None) -> Rights | None:
+        if given == []:
+            raise ValueError("at least one is required; leave it out for all but admin")
+        return given
 
 
 class UpdateKeyBody(Request):

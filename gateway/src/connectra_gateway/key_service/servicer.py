@@ -31,7 +31,9 @@ class KeysServicer(pb_grpc.KeysServiceServicer):
 
     async def CreateKey(self, request: pb.CreateKeyRequest, context: Context) -> pb.CreateKeyResponse:
         limit = request.requests_per_minute if request.HasField("requests_per_minute") else None
-        body = {"name": request.name, "rights": list(request.rights), "requests_per_minute": limit, **_end(request)}
+        # A message cannot tell an empty list from none.
+        rights = list(request.rights) or None
+        body = {"name": request.name, "rights": rights, "requests_per_minute": limit, **_end(request)}
         client = await self._service.create(read(CreateKeyBody, body).model)
         return pb.CreateKeyResponse(client=_client(client), key=client.key)
 
