@@ -293,6 +293,12 @@ async def test_deadline_is_passed_on(rest: httpx.AsyncClient) -> None:
     assert 0 < reply.json()["left"] <= TIMEOUT
 
 
+@pytest.mark.parametrize("path", ["/companies/create", "/companies/bulk", "/companies"])
+async def test_headers_of_grpc_are_nothing_to_rest(rest: httpx.AsyncClient, path: str) -> None:
+    for name, value in (("grpc-encoding", "gzip"), ("grpc-previous-rpc-attempts", "x"), ("trace-bin", "no base64")):
+        assert (await rest.post(path, content="{}", headers={name: value})).is_success
+
+
 async def test_query_parameters_cannot_override_path_variables(rest: httpx.AsyncClient) -> None:
     body = (await rest.get("/companies/A?uuid=B&select_columns=a,b&unknown=1")).json()
 
