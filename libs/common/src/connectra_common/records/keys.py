@@ -122,6 +122,8 @@ _QUERY = re.compile(r"[?#]")
 _OF_NOBODY = (
     "authwall|checkpoint|events?|feed|groups?|jobs?|learning|login|messaging|mynetwork|newsletters?|posts?|profile|pulse|redir"
     "|(?:sales/)?search|edu/school"
+    # Where LinkedIn leads from a page that is gone, and what programs write that have none.
+    "|(?:in|company|school)/(?:unavailable|undefined|null|nan|none|n-a)"
 )
 _OF_COMPANIES = "company(?:-beta)?|edu|organization|school|showcase|sales/(?:accounts?|company)"
 _OTHERS = {
