@@ -25,6 +25,12 @@ async def test_whole_numbers_keep_every_digit() -> None:
     assert await read_json(body(b"[9223372036854775808, 1.5]")) == [9223372036854775808, 1.5]
 
 
+async def test_a_byte_order_mark_in_front_is_ignored() -> None:
+    assert await read_json(body(b'\xef\xbb\xbf{"a": 1}')) == {"a": 1}
+    with pytest.raises(ValidationFailed, match="byte 10"):
+        await read_json(body(b'\xef\xbb\xbf{"a": "\xff"}'))
+
+
 async def test_a_character_of_two_escapes_is_one() -> None:
     assert await read_json(body(rb'["\ud83d\ude00"]')) == ["\U0001f600"]
 

@@ -23,7 +23,8 @@ def parse(data: bytes, limits: BodyLimits) -> Any:
     if brackets + data.count(b",") > limits.values:
         _count_values(data, limits.values)
     try:
-        text = data.decode()
+        # What .NET and PowerShell put in front of UTF-8 may be ignored (RFC 8259, 8.1).
+        text = data.decode().removeprefix("\ufeff")
         # Not the fastest parser, but one that shows us every key; others silently keep the last of two equal keys.
         value = json.loads(
             text, object_pairs_hook=_object, parse_constant=_no_constant, parse_int=_integer, parse_float=_fraction
