@@ -190,6 +190,15 @@ async def test_the_encoding_that_the_caller_names_decides(encoding: str) -> None
     assert await text_of(data, encoding=Encoding(encoding)) == (encoding, text.encode())
 
 
+@pytest.mark.parametrize("size", [1, 7, 100])
+@pytest.mark.parametrize("codec", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"])
+async def test_a_file_said_to_be_wide_may_lack_its_mark(codec: str, size: int) -> None:
+    encoding = Encoding(codec[:6])
+    assert (await text_of(NAMES.encode(codec), size, encoding))[1].decode() == NAMES
+    # As a file of other bytes is text of no known columns, and not a fault of ours.
+    assert (await text_of(b"email", size, encoding))[0] == encoding.name
+
+
 async def test_what_is_no_text_stays_as_bytes_that_are_none() -> None:
     assert (await text_of(b"a\x81b\xa5\n", encoding=Encoding("windows-1253")))[1] == b"a\x81b" + "¥\n".encode()
     lone = "ab".encode("utf-16-le") + b"\x00\xd8" + "c\n".encode("utf-16-le")

@@ -59,7 +59,13 @@ def decoder(encoding: Encoding) -> Decoder:
         return _Mixed()
     if encoding.name == WINDOWS_1252:
         return _windows_1252
-    decode = codecs.getincrementaldecoder(encodings.codec(encoding.name))(_KEEP).decode
+    if encoding.name in ("utf-16", "utf-32"):
+        return _Wide(encoding.name)
+    return _of_codec(encodings.codec(encoding.name))
+
+
+def _of_codec(name: str) -> Decoder:
+    decode = codecs.getincrementaldecoder(name)(_KEEP).decode
     return lambda data, last: decode(data, last).encode(errors="surrogateescape")
 
 
@@ -108,6 +114,32 @@ class _Mixed:
         if not _SEQUENCE.search(data):
             return _windows_1252(data, last)
         return data.decode("utf-8", _AS_1252).encode()
+
+
+class _Wide:
+    """UTF-16 or UTF-32. Python's codecs of these names fail without a mark, which a file that is said to be one may lack: then its zeros
+    tell the order of its bytes, and without any it is little-endian, as with all but few.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name, self._head = name, b""
+        self._decode: Decoder | None = None
+
+    def __call__(self, data: bytes, last: bool) -> bytes:
+        if self._decode is None:
+            self._head += data
+            if len(self._head) < HEAD_BYTES and not last:
+                return b""
+            data, self._decode = self._head, _of_codec(self._codec())
+        return self._decode(data, last)
+
+    def _codec(self) -> str:
+        if any(self._head.startswith(mark) for mark, name in _MARKS if name == self._name):
+            return self._name
+        if self._name == "utf-32":
+            return "utf-32-be" if self._head.startswith(b"\0") else "utf-32-le"
+        found = by_mark(self._head)
+        return found.name if found and found.name.startswith("utf-16-") else "utf-16-le"
 
 
 def _whole(data: bytes) -> int:
