@@ -57,6 +57,8 @@ def test_an_unknown_type_is_named() -> None:
     error = refused({"job_type": "sleep", "job_data": {}})
     assert error.reason == "INVALID_JOB_TYPE"
     assert error.message.startswith("ERR_INVALID_JOB_TYPE: job type 'sleep' is not recognized")
+    of_no_text = refused({"job_type": {"a": True}, "job_data": {}})
+    assert of_no_text.message.startswith("ERR_INVALID_JOB_TYPE: job type '{\"a\": true}' is not recognized")
 
 
 @pytest.mark.parametrize(

@@ -245,7 +245,7 @@ def read_create(body: JsonObject, places: Places) -> tuple[NewJob, list[Warning]
     if job_type is None or job_type == "":
         wrong.append(MissingJobType())
     elif job_type not in JOB_TYPES:
-        wrong.append(InvalidJobType(str(job_type)))
+        wrong.append(InvalidJobType(job_type if isinstance(job_type, str) else json.dumps(job_type)))
     if data is None:
         wrong.append(MissingJobData())
     elif not isinstance(data, dict):
