@@ -25,6 +25,11 @@ from hypothesis import strategies as st
                 "http://linkedin.com/in/jane-doe/",
                 "de.linkedin.com/in/jane-doe?trk=x#about",
                 "//WWW.LINKEDIN.COM/in/jane%2Ddoe",
+                "https://www.linkedin.com/m/in/jane-doe",
+                "https://www.linkedin.com/mwlite/in/jane-doe/",
+                "https://www.linkedin.com/comm/in/jane-doe?midToken=x",
+                "https://www.linkedin.com/in//jane-doe/overlay/contact-info/",
+                "https://www.linkedin.com/in/jane-doe/de",
             ],
             "linkedin.com/in/jane-doe",
         ),
@@ -34,6 +39,7 @@ from hypothesis import strategies as st
             "linkedin.com/in/jéan",
         ),
         (URL, ["https://www.xing.com/profile/Jane_Doe/"], "xing.com/profile/jane_doe"),
+        (URL, ["https://www.linkedin.com/pub/jane/1/2/3/"], "linkedin.com/pub/jane/1/2/3"),
     ],
 )
 def test_spellings_of_one_thing_are_one_key(kind: str, spellings: list[str], form: str) -> None:

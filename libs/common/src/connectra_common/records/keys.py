@@ -108,6 +108,7 @@ def _profile_url(given: str) -> str:
     path = _folded(unquote(path)).strip("/")
     if host == "linkedin.com" or host.endswith(".linkedin.com"):
         host = "linkedin.com"
+        path = _PAGE.sub(r"\1/\2", path)
         if "/" not in path:
             return ""
     return f"{host}/{path}" if path else ""
@@ -118,6 +119,8 @@ _USUAL_PROFILE = re.compile(r"https?://(?:[a-z]++\.)?linkedin\.com/([a-z]++/[^\s
 _SCHEME = re.compile(r"^(?:[a-z][a-z0-9+.-]*:)?//", re.IGNORECASE)
 _HOST = re.compile(r"[:/?#]")
 _QUERY = re.compile(r"[?#]")
+# A page of a person or a company, also as phones and LinkedIn's e-mails have it, with what is below it: `m/in/jane`, `company/acme/about`.
+_PAGE = re.compile(r"^(?:(?:m|mwlite|comm)/+)?(in|company|school|showcase)/+([^/]+)(?:/.*)?$", re.DOTALL)
 # Pages of LinkedIn that many records may name.
 _OF_NOBODY = (
     "authwall|checkpoint|events?|feed|groups?|jobs?|learning|login|messaging|mynetwork|newsletters?|posts?|profile|pulse|redir"
