@@ -126,7 +126,13 @@ def _first(text: str) -> str:
     first = _SECOND.split(number, maxsplit=1)[0]
     if _digits(number) > MAX_DIGITS and _digits(word := number.split()[0]) >= 7:
         first = word
-    return first if _digits(first) >= 5 else number
+    return first if _is_whole(first) else number
+
+
+def _is_whole(number: str) -> bool:
+    """Whether it is more than the codes of a country and an area, as before the slash in `+49 (0)2151 / 123456`."""
+    digits = "".join([c for c in _TRUNK.sub("", number) if c.isdigit()])
+    return len(digits.removeprefix("00")) >= (8 if digits.startswith("0") or "+" in number else 5)
 
 
 def _digits(text: str) -> int:
