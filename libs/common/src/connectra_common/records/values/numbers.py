@@ -27,7 +27,7 @@ _ENGLISH = {
     **dict.fromkeys(("亿", "億", "억"), 10**8),
 }
 _CONTINENTAL = {
-    **dict.fromkeys(("tsd", "tausend", "mille", "тыс", "тысяч", "tys", "tis"), 10**3),
+    **dict.fromkeys(("tsd", "tausend", "teur", "mille", "тыс", "тысяч", "tys", "tis"), 10**3),
     **dict.fromkeys(("mio", "mln", "millionen", "millones", "millón", "milioni", "milione", "milhões", "milhão", "milj"), 10**6),
     **dict.fromkeys(("miljoen", "milionów", "млн", "миллион", "миллионов", "миллиона"), 10**6),
     **dict.fromkeys(("mrd", "mia", "mld", "md", "mds", "milliarde", "milliarden", "milliard", "milliards", "miliardi"), 10**9),
@@ -137,8 +137,10 @@ def _one(text: str, given: str) -> Decimal:
     match = _NUMBER.fullmatch(text)
     if match is None or (match[2] and match[2].casefold() not in _SCALES):
         raise _unclear(given)
-    word = match[2].casefold()
-    number = _decimal(match[1].strip(), word, "€" in given or "eur" in given.casefold())
+    word, euro = match[2].casefold(), "€" in given or "eur" in given.casefold()
+    if word == "t" and euro:  # T€
+        word = "tsd"
+    number = _decimal(match[1].strip(), word, euro)
     if number is None:
         raise _unclear(given)
     return number * _SCALES[word] if word else number
