@@ -383,6 +383,36 @@ def read(header: str, row: str) -> tuple[dict[str, object], dict[str, object]]:
     return dict(found.company.values if found.company else {}), dict(found.contact.values if found.contact else {})
 
 
+@pytest.mark.parametrize(
+    ("header", "cell", "revenue"),
+    [
+        ("Revenue (in 000s USD)", "1500", 1_500_000),
+        ("Revenue (in 000s USD)", "$1,500", 1_500_000),
+        ("Revenue (,000)", "1.5", 1500),
+        ("Revenue ($M)", "1.5", 1_500_000),
+        ("Revenue ($M)", "10-50", 10_000_000),
+        ("Annual Revenue [in million USD]", "12", 12_000_000),
+        ("Annual Revenue (USD millions)", "12", 12_000_000),
+        ("Annual Revenue (USD m)", "12", 12_000_000),
+        ("Umsatz (Mio. €)", "1,5 €", 1_500_000),
+        ("Umsatz (TEUR)", "1.500", 1_500_000),
+        ("Umsatz (T€)", "1.500", 1_500_000),
+        ("Umsatz (mEUR)", "2", 2_000_000),
+        ("Revenue ($M)", "900k", 900_000),
+        ("Revenue ($M)", "n/a", None),
+        ("Revenue (USD)", "1500", 1500),
+        ("Revenue (m/f/d)", "1500", 1500),
+        ("Revenue (10,000 and more)", "15000", 15_000),
+        ("Revenue", "1500", 1500),
+    ],
+)
+def test_amounts_have_the_scale_that_their_header_says(header: str, cell: str, revenue: int | None) -> None:
+    columns = Columns.read(["Company", header])
+    company = RowReader(columns).read(["Acme", cell]).company
+    assert company is not None
+    assert company.values.get("annual_revenue") == revenue
+
+
 def test_phones_of_google_go_where_their_labels_say() -> None:
     _, contact = read(
         "First Name,Phone 1 - Label,Phone 1 - Value,Phone 2 - Label,Phone 2 - Value,Phone 3 - Label,Phone 3 - Value,"

@@ -15,6 +15,7 @@ from connectra_common.records.spread import Spread
 from connectra_common.records.values import READERS, Reader, Refused, Value
 from connectra_common.records.values.emails import domain_of, read_address
 from connectra_common.records.values.hosts import compared_host
+from connectra_common.records.values.numbers import read_scaled, scale_of
 from connectra_common.records.values.phones import read_phone
 from connectra_common.records.values.text import is_nothing
 from connectra_common.records.values.urls import domain_of as domain_of_url
@@ -48,7 +49,10 @@ class RowReader:
         self._widen = spread.widen if spread.needed else None
         self._headers = spread.columns.headers
         positions = spread.columns.positions
-        self._company, self._contact = _Plan(COMPANY, positions), _Plan(CONTACT, positions)
+        self._company, self._contact = (
+            _Plan(COMPANY, positions, self._headers),
+            _Plan(CONTACT, positions, self._headers),
+        )
         self._uuid, self._company_uuid = positions.get("uuid"), positions.get("company_uuid")
 
     def read(self, cells: Sequence[str]) -> RowRecords:
@@ -141,13 +145,13 @@ def _site(website: str) -> str | None:
 class _Plan:
     """Where the fields of a record stand in a row, and how each is read."""
 
-    def __init__(self, entity: Entity, columns: dict[str, int]) -> None:
+    def __init__(self, entity: Entity, columns: dict[str, int], headers: Sequence[str]) -> None:
         found = [(field, at) for field in entity.data_fields if (at := _position(field, columns)) is not None]
         self.positions = {field.name: at for field, at in found}
         rules = [(field.name, at, _rule(field)) for field, at in found if field.rule is not Rule.PHONE]
         # With the values of the cells read before: a file repeats the same companies, places and titles. Nobody changes a value in place.
         self._fields: list[tuple[str, int, dict[str, Value], Reader]]
-        self._fields = [(name, at, {}, READERS[rule]) for name, at, rule in rules]
+        self._fields = [(name, at, {}, _reader(rule, headers[at])) for name, at, rule in rules]
         # A number may need the country of its record, which is read first.
         self._phones = [(field.name, at) for field, at in found if field.rule is Rule.PHONE]
 
@@ -207,6 +211,12 @@ def _position(field: Field, columns: dict[str, int]) -> int | None:
 
 def _rule(field: Field) -> Rule:
     return _LOWER.get(field.rule, field.rule) if field.csv_lower else field.rule
+
+
+def _reader(rule: Rule, header: str) -> Reader:
+    if rule is Rule.INTEGER and (scale := scale_of(header)):
+        return lambda cell: read_scaled(cell, scale)
+    return READERS[rule]
 
 
 _LOWER = {Rule.TEXT: Rule.LOWER, Rule.LINKEDIN: Rule.LINKEDIN_LOWER}

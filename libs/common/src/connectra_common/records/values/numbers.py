@@ -62,6 +62,11 @@ _NUMBER = re.compile(r"(\d[\d., ']*|[.,]\d+)\s*([^\W\d]*)\.?")
 _SCIENTIFIC = re.compile(r"(\d+(?:[.,]\d+)?)e([+-]?\d{1,3})", re.IGNORECASE)
 _RANGE = re.compile(r"\s*(?:[-–—‒−~～…]|\.\.+|\bto\b|\bbis\b|\bà\b|\bbis zu\b|\ba\b|\btot\b)\s*", re.IGNORECASE)
 _NEGATIVE = re.compile(r"[-−–]\s*[^\w\s]?\s*\d|\(\s*[^\w\s]?\s*\d[^)]*\)$|[^-]*\d-$")
+_NOTE = re.compile(r"[(\[]([^)\]]*)[)\]]")
+_THOUSANDS = re.compile(r"(?<![\d,.])[,.]?000'?s?\b")
+_WORD = re.compile(r"[^\W\d_]+")
+# Also of mEUR and kUSD.
+_MONEY = re.compile(rf"[$€£¥₹]|(?:\b|(?<=\b[ktm])|(?<=\bmn))(?:{_CODES})\b")
 _SPELLINGS = str.maketrans(
     {"٫": ".", "٬": ",", "’": "'", "‘": "'", "ʼ": "'", "´": "'", "`": "'", "′": "'", "，": ",", "．": "."}
 )
@@ -82,6 +87,26 @@ def read_integer(text: str) -> int | None:
     if (number := int(amount)) > MAX_INT64:
         raise Refused(f"{shown(text)} is too large; the largest number is {MAX_INT64}")
     return number
+
+
+def scale_of(header: str) -> str:
+    """The word of scale in parentheses in the header of a column, as in `Revenue (in 000s USD)` and `Umsatz (Mio. €)`; "" without one."""
+    for note in _NOTE.findall(header.casefold()):
+        if _THOUSANDS.search(note):
+            return "thousand"
+        money = _MONEY.search(note) is not None
+        for word in _WORD.findall(_MONEY.sub(" ", note)):
+            if word in _SCALES and (money or len(word) > 1):  # not of (m/f/d)
+                return "tsd" if word == "t" and "$" not in note else word
+    return ""
+
+
+def read_scaled(text: str, scale: str) -> int | None:
+    """As `read_integer`, of a cell in a column with a scale, which counts where the cell has none of its own."""
+    try:
+        return read_integer(f"{_bare(_plain(tidy(text)))} {scale}")
+    except Refused:
+        return read_integer(text)
 
 
 def _amount(given: str) -> Decimal | None:
