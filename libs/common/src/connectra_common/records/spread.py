@@ -60,20 +60,29 @@ def split_name(name: str) -> tuple[str, str]:
     One word is a first name; of three and more without a particle the last is the last name. Names in Chinese, Japanese and Korean script
     begin with the family's.
     """
-    words = name.split()
+    parts = [part for each in name.split(",") if (part := each.strip())]
+    count = len(parts)
+    while count > 1 and _is_credential(parts[count - 1], parts[0]):
+        count -= 1
+    if count == 2:
+        return parts[1], ", ".join([parts[0], *parts[2:]])
+    words = ", ".join(parts[:count]).split()
     while len(words) > 2 and _BEHIND_NAME.fullmatch(words[-1]):
         words[-2:] = [f"{words[-2]} {words[-1]}"]
-    if name.count(",") == 1:
-        before, after = (part.strip() for part in name.split(","))
-        if before and after and not all(_CREDENTIAL.fullmatch(word) for word in after.replace(".", "").split()):
-            return after, before
-        words = [*before.split()[:-1], f"{before.split()[-1]}, {after}"] if before and after else words
+    if words:
+        words[-1] = ", ".join([words[-1], *parts[count:]])
     if len(words) > 1 and _FAMILY_FIRST.fullmatch("".join(words)):
         return " ".join(words[1:]), words[0]
     at = len(words) - 1
     while at > 1 and words[at - 1].lower() in _PARTICLES:
         at -= 1
     return (" ".join(words[:at]), " ".join(words[at:])) if at > 0 else (" ".join(words), "")
+
+
+def _is_credential(part: str, name: str) -> bool:
+    """Whether what stands behind a comma is `MBA` or the like; of a name in capitals (`BERG, ADA`), only what can be nothing else is."""
+    words = part.replace(".", "").split()
+    return all(_TITLE.fullmatch(word) or (_CAPITALS.fullmatch(word) and not name.isupper()) for word in words)
 
 
 def split_reversed_name(name: str) -> tuple[str, str]:
@@ -148,7 +157,8 @@ _FAX = ("fax", "faks", "telecopi")
 _PARTICLES = frozenset(
     ("van", "von", "vom", "zu", "zur", "der", "den", "ter", "ten", "te", "de", "del", "della", "dei", "di", "da", "do")
 ) | {"dos", "das", "du", "des", "la", "le", "el", "al", "bin", "ibn", "ben", "af", "av"}
-_CREDENTIAL = re.compile(r"[A-Z]{2,6}|(?i:jr|sr|phd|dr|mba|md|esq|ii|iii|iv)|[A-Z][a-zA-Z]?[A-Z]")
+_TITLE = re.compile(r"jr|sr|phd|dr|mba|md|esq|ii|iii|iv|cpa|cfa|pmp|[bm]sc|[bm]eng|mphil", re.IGNORECASE)
+_CAPITALS = re.compile(r"[A-Z]{2,6}|[A-Z][a-z]{0,4}[A-Z]")
 # What is no name itself: signs, such as an emoji, words in parentheses, and suffixes.
 _BEHIND_NAME = re.compile(r"[\W_]+|\(.*\)|(?:jr|sr|ii|iii|iv|ph\.?d|mba|esq)\.?", re.IGNORECASE)
 _FAMILY_FIRST = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u3005·]+")
