@@ -91,7 +91,7 @@ async def test_a_workbook_is_read_as_the_sheet_shows_it(run_import: Importer, po
         job = await run_import(data)
         response = job["job_response"]
         assert (job["status"], response["rows"], response["rejected"]) == ("completed", 3_001, 1), response
-        assert "sheet 'People'" in response["messages"]
+        assert "Read the sheet 'People' of the workbook, and not 'About'" in response["messages"]
     stored = await postgres.fetch(
         """SELECT DISTINCT k.name, k.employees_count, c.mobile_phone FROM contacts c JOIN companies k ON k.uuid = c.company_id
            WHERE c.email LIKE $1""",

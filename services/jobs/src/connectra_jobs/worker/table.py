@@ -8,6 +8,7 @@ from contextlib import aclosing
 from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
+from connectra_common.errors import listed
 from connectra_common.records.columns import Columns, DuplicateColumn, NoKnownColumn, UnknownHeader
 from connectra_common.records.csv_file import BOM
 from connectra_common.records.csv_records import MAX_ROW_BYTES, Splitter, cells_of, count_lines
@@ -99,8 +100,10 @@ class Table:
     def notes(self) -> list[str]:
         """What its owner should know of how the file was read."""
         shape, notes = self.shape, []
-        if shape.format == "xlsx":
-            notes.append(f"Read the sheet {shape.sheet!r} of the workbook")
+        if isinstance(self._body, _Sheet):
+            others = [repr(name) for name in self._body.book.sheets if name != shape.sheet]
+            more = f", and not {listed(others)}" if others else ""
+            notes.append(f"Read the sheet {shape.sheet!r} of the workbook{more}")
         if shape.header_line > 1:
             notes.append(f"Found the header in line {shape.header_line}")
         if lines := self._repeated.lines:
