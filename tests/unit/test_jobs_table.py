@@ -52,6 +52,10 @@ def test_a_header_that_is_not_all_there_waits(data: bytes) -> None:
         (b"", "empty"),
         (b"\xef\xbb\xbf\r\n", "empty"),
         (b"foo,bar\n1,2\n", "no known column"),
+        (
+            "氏名,会社名\n".encode("shift_jis"),
+            "no known column .* in another encoding than it was read in; encoding can say which",
+        ),
         (b"email,first_name,Email\n", "twice"),
         (b'"email,name\n', "no end"),
         (b"email" + b"," * 16_384, "the header has 16,385 columns; at most 16,384 are allowed"),

@@ -126,8 +126,8 @@ def test_a_byte_that_is_no_text_costs_its_row_and_is_named() -> None:
     rows = read(b"abe,f,a@x.org,B\nbea,f,b@x.org,10 \x96 20\n\xffcal,f,c@x.org,C\ndan,f,d@x.org,D\n")
     assert people(rows) == ["abe", "dan"]
     assert problems(rows) == [
-        (3, "byte 0x96 at position 18 of the row is not text in the encoding of the file"),
-        (4, "byte 0xff at position 1 of the row is not text in the encoding of the file"),
+        (3, "byte 0x96 at position 18 of the row is not text in the encoding of the file; encoding can say another"),
+        (4, "byte 0xff at position 1 of the row is not text in the encoding of the file; encoding can say another"),
     ]
     assert rows[1].cells == ["bea", "f", "b@x.org", "10 \ufffd 20"]
 

@@ -115,7 +115,7 @@ class Rows:
             return next(csv.reader([text], delimiter=self._delimiter, skipinitialspace=True), []), None
         except UnicodeDecodeError as error:
             at = f"byte 0x{row[error.start]:02x} at position {error.start + 1} of the row"
-            return [], f"{at} is not text in the encoding of the file"
+            return [], f"{at} is not text in the encoding of the file; encoding can say another"
         except csv.Error as error:
             return [], str(error)
 

@@ -394,6 +394,8 @@ def _no_header(first: str, unclosed: bool, given: Mapping[str, str | None] | Non
         problem = "no known column in the header"
     except (NoKnownColumn, DuplicateColumn) as error:
         problem = str(error)
+    if "\ufffd" in first:
+        problem += ". The file is in another encoding than it was read in; encoding can say which, such as shift_jis"
     shown = first if len(first) <= 80 else first[:80] + "…"
     return f"{problem}. The first line is {shown!r}; the header is looked for in the first {HEADER_LINES} lines"
 
