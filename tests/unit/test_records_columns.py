@@ -327,6 +327,20 @@ def test_a_column_that_stands_twice_is_refused_with_both_places(header: str) -> 
         meaning(header)
 
 
+@pytest.mark.parametrize(
+    ("header", "best"),
+    [
+        ("Email,First Name,Email.1,Email.2", "Email"),
+        ("Email_1,Email,First Name", "Email"),
+        ("emails.0,emails.1,First Name", "emails.0"),
+        ("Company,Revenue 2022,Revenue 2024,Revenue 2023", "Revenue 2024"),
+        ("Company,Revenue,Revenue 2024", "Revenue"),
+    ],
+)
+def test_of_a_name_with_several_numbers_one_is_the_best(header: str, best: str) -> None:
+    assert {better for _, better in Columns.read(header.split(",")).unused} == {best}
+
+
 def test_a_column_twice_is_no_fault_when_it_does_not_count() -> None:
     assert known("Email,Notes,Notes,Secondary Email,Secondary Email") == {"Email": "email"}
     assert Columns.read(["Email", "email", "First Name"], {"email": None}).targets == (None, None, "first_name")

@@ -123,7 +123,7 @@ def normal(cell: str) -> str:
 @dataclass(frozen=True, slots=True)
 class _Candidate:
     target: str
-    rank: int
+    rank: float
     confidence: Confidence
 
 
@@ -316,8 +316,8 @@ def _names() -> dict[str, _Candidate]:
     for column in csv_columns():
         name = normal(column)
         if name not in bare:
-            rank = found[name].rank if name in found else _EXACT
-            found[name] = _Candidate(column, rank, Confidence.EXACT)
+            known = found.get(name)
+            found[name] = _Candidate(column, known.rank if known else _EXACT, Confidence.EXACT)
     return found
 
 
@@ -342,10 +342,15 @@ def _look_up(header: str, table: Mapping[str, _Candidate]) -> _Candidate | None:
             return found
         number = _NUMBER.search(name)
         if number and (found := table.get(_NUMBER.sub("", name))):
-            # The first of several is as good as one without a number.
-            rank = found.rank if int(number[0]) == 1 else found.rank + _NUMBERED * min(int(number[0]), 1000)
-            return _Candidate(found.target, rank, Confidence.KNOWN)
+            return _Candidate(found.target, found.rank + _behind(int(number[0])), Confidence.KNOWN)
     return None
+
+
+def _behind(number: int) -> float:
+    """How far a name with a number stands behind the same without one: the first of several next to it, of years the last before others."""
+    if number < 2:
+        return (number + 1) / 4
+    return _NUMBERED * number if number <= 1000 else _NUMBERED * 1000 + max(10_000 - number, 0)
 
 
 def _known(header: str) -> _Candidate | None:
