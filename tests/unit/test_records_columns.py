@@ -211,6 +211,24 @@ PEOPLE = {
     ),
     "by hand": ("Name,Company,E-Mail,Phone,City", "full_name company email work_direct_phone city"),
     "by hand, two phones": ("Name,Phone,Phone 2,Mobile", "full_name work_direct_phone other_phone mobile_phone"),
+    "hubspot, de": (
+        "Vorname,Nachname,E-Mail,Name des Unternehmens,Bundesland/Region",
+        "first_name last_name email company state",
+    ),
+    "hubspot, es": ("Nombre,Apellidos,País/región,Etapa del ciclo de vida", "first_name last_name country stage"),
+    "by hand, pt": (
+        "Razão Social,Nome do contato,E-mail,Nº de funcionários,Web",
+        "company full_name email employees website",
+    ),
+    "by hand, zh": (
+        "公司名称,姓名,邮箱,网址,行业,员工人数",
+        "company last_first_name email website industry employees",
+    ),
+    "by hand, whole name": ("Vor-/Nachname,E-Mail", "full_name email"),
+    "two profiles": (
+        "First Name,LinkedIn (Person),LinkedIn (Company)",
+        "first_name person_linkedin_url company_linkedin_url",
+    ),
     "by hand, de": ("Name;Vorname;Firma;E-Mail;Telefon", "last_name first_name company email work_direct_phone"),
     "pipedrive": (
         "Person - ID,Person - Name,Person - Email - Work,Person - Email - Home,Person - Phone - Work,Person - Phone - Mobile,"

@@ -31,7 +31,10 @@ NAMES: dict[str, str] = {
         vollständiger Name | Vor- und Nachname | Nom complet | Prénom et nom | Prénom Nom | Nombre completo | Nombre y apellidos
         Nome completo | Nome e cognome | Volledige naam | Imię i nazwisko | Fullständigt namn | Fulde navn | Fullt navn | Koko nimi
         Celé jméno | Teljes név | Ad Soyad | Adı Soyadı | Полное имя | お名前 | Ansprechpartner | contact person | Kontaktperson
-        persona de contacto | display name | Anzeigename | Nom à afficher | Nombre en pantalla | Nome visualizzato | file as
+        persona de contacto | Nombre del contacto | Nombre de contacto | Nom du contact | Interlocuteur | Nome do contato
+        Nome do contacto | Persona di contatto | Contactpersoon | Osoba kontaktowa | Vorname Nachname | Vor-/Nachname
+        Vor- und Zuname | Ansprechpartner/in | first/last name | display name | Anzeigename | Nom à afficher
+        Nombre en pantalla | Nome visualizzato | file as
         contact
     """,
     "last_first_name": """
@@ -42,7 +45,8 @@ NAMES: dict[str, str] = {
         email | email address | work email | business email | professional email | work email address | company email address
         corporate email | contact email | emails | recommended email | current work email | direct email | email - work
         person - email - work | person email work | primary email | email value | person - email | person email | mail | email id
-        main email | Geschäftliche E-Mail | E-Mail geschäftlich | E-Mail (geschäftlich) | Dienstliche E-Mail | E-Mail-Adresse
+        main email | email addresses | Email pro | Mail pro | Geschäftliche E-Mail | E-Mail geschäftlich
+        E-Mail (geschäftlich) | Dienstliche E-Mail | E-Mail-Adresse
         Mailadresse | Primäre E-Mail-Adresse | E-mail professionnel | Email professionnel | Adresse de messagerie | Adresse e-mail
         Adresse email | Adresse électronique | Adresse de courriel | Adresse électronique principale | Courriel | Mél
         Correo electrónico del trabajo | Dirección de correo electrónico | Dirección de correo | Correo electrónico | Correo
@@ -85,6 +89,7 @@ NAMES: dict[str, str] = {
     """,
     "stage": """
         stage | contact stage | lead stage | lifecycle stage | lifecyclestage | Lifecycle-Phase | Fase del ciclo de vida
+        Etapa del ciclo de vida | Phase du cycle de vie
     """,
     "mobile_phone": """
         mobile phone | mobile no. | mobile phones | cell phone number | Tel. mobil | Mobil-Nr. | Handy-Nr. | mobile
@@ -96,7 +101,7 @@ NAMES: dict[str, str] = {
         Telefone celular | Celular comercial | Mobiele telefoon | Mobiel | Mobiel nummer | GSM | Telefon komórkowy | Komórka
         Tel. komórkowy | Numer komórki | Matkapuhelin | Matkapuhelinnumero | Mobilní telefon | Mobilní číslo | Mobiltelefonszám
         Cep telefonu | Cep | GSM numarası | Мобильный телефон | Телефон мобильный | Мобильный | 携帯電話 | 携帯電話番号 | 移动电话
-        手机 | 手机号码 | 휴대폰 | home mobile
+        手机 | 手机号码 | 휴대폰 | Mobile pro | Natel | home mobile
     """,
     "work_direct_phone": """
         work direct phone | direct phone | direct phone number | direct dial | direct line | work phone | business phone
@@ -133,7 +138,7 @@ NAMES: dict[str, str] = {
         linkedin public profile url | public profile url | linkedin profile | linkedin profile link | profile link
         lead linkedin url | prospect linkedin url | LinkedIn-Profil | Profil LinkedIn | Perfil de LinkedIn | Profilo LinkedIn
         Perfil do LinkedIn | linkedin member url | linkedin url unique id | profile url | li profile url | sales navigator url
-        lead url
+        lead url | linkedin (person)
     """,
     "city": """
         person city | contact city | mailing city | business city | city (business) | work city | address city | lead city
@@ -170,7 +175,9 @@ NAMES: dict[str, str] = {
         company | company name | org | account name | account | organization name | organisation name | organization | organisation
         employer | current company | current employer | linkedin company name | person - organization | person organization
         work company | company / account | associated company | primary company | associated company name | company name (account)
-        firm | firm name | business name | agency | Firma | Firmenname | Unternehmen | Unternehmensname | Arbeitgeber | Betrieb
+        firm | firm name | business name | agency | Name des Unternehmens | Nom d'entreprise | Razón social | Nombre comercial
+        Razão social | Nome fantasia | Denominazione | Firma | Firmenname | Unternehmen | Unternehmensname | Arbeitgeber
+        Betrieb
         Société | Entreprise | Nom de l'entreprise | Nom de la société | Raison sociale | Organización | Empresa
         Nombre de la empresa | Nombre de la compañía | Compañía | Società | Azienda | Nome azienda | Nome dell'azienda
         Ragione sociale | Organizzazione | Nome da empresa | Organização | Bedrijf | Bedrijfsnaam | Naam bedrijf | Organisatie
@@ -191,13 +198,16 @@ NAMES: dict[str, str] = {
         staff count | Anzahl Mitarbeiter | Mitarbeiterzahl | Mitarbeiteranzahl | Anzahl der Mitarbeiter | Mitarbeiter
         Nombre d'employés | Nombre de salariés | Effectif | Effectifs | Número de empleados | Empleados | Numero di dipendenti
         Dipendenti | Numero dipendenti | Número de funcionários | Funcionários | Número de colaboradores | Aantal medewerkers
-        Aantal werknemers | Medewerkers | Liczba pracowników | Antal anställda | Antal ansatte | company size
+        # of employees | nb employees | Mitarbeitende | Nº empleados | Nº de empleados | Nº de funcionários
+        Liczba zatrudnionych
+        员工人数 | 従業員数 | Aantal werknemers | Medewerkers | Liczba pracowników | Antal anställda | Antal ansatte | company size
         company employee range | employee range | employees range | company size range | Unternehmensgröße | Taille de l'entreprise
         Tamaño de la empresa
     """,
     "industry": """
         industry | industries | company industry | account industry | primary industry | linkedin industry | sector
-        industry sector | company industries | business sector | Branche | Branchen | Wirtschaftszweig | Secteur
+        company main industry | 行业 | 業種 | industry sector | company industries | business sector | Branche | Branchen
+        Wirtschaftszweig | Secteur
         Secteur d'activité | Sector industrial | Industria | Settore | Settore di attività | Setor | Ramo de atividade | Bedrijfstak
         Branża
     """,
@@ -234,11 +244,12 @@ NAMES: dict[str, str] = {
         company linkedin url | company linkedin | linkedin company url | linkedin company page | linkedin company profile url
         company linkedin profile | company linkedin page | linkedin company profile | account linkedin url
         organization linkedin url | regular company url | company linkedin link | linkedin company link | organization linkedin
-        company linkedin url unique id | LinkedIn-Unternehmensseite
+        company linkedin url unique id | company li profile url | linkedin (company) | LinkedIn-Unternehmensseite
     """,
     "company_phone": """
         company phone | company main phone | company phone number | corporate phone | company hq phone | headquarters phone
-        hq phone | hq main phone | main company phone | organization phone | account phone | switchboard | company switchboard
+        hq phone | hq phone number | hq main phone | main company phone | organization phone | account phone | switchboard
+        company switchboard
         Telefon Firma | Firma Telefon | Hauptnummer Firma | Telefonzentrale | Téléphone société | Téléphone principal de la société
         Standard téléphonique | Teléfono principal de la organización | Teléfono de la empresa | Teléfono principal de la compañía
         Telefono principale società | Centralino | Telefone da empresa | Telefone principal da empresa | Hoofdtelefoon bedrijf
@@ -246,7 +257,8 @@ NAMES: dict[str, str] = {
     """,
     "website": """
         company website | company website url | company homepage | company site | website | website url | homepage | web site
-        web page | business homepage | organization website | account website | Webseite | Website der Firma | Internetseite
+        web page | web | web address | website address | Sito | 网址 | business homepage | organization website
+        account website | Webseite | Website der Firma | Internetseite
         Internet | Firmenwebsite | Page web | Page Web d'entreprise | Site web | Site internet | Página web | Página Web | Sitio web
         Pagina Web | Sito web | Sito internet | Página da Web | Site da empresa | Página de Internet | Webpagina | Bedrijfswebsite
         Strona sieci Web | Strona WWW | Strona internetowa | WWW | Webbsida | Webbplats | Hjemmeside | Nettside | Verkkosivu
@@ -276,16 +288,18 @@ NAMES: dict[str, str] = {
     """,
     "company_facebook_url": """
         company facebook url | facebook company page | company facebook | company facebook page | organization facebook url
+        facebook company profile url
     """,
     "company_twitter_url": """
         company twitter url | company twitter | twitter company page | company x url | organization twitter url
+        twitter company profile url
     """,
     "annual_revenue": """
         annual revenue | estimated revenue | company annual revenue | revenue | company revenue | yearly revenue
         estimated annual revenue | company annual revenue range | estimated revenue range | revenue (in usd) | revenue (in 000s usd)
         turnover | annual turnover | Jahresumsatz | Umsatz | Chiffre d'affaires | Chiffre d'affaires annuel | Ingresos anuales
         Facturación | Facturación anual | Fatturato | Fatturato annuo | Receita anual | Faturamento | Faturamento anual | Jaaromzet
-        Omzet | Roczny obrót | Przychody roczne | revenue range | revenue range (in usd)
+        Omzet | Przychód | Przychody | Roczny obrót | Przychody roczne | revenue range | revenue range (in usd)
     """,
     "total_funding": """
         total funding | total money raised | total funding amount | funding total | company total funding
@@ -293,7 +307,7 @@ NAMES: dict[str, str] = {
     """,
     "latest_funding": """
         latest funding | last funding type | latest funding type | latest funding round | last funding round | latest funding stage
-        funding stage | company funding stage | last funding stage
+        recent funding round | funding stage | company funding stage | last funding stage
     """,
     "latest_funding_amount": """
         latest funding amount | last funding amount | last funding amount (in usd) | latest funding round amount
@@ -310,22 +324,26 @@ BARE: dict[tuple[str | None, str | None], str] = {
         uuid
     """,
     ("city", "company_city"): """
-        city | town | location city | Ort | Stadt | Wohnort | Ville | Ciudad | Población | Localidad | Città | Cidade | Localidade
+        city | town | city/town | location city | Ort | Stadt | Wohnort | Ville | Ciudad | Población | Localidad | Città
+        Cidade | Localidade
         Plaats | Woonplaats | Stad | Miasto | Miejscowość | Postort | Poststed | Kaupunki | Město | Város | Şehir | Город | 市区町村
         城市 | 市 | 도시
     """,
     ("state", "company_state"): """
-        state | state/region | state/province | region | province | Bundesland | Kanton | Bundesland/Kanton | Région | Provincia
+        state | state/region | state/province | region | province | Bundesland | Bundesland/Region | Kanton
+        Bundesland/Kanton | Région | Provincia
         Estado | Provincia o estado | Estado/Região | Provincie | Województwo | Län | Maakunta | Область | Регион | 都道府県 | 省
     """,
     ("country", "company_country"): """
-        country | country/region | location country | nation | Land | Land/Region | Pays | Pays/Région | País | País o región
+        country | country/region | location country | nation | Land | Land/Region | Pays | Pays/Région | País
+        País o región | País/región
         País/Região | Paese | Nazione | Paese/area geografica | Land/regio | Kraj | Kraj/region | Maa | Země | Ország | Țara | Ülke
         Страна | 国 | 国/地域 | 国家 | 국가
     """,
     ("phone", "company_phone"): """
         phone | phone number | phones | contact number | contact no. | Tel. Nr. | Telefonnr. | telephone | telephone number | tel
-        tel. | phone no. | phone numbers | Telefon | Telefonnummer | Tel.-Nr. | Rufnummer | Festnetz | Téléphone
+        tel. | phone no. | phone numbers | Telefon | Telefonnummer | Tel.-Nr. | Rufnummer | Festnetz | Festnetznummer
+        Tel. fixe | Téléphone fixe | Téléphone
         Numéro de téléphone | Teléfono | Número de teléfono | Telefono | Numero di telefono | Telefone | Fone | Número de telefone
         Telefoon | Telefoonnummer | Numer telefonu | Puhelin | Puhelinnumero | Telefonní číslo | Telefonszám | Телефон
         Номер телефона | 電話 | 電話番号 | 电话 | 전화번호 | primary phone | main phone | Haupttelefon | Téléphone principal
