@@ -359,6 +359,13 @@ def test_of_a_name_with_several_numbers_one_is_the_best(header: str, best: str) 
     assert {better for _, better in Columns.read(header.split(",")).unused} == {best}
 
 
+def test_half_of_a_name_is_not_the_meaning_of_a_column() -> None:
+    assert known("Title/Position,Company/Organization,Vor-/Familienname") == {
+        "Title/Position": "title",
+        "Company/Organization": "company",
+    }
+
+
 def test_a_column_twice_is_no_fault_when_it_does_not_count() -> None:
     assert known("Email,Notes,Notes,Secondary Email,Secondary Email") == {"Email": "email"}
     assert Columns.read(["Email", "email", "First Name"], {"email": None}).targets == (None, None, "first_name")

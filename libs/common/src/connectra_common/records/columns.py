@@ -377,8 +377,9 @@ def _prefixed(header: str) -> _Candidate | None:
 
 def _either(header: str) -> _Candidate | None:
     """The candidate of two names for one thing: `Company/Organization`."""
-    found = [candidate for part in header.split("/") if (candidate := _known(part))]
-    if "/" in header and "://" not in header and len({candidate.target for candidate in found}) == 1:
+    parts = header.split("/")
+    found = [candidate for part in parts if (candidate := _known(part))]
+    if 1 < len(parts) == len(found) and len({candidate.target for candidate in found}) == 1:
         return _Candidate(found[0].target, _PREFIXED + abs(found[0].rank), Confidence.GUESSED)
     return None
 
