@@ -144,6 +144,14 @@ def test_what_stands_for_nothing_is_nobody_s_name(nothing: str) -> None:
     assert read(nothing, nothing, "a@x.example", nothing) == (None, nothing.lower())
 
 
+@pytest.mark.parametrize("name", [("LinkedIn", "Member"), ("LinkedIn Member", ""), ("LinkedIn-Mitglied", "-")])
+def test_whom_linkedin_does_not_show_is_nobody_without_an_address(name: tuple[str, str]) -> None:
+    reader = RowReader(Columns.read(("first_name", "last_name", "email", "company")))
+    assert reader.read([*name, "", "Acme"]).contact is None
+    assert reader.read([*name, "a@x.example", "Acme"]).contact is not None
+    assert reader.read(["Ann", "Member", "", "Acme"]).contact is not None
+
+
 @pytest.mark.parametrize(
     ("row", "reason"),
     [

@@ -306,7 +306,7 @@ def test_of_several_addresses_the_first_is_taken_and_said(text: str, first: str,
 @pytest.mark.parametrize(
     "text",
     ["pl7.@place.example", "pl8@place", "pl9 at place dot example", "test@test", "dots..twice@isle.example", "jane @ x.com", "a@b@c.de",
-     "jane@x_y.com", "jane@-x.com", "a@1.2.3.4", "a@[1.2.3.4]", "a" * 65 + "@x.com", "x"],
+     "jane@x_y.com", "jane@-x.com", "a@1.2.3.4", "a@[1.2.3.4]", "a" * 65 + "@x.com", "x", "\ufffd\ufffd@x.de"],
 )  # fmt: skip
 def test_what_is_no_email(text: str) -> None:
     with pytest.raises(Malformed, match=r"is not an e-mail address; write one such as name@example\.com"):

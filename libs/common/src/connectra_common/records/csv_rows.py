@@ -89,7 +89,7 @@ class RowReader:
             note = read_address(as_text(cell)).note
             if note:
                 left_out.append(LeftOut(self._headers[plan.positions["email"]], cell, note))
-        if not (url or email) and all(name is None or is_nothing(name) for name in (first, last)):
+        if not (url or email) and _names_nobody(first, last):
             return record, None
         return record, ids.contact_recipe(first, last, url, email)  # type: ignore[arg-type]
 
@@ -117,6 +117,16 @@ class RowReader:
         return record, recipe, _DOMAIN
 
 
+def _names_nobody(first: str | None, last: str | None) -> bool:
+    names = [name for name in (first, last) if name is not None and not is_nothing(name)]
+    return not names or " ".join(names).casefold() in _MASKED
+
+
+# Whom LinkedIn does not show.
+_MASKED = frozenset(
+    ("linkedin member", "linkedin-mitglied", "linkedin mitglied", "membre de linkedin", "membre linkedin")
+)
+_MASKED |= {"miembro de linkedin", "membro do linkedin", "membro di linkedin", "linkedin-lid", "linkedin user"}
 # What stands for an empty cell.
 _DASHES = " \t.-–—_/"
 # What is no company's name; other words for nothing are those of some.

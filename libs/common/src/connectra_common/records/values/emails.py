@@ -92,6 +92,8 @@ def _ascii_length(domain: str) -> int | None:
 
 def _ask(address: str) -> email_validator.ValidatedEmail | None:
     """What the library says of an address that is one, and has a domain that we could compare."""
+    if "\ufffd" in address:  # which stands for what a program could not read
+        return None
     try:
         # Reserved domains such as .test and .local are taken for what the sender says they are.
         parsed = email_validator.validate_email(
