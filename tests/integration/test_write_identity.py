@@ -1,5 +1,6 @@
 """Which record a write means: against a model of the rules, and the cases that went wrong."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,6 +9,7 @@ from uuid import UUID, uuid4, uuid5
 import asyncpg
 import orjson
 import pytest
+from connectra_common.call import IdempotencyKey
 from connectra_common.db.database import Database
 from connectra_common.errors import Conflict
 from connectra_common.records.fields import COMPANY, CONTACT, Entity
@@ -18,10 +20,13 @@ from connectra_write.imports.parse import ImportBatch
 from connectra_write.imports.repository import ImportRepository
 from connectra_write.imports.service import ImportService
 from connectra_write.notifier import Notifier
+from connectra_write.records.outcomes import Written
 from connectra_write.records.repository import RecordRepository
 from connectra_write.records.service import RecordService
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from tests.support.wait import until
 
 URL = UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")
 SPELLINGS = {
@@ -57,6 +62,10 @@ class Service:
         """Live records by uuid."""
         rows = await self.connection.fetch(f"SELECT * FROM {entity.table} WHERE deleted_at IS NULL")
         return {row["uuid"]: dict(row) for row in rows}
+
+    async def waiting(self) -> int:
+        """How many sessions wait for a lock."""
+        return int(await self.connection.fetchval("SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted"))
 
     async def load(self, columns: str, *rows: str, job: str | None = None, number: int = 0) -> Any:
         """Imports rows as one batch."""
@@ -383,6 +392,37 @@ async def test_a_record_that_gets_another_address_while_a_batch_decides_is_not_t
     assert (bulk.created, bulk.uuids == [uuid]) == (1, False)
     kept = (await service.stored(CONTACT))[uuid]
     assert (kept["email"], kept["title"]) == ("o@moved.example", None)
+
+
+async def test_upserts_of_a_record_that_is_deleted_meanwhile_wait_for_each_other_in_one_order(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of them with an idempotency key, whose transaction keeps what it locked."""
+    uuid, email, lock_keys = str(uuid4()), "k@order.example", RecordRepository.lock_keys
+    came, locked = asyncio.Event(), asyncio.Event()
+    await service.records.upsert(CONTACT, {"uuid": uuid, "email": email})
+
+    async def upsert(title: str, key: IdempotencyKey | None = None) -> Written:
+        return await service.records.upsert(CONTACT, {"email": email, "title": title}, key)
+
+    async with service.connection.transaction():
+        await service.connection.execute("UPDATE contacts SET deleted_at = now() WHERE uuid = $1", uuid)
+        plain = asyncio.create_task(upsert("plain"))
+        await until(service.waiting)
+
+        async def in_turn(self: RecordRepository, numbers: Iterable[int]) -> None:
+            if asyncio.current_task() is not plain:
+                came.set()
+                await locked.wait()
+            await lock_keys(self, numbers)
+            locked.set()
+
+        monkeypatch.setattr(RecordRepository, "lock_keys", in_turn)
+        keyed = asyncio.create_task(upsert("keyed", IdempotencyKey("", str(uuid4()))))
+        await until(service.waiting, lambda count: count == 2 or came.is_set())
+    answers = await asyncio.gather(plain, keyed)
+    assert [answer.uuid for answer in answers] == [uuid, uuid]
+    assert [answer.is_new for answer in answers] == [True, False]
 
 
 FILE = "first_name,last_name,email,person_linkedin_url,company,company_linkedin_url,title"

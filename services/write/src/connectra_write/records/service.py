@@ -162,8 +162,9 @@ class RecordService:
             raise writing.Moved
 
         async def change(repository: RecordRepository) -> Outcome[Written]:
-            # Most upserts find a record that has their keys, and change none: nothing that others decide by.
-            if outcome := await self._put(repository, entity, claim, is_locked=not locks):
+            # Most upserts find a record that has their keys, and change none: nothing that others decide by. With an idempotency key this
+            # is one transaction, in which the row stays locked even if it turns out not to fit: keys are to be locked before.
+            if key is None and (outcome := await self._put(repository, entity, claim, is_locked=not locks)):
                 return outcome
             return await writing.repeated(repository, lambda: locked(repository))
 
