@@ -394,6 +394,34 @@ async def test_a_record_that_gets_another_address_while_a_batch_decides_is_not_t
     assert (kept["email"], kept["title"]) == ("o@moved.example", None)
 
 
+async def test_a_batch_that_takes_a_record_for_new_which_another_has_locked_is_done_again(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = sorted(str(uuid4()) for _ in range(2))
+    batch = [{"uuid": first, "name": "one"}, {"uuid": second, "name": "two"}]
+    merge, reached, go_on = RecordRepository.merge, asyncio.Event(), asyncio.Event()
+
+    async def late(self: RecordRepository, *arguments: Any, **more: Any) -> Any:
+        monkeypatch.setattr(RecordRepository, "merge", last)
+        reached.set()
+        await go_on.wait()
+        return await merge(self, *arguments, **more)
+
+    async def last(self: RecordRepository, *arguments: Any, **more: Any) -> Any:
+        monkeypatch.setattr(RecordRepository, "merge", merge)
+        go_on.set()
+        await until(service.waiting)
+        return await merge(self, *arguments, **more)
+
+    monkeypatch.setattr(RecordRepository, "merge", late)
+    stale = asyncio.create_task(service.records.batch_upsert(COMPANY, batch))
+    await reached.wait()
+    await service.records.create(COMPANY, batch[1])
+    answers = [await service.records.batch_upsert(COMPANY, batch), await stale]
+    assert [answer.uuids for answer in answers] == [[first, second]] * 2
+    assert sum(answer.created for answer in answers) == 1
+
+
 async def test_upserts_of_a_record_that_is_deleted_meanwhile_wait_for_each_other_in_one_order(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,7 +1,8 @@
 """All SQL on records.
 
 Every transaction takes its locks in one order: idempotency key or job, match keys, companies, contacts (with the outbox after each); keys
-and rows in their own order. So concurrent batches wait for each other and never deadlock.
+and rows in their own order. So concurrent batches wait for each other. They deadlock only when one takes for new what another knows to be
+there, for it locks it among the new ones: that one is done again, as it would be anyway (`writing.repeated`).
 
 Whoever decides by a key which record is meant holds the key's lock, and writes only records that still have the keys by which they were
 found. Who merely gives a record another key decides nothing by it, and needs none.

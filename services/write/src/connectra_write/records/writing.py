@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+import asyncpg
 from connectra_common.errors import Unavailable
 from connectra_common.records import keys
 from connectra_common.records.fields import CONTACT, Entity
@@ -81,7 +82,7 @@ async def write(repository: RecordRepository, batch: Batch, manner: Manner, job:
 
 
 async def repeated(repository: RecordRepository, work: Callable[[], Awaitable[Result]]) -> Result:
-    """Does some work in a transaction, and again from the start while it raises Moved.
+    """Does some work in a transaction, and again from the start while it raises Moved, or while PostgreSQL ends it to resolve a deadlock.
 
     Raises:
         Unavailable: it does so each time.
@@ -90,7 +91,7 @@ async def repeated(repository: RecordRepository, work: Callable[[], Awaitable[Re
         try:
             async with repository.transaction():
                 return await work()
-        except Moved:
+        except (Moved, asyncpg.DeadlockDetectedError):
             continue
     raise Unavailable("the records changed meanwhile; try again")
 
