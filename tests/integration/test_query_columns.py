@@ -7,6 +7,8 @@ from connectra.query.v1.query_service_pb2_grpc import QueryServiceStub
 from connectra_common.records.fields import COMPANY, CONTACT
 from google.protobuf.json_format import MessageToDict
 
+from tests.support.words import word
+
 
 async def test_both_doors_list_the_same_columns(api: httpx.AsyncClient, query: QueryServiceStub) -> None:
     for path, service, names in (
@@ -40,6 +42,20 @@ async def test_what_a_column_offers_is_taken(api: httpx.AsyncClient) -> None:
     assert (await api.post("/contacts", json=body)).status_code == 200
     grouped = {"group_by": [name.replace(".", "_") for name, one in columns.items() if one["group_by"]][:1]}
     assert (await api.post("/contacts/aggregate", json=grouped)).status_code == 200
+
+
+async def test_a_contact_with_another_name_of_its_company_is_not_the_one_that_the_caller_has(
+    api: httpx.AsyncClient,
+) -> None:
+    name = word()
+    company = (await api.post("/companies/create", json={"name": name})).json()["data"]["uuid"]
+    made = await api.post("/contacts/upsert", json={"email": f"{name}@x.com", "company_id": company})
+    path = f"/contacts/{made.json()['data']['uuid']}"
+    known = {"if-none-match": (await api.get(path)).headers["etag"]}
+    await api.put(f"/companies/{company}", json={"name": f"{name} new"})
+    read = await api.get(path, params={"select_columns": "company.name"}, headers=known)
+    assert (read.status_code, read.json()["data"]) == (200, {"company.name": f"{name} new"})
+    assert (await api.get(path, params={"select_columns": "company_id"}, headers=known)).status_code == 304
 
 
 @pytest.mark.parametrize("service", ["people", "Contact"])
