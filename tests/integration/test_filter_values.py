@@ -19,7 +19,7 @@ from connectra_query.filters.service import FilterService, FilterValuesRequest
 from connectra_query.search.engine import Search
 from connectra_write.consistency import ConsistencyTokens
 from connectra_write.filter_values.counts import add_up
-from connectra_write.filter_values.repository import Change, FilterValueRepository
+from connectra_write.filter_values.repository import SLICE, Change, FilterValueRepository
 from connectra_write.imports.parse import ImportBatch
 from connectra_write.imports.service import ImportService
 from connectra_write.notifier import Notifier
@@ -174,6 +174,23 @@ async def test_a_company_is_offered_by_the_name_it_has(process: Database, databa
     await database.execute("UPDATE companies SET name = 'Dyne' WHERE uuid = 'a'")
     await add_up(process)
     assert await offered(process, COMPANY, "uuid") == [("b", "Bolt"), ("a", "Dyne")]
+
+
+async def test_a_company_keeps_its_name_wherever_the_changes_are_cut(
+    process: Database, database: asyncpg.Connection
+) -> None:
+    await database.execute("INSERT INTO companies (uuid, name) VALUES ('a', 'Acme')")
+    await add_up(process)
+    # As many values as are taken together, but one: what the company has less comes with the next ones.
+    await database.execute(
+        """INSERT INTO filter_value_changes (entity, filter_keys, filter_values, changes)
+           SELECT 'contact', array_fill('title'::text, n), array_fill('cto'::text, n), array_fill(1::bigint, n)
+           FROM (SELECT ARRAY[$1::int]) AS many (n)""",
+        SLICE - 1,
+    )
+    await database.execute("UPDATE companies SET name = 'Bolt', city = 'bonn' WHERE uuid = 'a'")
+    await add_up(process)
+    assert await offered(process, COMPANY, "uuid") == [("a", "Bolt")]
 
 
 async def test_adding_up_reads_no_records_and_waits_for_no_writer(

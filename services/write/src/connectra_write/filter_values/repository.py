@@ -55,7 +55,7 @@ class FilterValueRepository:
         """Adds changes, by uuid of the stored value; one that no record has any more goes."""
         uuids = sorted(changes)
         rows = [
-            (uuid, c.filter_key, c.service, c.value, c.shown or c.value, c.uses)
+            (uuid, c.filter_key, c.service, c.value, c.shown or "", c.uses)
             for uuid, c in ((uuid, changes[uuid]) for uuid in uuids)
         ]
         await self._connection.execute(_ADD, *map(list, zip(*rows, strict=True)))
@@ -76,8 +76,11 @@ _TAKE = f"""
           WHERE c.value ~ '\\S' AND length(c.value) <= {MAX_FILTER_VALUE_CHARS}
           GROUP BY 1, 2, 3, 4 HAVING sum(c.change) <> 0) AS changed
     GROUP BY entity, key, value"""
+# A value that has only lost records is displayed as before: a slice may end between what a record has more and what it has less, and then
+# the next one has just the latter.
 _ADD = """
     INSERT INTO filters_data AS f (uuid, filter_key, service, value, display_value, uses)
     SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[])
     ON CONFLICT (uuid) DO UPDATE
-        SET uses = f.uses + excluded.uses, display_value = excluded.display_value, deleted_at = NULL"""
+        SET uses = f.uses + excluded.uses, deleted_at = NULL,
+            display_value = coalesce(nullif(excluded.display_value, ''), f.display_value)"""
