@@ -42,6 +42,12 @@ def test_a_where_that_is_none_is_refused(text: str) -> None:
         read_where(text)
 
 
+def test_a_query_of_which_where_is_only_a_part_is_refused() -> None:
+    rest = {"filters": {"field": "stage", "operator": "ne", "value": "do not contact"}, "q": "sales", "order_by": []}
+    with pytest.raises(ClientError, match=r"not its filters, q: leave"):
+        read_where(json.dumps({"where": {"keyword_match": {}}, **rest}))
+
+
 @pytest.mark.parametrize(
     ("name", "format", "gzip", "options"),
     [

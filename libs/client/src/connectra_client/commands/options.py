@@ -79,7 +79,7 @@ def read_where(text: str | None) -> Json:
     """The value of --where: a JSON object, or @FILE with one; {} when the option is absent.
 
     Raises:
-        ClientError: the file cannot be read, or the text is not a JSON object.
+        ClientError: the file cannot be read, or the text is not a JSON object, or is a query with more than a `where`.
     """
     if text is None:
         return {}
@@ -97,7 +97,11 @@ def read_where(text: str | None) -> Json:
     if not isinstance(where, dict):
         raise ClientError('--where takes a JSON object such as {"keyword_match": {"must": {"country": "germany"}}}')
     # People often have a whole query at hand rather than its `where`.
-    return where["where"] if isinstance(where.get("where"), dict) else where
+    if not isinstance(where.get("where"), dict):
+        return where
+    if ignored := sorted(name for name, value in where.items() if name != "where" and value not in (None, [], {})):
+        raise ClientError(f"--where takes the `where` of a query, not its {', '.join(ignored)}: leave that out")
+    return dict(where["where"])
 
 
 def conditions(text: str | None, where: str | None, alike: str | None = None) -> Json:
