@@ -162,6 +162,11 @@ def test_a_table_takes_markup_and_empty_values_as_they_are(shown: io.StringIO) -
     assert "None" not in shown.getvalue()
 
 
+def test_what_looks_like_the_name_of_an_emoji_stays_as_it_is() -> None:
+    for one in (display.console, display.words):
+        assert one.render_str("2001:db8:100:1, :rocket:").plain == "2001:db8:100:1, :rocket:"
+
+
 def test_a_job_that_runs_shows_its_file_and_how_far_it_is(shown: io.StringIO) -> None:
     source = "uploads/6f1c0b52-7c5e-4f0e-9d2b-0c8a0e3b7a11_people.csv"
     progress = {"rows": 1234, "bytes": 10, "total_bytes": 20}

@@ -39,8 +39,8 @@ _AWAY_SECONDS = 120
 
 # Nothing is wrapped or cut that no terminal shows.
 _PIPE_WIDTH = 10_000
-console = Console(highlight=False)
-words = Console(stderr=True, highlight=False)
+console = Console(highlight=False, emoji=False)
+words = Console(stderr=True, highlight=False, emoji=False)
 for one in (console, words):
     if not one.is_terminal:
         one.width = _PIPE_WIDTH
