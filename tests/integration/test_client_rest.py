@@ -218,6 +218,23 @@ def test_an_upload_is_streamed_with_its_length_and_without_the_key(
     assert sum(moved) == len(body)
 
 
+def test_what_no_request_can_hold_is_told(client: RestClient) -> None:
+    for query in ({"q": "\udcff"}, {"where": {"range_query": {"must": {"employees_count": {"gte": float("nan")}}}}}):
+        with pytest.raises(ClientError, match="cannot be sent"):
+            client.search("contacts", query)
+    for key in ("schlüssel", "two\nlines"):
+        with pytest.raises(ClientError, match="cannot be sent") as refused:
+            client.create("contacts", {}, idempotency_key=key)
+        assert not refused.value.transient
+
+
+def test_an_id_that_is_no_text_is_for_the_server_to_refuse(scene: Scene, client: RestClient) -> None:
+    scene.refusals = [404]
+    with pytest.raises(ApiError):
+        client.record("contacts", "\udcff")
+    assert scene.requests[-1][1] == "/contacts/%3F"
+
+
 def test_what_the_store_says_is_told(scene: Scene, client: RestClient, csv_file: Path) -> None:
     scene.store_status = 403
     with pytest.raises(ApiError, match=r"object store refused \(HTTP 403\): Request has expired"):

@@ -49,6 +49,13 @@ def test_an_address_that_is_none_is_refused(url: str) -> None:
         find_connection(url, "key")
 
 
+@pytest.mark.parametrize("key", ["secret\n", "sec ret", "schlüssel"])
+def test_a_key_that_no_header_takes_is_refused_and_not_shown(key: str) -> None:
+    with pytest.raises(NoServer, match="API key") as refused:
+        find_connection("http://127.0.0.1:8000", key)
+    assert key.strip() not in str(refused.value)
+
+
 def test_the_key_is_not_shown() -> None:
     assert "local-key" not in repr(HERE)
 

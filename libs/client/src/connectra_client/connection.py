@@ -1,6 +1,7 @@
 """Which server to talk to, and with which key."""
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
@@ -65,7 +66,7 @@ def find_connection(url: str | None = None, api_key: str | None = None, profile:
         profile: name of a profile; `local` is the server on this machine.
 
     Raises:
-        NoServer: no server is known, or its key is missing.
+        NoServer: no server is known, or its key is missing or none.
         ClientError: the address is invalid.
     """
     if profile and url:
@@ -98,6 +99,7 @@ def checked(connection: Connection) -> Connection:
 
     Raises:
         ClientError: its address is invalid.
+        NoServer: its key has characters that no key has.
     """
     try:
         valid = connection.parts.scheme in ("http", "https") and bool(connection.host) and connection.port > 0
@@ -105,6 +107,10 @@ def checked(connection: Connection) -> Connection:
         valid = False
     if not valid:
         raise ClientError(f"{connection.url} is not an address such as http://127.0.0.1:8000")
+    if re.search(r"[^!-~]", connection.api_key):
+        raise NoServer(
+            f"the API key for {connection.url} is none: it has a blank, a line break or a letter that is not ASCII"
+        )
     return connection
 
 

@@ -418,7 +418,13 @@ class RestClient:
 
     def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:
-            response = self._http.request(method, path, **options)
+            request = self._http.build_request(method, path, **options)
+        except ValueError as error:  # no text (half of a surrogate pair), or a number that JSON does not have (NaN)
+            raise ClientError(f"this cannot be sent: {error}") from error
+        try:
+            response = self._http.send(request)
+        except httpx.LocalProtocolError as error:
+            raise ClientError(f"this cannot be sent: {error}") from error
         except httpx.HTTPError as error:
             raise unreachable(self.connection.url, error) from error
         if response.is_error:
@@ -434,7 +440,7 @@ class RestClient:
 
 
 def _path(entity: str, uuid: str) -> str:
-    return f"/{entity}/{quote(uuid, safe='')}"
+    return f"/{entity}/{quote(uuid, safe='', errors='replace')}"
 
 
 def api_error(response: httpx.Response) -> ApiError:
