@@ -11,16 +11,17 @@ from dataclasses import dataclass, field
 from hashlib import md5
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from connectra_client import rest
 from connectra_client.cli import app
-from connectra_client.commands.transfer import fetch_files
+from connectra_client.commands.transfer import fetch_file, fetch_files
 from connectra_client.connection import Connection
 from connectra_client.errors import ApiError, ClientError, Unreachable
 from connectra_client.exit_codes import ExitCode
-from connectra_client.rest import RestClient
+from connectra_client.files import arriving
+from connectra_client.rest import Job, RestClient
 from typer.testing import CliRunner, Result
 
 from tests.support.stack import Completed, program
@@ -386,6 +387,37 @@ def test_fetch_saves_the_files_of_a_job_under_their_names(scene: Scene, tmp_path
         assert done.returncode == 0, done.stderr
         files = {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
         assert files == dict.fromkeys(names, scene.store_body)
+
+
+def test_a_file_is_written_into_a_pipe_and_behind_a_symbolic_link(
+    scene: Scene, client: RestClient, tmp_path: Path
+) -> None:
+    pipe, link, target = tmp_path / "pipe", tmp_path / "link", tmp_path / "target"
+    scene.store_body = b"rows"  # the reader's own pipe has room for them
+    os.mkfifo(pipe)
+    with subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE) as reader:
+        fetch_file(client, cast(Job, job("completed")), "result", pipe)
+        if not pipe.is_fifo():
+            reader.kill()
+        assert reader.communicate()[0] == scene.store_body
+    target.touch()
+    link.symlink_to(target)
+    client.download(f"{scene.url}/store", link)
+    assert (link.readlink(), target.read_bytes()) == (target, scene.store_body)
+
+
+def test_rows_are_written_into_a_pipe_and_behind_a_symbolic_link(tmp_path: Path) -> None:
+    pipe, link, target = tmp_path / "pipe", tmp_path / "link", tmp_path / "target"
+    os.mkfifo(pipe)
+    link.symlink_to(target)
+    with subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE) as reader:
+        for file in (pipe, link):
+            with arriving(file) as out:
+                out.write(b"rows")
+        if not pipe.is_fifo():
+            reader.kill()
+        assert reader.communicate()[0] == b"rows"
+    assert (link.readlink(), target.read_bytes()) == (target, b"rows")
 
 
 def test_nobody_there_and_a_wrong_key_are_told_apart(scene: Scene) -> None:

@@ -101,7 +101,8 @@ class Store:
             progress: see `Progress`.
             renew: gives a new URL; asked once the store refuses the one before, which may have expired.
         """
-        download = _Download(self._http, url, out, progress)
+        # Of a symbolic link it is the file behind it that is replaced.
+        download = _Download(self._http, url, out.resolve(), progress)
         try:
             while True:
                 began = download.done
@@ -178,20 +179,24 @@ _PLAIN = {"Accept-Encoding": "identity"}
 
 @contextmanager
 def arriving(file: Path) -> Iterator[BinaryIO]:
-    """A file to write to that takes the place of `file` only once all of it is there.
+    """A file to write to that takes the place of `file` only once all of it is there; a pipe or a device is written to as it is.
 
     Raises:
         ClientError: it cannot be written.
     """
-    part = file.with_name(f"{file.name}.part")
+    in_place = file.exists() and not file.is_file()
+    whole = file.resolve()  # of a symbolic link it is the file behind it that is replaced
+    part = file if in_place else whole.with_name(f"{whole.name}.part")
     try:
         with part.open("wb") as out:
             yield out
-        part.replace(file)
+        if not in_place:
+            part.replace(whole)
     except OSError as error:
         raise ClientError(f"{file} cannot be written: {error.strerror}") from error
     finally:
-        part.unlink(missing_ok=True)
+        if not in_place:
+            part.unlink(missing_ok=True)
 
 
 def read(file: Path, progress: Progress, begin: int = 0, size: int | None = None) -> Iterator[bytes]:

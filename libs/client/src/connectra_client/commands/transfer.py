@@ -6,7 +6,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
@@ -335,7 +335,7 @@ def _download(client: RestClient, uuid: str, file: JobFile, out: Path, *, quiet:
 
 
 def fetch_file(client: RestClient, job: Job, kind: str, out: Path) -> None:
-    """Download a file that a job has written, such as `result` or `rejected`; to stdout if `out` is `-`.
+    """Download a file that a job has written, such as `result` or `rejected`; to stdout if `out` is `-`, or into a pipe or device.
 
     Raises:
         ClientError: the server does not have it, or `out` cannot be written.
@@ -346,16 +346,17 @@ def fetch_file(client: RestClient, job: Job, kind: str, out: Path) -> None:
         raise ClientError(f"the {kind} file of job {job['uuid']} cannot be fetched: {error}") from error
     if found is None:
         raise ClientError(f"the server has no {kind} file of job {job['uuid']}")
-    if str(out) != _DASH:
+    stdout = str(out) == _DASH
+    if not stdout and (out.is_file() or not out.exists()):
         _download(client, job["uuid"], found, out)
         return
     # By way of a file, as a download can only go on in one after its connection broke.
     with TemporaryDirectory() as folder:
         copy = Path(folder) / "file"
         _download(client, job["uuid"], found, copy, quiet=True)
-        with copy.open("rb") as whole:
-            shutil.copyfileobj(whole, sys.stdout.buffer)
-        sys.stdout.flush()
+        with copy.open("rb") as whole, nullcontext(sys.stdout.buffer) if stdout else out.open("wb") as to:
+            shutil.copyfileobj(whole, to)
+            to.flush()
 
 
 def require_completed(job: Job) -> None:
