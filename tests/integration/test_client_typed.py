@@ -276,6 +276,26 @@ async def test_a_client_that_is_opened_the_other_way_says_how() -> None:
             pass
 
 
+async def test_a_client_without_an_address_for_files_says_so(tmp_path: Path) -> None:
+    with SyncConnectra(query_url="http://127.0.0.1:1") as client, pytest.raises(ClientError, match="give it jobs_url"):
+        client.upload(tmp_path)
+    async with Connectra(query_url="http://127.0.0.1:1") as awaited:
+        with pytest.raises(ClientError, match="give it jobs_url"):
+            await awaited.upload(tmp_path)
+
+
+async def test_an_export_of_neither_contacts_nor_companies_is_refused(tmp_path: Path) -> None:
+    entity: Any = "contact"
+    with (
+        SyncConnectra(query_url="http://127.0.0.1:1") as client,
+        pytest.raises(ClientError, match="'contact' is neither"),
+    ):
+        client.export_csv(entity, {}, tmp_path / "a.csv")
+    async with Connectra(query_url="http://127.0.0.1:1") as awaited:
+        with pytest.raises(ClientError, match="'contact' is neither"):
+            await awaited.export_csv(entity, {}, tmp_path / "a.csv")
+
+
 async def test_a_client_that_is_not_open_says_so(services: tuple[Services, str]) -> None:
     url = services[1]
     client = Connectra(url, "secret")

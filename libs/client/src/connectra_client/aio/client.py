@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar, get_args
 from uuid import uuid4
 
 from connectra_client.aio.calls import Channel, Opened, from_threads, in_thread, open_channel, sleep
@@ -414,6 +414,8 @@ class Connectra(Opened):
         Raises:
             ClientError: the file cannot be written.
         """
+        if entity not in get_args(Entity):
+            raise ClientError(f"{entity!r} is neither contacts nor companies")
         rows = 0
         with arriving(Path(file)) as out:
             if entity == "contacts":
@@ -532,19 +534,19 @@ class Connectra(Opened):
         Raises:
             ClientError: the file cannot be read.
         """
-        path = Path(file)
+        jobs, path = self.jobs, Path(file)
         try:
             size = await in_thread(lambda: path.stat().st_size)
             with Store(trust_env=not self._at["jobs"].loopback) as store:
                 if size <= ONE_PUT_BYTES:
-                    to = await self.jobs.create_upload_url(CreateUploadUrlRequest(filename=path.name))
+                    to = await jobs.create_upload_url(CreateUploadUrlRequest(filename=path.name))
                     content = read(path, lambda _: None)
                     await in_thread(partial(store.put, to.upload_url, content, size))
                     return to.s3_key
                 asked = CreateUploadRequest(filename=path.name, size_bytes=size)
-                begun = _given((await self.jobs.create_upload(asked)).upload)
+                begun = _given((await jobs.create_upload(asked)).upload)
                 upload = Upload(upload_id=begun.upload_id, s3_key=begun.s3_key, part_size=begun.part_size)
-                uploads = _Uploads(self.jobs, from_threads())
+                uploads = _Uploads(jobs, from_threads())
                 await in_thread(PartsUpload(uploads, store, path, upload, lambda _: None).send)
                 return begun.s3_key
         except OSError as error:
