@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from connectra_local.home import Home
+from connectra_client.errors import ClientError
+from connectra_local.home import Home, Secrets
 from connectra_local.processes import Identity, reap, rotate, tail
 from connectra_local.state import PartStatus, State
 
@@ -71,6 +72,36 @@ def test_the_state_comes_back_as_it_was_written_and_only_for_its_owner(tmp_path:
         "last_exit": {"reason": "x", "at": "y"},
     }
     assert state.public() == {"gateway": "g", "parts": [public]}
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"parts": []}', '{"parts": [{}]}'])
+def test_a_state_that_is_none_is_named(tmp_path: Path, text: str) -> None:
+    home = Home(tmp_path, tmp_path / "downloads")
+    assert State.load(home) is None
+    home.create()
+    home.state_file.write_text(text)
+    with pytest.raises(ClientError, match=r"state\.json does not say what runs here .*: delete it once"):
+        State.load(home)
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1]"])
+def test_secrets_that_are_none_are_named(tmp_path: Path, text: str) -> None:
+    home = Home(tmp_path, tmp_path / "downloads")
+    made = Secrets.load(home)
+    assert Secrets.load(home) == made
+    (tmp_path / "secrets.json").write_text(text)
+    with pytest.raises(ClientError, match=r"secrets\.json, .* cannot be read"):
+        Secrets.load(home)
+
+
+def test_a_home_that_is_no_folder_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "home"
+    file.touch()
+    home = Home(file, tmp_path / "downloads")
+    with pytest.raises(ClientError, match="cannot be read: Not a directory"):
+        State.load(home)
+    with pytest.raises(ClientError, match=f"the folder {file} cannot be created: File exists"):
+        home.create()
 
 
 def test_a_state_of_a_supervisor_that_is_gone_is_not_current() -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from connectra_client.errors import ClientError
 from connectra_gateway.clients import new_key
 
 
@@ -55,10 +56,17 @@ class Home:
         return self.run / "lock"
 
     def create(self) -> None:
-        """Create the folders. Other users may traverse them (for root, PostgreSQL runs as `nobody`) but not list them."""
+        """Create the folders. Other users may traverse them (for root, PostgreSQL runs as `nobody`) but not list them.
+
+        Raises:
+            ClientError: one cannot be created.
+        """
         for folder in (self.path, self.data, self.logs, self.run):
-            folder.mkdir(parents=True, exist_ok=True)
-            folder.chmod(0o711)
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                folder.chmod(0o711)
+            except OSError as error:
+                raise ClientError(f"the folder {folder} cannot be created: {error.strerror}") from error
 
     @property
     def outside(self) -> Path:
@@ -85,6 +93,11 @@ class Secrets:
 
     @classmethod
     def load(cls, home: Home) -> "Secrets":
+        """Those in the file, which is made if there is none.
+
+        Raises:
+            ClientError: it cannot be read.
+        """
         file = home.path / "secrets.json"
         if not file.exists():
             made = cls(
@@ -95,7 +108,12 @@ class Secrets:
             )
             home.create()
             write_private(file, made.__dict__)
-        return cls(**json.loads(file.read_text()))
+        try:
+            return cls(**json.loads(file.read_text()))
+        except (OSError, ValueError, TypeError) as error:
+            raise ClientError(
+                f"{file}, with the passwords of the data in {home.data}, cannot be read ({error}): restore it, or delete both"
+            ) from error
 
 
 def write_private(file: Path, content: Any) -> None:

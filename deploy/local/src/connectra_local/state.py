@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from connectra_client.errors import ClientError
+
 from connectra_local.home import Home, write_private
 from connectra_local.processes import Identity
 
@@ -66,13 +68,23 @@ class State:
 
     @classmethod
     def load(cls, home: Home) -> "State | None":
-        """The last state written, or None; its writer may be dead by now (`is_current`)."""
+        """The last state written, or None; its writer may be dead by now (`is_current`).
+
+        Raises:
+            ClientError: the file cannot be read.
+        """
         try:
             saved: Mapping[str, Any] = json.loads(home.state_file.read_text())
+            parts = [PartStatus(**part) for part in saved["parts"]]
+            return cls(Identity(**saved["supervisor"]), saved["connection"], saved["phase"], parts)
         except FileNotFoundError:
             return None
-        parts = [PartStatus(**part) for part in saved["parts"]]
-        return cls(Identity(**saved["supervisor"]), saved["connection"], saved["phase"], parts)
+        except OSError as error:
+            raise ClientError(f"{home.state_file} cannot be read: {error.strerror}") from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise ClientError(
+                f"{home.state_file} does not say what runs here ({error}): delete it once no process of {home.path} runs"
+            ) from error
 
     def is_current(self) -> bool:
         return self.supervisor.is_alive() and self.phase not in ("failed", "stopped")
