@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shlex
 import signal
 import subprocess
 import threading
@@ -370,7 +371,23 @@ def test_an_import_says_its_key_first_and_how_to_go_on_when_it_fails(scene: Scen
     assert done.returncode == 1
     assert done.stderr.splitlines()[0] == "key uploads/1_a.csv"
     assert done.stdout == ""
-    assert f"connectra import {csv_file} --resume uploads/1_a.csv" in done.stderr
+    assert f"connectra import {csv_file} --url {scene.url} --resume uploads/1_a.csv" in done.stderr
+
+
+def test_an_import_that_goes_on_is_the_same_import(scene: Scene, csv_file: Path) -> None:
+    scene.store_status = 403
+    options = ["--dry-run", "--max-rejected", "2%", "--map", "Rank=title", "--map", "Notes=", "--retries", "2"]
+    done = run(scene, "import", str(csv_file), *options, "--no-watch")
+    again = shlex.split(done.stderr.partition("to go on with what was sent: ")[2].splitlines()[0])
+    assert again[:2] == ["connectra", "import"]
+    assert again[2:-4] == [str(csv_file), *options, "--no-watch"]
+    assert again[-4:] == ["--url", scene.url, "--resume", "uploads/1_a.csv"]
+
+
+def test_an_upload_that_is_not_there_is_not_one_to_go_on_with(scene: Scene, csv_file: Path) -> None:
+    done = run(scene, "import", str(csv_file), "--resume", "uploads/2_b.csv")
+    assert "there is no upload" in done.stderr
+    assert "to go on with what was sent" not in done.stderr
 
 
 def test_fetch_saves_the_files_of_a_job_under_their_names(scene: Scene, tmp_path: Path) -> None:
@@ -505,7 +522,7 @@ def test_ctrl_c_ends_an_upload_at_once_and_says_how_to_go_on(scene: Scene, tmp_p
     assert process.returncode != 0
     assert said.splitlines()[0] == "key uploads/1_my people.csv"
     assert shown == ""
-    assert f"connectra import '{file}' --resume 'uploads/1_my people.csv'" in said
+    assert f"connectra import '{file}' --url {scene.url} --resume 'uploads/1_my people.csv'" in said
     assert "Traceback" not in said
 
 

@@ -5,13 +5,13 @@ import re
 import shlex
 import shutil
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import uuid4
 
 import typer
@@ -134,7 +134,11 @@ def import_file(
                 else:
                     show_json(found)
                 return
-        uuid = start_import(client, source, retries, data, resume, name=str(file))
+        # The key of the server is not repeated: it does not belong on a screen.
+        options = {"--rejected": rejected, "--dry-run": dry_run, "--max-rejected": max_rejected, "--map": map,
+                   "--mapping": mapping, "--encoding": encoding, "--retries": retries, "--no-watch": not watch,
+                   "--url": url, "--profile": profile}  # fmt: skip
+        uuid = start_import(client, source, retries, data, resume, typed=[str(file), *_typed(options)])
         if not watch:
             show_record({"uuid": uuid}, format)
             hint(f"job {uuid} has been created: `connectra jobs watch {uuid}` shows its progress")
@@ -153,6 +157,16 @@ def import_file(
         if job["job_response"].get("left_out_s3_key"):
             fetch_file(client, job, "left_out", beside.with_name(f"{stem}.left_out.csv"))
         require_completed(job)
+
+
+def _typed(options: Mapping[str, Any]) -> Iterator[str]:
+    """The words of a command line that say these options; those without a value are left out."""
+    for name, value in options.items():
+        for one in value if isinstance(value, list) else [value]:
+            if one is True:
+                yield name
+            elif one:
+                yield from (name, str(one))
 
 
 @contextmanager
@@ -258,7 +272,7 @@ def start_import(
     data: Json | None = None,
     resume: str | None = None,
     *,
-    name: str | None = None,
+    typed: Sequence[str] = (),
 ) -> str:
     """Upload a file and create the job that imports it.
 
@@ -268,12 +282,12 @@ def start_import(
         retries: how many times the job is run again after a failure.
         data: further members of the job data, such as `validate_only`.
         resume: key of an interrupted upload of the file.
-        name: of the file, as the user typed it.
+        typed: file and options, as the user typed them; by default the file.
 
     Returns:
         The job's uuid.
     """
-    key = resume
+    key: str | None = None
 
     def begun(new: str) -> None:
         nonlocal key
@@ -287,7 +301,7 @@ def start_import(
         return client.create_job(IMPORT, job_data, retries, idempotency_key=_key_of(job_data, retries))
     except (ClientError, KeyboardInterrupt):
         if key:
-            again = shlex.join(["connectra", "import", name or str(file), "--resume", key])
+            again = shlex.join(["connectra", "import", *(typed or [str(file)]), "--resume", key])
             hint(f"\nto go on with what was sent: {again}")
         raise
 
