@@ -2,6 +2,7 @@
 
 import io
 import json
+import sys
 from itertools import accumulate, islice
 from pathlib import Path
 from typing import Any, cast
@@ -10,6 +11,7 @@ import pytest
 from connectra_client import display
 from connectra_client.commands.count import group_by
 from connectra_client.commands.options import conditions, read_where
+from connectra_client.commands.records import read_records
 from connectra_client.commands.transfer import Format, file_options, read_max_rejected
 from connectra_client.display import fitted, has_ended, show_job, show_preview, show_rows, state_of
 from connectra_client.errors import ClientError
@@ -31,6 +33,8 @@ def test_where_is_json_or_a_file_that_holds_it(tmp_path: Path) -> None:
     file.write_text('{"keyword_match": {"must": {"country": "germany"}}}')
     wanted = {"keyword_match": {"must": {"country": "germany"}}}
     assert read_where(file.read_text()) == wanted
+    assert read_where(f"@{file}") == wanted
+    file.write_text(file.read_text(), encoding="utf-8-sig")
     assert read_where(f"@{file}") == wanted
     assert read_where('{"where": {"range_query": {}}}') == {"range_query": {}}
     assert read_where(None) == {}
@@ -79,6 +83,16 @@ def test_rejected_rows_are_allowed_by_number_or_share() -> None:
     for wrong in ("0%", "100%", "few", "1.5", "x%"):
         with pytest.raises(ClientError, match="--max-rejected"):
             read_max_rejected(wrong)
+
+
+def test_records_are_read_whatever_marks_the_file_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    records = [{"title": "line\u2028separator"}, {"title": "next\x85line"}]
+    text = "\ufeff" + "\r\n".join(json.dumps(record, ensure_ascii=False) for record in records)
+    file = tmp_path / "records.ndjson"
+    file.write_text(text, encoding="utf-8", newline="")
+    assert read_records(file) == records
+    monkeypatch.setattr(sys, "stdin", io.StringIO(text))
+    assert read_records(Path("-")) == records
 
 
 def test_text_and_where_make_one_query() -> None:

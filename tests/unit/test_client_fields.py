@@ -15,6 +15,7 @@ def test_values_become_what_their_fields_are() -> None:
         "city": "",
     }
     assert read_fields(["employees_count=", "keywords="]) == {"employees_count": None, "keywords": []}
+    assert read_fields(["keywords=a\nb,c\r\n"]) == {"keywords": ["a b", "c"]}
     assert read_fields(["website=https://a.example/?b=c"]) == {"website": "https://a.example/?b=c"}
 
 

@@ -30,6 +30,8 @@ def shown(capsys: pytest.CaptureFixture[str], format: Format) -> str:
 
 def test_json_has_whole_records(capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(shown(capsys, Format.JSON)) == ROWS
+    show_records([{"uuid": "u-3", "name": "line\u2028separator\x85"}], COLUMNS, Format.JSON)
+    assert json.loads(capsys.readouterr().out) == [{"uuid": "u-3", "name": "line\u2028separator\x85"}]
     show_records([], COLUMNS, Format.JSON)
     assert json.loads(capsys.readouterr().out) == []
 

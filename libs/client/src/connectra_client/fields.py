@@ -24,7 +24,8 @@ def read_fields(options: Iterable[str]) -> dict[str, Any]:
         if not (equals and name):
             raise ClientError(f'-f {option!r}: expected FIELD=VALUE, such as -f "title=VP of Sales"')
         if name in LISTS:
-            fields[name] = [*(fields.get(name) or ()), *(item.strip() for item in next(csv.reader([text]), ()))]
+            items = next(csv.reader([" ".join(text.splitlines())]), ())  # of one line
+            fields[name] = [*(fields.get(name) or ()), *(item.strip() for item in items)]
         elif name in NUMBERS:
             fields[name] = _number(name, text)
         else:

@@ -113,7 +113,7 @@ def show_json(value: Any) -> None:
 
 def _indented(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False, indent=2)
-    return "\n".join(f"  {line}" for line in text.splitlines())
+    return "\n".join(f"  {line}" for line in text.split("\n"))
 
 
 def _line(value: Any) -> str:

@@ -85,7 +85,7 @@ def read_where(text: str | None) -> Json:
         return {}
     if text.startswith("@"):
         try:
-            text = Path(text[1:]).read_text(encoding="utf-8")
+            text = Path(text[1:]).read_text(encoding="utf-8-sig")
         except OSError as error:
             raise ClientError(f"--where {text}: {error.strerror}") from error
         except UnicodeDecodeError as error:

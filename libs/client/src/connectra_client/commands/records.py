@@ -191,7 +191,7 @@ def _add(app: typer.Typer, entity: Entity, uuid: str, fields: str, change: str) 
         api_key: ApiKey = None,
         profile: Profile = None,
     ) -> None:
-        read, fields, format = _read(file), read_fields(field or ()), format_of(output, as_json)
+        read, fields, format = read_records(file), read_fields(field or ()), format_of(output, as_json)
         records = read if isinstance(read, list) else [read]
         with connect(url, api_key, profile) as client:
             if isinstance(read, list):
@@ -288,7 +288,7 @@ def _end(failures: list[ClientError]) -> None:
 
 def _record(fields: list[str] | None, file: Path | None) -> Json:
     """The fields of a file, with those of the command line laid over them."""
-    read = _read(file)
+    read = read_records(file)
     if isinstance(read, list):
         raise ClientError(f"{file} has {len(read)} records, and one is expected; `upsert` takes several")
     record: Json = {**read, **read_fields(fields or ())}
@@ -297,12 +297,12 @@ def _record(fields: list[str] | None, file: Path | None) -> Json:
     return record
 
 
-def _read(file: Path | None) -> Json | list[Json]:
+def read_records(file: Path | None) -> Json | list[Json]:
     """An object, an array of them, or one in each line."""
     if file is None:
         return {}
     try:
-        text = sys.stdin.read() if str(file) == _DASH else file.read_text(encoding="utf-8-sig")
+        text = sys.stdin.read().removeprefix("\ufeff") if str(file) == _DASH else file.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise ClientError(f"{file} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -318,7 +318,7 @@ def _read(file: Path | None) -> Json | list[Json]:
 
 def _lines(file: Path, text: str) -> list[Any]:
     read = []
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         try:
             if line.strip():
                 read.append(json.loads(line))
