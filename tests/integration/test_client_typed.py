@@ -1,14 +1,16 @@
 """The typed clients against a real gRPC server of a few lines: tokens, keys, metadata, deadlines, errors."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
 import trustme
-from connectra_client import ApiError, ClientError, Connectra, Contact, Job, SyncConnectra, Unreachable
+from connectra_client import ApiError, ClientError, Connectra, Contact, Job, SyncConnectra, Unreachable, channel
 from connectra_client.channel import DEFAULT, Timeout, Tokens
 from connectra_client.proto.connectra.jobs.v1 import WatchJobRequest, WatchJobResponse
 from connectra_client.proto.connectra.query.v1 import (
@@ -187,6 +189,17 @@ def test_of_many_tokens_the_marks_are_kept() -> None:
         tokens.add(f"{number}.contact.{number}")
     assert len(tokens.waiting) <= 32
     assert next(iter(tokens.waiting)).isdecimal()
+
+
+def test_no_token_is_lost_among_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(channel, "_mark", lambda token: time.sleep(0) or int(token.partition(".")[0]))
+    with ThreadPoolExecutor(8) as threads:
+        for _ in range(4):
+            tokens = Tokens()
+            given = [f"{number}.contact.{number}" for number in range(100)]
+            list(threads.map(tokens.add, given))
+            mark, *waiting = tokens.waiting
+            assert {token for token in given if int(token.partition(".")[0]) > int(mark)} == set(waiting)
 
 
 async def test_without_read_your_writes_no_token_is_sent(services: tuple[Services, str]) -> None:

@@ -41,6 +41,8 @@ def test_a_single_violation_that_is_the_message_is_said_once() -> None:
 
 def test_an_answer_that_is_no_envelope_is_named_by_its_status() -> None:
     assert str(api_error(httpx.Response(502, text="<html>"))) == "HTTP 502 Bad Gateway"
+    for odd in ({"message": "no", "details": "text"}, {"message": "no", "details": 5}, ["no"], {}):
+        assert str(api_error(httpx.Response(502, json=odd))) == "HTTP 502 Bad Gateway"
     assert str(api_error(httpx.Response(500, json=["odd"]))) == "HTTP 500 Internal Server Error"
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import Any
 from uuid import uuid4
 
@@ -91,23 +92,31 @@ def options(to: Connection) -> list[tuple[str, Any]]:
 
 
 class Tokens:
-    """Consistency tokens of writes that no query of an index is known to have seen yet."""
+    """Consistency tokens of writes that no query of an index is known to have seen yet; threads may share a client."""
 
     def __init__(self) -> None:
-        self.waiting: dict[str, None] = {}
+        self._waiting: dict[str, None] = {}
+        self._lock = Lock()
+
+    @property
+    def waiting(self) -> tuple[str, ...]:
+        """What the next query is to wait for."""
+        return tuple(self._waiting)
 
     def add(self, token: str) -> None:
         """Takes the token of a write."""
-        self.waiting[token] = None
-        if (more := len(self.waiting) - _MAX_TOKENS + 1) > 1:
-            # A mark alone means all that was written up to it.
-            tokens = sorted(self.waiting, key=_mark)
-            self.waiting = dict.fromkeys((str(_mark(tokens[more - 1])), *tokens[more:]))
+        with self._lock:
+            self._waiting[token] = None
+            if (more := len(self._waiting) - _MAX_TOKENS + 1) > 1:
+                # A mark alone means all that was written up to it.
+                tokens = sorted(self._waiting, key=_mark)
+                self._waiting = dict.fromkeys((str(_mark(tokens[more - 1])), *tokens[more:]))
 
     def seen(self, tokens: Iterable[str]) -> None:
         """Forgets tokens that a query was answered with."""
-        for token in tokens:
-            self.waiting.pop(token, None)
+        with self._lock:
+            for token in tokens:
+                self._waiting.pop(token, None)
 
 
 def _mark(token: str) -> int:
@@ -165,7 +174,7 @@ class Session:
             headers[_IDEMPOTENCY_KEY] = idempotency_key
         waits = _WAITS.fullmatch(path.removeprefix(_QUERY_SERVICE))
         tokens = self.tokens[waits[1]] if waits else None
-        waiting = tuple(tokens.waiting) if tokens else ()
+        waiting = tokens.waiting if tokens else ()
         if sent := waiting or (self._all() if path == _QUERY_SERVICE + _MAY_WAIT else ()):
             headers[_CONSISTENCY_TOKEN] = ",".join(sent)
         headers |= {name.lower(): value for name, value in (metadata or {}).items()}
@@ -182,7 +191,7 @@ class Session:
         together = Tokens()
         for token in dict.fromkeys(token for tokens in self.tokens.values() for token in tokens.waiting):
             together.add(token)
-        return tuple(together.waiting)
+        return together.waiting
 
 
 @dataclass(frozen=True)

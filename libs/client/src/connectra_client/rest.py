@@ -447,7 +447,7 @@ def api_error(response: httpx.Response) -> ApiError:
     """The error envelope as an exception; a reply that has none (of a proxy, say) is named by its HTTP status."""
     try:
         envelope = response.json()
-        message, details = envelope["message"], envelope.get("details") or {}
+        message, details = str(envelope["message"]), dict(envelope.get("details") or {})
         if response.status_code in _ABOUT_THE_KEY:
             message = f"{message} ({response.url.scheme}://{response.url.netloc.decode()})"
     except (ValueError, KeyError, TypeError):
