@@ -192,7 +192,11 @@ def test_of_many_tokens_the_marks_are_kept() -> None:
 
 
 def test_no_token_is_lost_among_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(channel, "_mark", lambda token: time.sleep(0) or int(token.partition(".")[0]))
+    def slowly(token: str) -> int:
+        time.sleep(0)  # lets another thread go on
+        return int(token.partition(".")[0])
+
+    monkeypatch.setattr(channel, "_mark", slowly)
     with ThreadPoolExecutor(8) as threads:
         for _ in range(4):
             tokens = Tokens()
